@@ -1,0 +1,1 @@
+"""Octavo folds a Keras network into eight bits and shows what that cost."""

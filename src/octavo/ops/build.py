@@ -1,0 +1,83 @@
+"""Makes graphs: names tensors, infers shapes, keeps execution order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from octavo.dtypes import DType
+from octavo.ir.graph import fresh_name
+from octavo.ir.types import Graph, NoOptions, Node, Options, Shape, Tensor
+from octavo.ops.table import spec_of
+
+
+class GraphBuilder:
+    """Collects operators in execution order.
+
+    Args:
+        name: The graph's name.
+        lower_activation: Called for `activation`; a loader that knows activations by value passes its own.
+    """
+
+    def __init__(self, name: str, lower_activation: Callable[[GraphBuilder, Any, str], str] | None = None) -> None:
+        self.name = name
+        self.layer = ""
+        self._lower_activation = lower_activation
+        self._tensors: dict[str, Tensor] = {}
+        self._nodes: list[Node] = []
+        self._inputs: list[str] = []
+
+    def input(self, name: str, shape: Shape, dtype: DType = DType.FLOAT32) -> str:
+        """Add a graph input of fixed shape, batch first."""
+        name = self._add(Tensor(fresh_name(self._tensors, name), shape, dtype, layer=name))
+        self._inputs.append(name)
+        return name
+
+    def constant(self, array: np.ndarray, suffix: str) -> str:
+        """Add a constant, named `layer/suffix`; float64 becomes float32, int64 becomes int32."""
+        array = np.ascontiguousarray(array)
+        array = array.astype({"float64": "float32", "int64": "int32"}.get(array.dtype.name, array.dtype), copy=False)
+        name = f"{self.layer}/{suffix}" if self.layer else suffix
+        return self._add(Tensor(fresh_name(self._tensors, name), array.shape, DType.of(array), array, layer=self.layer))
+
+    def emit(self, op: str, inputs: Sequence[str | None], options: Options = NoOptions(), *, suffix: str = "") -> str:
+        """Add an operator with one output and return the output's name."""
+        return self.emit_many(op, inputs, options, outputs=1, suffix=suffix)[0]
+
+    def emit_many(
+        self, op: str, inputs: Sequence[str | None], options: Options = NoOptions(), *, outputs: int, suffix: str = ""
+    ) -> tuple[str, ...]:
+        """Add an operator and return its outputs' names. Names are `layer` or `layer/suffix`, made unique."""
+        operands = [None if name is None else self._tensors[name] for name in inputs]
+        shapes = spec_of(op).shapes(options, operands)
+        assert len(shapes) == outputs, f"{op} makes {len(shapes)} results, not {outputs}"
+        base = "/".join(part for part in (self.layer, suffix) if part) or op.lower()
+        dtype = next((t.dtype for t in operands if t is not None), DType.FLOAT32)
+        names = tuple(
+            self._add(Tensor(fresh_name(self._tensors, base), shape, dtype, layer=self.layer)) for shape in shapes
+        )
+        self._nodes.append(Node(op, tuple(inputs), names, options, self.layer))
+        return names
+
+    def activation(self, function: Any, name: str) -> str:
+        """Emit an activation function, as the loader understands it, on tensor `name`."""
+        assert self._lower_activation is not None, "this builder was made without a loader's activations"
+        return self._lower_activation(self, function, name)
+
+    def shape(self, name: str) -> Shape:
+        """Shape of a tensor."""
+        return self._tensors[name].shape
+
+    def tensor(self, name: str) -> Tensor:
+        """A tensor."""
+        return self._tensors[name]
+
+    def finish(self, outputs: Sequence[str]) -> Graph:
+        """The graph with these outputs."""
+        return Graph(self.name, self._tensors, tuple(self._nodes), tuple(self._inputs), tuple(outputs))
+
+    def _add(self, tensor: Tensor) -> str:
+        self._tensors[tensor.name] = tensor
+        return tensor.name

@@ -1,0 +1,187 @@
+"""What the library knows about an operator: one frozen `OpSpec` row in the file of the operator's family.
+
+Everything else reads these rows: shape inference, the interpreters, the plan, both loaders, the writer,
+quantization-aware training, the support matrix and the generic tests. None keeps a list of its own.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from octavo.dtypes import DType
+from octavo.ir.types import NoOptions, Options, Quantization, Shape, Tensor
+
+
+class Scale(enum.Enum):
+    """How the parameters of an operator's outputs follow from its inputs'."""
+
+    FREE = "free"
+    SAME_AS_INPUT = "same as input"
+    SAME_AS_OUTPUT = "same as output"
+    FIXED = "fixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An input of an integer kernel: the values and the tensor that says what they mean."""
+
+    values: np.ndarray
+    tensor: Tensor
+
+    @property
+    def scale(self) -> np.ndarray:
+        """float32, shape (1,) or (channels,)."""
+        return _parameters(self.tensor).scale
+
+    @property
+    def zero_point(self) -> int:
+        """Per-tensor zero point."""
+        return int(_parameters(self.tensor).zero_point[0])
+
+
+def _parameters(tensor: Tensor) -> Quantization:
+    assert tensor.quantization is not None, f"tensor '{tensor.name}' has no quantization"
+    return tensor.quantization
+
+
+InferShapes = Callable[[Options, Sequence[Tensor | None]], tuple[Shape, ...]]
+FloatKernel = Callable[[Any, Sequence[np.ndarray | None]], tuple[np.ndarray, ...]]
+IntegerKernel = Callable[[Any, Sequence[Operand | None], Sequence[Tensor]], tuple[np.ndarray, ...]]
+Version = Callable[[Sequence[Tensor | None], Sequence[Tensor]], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """The input that holds trained weights.
+
+    Attributes:
+        input: Its index.
+        axis: Dimension of the output channels, along which per-axis scales run.
+    """
+
+    input: int
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Inputs that show an operator at work; generic tests run each through every interpreter.
+
+    Attributes:
+        shapes: Shape of each non-constant input, None at the places of constants and of absent inputs.
+        constants: Arrays by input index.
+        options: The operator's options.
+        low, high: Range the random inputs are drawn from.
+    """
+
+    shapes: tuple[Shape | None, ...]
+    constants: Mapping[int, np.ndarray] = field(default_factory=dict)
+    options: Options = NoOptions()
+    low: float = -3.0
+    high: float = 3.0
+
+
+class Emitter(Protocol):
+    """Where a lowering puts its operators; see `octavo.ops.build.GraphBuilder`."""
+
+    def emit(self, op: str, inputs: Sequence[str | None], options: Options = ..., *, suffix: str = ...) -> str: ...
+
+    def emit_many(self, op: str, inputs: Sequence[str | None], options: Options = ..., *, outputs: int, suffix: str = ...) -> tuple[str, ...]: ...
+
+    def constant(self, array: np.ndarray, suffix: str) -> str: ...
+
+    def shape(self, name: str) -> Shape: ...
+
+    def activation(self, function: Any, name: str) -> str: ...
+
+
+class KerasCall(Protocol):
+    """One call of a Keras layer or of a keras.ops operation, its tensors already lowered.
+
+    Attributes:
+        operation: The layer or operation.
+        args, kwargs: What it was called with; a `TensorRef` stands where a Keras tensor was.
+        inputs: Names of the tensors among them, in order.
+    """
+
+    operation: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    inputs: tuple[str, ...]
+
+    def weight(self, attribute: str) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRef:
+    """The place of a graph tensor among a Keras call's arguments."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class KerasForm:
+    """How one Keras layer, activation or operation becomes operators.
+
+    Attributes:
+        lower: Emits the operators and returns the name of each result. Raises
+            `octavo.errors.UnsupportedLayerError` for a configuration without a form.
+        example: Makes, given the `keras` module, something to call on symbolic inputs and those
+            inputs' shapes without batch; generic tests load, train and export each one.
+    """
+
+    lower: Callable[[Emitter, KerasCall], str | tuple[str, ...]]
+    example: Callable[[Any], tuple[Callable[..., Any], tuple[Shape, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpSpec:
+    """One operator.
+
+    Attributes:
+        name: TensorFlow Lite builtin name.
+        options: Class of its options.
+        shapes: Shape rule.
+        run_float: Reference on float32 arrays.
+        run_integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
+        scale: How output parameters follow from the inputs.
+        fixed: Output (scale, zero_point) by activation type, where `scale` is FIXED.
+        parameters: Indices of inputs that are never quantized: shapes, paddings, axes, indices.
+        weight: The input holding weights, if any.
+        bias: Index of the bias input, if any.
+        activations: Activation types with an integer kernel in LiteRT and, but for `micro`, in TensorFlow Lite Micro.
+        hybrid: Whether LiteRT runs float activations on int8 weights (dynamic range).
+        micro: Activation types TensorFlow Lite Micro accepts.
+        fuses: Whether RELU-like operators can fuse into it.
+        exact: False where LiteRT's reference kernel rounds in floating point, so that it equals the integer
+            reference only within a step.
+        version: Operator version by input and output tensors.
+        keras: The Keras layers ("layers.Conv2D"), activations ("activations.relu") and operations ("ops.Relu") that become it.
+        examples: At least two.
+        note: A line for the support matrix.
+    """
+
+    name: str
+    options: type[Options] = NoOptions
+    shapes: InferShapes
+    run_float: FloatKernel
+    run_integer: IntegerKernel | None = None
+    scale: Scale = Scale.FREE
+    fixed: Mapping[DType, tuple[float, int]] = field(default_factory=dict)
+    parameters: frozenset[int] = frozenset()
+    weight: Weight | None = None
+    bias: int | None = None
+    activations: frozenset[DType] = frozenset({DType.INT8, DType.INT16})
+    micro: frozenset[DType] = frozenset({DType.FLOAT32, DType.INT8, DType.INT16})
+    hybrid: bool = False
+    fuses: bool = False
+    exact: bool = True
+    version: Version = lambda inputs, outputs: 1
+    keras: Mapping[str, KerasForm] = field(default_factory=dict)
+    examples: tuple[Example, ...] = ()
+    note: str = ""

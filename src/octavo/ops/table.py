@@ -1,0 +1,34 @@
+"""The op table: every family's rows, by TensorFlow Lite name and by Keras name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from octavo.errors import UnsupportedLayerError
+from octavo.ops import activation, composite, conv, convert, dense, elementwise, join, pool, reduce, resize, shape
+from octavo.ops.spec import KerasForm, OpSpec
+
+FAMILIES = (conv, dense, pool, reduce, elementwise, activation, join, shape, resize, convert)
+
+OPS: Mapping[str, OpSpec] = MappingProxyType({spec.name: spec for family in FAMILIES for spec in family.SPECS})
+
+KERAS_FORMS: Mapping[str, KerasForm] = MappingProxyType(
+    {name: form for spec in OPS.values() for name, form in spec.keras.items()} | composite.FORMS
+)
+
+
+def spec_of(op: str) -> OpSpec:
+    """The row of an operator.
+
+    Raises:
+        UnsupportedLayerError: if the table has none.
+    """
+    if op not in OPS:
+        raise UnsupportedLayerError(
+            f"operator {op} is not in the op table.",
+            got=op,
+            expected="one of " + ", ".join(sorted(OPS)),
+            fix="replace the operator, or add a row for it (CONTRIBUTING.md shows how)",
+        )
+    return OPS[op]

@@ -1,0 +1,56 @@
+"""The reference interpreter: runs a graph operator by operator with the op table's numpy kernels.
+
+One interpreter serves float and integer graphs: a node whose activations are integers runs its integer
+kernel, exact against TensorFlow Lite Micro; any other runs its float kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from octavo.ir.graph import results
+from octavo.ir.types import Graph, Node
+from octavo.ops.spec import Operand
+from octavo.ops.table import spec_of
+
+
+def run(graph: Graph, inputs: Mapping[str, np.ndarray], keep: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Run a graph.
+
+    Args:
+        graph: Float or integer.
+        inputs: An array for each graph input, in the input's dtype; any batch size where no operator fixes it.
+        keep: Tensors to return; None returns the graph's outputs.
+
+    Returns:
+        Arrays by tensor name.
+    """
+    wanted = set(graph.outputs if keep is None else keep)
+    values: dict[str, np.ndarray] = {name: t.data for name, t in graph.tensors.items() if t.data is not None}
+    values.update({name: np.asarray(array) for name, array in inputs.items()})
+    last_use = {name: node for node in graph.nodes for name in node.inputs if name is not None}
+    for node in graph.nodes:
+        values.update(zip(node.outputs, run_node(graph, node, values), strict=True))
+        for name in node.inputs:
+            if name is not None and last_use[name] is node and name not in wanted:
+                values.pop(name, None)
+    return {name: values[name] for name in wanted}
+
+
+def run_node(graph: Graph, node: Node, values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Run one node on `values` (by tensor name) with its reference kernel."""
+    spec = spec_of(node.op)
+    if not is_integer(graph, node):
+        arrays = [None if name is None else values[name] for name in node.inputs]
+        return spec.run_float(node.options, arrays)
+    assert spec.run_integer is not None, f"{node.op} has no integer kernel"
+    operands = [None if name is None else Operand(values[name], graph.tensors[name]) for name in node.inputs]
+    return spec.run_integer(node.options, operands, results(graph, node))
+
+
+def is_integer(graph: Graph, node: Node) -> bool:
+    """Whether a node works on quantized activations: an input or an output of its is one."""
+    names = (node.inputs[0] if node.inputs else None, *node.outputs)
+    return any(name is not None and graph.tensors[name].quantization is not None for name in names)
