@@ -1,1 +1,52 @@
-"""Octavo folds a Keras network into eight bits and shows what that cost."""
+"""Octavo folds a Keras network into eight bits, shows what that cost, and hands over a file a microcontroller can run.
+
+    q = octavo.quantize(model, scheme="int8", data=x_train[:500])
+    q.save("model.tflite")
+
+Names load when first used: importing octavo loads neither Keras nor TensorFlow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from octavo.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from octavo.comparison import Comparison, compare
+    from octavo.config import SCHEMES, QuantizeConfig
+    from octavo.errors import OctavoError
+    from octavo.pipeline import quantize
+    from octavo.result import QuantizedModel
+
+__all__ = [
+    "SCHEMES",
+    "Comparison",
+    "OctavoError",
+    "QuantizeConfig",
+    "QuantizedModel",
+    "__version__",
+    "compare",
+    "quantize",
+]
+
+_HOMES = {
+    "SCHEMES": "octavo.config",
+    "Comparison": "octavo.comparison",
+    "OctavoError": "octavo.errors",
+    "QuantizeConfig": "octavo.config",
+    "QuantizedModel": "octavo.result",
+    "compare": "octavo.comparison",
+    "quantize": "octavo.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'octavo' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

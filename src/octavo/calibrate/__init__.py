@@ -1,0 +1,1 @@
+"""From a representative dataset to the range of every activation."""

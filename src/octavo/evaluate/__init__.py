@@ -1,0 +1,1 @@
+"""What a written file costs and whether it computes what it should."""

@@ -1,0 +1,1 @@
+"""The graph: values, questions and edits, free of any file format."""

@@ -95,8 +95,8 @@ class Tensor:
 class Options:
     """Base of an operator's options.
 
-    A subclass is a frozen dataclass whose field names are the snake_case form of the TensorFlow Lite schema's field names,
-    and whose `table` is the schema's table name; the writer and the reader need nothing more.
+    A subclass is a frozen dataclass whose field names are the snake_case form of the TensorFlow Lite schema's
+    field names, and whose `table` is the schema's table name; the writer and the reader need nothing more.
     """
 
     __slots__ = ()

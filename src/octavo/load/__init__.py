@@ -1,0 +1,84 @@
+"""From whatever the user has to a float graph."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from octavo.errors import InputError
+from octavo.load.loaded import Loaded
+from octavo.load.paths import existing
+
+__all__ = ["Loaded", "load"]
+
+
+def load(source: Any, *, allow: Sequence[str] = ()) -> Loaded:
+    """Read a model as a float graph.
+
+    Args:
+        source: keras.Model; path of a .keras, .h5, .hdf5 or .tflite file or of a SavedModel folder; the bytes of a
+            .tflite file.
+        allow: Names of layers of a Keras model, such as Lambda, whose Python code may run once, on symbols. Code
+            stored in a file never runs.
+
+    Returns:
+        The graph, and the remarks made on the way. `names` is filled for a keras.Model only.
+
+    Raises:
+        ModelFileError: for a file that is missing, truncated or not a model.
+        UnsupportedLayerError: for a layer, an operator or a kind of model that cannot be read.
+        InputError: for something that is no model at all.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        from octavo.load.tflite import load_tflite
+
+        return load_tflite(bytes(source))
+    if isinstance(source, (str, PathLike)):
+        return _load_path(existing(Path(source)), allow)
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(source, keras.Model):
+        from octavo.load.keras import load_keras
+
+        return load_keras(source, allow=allow)
+    raise _not_a_model(source)
+
+
+def _load_path(path: Path, allow: Sequence[str]) -> Loaded:
+    if path.is_dir():
+        from octavo.load.tensorflow import load_saved_model
+
+        return load_saved_model(path)
+    if path.suffix == ".tflite":
+        from octavo.load.tflite import load_tflite
+
+        return load_tflite(path)
+    if path.suffix in (".keras", ".h5", ".hdf5"):
+        from octavo.load.keras import load_keras, read_keras
+
+        model, notes = read_keras(path)
+        loaded = load_keras(model, allow=allow)
+        return replace(loaded, notes=(*notes, *loaded.notes), names={})
+    raise InputError(
+        f"'{path.name}' has an ending that says nothing of the model in it.",
+        got=repr(path.suffix),
+        expected=".keras, .h5, .hdf5 or .tflite, or a SavedModel folder",
+        fix="save the model with model.save('model.keras') and give that file",
+    )
+
+
+def _not_a_model(source: Any) -> InputError:
+    """The error for an object that is neither a model nor a place to find one."""
+    kind = f"{type(source).__module__}.{type(source).__qualname__}"
+    legacy = kind.startswith("tf_keras.")
+    return InputError(
+        "this is no Keras 3 model.",
+        got=f"an object of {kind}",
+        expected="keras.Model, the path of a model file or folder, or the bytes of a .tflite file",
+        fix="save it with model.save('model.h5') and give that file"
+        if legacy
+        else "give a keras.Model, or the path of a file written by model.save('model.keras')",
+    )

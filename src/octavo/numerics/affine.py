@@ -11,6 +11,9 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.types import Granularity, PerAxis, PerTensor, Quantization
 
+# Steps beyond every integer type that parameters are made for, and safe to add a zero point to.
+_FAR = np.float32(2.0**32)
+
 
 def asymmetric(low: float, high: float, dtype: DType) -> Quantization:
     """Parameters that map the range [low, high], widened to contain 0, onto all integers of `dtype`.
@@ -26,7 +29,7 @@ def asymmetric(low: float, high: float, dtype: DType) -> Quantization:
     low, high = min(float(low), 0.0), max(float(high), 0.0)
     if low == high:
         return Quantization(np.float32(1.0), 0)
-    scale = np.float32((high - low) / (largest - smallest))
+    scale = np.maximum(np.float32((high - low) / (largest - smallest)), np.finfo(np.float32).tiny)
     zero_point = int(np.clip(np.round(smallest - low / float(scale)), smallest, largest))
     return Quantization(scale, zero_point)
 
@@ -49,7 +52,7 @@ def quantize(values: np.ndarray, parameters: Quantization, dtype: DType, *, narr
     """`clip(round(values / scale) + zero_point)`, halves away from zero, in the arithmetic of the QUANTIZE kernel (float32).
 
     Args:
-        values: float, any shape.
+        values: float, any shape; infinities saturate, NaN is not accepted.
         parameters: Per tensor or per axis of `values`.
         dtype: Integer type of the result.
         narrow: Leave the smallest integer out, as weights do ([-127, 127]).
@@ -61,7 +64,9 @@ def quantize(values: np.ndarray, parameters: Quantization, dtype: DType, *, narr
     """
     smallest, largest = dtype.integer_range
     scale, zero_point = along_axis(parameters, values.ndim)
-    steps = round_half_away(np.asarray(values, np.float32) / scale)
+    with np.errstate(over="ignore"):
+        ratio = np.asarray(values, np.float32) / scale
+    steps = round_half_away(np.clip(ratio, -_FAR, _FAR))
     return np.clip(steps + zero_point, smallest + narrow, largest).astype(dtype.numpy)
 
 
@@ -93,4 +98,5 @@ def round_half_away(values: np.ndarray) -> np.ndarray:
     Returns:
         int64, same shape; non-finite values are not accepted.
     """
-    return np.trunc(values + np.copysign(np.nextafter(values.dtype.type(0.5), values.dtype.type(0)), values)).astype(np.int64)
+    almost_half = np.nextafter(values.dtype.type(0.5), values.dtype.type(0))
+    return np.trunc(values + np.copysign(almost_half, values)).astype(np.int64)

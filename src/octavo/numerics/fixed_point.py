@@ -35,7 +35,9 @@ def quantize_multipliers(reals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array(multipliers, np.int64).reshape(np.shape(reals)), np.array(shifts, np.int64).reshape(np.shape(reals))
 
 
-def multiply_by_quantized_multiplier(values: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | int) -> np.ndarray:
+def multiply_by_quantized_multiplier(
+    values: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | int
+) -> np.ndarray:
     """`values * multiplier * 2**(shift - 31)` with the double rounding of the reference kernels.
 
     A saturating rounding doubling high multiplication, then a rounding right shift.
@@ -51,10 +53,14 @@ def multiply_by_quantized_multiplier(values: np.ndarray, multiplier: np.ndarray 
     shift = np.asarray(shift, np.int64)
     left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
     shifted = wrap_int32(values.astype(np.int64) << left)
-    return rounding_divide_by_power_of_two(saturating_rounding_doubling_high_mul(shifted, np.asarray(multiplier, np.int64)), right)
+    return rounding_divide_by_power_of_two(
+        saturating_rounding_doubling_high_mul(shifted, np.asarray(multiplier, np.int64)), right
+    )
 
 
-def multiply_int64_by_quantized_multiplier(values: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | int) -> np.ndarray:
+def multiply_int64_by_quantized_multiplier(
+    values: np.ndarray, multiplier: np.ndarray | int, shift: np.ndarray | int
+) -> np.ndarray:
     """The variant for int64 accumulators (16x8): a 16-bit multiplier and one rounding.
 
     Args:

@@ -36,10 +36,16 @@ class GraphBuilder:
         return name
 
     def constant(self, array: np.ndarray, suffix: str) -> str:
-        """Add a constant, named `layer/suffix`; float64 becomes float32, int64 becomes int32."""
+        """Add a constant, named `layer/suffix`; float64 becomes float32, int64 becomes int32.
+
+        A layer that is called again finds the constant it made the first time.
+        """
         array = np.ascontiguousarray(array)
         array = array.astype({"float64": "float32", "int64": "int32"}.get(array.dtype.name, array.dtype), copy=False)
         name = f"{self.layer}/{suffix}" if self.layer else suffix
+        known = self._tensors.get(name)
+        if known is not None and known.dtype is DType.of(array) and np.array_equal(known.data, array):
+            return name
         return self._add(Tensor(fresh_name(self._tensors, name), array.shape, DType.of(array), array, layer=self.layer))
 
     def emit(self, op: str, inputs: Sequence[str | None], options: Options = NoOptions(), *, suffix: str = "") -> str:
@@ -51,10 +57,12 @@ class GraphBuilder:
     ) -> tuple[str, ...]:
         """Add an operator and return its outputs' names. Names are `layer` or `layer/suffix`, made unique."""
         operands = [None if name is None else self._tensors[name] for name in inputs]
-        shapes = spec_of(op).shapes(options, operands)
+        spec = spec_of(op)
+        shapes = spec.shapes(options, operands)
         assert len(shapes) == outputs, f"{op} makes {len(shapes)} results, not {outputs}"
         base = "/".join(part for part in (self.layer, suffix) if part) or op.lower()
-        dtype = next((t.dtype for t in operands if t is not None), DType.FLOAT32)
+        data = [t for i, t in enumerate(operands) if t is not None and i not in spec.parameters]
+        dtype = data[0].dtype if data else DType.FLOAT32
         names = tuple(
             self._add(Tensor(fresh_name(self._tensors, base), shape, dtype, layer=self.layer)) for shape in shapes
         )

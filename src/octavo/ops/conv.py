@@ -3,138 +3,200 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from octavo.dtypes import DType
-from octavo.ir.types import Options, Shape, Tensor
-from octavo.ops.accumulate import exact_matmul, requantize
-from octavo.ops.fused import FusedActivation, clamp_real
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec, Operand, Weight
-from octavo.ops.window import Padding, output_size, patches
-
-
-@dataclass(frozen=True, slots=True)
-class Conv2DOptions(Options):
-    """Options of CONV_2D."""
-
-    table = "Conv2DOptions"
-    padding: Padding = Padding.SAME
-    stride_w: int = 1
-    stride_h: int = 1
-    dilation_w_factor: int = 1
-    dilation_h_factor: int = 1
-    fused_activation_function: FusedActivation = FusedActivation.NONE
-
-
-def conv_2d_shapes(options: Conv2DOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
-    """[n, h, w, in] x kernel [out, kh, kw, in] -> [n, oh, ow, out]."""
-    images, kernel = inputs[0], inputs[1]
-    assert images is not None and kernel is not None
-    height = output_size(images.shape[1], kernel.shape[1], options.stride_h, options.padding, options.dilation_h_factor)
-    width = output_size(images.shape[2], kernel.shape[2], options.stride_w, options.padding, options.dilation_w_factor)
-    return ((images.shape[0], height, width, kernel.shape[0]),)
-
-
-def _columns(options: Conv2DOptions, images: np.ndarray, kernel_ohwi: np.ndarray, fill: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Patches [n, oh, ow, kh * kw * in] and the kernel as [kh * kw * in, out]."""
-    windows = patches(
-        images,
-        kernel_ohwi.shape[1:3],
-        (options.stride_h, options.stride_w),
-        options.padding,
-        (options.dilation_h_factor, options.dilation_w_factor),
-        fill,
-    )
-    rows = np.moveaxis(windows, 3, -1).reshape(*windows.shape[:3], -1)
-    return rows, kernel_ohwi.reshape(kernel_ohwi.shape[0], -1).T
-
-
-def conv_2d_float(options: Conv2DOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
-    """Float reference of CONV_2D."""
-    images, kernel_ohwi, bias = inputs
-    assert images is not None and kernel_ohwi is not None
-    rows, matrix = _columns(options, images, kernel_ohwi)
-    result = rows @ matrix if bias is None else rows @ matrix + bias
-    return (clamp_real(result, options.fused_activation_function),)
-
-
-def conv_2d_integer(
-    options: Conv2DOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
-    """Integer reference of CONV_2D: padded cells hold the zero point, so they add nothing.
-
-    Source: tensorflow/lite/kernels/internal/reference/integer_ops/conv.h.
-    """
-    images, kernel, bias = inputs
-    assert images is not None and kernel is not None
-    rows, matrix = _columns(options, images.values, kernel.values, fill=images.zero_point)
-    accumulator = exact_matmul(rows.astype(np.int64) - images.zero_point, matrix)
-    return (requantize(accumulator, images, kernel, bias, outputs[0], options.fused_activation_function),)
+from octavo.ir.types import Tensor
+from octavo.ops import conv_kernels as kernels
+from octavo.ops.conv_kernels import Conv2DOptions, DepthwiseConv2DOptions, TransposeConvOptions
+from octavo.ops.conv_layers import lower_conv, lower_depthwise, lower_separable, lower_transpose
+from octavo.ops.fused import FusedActivation
+from octavo.ops.spec import Example, KerasForm, OpSpec, Weight
+from octavo.ops.window import Padding
 
 
 def conv_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
-    """CONV_2D: float 1, int8 3, int16 4, hybrid per channel 5, int4 7.
+    """CONV_2D: float 1, int8 3, int16 4, hybrid per channel 5, grouped 6, int4 7.
 
     Source: tflite/tools/versioning/op_version.cc.
     """
     images, kernel = inputs[0], inputs[1]
-    assert images is not None and kernel is not None
+    assert images is not None
+    assert kernel is not None
     if kernel.dtype is DType.INT4:
         return 7
-    if images.dtype is DType.INT16:
-        return 4
-    if images.dtype is DType.INT8:
-        return 3
-    return 5 if kernel.dtype is DType.INT8 else 1
+    if images.shape[3] != kernel.shape[3]:
+        return 6
+    if images.dtype is DType.FLOAT32:
+        return 5 if kernel.dtype is DType.INT8 else 1
+    return 4 if images.dtype is DType.INT16 else 3
 
 
-def _strides(layer: Any) -> dict[str, int]:
-    """Stride and dilation options of a Keras convolution, 1-D ones in their 2-D form (height 1)."""
-    strides, dilations = (1, *layer.strides)[-2:], (1, *layer.dilation_rate)[-2:]
-    return dict(
-        stride_h=strides[0], stride_w=strides[1], dilation_h_factor=dilations[0], dilation_w_factor=dilations[1]
-    )
+def depthwise_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """DEPTHWISE_CONV_2D: float 2 (dilation allowed), int8 and int8 x int4 3, int16 5, hybrid per channel 6.
+
+    int4 weights would be 7, but LiteRT 2.1 refuses them at any version above 6.
+
+    Source: tflite/tools/versioning/op_version.cc.
+    """
+    images, kernel = inputs[0], inputs[1]
+    assert images is not None
+    assert kernel is not None
+    if images.dtype is DType.FLOAT32:
+        return 6 if kernel.dtype is DType.INT8 else 2
+    return 5 if images.dtype is DType.INT16 else 3
 
 
-def lower_conv_2d(b: Emitter, call: KerasCall) -> str:
-    """keras.layers.Conv2D: kernel HWIO -> OHWI; a missing bias becomes zeros, as LiteRT demands one."""
-    layer = call.operation
-    kernel_hwio = call.weight("kernel")
-    kernel = b.constant(np.transpose(kernel_hwio, (3, 0, 1, 2)), "kernel")
-    bias = b.constant(call.weight("bias") if layer.use_bias else np.zeros(kernel_hwio.shape[3], np.float32), "bias")
-    options = Conv2DOptions(padding=Padding[layer.padding.upper()], **_strides(layer))
-    return b.activation(layer.activation, b.emit("CONV_2D", [call.inputs[0], kernel, bias], options))
+def transpose_conv_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """TRANSPOSE_CONV: 4, the first with a fused activation; 3 brought the bias, 2 integers.
+
+    Source: tflite/tools/versioning/op_version.cc.
+    """
+    return 4
 
 
-def _kernel(*shape: int) -> np.ndarray:
+def _normal(*shape: int) -> np.ndarray:
     return np.random.default_rng(7).normal(size=shape).astype(np.float32)
+
+
+def _operands(images: tuple[int, ...], kernel: tuple[int, ...], bias: int, options: Any) -> Example:
+    """Images [n, h, w, c] against a random kernel and bias."""
+    return Example((images, None, None), {1: _normal(*kernel), 2: _normal(bias)}, options, low=-1.0, high=5.0)
 
 
 CONV_2D = OpSpec(
     name="CONV_2D",
     options=Conv2DOptions,
-    shapes=conv_2d_shapes,
-    run_float=conv_2d_float,
-    run_integer=conv_2d_integer,
+    shapes=kernels.conv_2d_shapes,
+    run_float=kernels.conv_2d_float,
+    run_integer=kernels.conv_2d_integer,
     weight=Weight(input=1, axis=0),
     bias=2,
     hybrid=True,
     fuses=True,
     version=conv_version,
     keras={
-        "layers.Conv2D": KerasForm(lower_conv_2d, lambda keras: (keras.layers.Conv2D(4, 3, padding="same"), ((8, 8, 3),))),
+        "layers.Conv1D": KerasForm(
+            lower_conv, lambda keras: (keras.layers.Conv1D(4, 3, dilation_rate=2, padding="causal"), ((9, 3),))
+        ),
+        "layers.Conv2D": KerasForm(
+            lower_conv, lambda keras: (keras.layers.Conv2D(4, 3, padding="same", activation="relu"), ((8, 8, 3),))
+        ),
     },
     examples=(
-        Example(((1, 8, 8, 3), None, None), {1: _kernel(4, 3, 3, 3), 2: _kernel(4)}, Conv2DOptions()),
-        Example(
-            ((1, 9, 7, 2), None, None),
-            {1: _kernel(5, 3, 2, 2), 2: _kernel(5)},
-            Conv2DOptions(Padding.VALID, stride_w=2, stride_h=2, fused_activation_function=FusedActivation.RELU),
+        _operands((1, 8, 8, 3), (4, 3, 3, 3), 4, Conv2DOptions()),
+        _operands(
+            (1, 9, 7, 2),
+            (5, 3, 2, 2),
+            5,
+            Conv2DOptions(Padding.VALID, stride_w=2, stride_h=3, fused_activation_function=FusedActivation.RELU),
+        ),
+        _operands(
+            (1, 7, 10, 3),
+            (4, 3, 4, 3),
+            4,
+            Conv2DOptions(dilation_w_factor=2, dilation_h_factor=3, fused_activation_function=FusedActivation.RELU6),
+        ),
+        _operands((1, 6, 5, 4), (6, 2, 3, 2), 6, Conv2DOptions(stride_w=2, stride_h=2)),
+        _operands((1, 5, 5, 16), (8, 1, 1, 16), 8, Conv2DOptions(Padding.VALID)),
+    ),
+    note="grouped convolutions too, with kernels of in / groups channels",
+)
+
+DEPTHWISE_CONV_2D = OpSpec(
+    name="DEPTHWISE_CONV_2D",
+    options=DepthwiseConv2DOptions,
+    shapes=kernels.depthwise_conv_2d_shapes,
+    run_float=kernels.depthwise_conv_2d_float,
+    run_integer=kernels.depthwise_conv_2d_integer,
+    weight=Weight(input=1, axis=3),
+    bias=2,
+    hybrid=True,
+    fuses=True,
+    version=depthwise_version,
+    keras={
+        "layers.DepthwiseConv1D": KerasForm(
+            lower_depthwise, lambda keras: (keras.layers.DepthwiseConv1D(3, strides=2, padding="same"), ((9, 3),))
+        ),
+        "layers.DepthwiseConv2D": KerasForm(
+            lower_depthwise, lambda keras: (keras.layers.DepthwiseConv2D(3, depth_multiplier=2), ((8, 7, 3),))
+        ),
+        "layers.SeparableConv1D": KerasForm(
+            lower_separable, lambda keras: (keras.layers.SeparableConv1D(4, 3, padding="same"), ((9, 3),))
+        ),
+        "layers.SeparableConv2D": KerasForm(
+            lower_separable,
+            lambda keras: (keras.layers.SeparableConv2D(4, 3, strides=2, depth_multiplier=2), ((9, 8, 3),)),
+        ),
+    },
+    examples=(
+        _operands((1, 8, 8, 3), (1, 3, 3, 3), 3, DepthwiseConv2DOptions()),
+        _operands(
+            (1, 9, 7, 2),
+            (1, 3, 2, 6),
+            6,
+            DepthwiseConv2DOptions(
+                Padding.VALID, 2, 2, depth_multiplier=3, fused_activation_function=FusedActivation.RELU6
+            ),
+        ),
+        _operands(
+            (1, 7, 10, 4),
+            (1, 3, 3, 4),
+            4,
+            DepthwiseConv2DOptions(
+                dilation_w_factor=2, dilation_h_factor=2, fused_activation_function=FusedActivation.RELU
+            ),
+        ),
+        _operands((1, 6, 5, 1), (1, 4, 5, 8), 8, DepthwiseConv2DOptions(stride_w=2, stride_h=2, depth_multiplier=8)),
+    ),
+)
+
+
+def _transposed(
+    images: tuple[int, ...], kernel: tuple[int, ...], shape: tuple[int, ...], options: TransposeConvOptions
+) -> Example:
+    constants = {0: np.array(shape, np.int32), 1: _normal(*kernel), 3: _normal(kernel[0])}
+    return Example((None, None, images, None), constants, options, low=-1.0, high=5.0)
+
+
+TRANSPOSE_CONV = OpSpec(
+    name="TRANSPOSE_CONV",
+    options=TransposeConvOptions,
+    shapes=kernels.transpose_conv_shapes,
+    run_float=kernels.transpose_conv_float,
+    run_integer=kernels.transpose_conv_integer,
+    parameters=frozenset({0}),
+    weight=Weight(input=1, axis=0),
+    bias=3,
+    fuses=True,
+    version=transpose_conv_version,
+    keras={
+        "layers.Conv1DTranspose": KerasForm(
+            lower_transpose, lambda keras: (keras.layers.Conv1DTranspose(4, 3, strides=2), ((5, 3),))
+        ),
+        "layers.Conv2DTranspose": KerasForm(
+            lower_transpose,
+            lambda keras: (keras.layers.Conv2DTranspose(4, 3, strides=2, padding="same"), ((5, 4, 3),)),
+        ),
+    },
+    examples=(
+        _transposed((1, 4, 5, 3), (2, 3, 3, 3), (1, 8, 10, 2), TransposeConvOptions(stride_w=2, stride_h=2)),
+        _transposed(
+            (1, 3, 4, 2),
+            (5, 3, 2, 2),
+            (1, 5, 11, 5),
+            TransposeConvOptions(Padding.VALID, stride_w=3, fused_activation_function=FusedActivation.RELU),
+        ),
+        _transposed((1, 4, 3, 2), (3, 2, 4, 2), (1, 4, 3, 3), TransposeConvOptions()),
+        _transposed(
+            (1, 3, 3, 2),
+            (3, 2, 2, 2),
+            (1, 9, 8, 3),
+            TransposeConvOptions(stride_w=3, stride_h=3, fused_activation_function=FusedActivation.RELU6),
         ),
     ),
 )
 
-SPECS = (CONV_2D,)
+SPECS = (CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV)

@@ -1,7 +1,131 @@
-"""FULLY_CONNECTED: products of every input with every output."""
+"""FULLY_CONNECTED: dense layers."""
 
 from __future__ import annotations
 
-from octavo.ops.spec import OpSpec
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-SPECS: tuple[OpSpec, ...] = ()
+import numpy as np
+
+from octavo.dtypes import DType
+from octavo.ir.types import Options, PerAxis, Shape, Tensor
+from octavo.ops.accumulate import centred, requantize
+from octavo.ops.fused import FusedActivation, clamp_real
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec, Weight
+
+
+@dataclass(frozen=True, slots=True)
+class FullyConnectedOptions(Options):
+    """Options of FULLY_CONNECTED; without `keep_num_dims` the result is a matrix whatever the input's rank."""
+
+    table = "FullyConnectedOptions"
+    fused_activation_function: FusedActivation = FusedActivation.NONE
+    keep_num_dims: bool = False
+
+
+def fully_connected_shapes(options: FullyConnectedOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+    """[..., in] x weights [out, in] -> [..., out], or [rows, out] without `keep_num_dims`."""
+    x, weights = inputs[0], inputs[1]
+    assert x is not None
+    assert weights is not None
+    leading = x.shape[:-1] if options.keep_num_dims else (x.size // weights.shape[1],)
+    return ((*leading, weights.shape[0]),)
+
+
+def fully_connected_float(
+    options: FullyConnectedOptions, inputs: Sequence[np.ndarray | None]
+) -> tuple[np.ndarray, ...]:
+    """Float reference of FULLY_CONNECTED."""
+    x, weights_oi, bias = (*inputs, None)[:3]
+    assert x is not None
+    assert weights_oi is not None
+    sums = _rows(options, x, weights_oi) @ weights_oi.T
+    return (clamp_real(sums if bias is None else sums + bias, options.fused_activation_function),)
+
+
+def fully_connected_integer(
+    options: FullyConnectedOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
+) -> tuple[np.ndarray, ...]:
+    """Integer reference of FULLY_CONNECTED.
+
+    Source: tensorflow/lite/kernels/internal/reference/integer_ops/fully_connected.h, as TensorFlow Lite Micro calls it:
+    with fixed-point multipliers. LiteRT's own reference scales in double there.
+    """
+    x, weights, bias = (*inputs, None)[:3]
+    assert x is not None
+    assert weights is not None
+    accumulator = _rows(options, centred(x), weights.values) @ weights.values.astype(np.float64).T
+    return requantize(accumulator, x, weights, bias, outputs[0], options.fused_activation_function)
+
+
+def _rows(options: FullyConnectedOptions, x: np.ndarray, weights_oi: np.ndarray) -> np.ndarray:
+    return x if options.keep_num_dims else x.reshape(-1, weights_oi.shape[1])
+
+
+def fully_connected_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    """FULLY_CONNECTED: float 1, hybrid 3, int8 4, rank kept 5, no bias 6, int16 7, int4 10, hybrid per channel 12.
+
+    Source: tflite/tools/versioning/op_version.cc.
+    """
+    x, weights = inputs[0], inputs[1]
+    assert x is not None
+    assert weights is not None
+    if weights.dtype is DType.INT4:
+        return 10
+    if x.dtype is DType.INT16:
+        return 7
+    features = [6] if len(inputs) == 2 else []
+    features += [5] if len(outputs[0].shape) > 2 else []
+    if x.dtype is DType.INT8:
+        features.append(4)
+    elif weights.quantization is not None:
+        features.append(12 if isinstance(weights.quantization.granularity, PerAxis) else 3)
+    return max(features, default=1)
+
+
+def lower_dense(b: Emitter, call: KerasCall) -> str:
+    """keras.layers.Dense of any rank: kernel [in, out] -> [out, in]; a missing bias becomes zeros."""
+    layer, x = call.operation, call.inputs[0]
+    weights = np.transpose(call.weight("kernel"))
+    bias = call.weight("bias") if layer.use_bias else np.zeros(weights.shape[0], np.float32)
+    operands = [x, b.constant(weights, "kernel"), b.constant(bias, "bias")]
+    options = FullyConnectedOptions(keep_num_dims=len(b.shape(x)) > 2)
+    return b.activation(layer.activation, b.emit("FULLY_CONNECTED", operands, options))
+
+
+def _normal(*shape: int) -> np.ndarray:
+    return np.random.default_rng(7).normal(size=shape).astype(np.float32)
+
+
+FULLY_CONNECTED = OpSpec(
+    name="FULLY_CONNECTED",
+    options=FullyConnectedOptions,
+    shapes=fully_connected_shapes,
+    run_float=fully_connected_float,
+    run_integer=fully_connected_integer,
+    weight=Weight(input=1, axis=0),
+    bias=2,
+    hybrid=True,
+    fuses=True,
+    exact=False,
+    version=fully_connected_version,
+    keras={
+        "layers.Dense": KerasForm(
+            lower_dense, lambda keras: (keras.layers.Dense(4, activation="relu", use_bias=False), ((5, 6),))
+        ),
+    },
+    examples=(
+        Example(((1, 16), None, None), {1: _normal(10, 16), 2: _normal(10)}, FullyConnectedOptions()),
+        Example(((1, 33), None), {1: _normal(7, 33)}, FullyConnectedOptions(), low=-1.0, high=5.0),
+        Example(((1, 3, 4), None, None), {1: _normal(5, 12), 2: _normal(5)}, FullyConnectedOptions()),
+        Example(
+            ((1, 3, 2, 8), None, None),
+            {1: _normal(6, 8), 2: _normal(6)},
+            FullyConnectedOptions(FusedActivation.RELU, keep_num_dims=True),
+            low=-1.0,
+            high=5.0,
+        ),
+    ),
+)
+
+SPECS = (FULLY_CONNECTED,)

@@ -6,8 +6,8 @@ import enum
 
 import numpy as np
 
-from octavo.dtypes import DType
 from octavo.ir.types import Tensor
+from octavo.numerics.affine import round_half_away
 
 
 class FusedActivation(enum.IntEnum):
@@ -30,13 +30,15 @@ REAL_BOUNDS: dict[FusedActivation, tuple[float, float]] = {
 def clamp_real(values: np.ndarray, activation: FusedActivation) -> np.ndarray:
     """Apply a fused activation to float values, same shape and dtype."""
     low, high = REAL_BOUNDS[activation]
-    return values if activation is FusedActivation.NONE else np.clip(values, values.dtype.type(low), values.dtype.type(high))
+    if activation is FusedActivation.NONE:
+        return values
+    return np.clip(values, values.dtype.type(low), values.dtype.type(high))
 
 
 def integer_bounds(activation: FusedActivation, output: Tensor) -> tuple[int, int]:
     """The integers a fused activation clamps a quantized output to.
 
-    Source: tensorflow/lite/kernels/kernel_util.cc, CalculateActivationRangeQuantized.
+    Source: tensorflow/lite/kernels/kernel_util.cc, CalculateActivationRangeQuantized (divides in float32).
     """
     assert output.quantization is not None
     scale, zero_point = np.float32(output.quantization.scale[0]), int(output.quantization.zero_point[0])
@@ -44,7 +46,7 @@ def integer_bounds(activation: FusedActivation, output: Tensor) -> tuple[int, in
     low, high = REAL_BOUNDS[activation]
 
     def steps(real: float) -> int:
-        return zero_point + int(np.floor(np.float32(real) / scale + np.float32(0.5)))
+        return zero_point + int(round_half_away(np.float32(real) / scale))
 
     return (
         smallest if np.isinf(low) else max(smallest, steps(low)),
@@ -55,4 +57,4 @@ def integer_bounds(activation: FusedActivation, output: Tensor) -> tuple[int, in
 def saturate(values: np.ndarray, output: Tensor, activation: FusedActivation = FusedActivation.NONE) -> np.ndarray:
     """Clamp int64 `values` to what `output` holds under a fused activation, in the output's numpy type."""
     low, high = integer_bounds(activation, output)
-    return np.clip(values, low, high).astype(DType(output.dtype).numpy)
+    return np.clip(values, low, high).astype(output.dtype.numpy)

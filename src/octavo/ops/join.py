@@ -2,6 +2,106 @@
 
 from __future__ import annotations
 
-from octavo.ops.spec import OpSpec
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-SPECS: tuple[OpSpec, ...] = ()
+import numpy as np
+
+from octavo.ir.types import Options, Shape, Tensor
+from octavo.ops.fused import FusedActivation
+from octavo.ops.shape import moves, placeholder
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec, Scale
+from octavo.ops.version import version_by_type
+
+
+@dataclass(frozen=True, slots=True)
+class ConcatenationOptions(Options):
+    """Options of CONCATENATION; TensorFlow Lite Micro applies no fused activation."""
+
+    table = "ConcatenationOptions"
+    axis: int = -1
+    fused_activation_function: FusedActivation = FusedActivation.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class PackOptions(Options):
+    """Options of PACK."""
+
+    table = "PackOptions"
+    values_count: int = 0
+    axis: int = 0
+
+
+def concatenation_shapes(options: ConcatenationOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+    """Lengths along the axis add up; the others agree."""
+    return (np.concatenate([placeholder(x.shape) for x in inputs if x is not None], options.axis).shape,)
+
+
+def concatenation_float(options: ConcatenationOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """Reference of CONCATENATION."""
+    return (np.concatenate([x for x in inputs if x is not None], options.axis),)
+
+
+def pack_shapes(options: PackOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+    """A dimension as long as there are inputs comes in at the axis; the inputs have one shape."""
+    return (np.stack([placeholder(x.shape) for x in inputs if x is not None], options.axis).shape,)
+
+
+def pack_float(options: PackOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """Reference of PACK."""
+    return (np.stack([x for x in inputs if x is not None], options.axis),)
+
+
+def lower_concatenate(b: Emitter, call: KerasCall) -> str:
+    """keras.layers.Concatenate and keras.ops.concatenate."""
+    axis = call.operation.axis % len(b.shape(call.inputs[0]))
+    return b.emit("CONCATENATION", call.inputs, ConcatenationOptions(axis))
+
+
+def lower_stack(b: Emitter, call: KerasCall) -> str:
+    """keras.ops.stack."""
+    axis = call.operation.axis % (len(b.shape(call.inputs[0])) + 1)
+    return b.emit("PACK", call.inputs, PackOptions(len(call.inputs), axis))
+
+
+CONCATENATION = OpSpec(
+    name="CONCATENATION",
+    options=ConcatenationOptions,
+    shapes=concatenation_shapes,
+    run_float=concatenation_float,
+    run_integer=moves(concatenation_float),
+    scale=Scale.SAME_AS_OUTPUT,
+    version=version_by_type(int8=2, int16=3),
+    keras={
+        "layers.Concatenate": KerasForm(
+            lower_concatenate, lambda keras: (lambda *xs: keras.layers.Concatenate()(xs), ((4, 3), (4, 2)))
+        ),
+        "ops.Concatenate": KerasForm(
+            lower_concatenate, lambda keras: (lambda *xs: keras.ops.concatenate(xs, axis=1), ((4, 3), (2, 3)))
+        ),
+    },
+    examples=(
+        Example(((1, 4, 3), (1, 4, 2), (1, 4, 1)), options=ConcatenationOptions(2)),
+        Example(((1, 4, 2, 3), (1, 1, 2, 3)), options=ConcatenationOptions(1)),
+    ),
+    note="up to ten inputs on TensorFlow Lite Micro",
+)
+
+PACK = OpSpec(
+    name="PACK",
+    options=PackOptions,
+    shapes=pack_shapes,
+    run_float=pack_float,
+    run_integer=moves(pack_float),
+    scale=Scale.SAME_AS_OUTPUT,
+    version=version_by_type(int8=2, int16=3),
+    keras={
+        "ops.Stack": KerasForm(lower_stack, lambda keras: (lambda *xs: keras.ops.stack(xs, axis=-1), ((4, 3), (4, 3)))),
+    },
+    examples=(
+        Example(((1, 4), (1, 4), (1, 4)), options=PackOptions(3, 1)),
+        Example(((1, 2, 3), (1, 2, 3)), options=PackOptions(2, 3)),
+    ),
+)
+
+SPECS = (CONCATENATION, PACK)

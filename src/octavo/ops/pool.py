@@ -2,6 +2,196 @@
 
 from __future__ import annotations
 
-from octavo.ops.spec import OpSpec
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-SPECS: tuple[OpSpec, ...] = ()
+import numpy as np
+
+from octavo.ir.types import Options, Shape, Tensor
+from octavo.ops.fused import FusedActivation, clamp_real, saturate
+from octavo.ops.refuse import require_channels_last
+from octavo.ops.sequences import is_sequence, pair, to_images, to_sequence
+from octavo.ops.shape import emit_reshape
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec, Scale
+from octavo.ops.version import version_by_type
+from octavo.ops.window import Padding, output_size, patches
+
+
+@dataclass(frozen=True, slots=True)
+class Pool2DOptions(Options):
+    """Options of both poolings."""
+
+    table = "Pool2DOptions"
+    padding: Padding = Padding.SAME
+    stride_w: int = 1
+    stride_h: int = 1
+    filter_width: int = 1
+    filter_height: int = 1
+    fused_activation_function: FusedActivation = FusedActivation.NONE
+
+
+def pool_shapes(options: Pool2DOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+    """[n, h, w, c] -> [n, oh, ow, c]."""
+    images = inputs[0]
+    assert images is not None
+    batch, height, width, channels = images.shape
+    height = output_size(height, options.filter_height, options.stride_h, options.padding)
+    width = output_size(width, options.filter_width, options.stride_w, options.padding)
+    return ((batch, height, width, channels),)
+
+
+def max_pool_float(options: Pool2DOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """Float reference of MAX_POOL_2D."""
+    (images,) = inputs
+    assert images is not None
+    largest = _windows(options, images, -np.inf).max(axis=(-2, -1))
+    return (clamp_real(largest, options.fused_activation_function),)
+
+
+def max_pool_integer(
+    options: Pool2DOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
+) -> tuple[np.ndarray, ...]:
+    """Integer reference of MAX_POOL_2D: the output has the input's parameters.
+
+    Source: tensorflow/lite/kernels/internal/reference/integer_ops/pooling.h, MaxPool.
+    """
+    (images,) = inputs
+    assert images is not None
+    smallest = images.tensor.dtype.integer_range[0]
+    largest = _windows(options, images.values, smallest).max(axis=(-2, -1))
+    return (saturate(largest, outputs[0], options.fused_activation_function),)
+
+
+def average_pool_float(options: Pool2DOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """Float reference of AVERAGE_POOL_2D: padded cells do not count."""
+    (images,) = inputs
+    assert images is not None
+    means = _windows(options, images, 0).sum(axis=(-2, -1)) / _counts(options, images).astype(np.float32)
+    return (clamp_real(means, options.fused_activation_function),)
+
+
+def average_pool_integer(
+    options: Pool2DOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
+) -> tuple[np.ndarray, ...]:
+    """Integer reference of AVERAGE_POOL_2D: a rounded mean of the integers, halves away from zero.
+
+    Source: tensorflow/lite/kernels/internal/reference/integer_ops/pooling.h, AveragePool.
+    """
+    (images,) = inputs
+    assert images is not None
+    sums = _windows(options, images.values, 0).sum(axis=(-2, -1), dtype=np.int64)
+    counts = _counts(options, images.values)
+    means = np.sign(sums) * ((np.abs(sums) + counts // 2) // counts)
+    return (saturate(means, outputs[0], options.fused_activation_function),)
+
+
+def _windows(options: Pool2DOptions, images: np.ndarray, fill: float) -> np.ndarray:
+    """[n, oh, ow, c, filter_height, filter_width], see `patches`."""
+    window, stride = (options.filter_height, options.filter_width), (options.stride_h, options.stride_w)
+    return patches(images, window, stride, options.padding, fill=fill)
+
+
+def _counts(options: Pool2DOptions, images: np.ndarray) -> np.ndarray:
+    """Cells of the image in each window: int64, [1, oh, ow, 1]."""
+    ones = np.ones((1, *images.shape[1:3], 1), np.int64)
+    return _windows(options, ones, 0).sum(axis=(-2, -1))
+
+
+def pooling(op: str) -> Callable[[Emitter, KerasCall], str]:
+    """The lowering of a Keras pooling, 1-D or 2-D, layer or operation, to `op`."""
+
+    def lower(b: Emitter, call: KerasCall) -> str:
+        layer, (x,) = call.operation, call.inputs
+        require_channels_last(layer)
+        height, width = pair(layer.pool_size)
+        strides = pair(layer.strides or layer.pool_size)
+        options = Pool2DOptions(Padding[layer.padding.upper()], strides[1], strides[0], width, height)
+        if not is_sequence(b, x):
+            return b.emit(op, [x], options)
+        return to_sequence(b, b.emit(op, [to_images(b, x)], options, suffix="pool"))
+
+    return lower
+
+
+def lower_global_max(b: Emitter, call: KerasCall) -> str:
+    """GlobalMaxPooling1D and 2D: one window over everything, which int16 kernels have where REDUCE_MAX is int8 only."""
+    layer, (x,) = call.operation, call.inputs
+    require_channels_last(layer)
+    images = to_images(b, x)
+    batch, height, width, channels = b.shape(images)
+    result = (batch, *(1,) * (len(b.shape(x)) - 2), channels) if layer.keepdims else (batch, channels)
+    done = len(result) == 4
+    options = Pool2DOptions(Padding.VALID, filter_width=width, filter_height=height)
+    largest = b.emit("MAX_POOL_2D", [images], options, suffix="" if done else "pool")
+    return largest if done else emit_reshape(b, largest, result, suffix="")
+
+
+def _examples() -> tuple[Example, ...]:
+    return (
+        Example(((1, 8, 8, 3),), options=Pool2DOptions(Padding.VALID, 2, 2, 2, 2)),
+        Example(((1, 7, 9, 2),), options=Pool2DOptions(Padding.SAME, 2, 3, 3, 4)),
+        Example(
+            ((1, 5, 6, 4),),
+            options=Pool2DOptions(Padding.SAME, 1, 2, 3, 2, fused_activation_function=FusedActivation.RELU),
+            low=-1.0,
+            high=7.0,
+        ),
+        Example(((1, 1, 12, 3),), options=Pool2DOptions(Padding.VALID, 1, 1, 12, 1)),
+    )
+
+
+MAX_POOL_2D = OpSpec(
+    name="MAX_POOL_2D",
+    options=Pool2DOptions,
+    shapes=pool_shapes,
+    run_float=max_pool_float,
+    run_integer=max_pool_integer,
+    scale=Scale.SAME_AS_INPUT,
+    fuses=True,
+    version=version_by_type(int8=2, int16=3),
+    keras={
+        "layers.MaxPooling1D": KerasForm(
+            pooling("MAX_POOL_2D"), lambda keras: (keras.layers.MaxPooling1D(2, padding="same"), ((9, 3),))
+        ),
+        "layers.MaxPooling2D": KerasForm(
+            pooling("MAX_POOL_2D"), lambda keras: (keras.layers.MaxPooling2D(3, strides=2), ((9, 8, 3),))
+        ),
+        "layers.GlobalMaxPooling1D": KerasForm(
+            lower_global_max, lambda keras: (keras.layers.GlobalMaxPooling1D(keepdims=True), ((9, 3),))
+        ),
+        "layers.GlobalMaxPooling2D": KerasForm(
+            lower_global_max, lambda keras: (keras.layers.GlobalMaxPooling2D(), ((5, 4, 3),))
+        ),
+        "ops.MaxPool": KerasForm(
+            pooling("MAX_POOL_2D"), lambda keras: (lambda x: keras.ops.max_pool(x, 2), ((6, 4, 3),))
+        ),
+    },
+    examples=_examples(),
+)
+
+AVERAGE_POOL_2D = OpSpec(
+    name="AVERAGE_POOL_2D",
+    options=Pool2DOptions,
+    shapes=pool_shapes,
+    run_float=average_pool_float,
+    run_integer=average_pool_integer,
+    scale=Scale.SAME_AS_INPUT,
+    fuses=True,
+    version=version_by_type(int8=2, int16=3),
+    keras={
+        "layers.AveragePooling1D": KerasForm(
+            pooling("AVERAGE_POOL_2D"), lambda keras: (keras.layers.AveragePooling1D(3, strides=2), ((9, 3),))
+        ),
+        "layers.AveragePooling2D": KerasForm(
+            pooling("AVERAGE_POOL_2D"),
+            lambda keras: (keras.layers.AveragePooling2D(3, padding="same"), ((8, 7, 3),)),
+        ),
+        "ops.AveragePool": KerasForm(
+            pooling("AVERAGE_POOL_2D"), lambda keras: (lambda x: keras.ops.average_pool(x, 2), ((6, 4, 3),))
+        ),
+    },
+    examples=_examples(),
+    note="padded cells do not count",
+)
+
+SPECS = (MAX_POOL_2D, AVERAGE_POOL_2D)

@@ -1,7 +1,233 @@
-"""RESIZE_NEAREST_NEIGHBOR, RESIZE_BILINEAR: images made larger or smaller."""
+"""RESIZE_NEAREST_NEIGHBOR, RESIZE_BILINEAR: images of another height and width."""
 
 from __future__ import annotations
 
-from octavo.ops.spec import OpSpec
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-SPECS: tuple[OpSpec, ...] = ()
+import numpy as np
+
+from octavo.dtypes import DType
+from octavo.ir.types import Options, Shape, Tensor
+from octavo.numerics.affine import round_half_away
+from octavo.ops.refuse import refuse, require_channels_last
+from octavo.ops.shape import emit_reshape, integers, moves
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec, Scale
+from octavo.ops.version import version_by_type
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeOptions(Options):
+    """What both resizings can choose.
+
+    Attributes:
+        align_corners: The centres of the corner pixels stay where they are.
+        half_pixel_centers: Pixel i has its centre at i + 0.5, as in Keras; not together with `align_corners`.
+    """
+
+    align_corners: bool = False
+    half_pixel_centers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeNearestNeighborOptions(ResizeOptions):
+    """Options of RESIZE_NEAREST_NEIGHBOR."""
+
+    table = "ResizeNearestNeighborOptions"
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeBilinearOptions(ResizeOptions):
+    """Options of RESIZE_BILINEAR."""
+
+    table = "ResizeBilinearOptions"
+
+
+def resize_shapes(options: ResizeOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+    """[n, h, w, c] and sizes [2] -> [n, height, width, c]."""
+    x = inputs[0]
+    assert x is not None
+    return ((x.shape[0], *integers(inputs[1]), x.shape[3]),)
+
+
+def nearest_float(options: ResizeNearestNeighborOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """Reference of RESIZE_NEAREST_NEIGHBOR."""
+    x, size = inputs
+    assert x is not None
+    assert size is not None
+    rows, columns = (_nearest(x.shape[1 + i], int(size[i]), options) for i in (0, 1))
+    return (x[:, rows][:, :, columns],)
+
+
+def _nearest(old: int, new: int, options: ResizeOptions) -> np.ndarray:
+    """Index of the source pixel of each of `new` pixels, in the float32 arithmetic of the kernel.
+
+    Source: tensorflow/lite/kernels/internal/reference/resize_nearest_neighbor.h, GetNearestNeighbor.
+    """
+    corners = options.align_corners and new > 1
+    scale = np.float32(old - corners) / np.float32(new - corners)
+    position = (np.arange(new, dtype=np.float32) + np.float32(0.5 * options.half_pixel_centers)) * scale
+    index = round_half_away(position) if options.align_corners else np.floor(position).astype(np.int64)
+    return np.clip(index, 0, old - 1)
+
+
+def bilinear_float(options: ResizeBilinearOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """Reference of RESIZE_BILINEAR."""
+    x, size = inputs
+    assert x is not None
+    assert size is not None
+    for axis, new in ((1, int(size[0])), (2, int(size[1]))):
+        old = x.shape[axis]
+        corners = options.align_corners and new > 1
+        scale = np.float32(old - corners) / np.float32(new - corners)
+        half = np.float32(0.5 * options.half_pixel_centers)
+        position = (np.arange(new, dtype=np.float32) + half) * scale - half
+        x = _interpolate(x, axis, position, 1)
+    return (x,)
+
+
+def bilinear_integer(
+    options: ResizeBilinearOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
+) -> tuple[np.ndarray, ...]:
+    """Integer reference of RESIZE_BILINEAR: positions in 1/1024 of a pixel, one rounding, halves away from zero.
+
+    Source: tensorflow/lite/kernels/internal/reference/resize_bilinear.h, ResizeBilinearInteger.
+    """
+    x, size = inputs
+    assert x is not None
+    assert size is not None
+    sums_q20 = x.values.astype(np.int64)
+    for axis, new in ((1, int(size.values[0])), (2, int(size.values[1]))):
+        old = sums_q20.shape[axis]
+        corners = options.align_corners and new > 1
+        scale_q10 = (1024 * (old - corners) + (new - corners) // 2) // (new - corners)
+        half_q10 = scale_q10 // 2 - 512 if options.half_pixel_centers else 0
+        sums_q20 = _interpolate(sums_q20, axis, np.arange(new) * scale_q10 + half_q10, 1024)
+    rounded = np.sign(sums_q20) * ((np.abs(sums_q20) + (1 << 19)) >> 20)
+    return (rounded.astype(x.values.dtype),)
+
+
+def _interpolate(x: np.ndarray, axis: int, position: np.ndarray, one: int) -> np.ndarray:
+    """Weighted sums of the two neighbours of each position along an axis; positions are in steps of 1 / `one`."""
+    low = np.maximum(np.floor(position / one).astype(np.int64), 0)
+    high = np.minimum(np.ceil(position / one).astype(np.int64), x.shape[axis] - 1)
+    weight = (position - low * one).astype(x.dtype).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+    return x.take(low, axis) * (one - weight) + x.take(high, axis) * weight
+
+
+INTERPOLATIONS: dict[str, tuple[str, Options]] = {
+    "nearest": ("RESIZE_NEAREST_NEIGHBOR", ResizeNearestNeighborOptions(half_pixel_centers=True)),
+    "bilinear": ("RESIZE_BILINEAR", ResizeBilinearOptions(half_pixel_centers=True)),
+}
+
+
+def emit_resize(b: Emitter, name: str, size: tuple[int, int], interpolation: str, *, suffix: str = "resize") -> str:
+    """Resize images `name` [n, h, w, c] to (height, width) as Keras does, and return the result's name."""
+    op, options = INTERPOLATIONS[interpolation]
+    constant = b.constant(np.array(size, np.int32), f"{suffix}/size" if suffix else "size")
+    return b.emit(op, [name, constant], options, suffix=suffix)
+
+
+def lower_up_sampling_2d(b: Emitter, call: KerasCall) -> str:
+    """keras.layers.UpSampling2D, nearest and bilinear."""
+    layer, (x,) = call.operation, call.inputs
+    require_channels_last(layer)
+    _, height, width, _ = b.shape(x)
+    return emit_resize(b, x, (height * layer.size[0], width * layer.size[1]), _interpolation(layer), suffix="")
+
+
+def lower_resizing(b: Emitter, call: KerasCall) -> str:
+    """keras.layers.Resizing and keras.ops.image.resize, nearest and bilinear, without antialiasing."""
+    operation = call.operation
+    require_channels_last(operation)
+    for option in ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio"):
+        if getattr(operation, option):
+            raise refuse(
+                operation, got=f"{option}=True", expected=f"{option}=False", fix="do this before the model, on the data"
+            )
+    size = operation.size if hasattr(operation, "size") else (operation.height, operation.width)
+    return emit_resize(b, call.inputs[0], tuple(size), _interpolation(operation), suffix="")
+
+
+def _interpolation(operation: Any) -> str:
+    if operation.interpolation not in INTERPOLATIONS:
+        raise refuse(
+            operation,
+            got=f"interpolation='{operation.interpolation}'",
+            expected=" or ".join(INTERPOLATIONS),
+            fix="choose one of these interpolations",
+        )
+    return str(operation.interpolation)
+
+
+def lower_up_sampling_1d(b: Emitter, call: KerasCall) -> str:
+    """keras.layers.UpSampling1D: each step repeated, as an image of width 1."""
+    n, steps, channels = b.shape(call.inputs[0])
+    return _repeat(b, call.inputs[0], (n, steps, 1, channels), steps * call.operation.size)
+
+
+def lower_repeat_vector(b: Emitter, call: KerasCall) -> str:
+    """keras.layers.RepeatVector: an image of one pixel, enlarged."""
+    n, channels = b.shape(call.inputs[0])
+    return _repeat(b, call.inputs[0], (n, 1, 1, channels), call.operation.n)
+
+
+def _repeat(b: Emitter, name: str, image: Shape, height: int) -> str:
+    tall = emit_resize(b, emit_reshape(b, name, image, suffix="image"), (height, 1), "nearest", suffix="repeated")
+    return emit_reshape(b, tall, (image[0], height, image[3]), suffix="")
+
+
+def _size(*values: int) -> dict[int, np.ndarray]:
+    return {1: np.array(values, np.int32)}
+
+
+def _form(
+    lower: Callable[[Emitter, KerasCall], str], make: Callable[[Any], Callable[..., Any]], shape: Shape
+) -> KerasForm:
+    return KerasForm(lower, lambda keras: (make(keras), (shape,)))
+
+
+RESIZE_NEAREST_NEIGHBOR = OpSpec(
+    name="RESIZE_NEAREST_NEIGHBOR",
+    options=ResizeNearestNeighborOptions,
+    shapes=resize_shapes,
+    run_float=nearest_float,
+    run_integer=moves(nearest_float),
+    scale=Scale.SAME_AS_INPUT,
+    parameters=frozenset({1}),
+    version=version_by_type(int8=3, int16=4, other=3),
+    keras={
+        "layers.UpSampling2D": _form(lower_up_sampling_2d, lambda keras: keras.layers.UpSampling2D((2, 3)), (4, 3, 2)),
+        "layers.UpSampling1D": _form(lower_up_sampling_1d, lambda keras: keras.layers.UpSampling1D(3), (4, 2)),
+        "layers.RepeatVector": _form(lower_repeat_vector, lambda keras: keras.layers.RepeatVector(3), (4,)),
+    },
+    examples=(
+        Example(((1, 4, 3, 2), None), _size(8, 9), ResizeNearestNeighborOptions(half_pixel_centers=True)),
+        Example(((1, 6, 5, 2), None), _size(4, 11), ResizeNearestNeighborOptions(align_corners=True)),
+        Example(((1, 5, 6, 2), None), _size(7, 3), ResizeNearestNeighborOptions()),
+    ),
+)
+
+RESIZE_BILINEAR = OpSpec(
+    name="RESIZE_BILINEAR",
+    options=ResizeBilinearOptions,
+    shapes=resize_shapes,
+    run_float=bilinear_float,
+    run_integer=bilinear_integer,
+    scale=Scale.SAME_AS_INPUT,
+    parameters=frozenset({1}),
+    micro=frozenset({DType.FLOAT32, DType.INT8}),
+    version=version_by_type(int8=3, int16=4, other=3),
+    keras={
+        "layers.Resizing": _form(lower_resizing, lambda keras: keras.layers.Resizing(7, 5), (4, 6, 2)),
+        "ops.Resize": _form(lower_resizing, lambda keras: lambda x: keras.ops.image.resize(x, (7, 5)), (4, 6, 2)),
+    },
+    examples=(
+        Example(((1, 4, 3, 2), None), _size(8, 9), ResizeBilinearOptions(half_pixel_centers=True)),
+        Example(((1, 6, 5, 2), None), _size(4, 11), ResizeBilinearOptions(align_corners=True)),
+        Example(((1, 5, 6, 2), None), _size(7, 3), ResizeBilinearOptions()),
+    ),
+)
+
+SPECS = (RESIZE_NEAREST_NEIGHBOR, RESIZE_BILINEAR)

@@ -49,7 +49,7 @@ def _parameters(tensor: Tensor) -> Quantization:
     return tensor.quantization
 
 
-InferShapes = Callable[[Options, Sequence[Tensor | None]], tuple[Shape, ...]]
+InferShapes = Callable[[Any, Sequence[Tensor | None]], tuple[Shape, ...]]
 FloatKernel = Callable[[Any, Sequence[np.ndarray | None]], tuple[np.ndarray, ...]]
 IntegerKernel = Callable[[Any, Sequence[Operand | None], Sequence[Tensor]], tuple[np.ndarray, ...]]
 Version = Callable[[Sequence[Tensor | None], Sequence[Tensor]], int]
@@ -81,7 +81,7 @@ class Example:
 
     shapes: tuple[Shape | None, ...]
     constants: Mapping[int, np.ndarray] = field(default_factory=dict)
-    options: Options = NoOptions()
+    options: Options = field(default_factory=NoOptions)
     low: float = -3.0
     high: float = 3.0
 
@@ -91,7 +91,9 @@ class Emitter(Protocol):
 
     def emit(self, op: str, inputs: Sequence[str | None], options: Options = ..., *, suffix: str = ...) -> str: ...
 
-    def emit_many(self, op: str, inputs: Sequence[str | None], options: Options = ..., *, outputs: int, suffix: str = ...) -> tuple[str, ...]: ...
+    def emit_many(
+        self, op: str, inputs: Sequence[str | None], options: Options = ..., *, outputs: int, suffix: str = ...
+    ) -> tuple[str, ...]: ...
 
     def constant(self, array: np.ndarray, suffix: str) -> str: ...
 
@@ -109,10 +111,17 @@ class KerasCall(Protocol):
         inputs: Names of the tensors among them, in order.
     """
 
-    operation: Any
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    inputs: tuple[str, ...]
+    @property
+    def operation(self) -> Any: ...
+
+    @property
+    def args(self) -> tuple[Any, ...]: ...
+
+    @property
+    def kwargs(self) -> Mapping[str, Any]: ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
 
     def weight(self, attribute: str) -> np.ndarray: ...
 
@@ -160,8 +169,10 @@ class OpSpec:
         fuses: Whether RELU-like operators can fuse into it.
         exact: False where LiteRT's reference kernel rounds in floating point, so that it equals the integer
             reference only within a step.
+        wrong_in_litert_reference: Activation types that LiteRT's reference kernel computes wrongly.
         version: Operator version by input and output tensors.
-        keras: The Keras layers ("layers.Conv2D"), activations ("activations.relu") and operations ("ops.Relu") that become it.
+        keras: Forms of the Keras layers ("layers.Conv2D"), activations ("activations.relu") and operations
+            ("ops.Relu") that become it.
         examples: At least two.
         note: A line for the support matrix.
     """
@@ -181,6 +192,7 @@ class OpSpec:
     hybrid: bool = False
     fuses: bool = False
     exact: bool = True
+    wrong_in_litert_reference: frozenset[DType] = frozenset()
     version: Version = lambda inputs, outputs: 1
     keras: Mapping[str, KerasForm] = field(default_factory=dict)
     examples: tuple[Example, ...] = ()

@@ -6,10 +6,24 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from octavo.errors import UnsupportedLayerError
-from octavo.ops import activation, composite, conv, convert, dense, elementwise, join, pool, reduce, resize, shape
+from octavo.ops import (
+    activation,
+    composite,
+    conv,
+    convert,
+    dense,
+    elementwise,
+    join,
+    pad,
+    pool,
+    reduce,
+    resize,
+    shape,
+    slices,
+)
 from octavo.ops.spec import KerasForm, OpSpec
 
-FAMILIES = (conv, dense, pool, reduce, elementwise, activation, join, shape, resize, convert)
+FAMILIES = (conv, dense, pool, reduce, elementwise, activation, join, shape, pad, slices, resize, convert)
 
 OPS: Mapping[str, OpSpec] = MappingProxyType({spec.name: spec for family in FAMILIES for spec in family.SPECS})
 

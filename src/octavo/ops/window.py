@@ -44,7 +44,10 @@ def patches(
 
     Args:
         images: [batch, height, width, channels].
-        window, stride, dilation: (height, width).
+        window: Height and width in taps.
+        stride: Down and across.
+        padding: SAME or VALID.
+        dilation: Cells from one tap to the next, down and across.
         fill: Value of padded cells.
 
     Returns:

@@ -12,6 +12,7 @@ import numpy as np
 
 from octavo.ir.graph import results
 from octavo.ir.types import Graph, Node
+from octavo.numerics.affine import dequantize
 from octavo.ops.spec import Operand
 from octavo.ops.table import spec_of
 
@@ -43,11 +44,20 @@ def run_node(graph: Graph, node: Node, values: Mapping[str, np.ndarray]) -> tupl
     """Run one node on `values` (by tensor name) with its reference kernel."""
     spec = spec_of(node.op)
     if not is_integer(graph, node):
-        arrays = [None if name is None else values[name] for name in node.inputs]
-        return spec.run_float(node.options, arrays)
+        return spec.run_float(node.options, real_inputs(graph, node, values))
     assert spec.run_integer is not None, f"{node.op} has no integer kernel"
     operands = [None if name is None else Operand(values[name], graph.tensors[name]) for name in node.inputs]
     return spec.run_integer(node.options, operands, results(graph, node))
+
+
+def real_inputs(graph: Graph, node: Node, values: Mapping[str, np.ndarray]) -> list[np.ndarray | None]:
+    """What a float kernel works on: a node's inputs, quantized weights as the reals they stand for."""
+    arrays: list[np.ndarray | None] = []
+    for name in node.inputs:
+        parameters = None if name is None else graph.tensors[name].quantization
+        array = None if name is None else values[name]
+        arrays.append(array if array is None or parameters is None else dequantize(array, parameters))
+    return arrays
 
 
 def is_integer(graph: Graph, node: Node) -> bool:

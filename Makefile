@@ -1,0 +1,74 @@
+# What people and CI call. Every target makes what it needs from Python 3.11+, make and the package registries.
+#
+#   make demo     train, quantize, verify and explain a small network, into octavo-demo/
+#   make test     the whole test suite, on every Keras backend of BACKENDS
+#   make check    format, lint, types and structure
+#   make docs     write the generated pages again
+#   make bench    figures against other tools, as ratios in one run
+#   make clean    remove the environment, caches and the demo's output
+#
+# Variables: KERAS_BACKEND (jax) runs the demo and most tests; BACKENDS (jax tensorflow torch) are installed for the
+# tests; WORKERS (2) test processes; DEMO_ARGS and PYTEST_ARGS are passed on. On Linux PyTorch from the default
+# registry brings CUDA along, several gigabytes: `make test BACKENDS=jax` is the lean run, in which the tests of
+# absent backends are skipped and say so.
+
+KERAS_BACKEND ?= jax
+BACKENDS ?= jax tensorflow torch
+WORKERS ?= 2
+export KERAS_BACKEND
+
+ifndef PYTHON
+PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+    $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+endif
+
+VENV := .venv
+BIN := $(VENV)/bin
+space := $(subst ,, )
+comma := ,
+DEMO_STAMP := $(VENV)/.demo-$(KERAS_BACKEND)
+TEST_BACKENDS := $(sort $(KERAS_BACKEND) $(BACKENDS))
+TEST_STAMP := $(VENV)/.test-$(subst $(space),-,$(TEST_BACKENDS))
+INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check -c constraints.txt
+PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+.DELETE_ON_ERROR:
+.PHONY: demo test check docs bench clean
+
+demo: $(DEMO_STAMP)
+	@$(BIN)/octavo demo $(DEMO_ARGS)
+
+test: $(TEST_STAMP)
+	@$(PYTEST) tests
+	@for backend in $(filter-out $(KERAS_BACKEND),$(BACKENDS)); do \
+	    echo "tests/keras again, on $$backend:"; KERAS_BACKEND=$$backend $(PYTEST) tests/keras || exit 1; done
+
+check: $(TEST_STAMP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/structure
+
+docs: $(TEST_STAMP)
+	@$(BIN)/octavo ops --markdown > docs/operators.md.new && mv docs/operators.md.new docs/operators.md
+
+bench: $(TEST_STAMP)
+	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+clean:
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist octavo-demo src/octavo.egg-info
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Octavo needs Python 3.11 or later (with venv); set PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(DEMO_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what the demo needs into $(VENV) (once, about a minute) ..."
+	@$(INSTALL) -e ".[demo,micro,$(KERAS_BACKEND)]"
+	@touch $@
+
+$(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what the tests need into $(VENV) (once, a few minutes) ..."
+	@$(INSTALL) -e ".[demo,micro,dev,$(subst $(space),$(comma),$(TEST_BACKENDS))]"
+	@touch $@

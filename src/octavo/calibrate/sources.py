@@ -1,0 +1,188 @@
+"""Representative data as people keep it: arrays, files, folders of images, generators, data loaders of any framework.
+
+Frameworks are recognised by what their objects can do; none is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from octavo.errors import DatasetError, MissingDependencyError
+
+Element = tuple[Any, ...]
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+# Pillow's modes by the number of channels.
+IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+ACCEPTED = (
+    "a numpy array; a tuple (x, y); a list or dict of one array for each input; a generator, or a function that "
+    "returns one; a tf.data.Dataset, keras PyDataset or torch DataLoader; the path of an .npz file or a folder of images"
+)
+
+
+def elements(data: Any, names: Sequence[str], channels: int) -> Iterator[Element]:
+    """The pieces of `data`, each a tuple with one array for each model input; each array holds one sample or a batch.
+
+    Labels are dropped: of a tuple (x, y) or (x, y, weights), and all entries of a dict that are no input.
+
+    Args:
+        data: Any of the forms that `ACCEPTED` lists.
+        names: Names of the model's inputs.
+        channels: Channels of an image, where `data` is a folder of images.
+
+    Raises:
+        DatasetError: for any other form, and for one that does not fit the inputs.
+    """
+    if isinstance(data, (str, os.PathLike)):
+        yield from _from_path(Path(data), names, channels)
+    elif is_array(data) or isinstance(data, (Mapping, tuple)) or _is_one_array_each(data, names):
+        yield _element(data, names)
+    else:
+        for piece in _pieces(data):
+            yield _element(piece, names)
+
+
+def length(data: Any, names: Sequence[str]) -> int | None:
+    """Number of samples where it is known without reading them: of arrays."""
+    if is_array(data) or isinstance(data, (Mapping, tuple)) or _is_one_array_each(data, names):
+        shape = np.shape(_element(data, names)[0])
+        return shape[0] if shape else None
+    return None
+
+
+def is_array(value: Any) -> bool:
+    """Whether `value` is an array of some library."""
+    return hasattr(value, "__array__") and hasattr(value, "shape")
+
+
+def is_spent(data: Any) -> bool:
+    """Whether `data` can be read only once."""
+    return isinstance(data, Iterator)
+
+
+def _is_one_array_each(data: Any, names: Sequence[str]) -> bool:
+    """Whether a list holds the arrays of several inputs, and not several samples."""
+    return isinstance(data, list) and 1 < len(names) == len(data) and all(map(is_array, data))
+
+
+def _element(value: Any, names: Sequence[str]) -> Element:
+    """The inputs in one piece of data."""
+    if isinstance(value, Mapping):
+        return _by_name(value, names)
+    if is_array(value) and len(names) == 1:
+        return (value,)
+    if isinstance(value, (tuple, list)) and value:
+        if len(names) == len(value) > 1 and all(map(is_array, value)):
+            return tuple(value)
+        if len(value) <= 3 and (len(names) == 1 or isinstance(value[0], (tuple, list, Mapping))):
+            return _element(value[0], names)
+    raise DatasetError(
+        f"a piece of the data does not hold {_count(names)}.",
+        got=_describe(value),
+        expected=f"arrays for {', '.join(names)}",
+        fix="give one array for each input: an array, a dict by input name, or ((first, second), labels)",
+    )
+
+
+def _by_name(values: Mapping[str, Any], names: Sequence[str]) -> Element:
+    if all(name in values for name in names):
+        return tuple(values[name] for name in names)
+    raise DatasetError(
+        "the data's names are not the model's.",
+        got=", ".join(map(str, values)) or "no names",
+        expected=", ".join(names),
+        fix=f"name the array '{names[0]}'" if len(names) == 1 else f"name the arrays {', '.join(names)}",
+    )
+
+
+def _pieces(data: Any) -> Iterable[Any]:
+    """Whatever yields pieces of data, started."""
+    if callable(data) and not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        data = data()
+    if isinstance(data, Iterable):
+        return data
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        return (data[i] for i in range(len(data)))
+    raise DatasetError(
+        "the data has a form that cannot be read.", got=_describe(data), expected=ACCEPTED, fix="give a numpy array"
+    )
+
+
+def _from_path(path: Path, names: Sequence[str], channels: int) -> Iterator[Element]:
+    if path.is_dir():
+        yield from _images(path, channels)
+    elif path.suffix == ".npz" and path.is_file():
+        yield _element(_from_npz(path, names), names)
+    else:
+        raise DatasetError(
+            f"'{path}' is no data that can be read.",
+            got="a file of another kind" if path.exists() else "no such file or folder",
+            expected="an .npz file or a folder of images",
+            fix="check the path, or load the data yourself and give the array",
+        )
+
+
+def _from_npz(path: Path, names: Sequence[str]) -> Any:
+    """The arrays named like the inputs; for one input also "x", "x_train", "x_test" or the file's only array."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            keys = [key for key in (*names, "x", "x_train", "x_test") if key in file]
+            if set(names) <= set(keys):
+                return {name: file[name] for name in names}
+            if len(names) == 1 and (keys or len(file.files) == 1):
+                return file[keys[0] if keys else file.files[0]]
+            return _by_name(dict.fromkeys(file.files), names)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise DatasetError(
+            f"'{path}' cannot be read as an .npz file.",
+            got=str(error),
+            expected="numeric arrays written by numpy.savez",
+            fix="write the file again with numpy.savez(path, x=array)",
+        ) from error
+
+
+def _images(folder: Path, channels: int) -> Iterator[Element]:
+    """Every image below a folder, in the order of their paths, uint8 [height, width, channels]."""
+    image_module = _pillow()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES):
+        try:
+            with image_module.open(path) as image:
+                pixels = np.asarray(image.convert(IMAGE_MODES.get(channels, "RGB")))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DatasetError(
+                f"'{path}' cannot be read as an image.",
+                got=str(error),
+                expected="a whole file in the format its name says",
+                fix=f"repair or remove '{path.name}'",
+            ) from error
+        yield (pixels.reshape(*pixels.shape[:2], -1),)
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingDependencyError(
+            "reading a folder of images needs Pillow.",
+            got="no package 'PIL'",
+            expected="Pillow 10 or newer",
+            fix="pip install pillow",
+        ) from error
+    return Image
+
+
+def _count(names: Sequence[str]) -> str:
+    return "the model's input" if len(names) == 1 else f"the model's {len(names)} inputs"
+
+
+def _describe(value: Any) -> str:
+    if is_array(value):
+        return f"one array of shape {tuple(value.shape)}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}: {', '.join(type(item).__name__ for item in value[:4])}"
+    return type(value).__name__

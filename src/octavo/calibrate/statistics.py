@@ -1,0 +1,221 @@
+"""What calibration learns of a tensor: its extremes and, where asked for, how often each value occurs.
+
+Counts are integers and extremes are exact, so that statistics of parts, merged in any order, equal those of the whole.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from octavo.errors import InputError
+from octavo.files import write_whole
+
+# A bin is the upper half of a float32's bit pattern: sign, exponent and 7 bits of mantissa. Its values differ by less
+# than one part in 128, and the bins are known before the first value is.
+BINS = 1 << 16
+# Converting at most this many patterns to indices at a time keeps the temporary arrays small.
+_BLOCK = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorStatistics:
+    """Statistics of one tensor over all samples.
+
+    Attributes:
+        low, high: Smallest and largest value.
+        count: Number of values.
+        histogram: int64, shape (65536,): number of values by the upper 16 bits of their float32 pattern; None if not
+            asked for.
+    """
+
+    low: float
+    high: float
+    count: int
+    histogram: np.ndarray | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TensorStatistics):
+            return NotImplemented
+        if (self.low, self.high, self.count) != (other.low, other.high, other.count):
+            return False
+        if self.histogram is None or other.histogram is None:
+            return self.histogram is other.histogram
+        return np.array_equal(self.histogram, other.histogram)
+
+    def __hash__(self) -> int:
+        return hash((self.low, self.high, self.count))
+
+    def merge(self, other: TensorStatistics) -> TensorStatistics:
+        """Statistics of both sets of values; both have a histogram or neither."""
+        histogram = None
+        if self.histogram is not None and other.histogram is not None:
+            histogram = self.histogram + other.histogram
+        return TensorStatistics(
+            min(self.low, other.low), max(self.high, other.high), self.count + other.count, histogram
+        )
+
+
+class Accumulator:
+    """Gathers the statistics of one tensor.
+
+    Args:
+        histogram: Whether to count values by bin.
+    """
+
+    def __init__(self, *, histogram: bool = False) -> None:
+        self._low, self._high, self._count = np.inf, -np.inf, 0
+        self._histogram = np.zeros(BINS, np.int64) if histogram else None
+
+    def add(self, values: np.ndarray) -> bool:
+        """Add values, float32 of any shape with at least one element.
+
+        Returns:
+            False, with nothing added, if one of them is NaN or infinite.
+        """
+        low, high = float(values.min()), float(values.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            return False
+        self._low, self._high = min(self._low, low), max(self._high, high)
+        self._count += values.size
+        if self._histogram is not None:
+            _count_bins(values, self._histogram)
+        return True
+
+    def result(self) -> TensorStatistics:
+        """What was gathered; at least one value must have been added."""
+        assert self._count, "statistics of no values"
+        # -0.0 and 0.0 compare equal, and which of them min keeps depends on the order.
+        return TensorStatistics(self._low + 0.0, self._high + 0.0, self._count, self._histogram)
+
+
+def _count_bins(values: np.ndarray, histogram: np.ndarray) -> None:
+    """Add the number of float32 `values` in each bin to `histogram`."""
+    patterns = np.ascontiguousarray(values, np.float32).reshape(-1).view(np.uint32)
+    for start in range(0, patterns.size, _BLOCK):
+        bins = patterns[start : start + _BLOCK] >> np.uint32(16)
+        if bins.size < BINS:
+            np.add.at(histogram, bins, 1)
+        else:
+            # Faster, once there are enough values to outweigh a second array of bins.
+            histogram += np.bincount(bins, minlength=BINS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statistics(Mapping[str, TensorStatistics]):
+    """Statistics of every observed tensor, by tensor name.
+
+    Attributes:
+        tensors: By tensor name.
+        samples: Number of samples seen.
+        fingerprint: Digest of the model they were measured on; only statistics of the same model can be merged.
+    """
+
+    tensors: Mapping[str, TensorStatistics]
+    samples: int
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+
+    def __getitem__(self, name: str) -> TensorStatistics:
+        return self.tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Statistics):
+            return NotImplemented
+        same = (self.samples, self.fingerprint) == (other.samples, other.fingerprint)
+        return same and dict(self.tensors) == dict(other.tensors)
+
+    def __hash__(self) -> int:
+        return hash((self.samples, self.fingerprint))
+
+    @property
+    def has_histograms(self) -> bool:
+        """Whether values were counted by bin."""
+        return any(statistics.histogram is not None for statistics in self.tensors.values())
+
+    def merge(self, other: Statistics) -> Statistics:
+        """Statistics of both sets of samples; associative and commutative.
+
+        Raises:
+            InputError: if they are of different models or tensors, or only one has histograms.
+        """
+        for kind, mine, theirs in (
+            ("models", self.fingerprint, other.fingerprint),
+            ("tensors", sorted(self), sorted(other)),
+            ("kinds", _kind(self), _kind(other)),
+        ):
+            if mine != theirs:
+                raise InputError(
+                    f"statistics of different {kind} cannot be merged.",
+                    got=f"{mine} and {theirs}",
+                    expected="statistics of one model, one set of options and different samples",
+                    fix="calibrate the same model with the same options on each part of the data, then merge",
+                )
+        merged = {name: statistics.merge(other[name]) for name, statistics in self.tensors.items()}
+        return Statistics(merged, self.samples + other.samples, self.fingerprint)
+
+    def save(self, path: str | Path) -> Path:
+        """Write an .npz file, whole or not at all.
+
+        Returns:
+            The path written.
+
+        Raises:
+            OutputError: if the file cannot be written.
+        """
+        head = {"samples": self.samples, "fingerprint": self.fingerprint, "tensors": list(self.tensors)}
+        arrays = {
+            "head": np.array(json.dumps(head)),
+            "low": np.array([statistics.low for statistics in self.tensors.values()], np.float64),
+            "high": np.array([statistics.high for statistics in self.tensors.values()], np.float64),
+            "count": np.array([statistics.count for statistics in self.tensors.values()], np.int64),
+        }
+        for i, statistics in enumerate(self.tensors.values()):
+            if statistics.histogram is not None:
+                arrays[f"histogram_{i}"] = statistics.histogram
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+        return write_whole(Path(path), content.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Statistics:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: if the file is missing or is not one `save` wrote.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                head = json.loads(str(file["head"]))
+                columns = zip(head["tensors"], file["low"], file["high"], file["count"], strict=True)
+                tensors = {
+                    name: TensorStatistics(float(low), float(high), int(count), file.get(f"histogram_{i}"))
+                    for i, (name, low, high, count) in enumerate(columns)
+                }
+                return cls(tensors, int(head["samples"]), str(head["fingerprint"]))
+        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, AttributeError) as error:
+            raise InputError(
+                f"'{path}' does not hold calibration statistics.",
+                got=f"{type(error).__name__}: {error}",
+                expected="an .npz file written by Statistics.save",
+                fix="check the path, or calibrate again and save the result",
+            ) from error
+
+
+def _kind(statistics: Statistics) -> str:
+    return "extremes and histograms" if statistics.has_histograms else "extremes"

@@ -1,0 +1,207 @@
+"""Every scheme side by side, and which one to use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from octavo.config import SCHEMES, QuantizeConfig, unknown_name
+from octavo.errors import ConfigError
+from octavo.evaluate.evaluation import Evaluation
+from octavo.pipeline import quantize_prepared
+from octavo.result import QuantizedModel
+from octavo.stages import Progress, Source, prepare
+
+UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way of quantizing, and what it is worth.
+
+    Attributes:
+        technique: "float", "PTQ" or "QAT".
+        quantized: The model.
+        evaluation: On the test set.
+    """
+
+    technique: str
+    quantized: QuantizedModel
+    evaluation: Evaluation
+
+    @property
+    def name(self) -> str:
+        """Technique and scheme, as tables show them."""
+        scheme = self.quantized.scheme.name
+        return scheme if self.technique != "QAT" else f"{scheme} QAT"
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """What to use, and why.
+
+    Attributes:
+        row: The row recommended, or None where nothing fits.
+        reason: One or two sentences.
+    """
+
+    row: Row | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All rows, in the order they were made; the first is float32 if it was among the schemes."""
+
+    rows: tuple[Row, ...]
+
+    def best(self, flash: str | int = "1MB", ram: str | int = "256KB") -> Recommendation:
+        """Which technique to use on a board.
+
+        Of the rows whose file fits the flash and whose TensorFlow Lite Micro arena fits the RAM, those within half a
+        point of the best accuracy (without labels: within 3 dB of the best output SQNR) count as equals; among them the
+        smallest arena decides, then the smallest file.
+
+        Args:
+            flash: Bytes, or a number with KB or MB, for the model file.
+            ram: Likewise, for the arena.
+
+        Raises:
+            ConfigError: for a size that cannot be read.
+        """
+        limits = parse_bytes(flash), parse_bytes(ram)
+        fitting = [row for row in self.rows if _fits(row.evaluation, *limits)]
+        if not fitting:
+            return Recommendation(None, _why_nothing_fits(self.rows, *limits))
+        measure, tolerance = _measure(self.rows)
+        top = max(measure(row.evaluation) for row in fitting)
+        equals = [row for row in fitting if measure(row.evaluation) >= top - tolerance]
+        chosen = min(equals, key=lambda row: (row.evaluation.memory.arena_bytes or 0, row.evaluation.memory.file_bytes))
+        return Recommendation(chosen, _why(chosen, self.rows, *limits))
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        rows = [
+            {"name": row.name, "technique": row.technique, "evaluation": row.evaluation.to_dict()} for row in self.rows
+        ]
+        best = self.best()
+        return {"rows": rows, "recommended": best.row.name if best.row else None, "reason": best.reason}
+
+
+def compare(
+    model: Any,
+    data: Any = None,
+    test: tuple[Any, np.ndarray | None] | None = None,
+    *,
+    schemes: Sequence[str] = tuple(SCHEMES),
+    skip: Sequence[str] = (),
+    samples: int | None = None,
+    integer_divisor: float | None = None,
+    seed: int = 0,
+    time_it: bool = True,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Quantize a model by every scheme and measure each on the same test set.
+
+    Args:
+        model: As for `octavo.quantize`.
+        data: Representative dataset; needed by the integer schemes. Something that can be read several times.
+        test: Test set (x, y), real values as in training; y None where it does not classify.
+        schemes: Names of the schemes, in the table's order.
+        skip, samples, integer_divisor, seed, progress: As for `octavo.quantize`.
+        time_it: Whether to measure latency.
+
+    Raises:
+        ConfigError: for an unknown scheme, or without a test set.
+    """
+    if test is None:
+        raise ConfigError(
+            "a comparison needs a test set.",
+            got="test=None",
+            expected="test=(x, y), samples the model was not trained on",
+            fix="pass test=(x_test, y_test), or test=(x, None) to compare with the float model's outputs alone",
+        )
+    prepared = prepare(model)
+    x, y = test
+    rows: list[Row] = []
+    float_outputs = None
+    # The float model runs first, whatever the order asked for: the others are measured against its outputs.
+    for scheme in sorted(dict.fromkeys(("float32", *schemes)), key=lambda name: name != "float32"):
+        if scheme not in SCHEMES:
+            raise unknown_name("scheme", scheme, tuple(SCHEMES))
+        if progress is not None:
+            progress(scheme, len(rows), len(schemes))
+        config = QuantizeConfig(scheme=scheme, skip=tuple(skip) if scheme != "float32" else (), seed=seed)
+        quantized = quantize_prepared(prepared, config, Source(data, samples, integer_divisor, progress))
+        if float_outputs is None:
+            float_outputs = quantized.predict(x)
+        evaluation = quantized.evaluate(x, y, float_outputs=float_outputs, time_it=time_it)
+        rows.append(Row("float" if scheme == "float32" else "PTQ", quantized, evaluation))
+    return Comparison(tuple(row for row in rows if row.quantized.scheme.name in schemes))
+
+
+def parse_bytes(size: str | int) -> int:
+    """A number of bytes, or one with KB, MB or GB (of 1024).
+
+    >>> parse_bytes("256KB")
+    262144
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?B)?\s*", str(size), re.IGNORECASE)
+    if match is None:
+        raise ConfigError(
+            "a size cannot be read.",
+            got=repr(size),
+            expected="bytes, or a number with KB, MB or GB",
+            fix="write it like 256KB or 1MB",
+        )
+    return int(float(match[1]) * UNITS[(match[2] or "").upper()])
+
+
+def _fits(evaluation: Evaluation, flash: int, ram: int) -> bool:
+    arena = evaluation.memory.arena_bytes
+    return evaluation.memory.file_bytes <= flash and arena is not None and arena <= ram
+
+
+def _measure(rows: Sequence[Row]) -> tuple[Callable[[Evaluation], float], float]:
+    """How rows are ranked, higher is better, and the difference that counts as none."""
+    if all(row.evaluation.top1 is not None for row in rows):
+        return lambda evaluation: 100.0 * (evaluation.top1 or 0.0), 0.5
+    # The float row has no error; it is as good as can be.
+    return lambda evaluation: _or_infinity(evaluation.outputs[0].sqnr_db), 3.0
+
+
+def _or_infinity(value: float | None) -> float:
+    return float("inf") if value is None else value
+
+
+def _why(chosen: Row, rows: Sequence[Row], flash: int, ram: int) -> str:
+    memory = chosen.evaluation.memory
+    reason = (
+        f"{chosen.name} runs on TensorFlow Lite Micro within {ram // 1024} KB RAM and {flash // 1024} KB flash "
+        f"(arena {(memory.arena_bytes or 0) / 1024:.1f} KB, file {memory.file_bytes / 1024:.1f} KB)"
+    )
+    original = next((row for row in rows if row.technique == "float"), None)
+    if original is None or original is chosen:
+        return reason + "."
+    ratio = original.evaluation.memory.file_bytes / memory.file_bytes
+    reason += f", {ratio:.1f}x smaller than float"
+    if chosen.evaluation.top1 is None or original.evaluation.top1 is None:
+        return reason + "."
+    change = 100.0 * (chosen.evaluation.top1 - original.evaluation.top1)
+    return reason + f", at {change:+.2f} points of accuracy."
+
+
+def _why_nothing_fits(rows: Sequence[Row], flash: int, ram: int) -> str:
+    arenas = [row.evaluation.memory.arena_bytes for row in rows if row.evaluation.memory.arena_bytes is not None]
+    smallest = min(row.evaluation.memory.file_bytes for row in rows)
+    needed = f"the smallest file takes {smallest / 1024:.0f} KB"
+    if arenas:
+        needed += f", the smallest arena {min(arenas) / 1024:.0f} KB"
+    return f"Nothing fits {flash // 1024} KB flash and {ram // 1024} KB RAM: {needed}."

@@ -1,0 +1,1 @@
+"""The tour: train a small network, quantize it by every scheme, verify, explain, write it all down."""

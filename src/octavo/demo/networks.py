@@ -1,0 +1,79 @@
+"""The two networks of the demo, and their training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from octavo.demo.data import Data
+
+if TYPE_CHECKING:
+    import keras
+
+Progress = Callable[[str, int, int | None], None]
+LAST_LAYER = "logits"
+
+
+def digits_network() -> keras.Model:
+    """A small CNN for 8x8 images: two convolutions, the first with batch normalization, and a dense layer of 10 logits."""
+    import keras
+
+    return keras.Sequential(
+        [
+            keras.layers.Input((8, 8, 1), name="image"),
+            keras.layers.Conv2D(16, 3, padding="same", use_bias=False, name="conv_1"),
+            keras.layers.BatchNormalization(name="norm_1"),
+            keras.layers.ReLU(name="relu_1"),
+            keras.layers.Conv2D(32, 3, padding="same", activation="relu", name="conv_2"),
+            keras.layers.MaxPooling2D(2, name="pool"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(10, name=LAST_LAYER),
+        ],
+        name="digits",
+    )
+
+
+def tutorial_network() -> keras.Model:
+    """The network of TensorFlow's quantization tutorials, for 28x28 images."""
+    import keras
+
+    return keras.Sequential(
+        [
+            keras.layers.Input((28, 28), name="image"),
+            keras.layers.Reshape((28, 28, 1), name="reshape"),
+            keras.layers.Conv2D(12, 3, activation="relu", name="conv"),
+            keras.layers.MaxPooling2D(2, name="pool"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(10, name=LAST_LAYER),
+        ],
+        name="mnist",
+    )
+
+
+def train(data: Data, *, epochs: int | None, seed: int, progress: Progress) -> keras.Model:
+    """Build the network that suits the data and train it.
+
+    Args:
+        data: What to train on.
+        epochs: Passes over the data; None takes 12 for digits, 1 (the tutorial's) for MNIST.
+        seed: Of weights and batches.
+        progress: Called with (stage, done, total) after every batch.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    model, default_epochs = (digits_network(), 12) if data.name == "digits" else (tutorial_network(), 1)
+    epochs = epochs or default_epochs
+    batch_size = 32
+    batches = -(-len(data.x_train) // batch_size)
+    done = 0
+
+    def count(batch: int, logs: object) -> None:
+        nonlocal done
+        done += 1
+        progress("train", done, epochs * batches)
+
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    counter = keras.callbacks.LambdaCallback(on_train_batch_end=count)
+    model.fit(data.x_train, data.y_train, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[counter])
+    return model

@@ -1,0 +1,137 @@
+"""What is installed, what is missing, and how to get it: `octavo doctor`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package Octavo uses.
+
+    Attributes:
+        module: Name it is imported by.
+        distributions: Names it is installed by, the usual one first.
+        extra: The extra of Octavo that brings it; "" for the core.
+        purpose: What it is for.
+    """
+
+    module: str
+    distributions: tuple[str, ...]
+    extra: str
+    purpose: str
+
+
+PACKAGES = (
+    Package("numpy", ("numpy",), "", "graphs and the integer simulator"),
+    Package("keras", ("keras",), "", "loading models"),
+    Package("flatbuffers", ("flatbuffers",), "", "the .tflite format"),
+    Package("ai_edge_litert", ("ai-edge-litert",), "", "calibration, verification, latency"),
+    Package("jax", ("jax",), "jax", "Keras backend"),
+    Package("tensorflow", ("tensorflow-cpu", "tensorflow"), "tensorflow", "Keras backend, SavedModels"),
+    Package("torch", ("torch",), "torch", "Keras backend"),
+    Package("tflite_micro", ("tflite-micro",), "micro", "verification on TensorFlow Lite Micro, arena bytes"),
+    Package("sklearn", ("scikit-learn",), "demo", "the digits of `octavo demo`"),
+    Package("matplotlib", ("matplotlib",), "demo", "the picture of `octavo demo`"),
+)
+BACKENDS = ("jax", "tensorflow", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One package on this machine.
+
+    Attributes:
+        package: Which.
+        version: Installed version; None where it is absent.
+    """
+
+    package: Package
+    version: str | None
+
+    @property
+    def fix(self) -> str:
+        """The command that installs an absent package; "" for a present one."""
+        if self.version is not None:
+            return ""
+        return f'pip install "octavo[{self.package.extra}]"' if self.package.extra else "pip install octavo"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The state of an installation.
+
+    Attributes:
+        python: Version of Python.
+        machine: Operating system and processor.
+        cores: Processor cores this process may use.
+        keras_backend: The Keras backend that will be used, "" if none is installed.
+        findings: Every package.
+        problems: What keeps Octavo from working, one sentence each.
+    """
+
+    python: str
+    machine: str
+    cores: int
+    keras_backend: str
+    findings: tuple[Finding, ...]
+    problems: tuple[str, ...]
+
+
+def diagnose() -> Diagnosis:
+    """Look at the installation without importing what it looks at."""
+    findings = tuple(Finding(package, _version(package)) for package in PACKAGES)
+    present = {finding.package.module for finding in findings if finding.version is not None}
+    backend = keras_backend(present)
+    problems = [f"{f.package.module} is missing: {f.fix}" for f in findings if f.version is None and not f.package.extra]
+    if backend not in present:
+        asked = f"the Keras backend '{backend}' is not installed" if backend else "no Keras backend is installed"
+        problems.append(f'{asked}: pip install "octavo[{backend or BACKENDS[0]}]"')
+    return Diagnosis(
+        python=platform.python_version(),
+        machine=f"{platform.system()} {platform.machine()}",
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        keras_backend=backend,
+        findings=findings,
+        problems=tuple(problems),
+    )
+
+
+def keras_backend(present: set[str]) -> str:
+    """The Keras backend to use: the one asked for, else the one Keras is configured for, else any that is installed.
+
+    Keras itself stops where TensorFlow, its default, is absent; Octavo needs just one backend, whichever it is.
+
+    Args:
+        present: Modules that are installed.
+    """
+    if asked := os.environ.get("KERAS_BACKEND"):
+        return asked
+    return next((name for name in (_configured_backend(), *BACKENDS) if name in present), "")
+
+
+def _configured_backend() -> str:
+    """The backend of Keras's own configuration file."""
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    try:
+        return str(json.loads((home / "keras.json").read_text(encoding="utf-8")).get("backend", "tensorflow"))
+    except (OSError, ValueError):
+        return "tensorflow"
+
+
+def _version(package: Package) -> str | None:
+    """Installed version, None if the module cannot be found."""
+    if importlib.util.find_spec(package.module) is None:
+        return None
+    for distribution in package.distributions:
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+    return "unknown"

@@ -1,0 +1,93 @@
+"""Everything measured of one model file, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from octavo.evaluate.accuracy import OutputAccuracy, measure
+from octavo.evaluate.latency import Latency, latency
+from octavo.evaluate.memory import Memory, memory
+from octavo.evaluate.predict import Samples, fitting
+from octavo.run.litert import LiteRT
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a model costs and what it is worth. What was not measured is None.
+
+    Attributes:
+        scheme: Name of the scheme the model was quantized by, "" if unknown.
+        runtime: What ran it; other kernels answer differently within rounding.
+        samples: How many samples ran.
+        outputs: Accuracy of each output, in the model's order.
+        memory: File and arena.
+        latency: On this machine.
+        notes: Remarks: what could not be measured and why.
+    """
+
+    scheme: str
+    runtime: str
+    samples: int
+    outputs: tuple[OutputAccuracy, ...]
+    memory: Memory
+    latency: Latency | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def top1(self) -> float | None:
+        """Of the first output; see `OutputAccuracy`."""
+        return self.outputs[0].top1
+
+    @property
+    def top5(self) -> float | None:
+        """Of the first output."""
+        return self.outputs[0].top5
+
+    @property
+    def agreement(self) -> float | None:
+        """Of the first output."""
+        return self.outputs[0].agreement
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def evaluate(
+    model: bytes,
+    x: Samples,
+    y: np.ndarray | Mapping[str, np.ndarray] | None = None,
+    *,
+    float_outputs: Samples | None = None,
+    scheme: str = "",
+    time_it: bool = True,
+) -> Evaluation:
+    """Measure a model file: accuracy in LiteRT on its default kernels, size, arena and latency.
+
+    Args:
+        model: The content of a .tflite file.
+        x: Real samples, first axis the sample; several inputs by name or in the model's order.
+        y: Class numbers or one-hot rows, for the first output or by output name; None where it does not classify.
+        float_outputs: The float model's outputs on the same samples.
+        scheme: Name of the scheme, kept for the report.
+        time_it: Whether to measure latency, about a second.
+
+    Raises:
+        ModelFileError: if LiteRT refuses the model.
+        DatasetError: if samples, labels and outputs do not fit together.
+        NonFiniteError: for NaN or infinity in samples or outputs.
+    """
+    runtime = LiteRT(model)
+    used = memory(model)
+    return Evaluation(
+        scheme=scheme,
+        runtime="LiteRT default kernels",
+        samples=len(next(iter(fitting(x, runtime.inputs).values()))),
+        outputs=measure(runtime, x, y, float_outputs),
+        memory=used,
+        latency=latency(model) if time_it else None,
+        notes=(used.arena_reason,) if used.arena_reason else (),
+    )

@@ -1,0 +1,132 @@
+"""Real values in, real values out, whatever integers a model works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from octavo.errors import DatasetError, NonFiniteError
+from octavo.numerics.affine import dequantize, quantize
+from octavo.run.litert import LiteRT
+from octavo.run.micro import Micro
+from octavo.run.signature import Port
+
+Runtime = LiteRT | Micro
+# One array for a single input or output; several by name or in the model's order. The first axis is the sample.
+Samples = np.ndarray | Mapping[str, np.ndarray] | Sequence[np.ndarray]
+CHUNK = 256
+
+
+def predict(model: bytes, x: Samples, *, threads: int = 1) -> dict[str, np.ndarray]:
+    """Run a model file on samples in LiteRT.
+
+    Args:
+        model: The content of a .tflite file.
+        x: Real values, whatever the file's own input type is.
+        threads: Threads a kernel may use.
+
+    Returns:
+        Real values by output name, float32, one row a sample.
+
+    Raises:
+        DatasetError: if the samples do not fit the model.
+        NonFiniteError: for NaN or infinity in the samples.
+    """
+    chunks = list(predictions(LiteRT(model, threads=threads), x))
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def predictions(runtime: Runtime, x: Samples) -> Iterator[dict[str, np.ndarray]]:
+    """Run samples one by one, and yield their real outputs in chunks of at most `CHUNK` rows.
+
+    One sample at a time is what the file was made for, and in LiteRT no slower than a batch.
+
+    Raises:
+        DatasetError, NonFiniteError: as `predict`.
+    """
+    samples = fitting(x, runtime.inputs)
+    count = len(next(iter(samples.values())))
+    for start in range(0, count, CHUNK):
+        chunk = {p.name: encode(samples[p.name][start : start + CHUNK], p, start) for p in runtime.inputs}
+        rows = min(CHUNK, count - start)
+        results = [runtime.run({name: array[i : i + 1] for name, array in chunk.items()}) for i in range(rows)]
+        yield {
+            port.name: decode(np.concatenate([result[port.name] for result in results]), port)
+            for port in runtime.outputs
+        }
+
+
+def fitting(x: Samples, ports: Sequence[Port]) -> dict[str, np.ndarray]:
+    """Samples by input name, after a check of names, count and shapes.
+
+    Raises:
+        DatasetError: if an input has no samples, or samples of another shape or number than the others.
+    """
+    samples = by_name(x, [port.name for port in ports], "samples")
+    counts = {len(array) if array.ndim else 0 for array in samples.values()}
+    if len(counts) > 1 or 0 in counts or any(samples[p.name].shape[1:] != p.shape[1:] for p in ports):
+        raise DatasetError(
+            "the samples do not have the shape of the model's inputs.",
+            got=", ".join(f"{name} {array.shape}" for name, array in samples.items()),
+            expected=", ".join(f"{p.name} (samples, {', '.join(map(str, p.shape[1:]))})" for p in ports),
+            fix="reshape the samples, with the sample as first axis and as many for each input, at least one",
+        )
+    return samples
+
+
+def by_name(arrays: Samples, names: Sequence[str], kind: str) -> dict[str, np.ndarray]:
+    """Arrays by input or output name.
+
+    Args:
+        arrays: By name, or as many as there are names in their order, or a single one.
+        names: All inputs or outputs of the model.
+        kind: What the arrays are, for the error: "samples", "float outputs".
+
+    Raises:
+        DatasetError: if they are not one for each name.
+    """
+    if isinstance(arrays, Mapping):
+        given = dict(arrays)
+    else:
+        single = isinstance(arrays, np.ndarray) or len(names) == 1
+        listed = [np.asarray(arrays)] if single else list(arrays)
+        given = dict(zip(names, listed, strict=True)) if len(listed) == len(names) else {}
+    if set(given) != set(names):
+        got = ", ".join(map(str, arrays)) if isinstance(arrays, Mapping) else f"{len(listed)} arrays"
+        raise DatasetError(
+            f"the {kind} do not match the model.",
+            got=got or "nothing",
+            expected=f"one array for each of: {', '.join(names)}",
+            fix="give a dictionary of arrays by these names, or a list of arrays in this order",
+        )
+    return {name: np.asarray(given[name]) for name in names}
+
+
+def encode(values: np.ndarray, port: Port, first: int = 0) -> np.ndarray:
+    """Real values in the type a port has, by the file's own parameters.
+
+    Args:
+        values: Real values, or indices where the port has no parameters.
+        port: Of the model.
+        first: Number of the first sample among all, for the error.
+
+    Raises:
+        NonFiniteError: for NaN or infinity.
+    """
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        sample = first + int(np.argwhere(~np.isfinite(values))[0][0])
+        raise NonFiniteError(
+            f"sample {sample} of input '{port.name}' holds NaN or infinity.",
+            got=f"{np.count_nonzero(~np.isfinite(values))} such values in {len(values)} samples",
+            expected="finite values",
+            fix=f"leave sample {sample} out, or mend what made it",
+        )
+    if port.quantization is None:
+        return values.astype(port.dtype.numpy)
+    return quantize(values, port.quantization, port.dtype)
+
+
+def decode(values: np.ndarray, port: Port) -> np.ndarray:
+    """What a port's values stand for; indices and floats stay as they are."""
+    return values if port.quantization is None else dequantize(values, port.quantization)

@@ -1,0 +1,122 @@
+"""How far a runtime's result of one operator may lie from the reference kernel's on the same inputs.
+
+Integers: TensorFlow Lite Micro not at all; LiteRT's reference kernels not at all but where the operator's row says that
+they round in floating point, and then one step; LiteRT's default kernels one step.
+
+Floats: what float32 rounding allows. Summing n products in any order errs by at most `n * eps * sum(|a * b|)` (Higham,
+"Accuracy and Stability of Numerical Algorithms", section 3.1), and the elementary functions of all runtimes are good to
+8 units in the last place. A hybrid kernel also rounds each float input to 8 bits: by half a step, and 255 steps make a
+range no wider than twice the largest magnitude.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+
+import numpy as np
+
+from octavo.ir.types import Graph, Node, Tensor
+from octavo.ops.spec import OpSpec
+from octavo.ops.table import spec_of
+from octavo.run.reference import is_integer
+
+EPSILON = float(np.finfo(np.float32).eps)
+FUNCTION_ULPS = 8
+HYBRID_STEPS = 255
+
+
+class Target(enum.Enum):
+    """A runtime and its kernels."""
+
+    MICRO = "TensorFlow Lite Micro"
+    REFERENCE = "LiteRT reference"
+    DEFAULT = "LiteRT default"
+
+
+def micro_refusal(graph: Graph) -> str:
+    """Why the op table says that TensorFlow Lite Micro cannot run a graph; "" where it can."""
+    for node in graph.nodes:
+        spec = spec_of(node.op)
+        where = f"{node.op} of '{node.layer or node.outputs[0]}'"
+        if is_hybrid(graph, node):
+            return f"{where} has float activations and int8 weights; TensorFlow Lite Micro has no hybrid kernels."
+        dtype = graph.tensors[_data_input(spec, node)].dtype
+        if dtype not in spec.micro:
+            return f"{where} has no kernel for {dtype.value} in TensorFlow Lite Micro."
+    return ""
+
+
+def _data_input(spec: OpSpec, node: Node) -> str:
+    """The first input that is neither a parameter nor a weight: what the operator works on."""
+    passive = {*spec.parameters, spec.bias, spec.weight.input if spec.weight else None}
+    return next(name for i, name in enumerate(node.inputs) if name is not None and i not in passive)
+
+
+def is_hybrid(graph: Graph, node: Node) -> bool:
+    """Whether a node multiplies float activations by integer weights."""
+    weight = spec_of(node.op).weight
+    if weight is None or is_integer(graph, node):
+        return False
+    name = node.inputs[weight.input]
+    return name is not None and graph.tensors[name].quantization is not None
+
+
+def allowed_steps(target: Target, node: Node, output: Tensor) -> int:
+    """The largest difference allowed of an integer result, in steps."""
+    if output.quantization is None or target is Target.MICRO:
+        return 0
+    return 0 if target is Target.REFERENCE and spec_of(node.op).exact else 1
+
+
+def allowed_real(graph: Graph, node: Node, arrays: Sequence[np.ndarray | None], results: Sequence[np.ndarray]) -> float:
+    """The largest difference allowed of a float result.
+
+    Args:
+        graph: The node's graph.
+        node: A node with a float result.
+        arrays: Its inputs as reals, None where one is absent.
+        results: What the reference makes of them.
+    """
+    spec = spec_of(node.op)
+    if spec.weight is None or is_integer(graph, node):
+        return _elementwise_bound(arrays, results)
+    return _product_bound(spec, node, arrays, hybrid=is_hybrid(graph, node))
+
+
+def _product_bound(spec: OpSpec, node: Node, arrays: Sequence[np.ndarray | None], *, hybrid: bool) -> float:
+    """The operator itself, run on magnitudes: `sum(|w|) * (error of an input) + (error of the bias)`."""
+    assert spec.weight is not None
+    weight = arrays[spec.weight.input]
+    assert weight is not None
+    terms = weight.size // weight.shape[spec.weight.axis] + 1
+    rounding = EPSILON * (terms + FUNCTION_ULPS)
+    errors = [
+        array if array is None or array.dtype.kind != "f" else np.full_like(array, rounding * largest(array))
+        for array in arrays
+    ]
+    errors[spec.weight.input] = np.abs(weight)
+    if hybrid:
+        place = node.inputs.index(_data_input(spec, node))
+        data = arrays[place]
+        assert data is not None
+        errors[place] = np.full_like(data, largest(data) * (rounding + 1 / HYBRID_STEPS))
+    return largest(spec.run_float(node.options, errors)[0])
+
+
+def _elementwise_bound(arrays: Sequence[np.ndarray | None], results: Sequence[np.ndarray]) -> float:
+    """For operators without weights: functions, sums over some axes, products of two activations."""
+    given = [array for array in arrays if array is not None and array.dtype.kind == "f" and array.size]
+    if not given:
+        return EPSILON * FUNCTION_ULPS * max(largest(array) for array in results)
+    row = given[0].shape[-1] if given[0].ndim else 1
+    summed = max(1, given[0].size // results[0].size)
+    magnitude = max(largest(array) for array in (*given, *results)) * summed
+    if len(given) > 1:
+        magnitude = max(magnitude, row * float(np.prod([largest(array) for array in given])))
+    return EPSILON * (max(row, summed) + FUNCTION_ULPS) * magnitude
+
+
+def largest(array: np.ndarray) -> float:
+    """The largest magnitude of an array, 0 for an empty one."""
+    return float(np.abs(array).max(initial=0.0))

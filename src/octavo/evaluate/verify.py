@@ -1,0 +1,169 @@
+"""Proof of a written file: what the real runtimes compute, operator by operator, against the reference.
+
+Each runtime keeps every intermediate tensor. An operator is judged on the runtime's own inputs to it: the reference
+kernel runs on those, and its result is compared with the runtime's. So an error shows where it arises and not again
+downstream; and where every operator is exact, so is the whole graph.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from octavo.errors import MissingDependencyError, ModelFileError
+from octavo.evaluate.predict import Runtime, encode
+from octavo.evaluate.tolerance import Target, allowed_real, allowed_steps, micro_refusal
+from octavo.evaluate.verification import Difference, RuntimeCheck, Verification
+from octavo.ir.graph import producers
+from octavo.ir.types import Graph, Node
+from octavo.run import reference
+from octavo.run.litert import LiteRT
+from octavo.run.micro import Micro
+from octavo.run.signature import read_signature
+
+SAMPLE_INPUTS = 4
+Values = Mapping[str, np.ndarray]
+
+
+OPEN: Mapping[Target, Callable[[bytes], Runtime]] = {
+    Target.MICRO: lambda model: Micro(model, keep_all=True),
+    Target.REFERENCE: lambda model: LiteRT(model, kernels="reference", keep_all=True),
+    Target.DEFAULT: lambda model: LiteRT(model, kernels="default", keep_all=True),
+}
+
+
+def verify(
+    model: bytes, graph: Graph, samples: Sequence[Values], amount: Literal["sample", "full"] = "sample"
+) -> Verification:
+    """Run a written file in every runtime there is and judge each operator.
+
+    Args:
+        model: The bytes that were written.
+        graph: The graph they were written from.
+        samples: Real inputs: an array for each graph input, batch 1.
+        amount: "sample" runs `SAMPLE_INPUTS` of them, evenly spread; "full" runs all.
+
+    Returns:
+        What came of it. A file that computes wrongly raises nothing.
+
+    Raises:
+        NonFiniteError: for NaN or infinity in a sample.
+    """
+    if amount == "sample" and len(samples) > SAMPLE_INPUTS:
+        samples = [samples[i * len(samples) // SAMPLE_INPUTS] for i in range(SAMPLE_INPUTS)]
+    ports = read_signature(model).inputs
+    inputs = [{port.name: encode(np.asarray(sample[port.name]), port) for port in ports} for sample in samples]
+    kept = [*graph.inputs, *(name for node in graph.nodes for name in node.outputs)]
+    truths = [reference.run(graph, values, keep=kept) for values in inputs]
+    return Verification(len(inputs), tuple(_check(target, model, graph, truths) for target in Target))
+
+
+def _check(target: Target, model: bytes, graph: Graph, truths: Sequence[Values]) -> RuntimeCheck:
+    """Run the file in one runtime on all inputs and judge every operator."""
+    refusal = micro_refusal(graph) if target is Target.MICRO else ""
+    if refusal:
+        return RuntimeCheck(target.value, reason=refusal, promised=False)
+    try:
+        runtime = OPEN[target](model)
+        plain = LiteRT(model) if target is Target.DEFAULT else runtime
+        results, outputs, fusing, unseen = [], [], [], {}
+        for truth in truths:
+            given = {name: truth[name] for name in graph.inputs}
+            alone, fused = runtime.run(given), plain.run(given)
+            judged, hidden = _judge(target, graph, runtime, truth)
+            results += judged
+            unseen.update(dict.fromkeys(hidden))
+            outputs += [_difference(graph, name, truth[name], fused[name]) for name in graph.outputs]
+            fusing += [_difference(graph, name, alone[name], fused[name]) for name in graph.outputs]
+    except MissingDependencyError as error:
+        return RuntimeCheck(target.value, reason=f"{error.what} {error.fix}", promised=False)
+    except ModelFileError as error:
+        return RuntimeCheck(target.value, reason=f"{error.what} {error.got}")
+    return RuntimeCheck(
+        target.value,
+        inputs=len(truths),
+        operators=len(graph.nodes),
+        differing=sum(each.differing for each in results),
+        elements=sum(each.elements for each in results),
+        differences=_differing(results),
+        outputs=_differing(outputs),
+        fusing=_differing(fusing),
+        unseen=tuple(unseen),
+    )
+
+
+def _judge(target: Target, graph: Graph, runtime: Runtime, truth: Values) -> tuple[list[Difference], list[str]]:
+    """Compare each operator's result in the runtime's last run with the reference kernel's on the runtime's own inputs.
+
+    Returns:
+        One difference a result, in execution order; and the results the runtime does not show, which are then taken
+        from the reference kernel.
+    """
+    own = {name: tensor.data for name, tensor in graph.tensors.items() if tensor.data is not None}
+    own.update({name: truth[name] for name in graph.inputs})
+    judged, hidden = [], []
+    for node in graph.nodes:
+        known = all(np.array_equal(own[name], truth[name]) for name in node.inputs if name and name in truth)
+        expected = tuple(truth[name] for name in node.outputs) if known else reference.run_node(graph, node, own)
+        for name, result in zip(node.outputs, expected, strict=True):
+            seen = _seen(runtime, name, result)
+            own[name] = result if seen is None else seen
+            if seen is None:
+                hidden.append(name)
+            else:
+                judged.append(
+                    _difference(graph, name, result, seen, _allowed(target, graph, node, name, own, expected))
+                )
+    return judged, hidden
+
+
+def _seen(runtime: Runtime, name: str, like: np.ndarray) -> np.ndarray | None:
+    """A tensor of the last run in the shape of `like`, None where the runtime folded it away."""
+    try:
+        return runtime.tensor(name).reshape(like.shape)
+    except ValueError:
+        return None
+
+
+def _allowed(target: Target, graph: Graph, node: Node, name: str, own: Values, expected: Sequence[np.ndarray]) -> float:
+    output = graph.tensors[name]
+    if not output.dtype.is_float:
+        return allowed_steps(target, node, output)
+    return allowed_real(graph, node, reference.real_inputs(graph, node, own), expected)
+
+
+def _difference(
+    graph: Graph, name: str, expected: np.ndarray, actual: np.ndarray, allowed: float = math.inf
+) -> Difference:
+    """How a tensor differs from what is expected of it."""
+    node = producers(graph).get(name)
+    layer = graph.tensors[name].layer or name
+    if graph.tensors[name].dtype.is_float:
+        with np.errstate(invalid="ignore"):
+            gap = np.abs(actual.astype(np.float64) - expected)
+        gap = np.where(
+            (actual == expected) | (np.isnan(actual) & np.isnan(expected)), 0.0, np.nan_to_num(gap, nan=math.inf)
+        )
+    else:
+        gap = np.abs(actual.astype(np.int64) - expected.astype(np.int64))
+    return Difference(
+        op=node.op if node else "",
+        layer=layer,
+        tensor=name,
+        differing=int(np.count_nonzero(gap)),
+        elements=gap.size,
+        largest=float(gap.max(initial=0)),
+        allowed=allowed,
+        unit="real" if graph.tensors[name].dtype.is_float else "steps",
+    )
+
+
+def _differing(parts: Sequence[Difference]) -> tuple[Difference, ...]:
+    """The parts added up by tensor, without tensors that nowhere differ."""
+    totals: dict[str, Difference] = {}
+    for part in parts:
+        totals[part.tensor] = totals[part.tensor] + part if part.tensor in totals else part
+    return tuple(total for total in totals.values() if total.differing)

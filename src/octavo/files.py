@@ -1,0 +1,92 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from octavo.errors import OutputError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_FOLDER = {errno.ENOENT, errno.ENOTDIR}
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write a file: beside its place under another name, flushed to the disk, then renamed over it.
+
+    Whoever reads `path` sees the old content or the new, never a part; if anything fails the old file stays.
+
+    Args:
+        path: The file's place. A symbolic link is followed, and the file it points to replaced.
+        content: All of its bytes.
+
+    Returns:
+        The path.
+
+    Raises:
+        OutputError: if the place is a folder or a device, its folder is missing or closed to us, or the disk is full.
+    """
+    place = Path(path)
+    beside: Path | None = None
+    try:
+        target = place.resolve()
+        if target.exists() and not target.is_file():
+            raise _not_a_file(place)
+        beside = target.parent / f".octavo-{secrets.token_hex(8)}"
+        _write_synced(beside, content)
+        os.replace(beside, target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise _output_error(place, len(content), error) from error
+    finally:
+        if beside is not None:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+    return place
+
+
+def _not_a_file(place: Path) -> OutputError:
+    folder = place.is_dir()
+    return OutputError(
+        f"'{place}' cannot be replaced by a file.",
+        got="a folder" if folder else "a device or pipe",
+        expected="the path of a file, new or to be replaced",
+        fix=f"name a file in it, such as '{place / 'model.tflite'}'" if folder else "name a file on a disk",
+    )
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush the rename itself; where a folder cannot be opened (Windows) the system sees to it."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _output_error(path: Path, size_bytes: int, error: OSError) -> OutputError:
+    if error.errno in _NO_ROOM:
+        expected, fix = f"room for {size_bytes} bytes", "free some space, or choose a folder on another disk"
+    elif error.errno in _FORBIDDEN:
+        expected, fix = (
+            "a folder that may be written to",
+            "choose another folder, or change the permissions of this one",
+        )
+    elif error.errno in _NO_FOLDER:
+        expected, fix = "an existing folder", f"create it: mkdir -p '{path.parent}'"
+    else:
+        expected, fix = "a place the system accepts", "choose a shorter name, or a folder on another disk"
+    return OutputError(f"'{path}' could not be written.", got=error.strerror or str(error), expected=expected, fix=fix)

@@ -1,0 +1,147 @@
+"""What must hold of a graph at each stage. A check returns nothing or raises `GraphError`.
+
+What only the op table can judge (shapes, scales that follow from an operator) is in `octavo.ops.check`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from octavo.dtypes import DType
+from octavo.errors import GraphError
+from octavo.ir.types import Graph, Node, PerAxis, Quantization, Tensor
+
+# Types that only quantization makes; int32, int64, uint8 and bool also occur as shapes, indices and images.
+QUANTIZED_TYPES = frozenset({DType.INT4, DType.INT8, DType.INT16})
+WITH_PARAMETERS = QUANTIZED_TYPES | {DType.UINT8, DType.INT32, DType.INT64}
+
+
+def check_structure(graph: Graph) -> None:
+    """Check that names resolve, each value is made once and before it is read, and constants are what they say.
+
+    Raises:
+        GraphError: naming the tensor or layer.
+    """
+    for name, tensor in graph.tensors.items():
+        if name != tensor.name:
+            raise GraphError(
+                f"a tensor is filed under the name '{name}'.",
+                got=f"tensor '{tensor.name}'",
+                expected="each tensor filed under its own name",
+                fix="add tensors with octavo.ir.graph.with_tensors",
+            )
+        if tensor.data is not None:
+            _check_constant(tensor, tensor.data)
+    _check_order(graph)
+
+
+def _check_constant(tensor: Tensor, data: np.ndarray) -> None:
+    if data.shape != tensor.shape or data.dtype != tensor.dtype.numpy:
+        raise GraphError(
+            f"constant '{tensor.name}' of layer '{tensor.layer}' is not what it says.",
+            got=f"{data.dtype}{list(data.shape)}",
+            expected=f"{tensor.dtype.numpy}{list(tensor.shape)}",
+            fix="replace shape and dtype together with the data",
+        )
+    if tensor.dtype is DType.INT4 and data.size and not -8 <= data.min() <= data.max() <= 7:
+        raise GraphError(
+            f"constant '{tensor.name}' of layer '{tensor.layer}' does not fit four bits.",
+            got=f"values from {data.min()} to {data.max()}",
+            expected="values from -8 to 7",
+            fix="clip int4 data to its range",
+        )
+
+
+def _check_order(graph: Graph) -> None:
+    known = {name for name, tensor in graph.tensors.items() if tensor.is_constant}
+    for name in graph.inputs:
+        _add_value(graph, name, known, "the graph's inputs")
+    for node in graph.nodes:
+        for operand in node.inputs:
+            if operand is not None and operand not in known:
+                raise GraphError(
+                    f"{_place(node)} reads '{operand}', which has no value yet.",
+                    got="a name no constant, input or earlier operator has",
+                    expected="operators in execution order",
+                    fix="put the operator that makes it first",
+                )
+        for name in node.outputs:
+            _add_value(graph, name, known, _place(node))
+    for name in graph.outputs:
+        if name not in known:
+            raise GraphError(
+                f"graph output '{name}' is never made.",
+                got="a name without a value",
+                expected="outputs that an operator makes",
+                fix="keep the names of graph outputs when rewriting",
+            )
+
+
+def _add_value(graph: Graph, name: str, known: set[str], maker: str) -> None:
+    if name not in graph.tensors or name in known:
+        raise GraphError(
+            f"{maker} cannot make tensor '{name}'.",
+            got="a name that already has a value" if name in known else "a name without a tensor",
+            expected="one maker for each tensor of the graph",
+            fix="name new tensors with octavo.ir.graph.fresh_name",
+        )
+    known.add(name)
+
+
+def check_float(graph: Graph) -> None:
+    """Check that a graph has not met quantization: no parameters, no integer type that only quantization makes.
+
+    Raises:
+        GraphError: naming the tensor and layer.
+    """
+    for tensor in graph.tensors.values():
+        if tensor.quantization is not None or tensor.dtype in QUANTIZED_TYPES:
+            raise GraphError(
+                f"tensor '{tensor.name}' of layer '{tensor.layer}' is quantized in a float graph.",
+                got=f"{tensor.dtype.value}, {'with' if tensor.quantization else 'without'} parameters",
+                expected="float32 values and integer indices",
+                fix="start from the float model, not from a quantized one",
+            )
+
+
+def check_quantized(graph: Graph) -> None:
+    """Check that each integer tensor that stands for reals has parameters its kernels accept.
+
+    Raises:
+        GraphError: naming the tensor and layer.
+    """
+    for tensor in graph.tensors.values():
+        problem = _parameter_problem(tensor, tensor.quantization)
+        if problem is not None:
+            got, expected = problem
+            raise GraphError(
+                f"tensor '{tensor.name}' of layer '{tensor.layer}' has parameters no kernel accepts.",
+                got=got,
+                expected=expected,
+                fix="make parameters with octavo.numerics.affine",
+            )
+
+
+def _parameter_problem(tensor: Tensor, parameters: Quantization | None) -> tuple[str, str] | None:
+    """(found, wanted) where a tensor's parameters are wrong, or None."""
+    if parameters is None:
+        return ("no parameters", f"a scale for {tensor.dtype.value}") if tensor.dtype in QUANTIZED_TYPES else None
+    if tensor.dtype not in WITH_PARAMETERS:
+        return f"parameters on {tensor.dtype.value}", "parameters on integers only"
+    per_axis = isinstance(parameters.granularity, PerAxis)
+    count = tensor.shape[parameters.granularity.axis] if isinstance(parameters.granularity, PerAxis) else 1
+    if parameters.scale.shape != (count,) or parameters.zero_point.shape != (count,):
+        return f"{parameters.scale.size} scales, {parameters.zero_point.size} zero points", f"{count} of each"
+    if not (np.isfinite(parameters.scale).all() and (parameters.scale > 0).all()):
+        return f"scale {parameters.scale.min()}", "finite scales above 0"
+    low, high = tensor.dtype.integer_range
+    if per_axis or tensor.dtype not in (DType.INT8, DType.UINT8):
+        low = high = 0
+    if not low <= parameters.zero_point.min() <= parameters.zero_point.max() <= high:
+        return f"zero point {parameters.zero_point.max()}", f"a zero point from {low} to {high}"
+    return None
+
+
+def _place(node: Node) -> str:
+    """The operator as the user knows it."""
+    return f"{node.op} of layer '{node.layer}'" if node.layer else f"{node.op} that makes '{node.outputs[0]}'"

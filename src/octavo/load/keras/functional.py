@@ -1,0 +1,104 @@
+"""From a Keras model to the functional graph behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from octavo.errors import InputError, UnsupportedLayerError
+
+
+def functional_graph(model: Any, path: str) -> Any:
+    """The `keras.Function` that a Functional or Sequential model runs.
+
+    Args:
+        model: keras.Model.
+        path: The model's name as errors give it.
+
+    Raises:
+        UnsupportedLayerError: for a model that is not built, or computes something in a `call` of its own.
+    """
+    import keras
+
+    author = next(kind for kind in type(model).__mro__ if "call" in vars(kind))
+    function = getattr(model, "_functional", model)
+    if not author.__module__.startswith("keras.src.") or not isinstance(function, keras.Function | None):
+        raise UnsupportedLayerError(
+            f"model '{path}' ({type(model).__name__}) computes its outputs in Python code, which has no graph to read.",
+            got=f"a subclass of keras.Model with its own call(), from {author.__module__}",
+            expected="a Sequential or Functional model",
+            fix="build it as keras.Model(inputs, outputs); or model.export('folder') and give 'folder', "
+            "which needs pip install 'octavo[tensorflow]'",
+        )
+    if function is None:
+        raise UnsupportedLayerError(
+            f"model '{path}' is not built, so its shapes and weights do not exist yet.",
+            got="a Sequential model that was never called and has no input shape",
+            expected="a built model",
+            fix="begin it with keras.Input(shape=...), or call it once on a batch of data",
+        )
+    return function
+
+
+def execution_order(function: Any) -> Iterator[Any]:
+    """The call nodes of a `keras.Function` in the order Keras runs them, input nodes left out."""
+    for depth in sorted(function._nodes_by_depth, reverse=True):
+        yield from (node for node in function._nodes_by_depth[depth] if not node.is_input)
+
+
+def input_shape(tensor: Any) -> tuple[int, ...]:
+    """Shape of a model input with batch 1.
+
+    Raises:
+        InputError: for a dimension of unknown size.
+    """
+    name, shape = tensor._keras_history.operation.name, tuple(tensor.shape)
+    if None in shape[1:]:
+        example = tuple(size or 224 for size in shape[1:])
+        raise InputError(
+            f"input '{name}' has a dimension of unknown size.",
+            got=f"shape {shape}",
+            expected="a fixed size for every dimension but the batch",
+            fix=f"build the model on keras.Input(shape={example}), or wrap it: "
+            f"x = keras.Input(shape={example}); keras.Model(x, model(x))",
+        )
+    return (1, *shape[1:])
+
+
+def ordered_arguments(function: Any, argument: Any) -> list[Any]:
+    """What a nested model is called on, in the order of its inputs: names decide where only the call has them."""
+    import keras
+
+    if isinstance(argument, dict) and not isinstance(function._inputs_struct, dict):
+        return [argument[tensor.name] for tensor in function.inputs]
+    return keras.tree.flatten(argument)
+
+
+def symbol(shape: tuple[int, ...]) -> Any:
+    """A symbolic float32 tensor of this shape, batch included and left open, that no call has made."""
+    import keras
+    from keras.src.ops.node import KerasHistory
+
+    tensor = keras.KerasTensor((None, *shape[1:]), "float32")
+    tensor._keras_history = KerasHistory(operation=None, node_index=0, tensor_index=0)
+    return tensor
+
+
+def trace(function: Callable[..., Any], symbols: Sequence[Any], arguments: Sequence[Any]) -> Any:
+    """Run Python code on symbols and record the keras.ops calls it makes as a `keras.Function`.
+
+    Args:
+        function: What to run.
+        symbols: The symbols among the arguments, in order.
+        arguments: What to call it on.
+
+    Raises:
+        TypeError: if it makes no graph: it left keras.ops, or its result does not depend on its inputs.
+    """
+    import keras
+
+    try:
+        return keras.Function(list(symbols), function(*arguments))
+    except Exception as error:
+        message = str(error).strip() or type(error).__name__
+        raise TypeError(message.splitlines()[0]) from error

@@ -1,0 +1,94 @@
+"""Functions as tables over integers, as the reference kernels hold them.
+
+Source: tensorflow/lite/kernels/internal/common.h (LUTPopulate, LUTLookup, sigmoid_table_uint16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from octavo.numerics.affine import round_half_away
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+STEPS = 512
+
+
+def int8_table(function: Function, scale: float, zero_point: int, out_scale: float, out_zero_point: int) -> np.ndarray:
+    """`function` on each int8, in float32 arithmetic.
+
+    Args:
+        function: float32 to float32, element by element.
+        scale, zero_point: Parameters of the input.
+        out_scale, out_zero_point: Parameters of the result.
+
+    Returns:
+        int8, shape (256,): the entry of q is at q + 128.
+    """
+    values = np.float32(scale) * (np.arange(-128, 128) - zero_point).astype(np.float32)
+    steps = round_half_away(function(values) * (np.float32(1) / np.float32(out_scale)))
+    return np.clip(steps + out_zero_point, -128, 127).astype(np.int8)
+
+
+def look_up_int8(values: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """The entries of an `int8_table`, same shape as `values`."""
+    return table[values.astype(np.int64) + 128]
+
+
+def int16_table(function: Function, low: float, high: float, out_scale: float) -> np.ndarray:
+    """`function` on 513 points from `low` to `high`, for interpolation, in float32 arithmetic.
+
+    Each sample is moved by half the error that a straight line makes in the middle of its interval.
+
+    Args:
+        function: float32 to float32, element by element.
+        low, high: Real values of the smallest and largest int16.
+        out_scale: Scale of the result, whose zero point is 0.
+
+    Returns:
+        int64, shape (513,).
+    """
+    low, high = np.float32(low), np.float32(high)
+    step = (high - low) / np.float32(STEPS)
+    smallest, largest = np.float32(out_scale) * np.float32(-32768), np.float32(out_scale) * np.float32(32767)
+    per_unit = np.float32(65536) / (largest - smallest)
+    start = low + np.arange(STEPS, dtype=np.float32) * step
+    following = low + np.arange(1, STEPS + 1, dtype=np.float32) * step
+    sample = round_half_away(function(start) * per_unit)
+    line = round_half_away((function(following) * per_unit + sample.astype(np.float32)) / np.float32(2))
+    error = line - round_half_away(function(start + step / np.float32(2)) * per_unit)
+    table = sample - round_half_away(error.astype(np.float32) / np.float32(2))
+    last = round_half_away(function(np.atleast_1d(high)) * per_unit)
+    return np.clip(np.append(table, last), -32768, 32767)
+
+
+def look_up_int16(values: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Interpolate an `int16_table`: the upper 9 bits choose the interval, the lower 7 the place in it. Returns int64."""
+    values = values.astype(np.int64)
+    index = 256 + (values >> 7)
+    base = table[index]
+    return base + (((table[index + 1] - base) * (values & 0x7F) + 64) >> 7)
+
+
+@cache
+def sigmoid_table() -> np.ndarray:
+    """The logistic function at i / 24, i = 0 .. 255, in 1/65536, each moved by half the error of a straight line.
+
+    The last entry, with which the one before is interpolated, is the largest there is.
+
+    Returns:
+        int64, shape (256,), read-only.
+    """
+    points = np.arange(256) / 24
+    here, middle, following = (_sigmoid(points + offset) * 65536 for offset in (0, 1 / 48, 1 / 24))
+    table = round_half_away(here - ((here + following) / 2 - middle) / 2)
+    table[-1] = 65535
+    table.flags.writeable = False
+    return table
+
+
+def _sigmoid(values: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-values))

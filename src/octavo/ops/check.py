@@ -1,0 +1,88 @@
+"""What must hold of a graph by the op table. A check returns nothing or raises `GraphError`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from octavo.errors import GraphError
+from octavo.ir.graph import operands, results
+from octavo.ir.types import Graph, Node, Quantization, Tensor
+from octavo.ops.spec import OpSpec, Scale
+from octavo.ops.table import spec_of
+
+
+def check_shapes(graph: Graph) -> None:
+    """Check that each operator's results have the shapes its row infers.
+
+    Raises:
+        GraphError: naming the operator and layer.
+    """
+    for node in graph.nodes:
+        inferred = tuple(spec_of(node.op).shapes(node.options, operands(graph, node)))
+        stated = tuple(tensor.shape for tensor in results(graph, node))
+        if inferred != stated:
+            raise GraphError(
+                f"{node.op} of layer '{node.layer}' makes '{node.outputs[0]}' with another shape than it has.",
+                got=f"tensors of shape {', '.join(map(str, stated))}",
+                expected=", ".join(map(str, inferred)),
+                fix="take result shapes from the op table's shape rule",
+            )
+
+
+def check_scales(graph: Graph) -> None:
+    """Check that the parameters of each integer operator follow from one another as its row demands.
+
+    Raises:
+        GraphError: naming the operator and layer.
+    """
+    for node in graph.nodes:
+        outputs = [tensor for tensor in results(graph, node) if tensor.quantization is not None]
+        problem = _scale_problem(graph, node, spec_of(node.op), outputs) if outputs else None
+        if problem is not None:
+            raise GraphError(
+                f"{node.op} of layer '{node.layer}' has parameters its kernel does not honour.",
+                got=problem[0],
+                expected=problem[1],
+                fix="assign parameters by octavo.quantize.plan",
+            )
+
+
+def _scale_problem(graph: Graph, node: Node, spec: OpSpec, outputs: list[Tensor]) -> tuple[str, str] | None:
+    """(found, wanted) where an operator's parameters are wrong, or None."""
+    activations = _quantized_activations(graph, node, spec)
+    if spec.scale is Scale.FIXED:
+        for tensor in outputs:
+            scale, zero_point = spec.fixed[tensor.dtype]
+            if tensor.quantization != Quantization(np.array(scale), np.array(zero_point)):
+                return _text(tensor), f"scale {scale}, zero point {zero_point}"
+    if spec.scale in (Scale.SAME_AS_INPUT, Scale.SAME_AS_OUTPUT):
+        for tensor in activations:
+            if tensor.quantization != outputs[0].quantization:
+                return f"{_text(tensor)} and {_text(outputs[0])}", "the same scale and zero point"
+    return _bias_problem(graph, node, spec, activations)
+
+
+def _bias_problem(graph: Graph, node: Node, spec: OpSpec, activations: list[Tensor]) -> tuple[str, str] | None:
+    if spec.bias is None or spec.weight is None or spec.bias >= len(node.inputs):
+        return None
+    name, weight = node.inputs[spec.bias], graph.tensors[str(node.inputs[spec.weight.input])].quantization
+    if name is None or weight is None:
+        return None
+    bias, data = graph.tensors[name], activations[0].quantization
+    assert data is not None
+    expected = (float(data.scale[0]) * weight.scale.astype(np.float64)).astype(np.float32)
+    if bias.quantization is None or not np.array_equal(bias.quantization.scale, expected):
+        return f"bias '{name}' of another scale", "scale of the input times scale of the weights"
+    return None
+
+
+def _quantized_activations(graph: Graph, node: Node, spec: OpSpec) -> list[Tensor]:
+    """The node's input tensors that carry activations, or constants quantized like them."""
+    apart = {*spec.parameters, spec.bias, spec.weight.input if spec.weight else None}
+    named = [graph.tensors[name] for i, name in enumerate(node.inputs) if name is not None and i not in apart]
+    return [tensor for tensor in named if tensor.quantization is not None]
+
+
+def _text(tensor: Tensor) -> str:
+    assert tensor.quantization is not None
+    return f"'{tensor.name}' with scale {tensor.quantization.scale[0]}, zero point {tensor.quantization.zero_point[0]}"

@@ -1,0 +1,198 @@
+"""PAD, PADV2, MIRROR_PAD: a border around the values."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from octavo.dtypes import DType
+from octavo.ir.types import NoOptions, Options, Shape, Tensor
+from octavo.ops.refuse import refuse, require_channels_last
+from octavo.ops.shape import integers, moves
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec, Scale
+from octavo.ops.version import version_by_type
+
+Pads = Sequence[Sequence[int]]
+
+
+class MirrorMode(enum.IntEnum):
+    """Values of the schema's `MirrorPadMode`."""
+
+    REFLECT = 0
+    SYMMETRIC = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorPadOptions(Options):
+    """Options of MIRROR_PAD."""
+
+    table = "MirrorPadOptions"
+    mode: MirrorMode = MirrorMode.REFLECT
+
+
+def pad_shapes(options: Options, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+    """Each dimension grows by its two paddings; paddings have shape (rank, 2)."""
+    x, pads = inputs[0], integers(inputs[1])
+    assert x is not None
+    return (tuple(size + sum(pads[2 * i : 2 * i + 2]) for i, size in enumerate(x.shape)),)
+
+
+def pad_float(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """Reference of PAD: zeros around the values."""
+    x, pads = inputs
+    assert x is not None
+    assert pads is not None
+    return (np.pad(x, pads),)
+
+
+def pad_integer(
+    options: NoOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
+) -> tuple[np.ndarray, ...]:
+    """Integer reference of PAD: the border holds the integer of 0.0.
+
+    Source: tensorflow/lite/micro/kernels/pad.cc.
+    """
+    x, pads = inputs
+    assert x is not None
+    assert pads is not None
+    return (np.pad(x.values, pads.values, constant_values=x.zero_point),)
+
+
+def padv2_float(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """Reference of PADV2: the third input, a scalar, around the values."""
+    x, pads, value = inputs
+    assert x is not None
+    assert pads is not None
+    assert value is not None
+    return (np.pad(x, pads, constant_values=value.item()),)
+
+
+def mirror_pad_float(options: MirrorPadOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """Reference of MIRROR_PAD: the values mirrored, about the outermost (reflect) or including it (symmetric)."""
+    x, pads = inputs
+    assert x is not None
+    assert pads is not None
+    mode = "reflect" if options.mode is MirrorMode.REFLECT else "symmetric"
+    return (np.pad(x, pads, mode=mode),)  # type: ignore[call-overload]
+
+
+def emit_pad(b: Emitter, name: str, pads: Pads, *, suffix: str = "pad") -> str:
+    """Put zeros around tensor `name`, (before, after) for every dimension, batch included."""
+    return b.emit("PAD", [name, _paddings(b, pads, suffix)], suffix=suffix)
+
+
+def _paddings(b: Emitter, pads: Pads, suffix: str) -> str:
+    return b.constant(np.array(pads, np.int32), f"{suffix}/paddings" if suffix else "paddings")
+
+
+def lower_zero_padding(b: Emitter, call: KerasCall) -> str:
+    """keras.layers.ZeroPadding1D and 2D."""
+    layer = call.operation
+    if hasattr(layer, "data_format"):
+        require_channels_last(layer)
+    padding = layer.padding
+    pads = padding if isinstance(padding[0], Sequence) else [padding]
+    return emit_pad(b, call.inputs[0], [(0, 0), *pads, (0, 0)], suffix="")
+
+
+def lower_pad(b: Emitter, call: KerasCall) -> str:
+    """keras.ops.pad: one pair for all dimensions or one for each; modes constant, reflect and symmetric."""
+    operation, (x,) = call.operation, call.inputs
+    shape = b.shape(x)
+    pads = np.broadcast_to(np.array(operation.pad_width), (len(shape), 2)).tolist()
+    if operation.mode == "constant":
+        value = _constant_value(call)
+        if value == 0.0:
+            return emit_pad(b, x, pads, suffix="")
+        constant = b.constant(np.array(value, np.float32), "value")
+        return b.emit("PADV2", [x, _paddings(b, pads, ""), constant])
+    if operation.mode not in ("reflect", "symmetric"):
+        raise refuse(
+            operation,
+            got=f"mode='{operation.mode}'",
+            expected="constant, reflect or symmetric",
+            fix="pad with one of these modes",
+        )
+    mode = MirrorMode[operation.mode.upper()]
+    for size, pair in zip(shape, pads, strict=True):
+        if max(pair) > size - (mode is MirrorMode.REFLECT):
+            raise refuse(
+                operation,
+                got=f"a padding of {max(pair)} for a dimension of {size}",
+                expected="paddings that mirror each value at most once",
+                fix="pad in several steps, each at most as wide as the tensor",
+            )
+    return b.emit("MIRROR_PAD", [x, _paddings(b, pads, "")], MirrorPadOptions(mode))
+
+
+def _constant_value(call: KerasCall) -> float:
+    value: Any = call.kwargs.get("constant_values", call.args[1] if len(call.args) > 1 else None)
+    return 0.0 if value is None else float(value)
+
+
+def _pads(*pairs: tuple[int, int]) -> np.ndarray:
+    return np.array(pairs, np.int32)
+
+
+_IMAGE_PADS = _pads((0, 0), (1, 2), (0, 1), (0, 0))
+
+PAD = OpSpec(
+    name="PAD",
+    shapes=pad_shapes,
+    run_float=pad_float,
+    run_integer=pad_integer,
+    scale=Scale.SAME_AS_INPUT,
+    parameters=frozenset({1}),
+    version=version_by_type(int8=2, int16=3),
+    keras={
+        "layers.ZeroPadding1D": KerasForm(
+            lower_zero_padding, lambda keras: (keras.layers.ZeroPadding1D((1, 2)), ((4, 3),))
+        ),
+        "layers.ZeroPadding2D": KerasForm(
+            lower_zero_padding, lambda keras: (keras.layers.ZeroPadding2D(((0, 1), (2, 0))), ((4, 5, 2),))
+        ),
+        "ops.Pad": KerasForm(
+            lower_pad, lambda keras: (lambda x: keras.ops.pad(x, ((0, 0), (1, 1), (0, 2))), ((4, 3),))
+        ),
+    },
+    examples=(
+        Example(((1, 4, 5, 2), None), {1: _IMAGE_PADS}),
+        Example(((1, 4, 3), None), {1: _pads((0, 0), (0, 0), (2, 1))}),
+    ),
+)
+
+PADV2 = OpSpec(
+    name="PADV2",
+    shapes=pad_shapes,
+    run_float=padv2_float,
+    run_integer=moves(padv2_float),
+    scale=Scale.SAME_AS_INPUT,
+    parameters=frozenset({1}),
+    version=version_by_type(int8=2, int16=3),
+    examples=(
+        Example(((1, 4, 5, 2), None, None), {1: _IMAGE_PADS, 2: np.array(-4.0, np.float32)}),
+        Example(((1, 4, 3), None, None), {1: _pads((0, 0), (1, 0), (2, 1)), 2: np.array(1.5, np.float32)}),
+    ),
+)
+
+MIRROR_PAD = OpSpec(
+    name="MIRROR_PAD",
+    options=MirrorPadOptions,
+    shapes=pad_shapes,
+    run_float=mirror_pad_float,
+    run_integer=moves(mirror_pad_float),
+    scale=Scale.SAME_AS_INPUT,
+    parameters=frozenset({1}),
+    micro=frozenset({DType.FLOAT32, DType.INT8}),
+    version=version_by_type(int8=2, int16=3),
+    examples=(
+        Example(((1, 4, 5, 2), None), {1: _IMAGE_PADS}, MirrorPadOptions(MirrorMode.REFLECT)),
+        Example(((1, 4, 3), None), {1: _pads((0, 0), (4, 1), (0, 2))}, MirrorPadOptions(MirrorMode.SYMMETRIC)),
+    ),
+)
+
+SPECS = (PAD, PADV2, MIRROR_PAD)

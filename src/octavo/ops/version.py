@@ -1,0 +1,23 @@
+"""Operator versions that follow from the element type alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from octavo.dtypes import DType
+from octavo.ir.types import Tensor
+from octavo.ops.spec import Version
+
+
+def version_by_type(*, int8: int, int16: int, other: int = 1) -> Version:
+    """A version rule that looks at the type of the first input.
+
+    Source: tflite/converter/tools/versioning/op_version.cc.
+    """
+    versions = {DType.INT8: int8, DType.INT16: int16}
+
+    def version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+        assert inputs[0] is not None
+        return versions.get(inputs[0].dtype, other)
+
+    return version

@@ -1,0 +1,79 @@
+"""What several passes know of `x * scale + offset` with constant scale and offset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from octavo.ir.types import Node, Options
+from octavo.ops.fused import FusedActivation
+from octavo.passes.edit import GraphEdit
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """A node that computes `x * scale + offset`, element by element, broadcast, in float64.
+
+    Attributes:
+        node: The node.
+        source: Name of x.
+        scale, offset: Broadcast against x; the result has x's shape.
+    """
+
+    node: Node
+    source: str
+    scale: np.ndarray
+    offset: np.ndarray
+
+
+def match_affine(edit: GraphEdit, node: Node) -> Affine | None:
+    """Read a MUL, ADD, SUB or DIV with one constant operand as `x * scale + offset`; None for any other node."""
+    if node.op not in ("MUL", "ADD", "SUB", "DIV"):
+        return None
+    first, second = node.inputs
+    a, b = edit.constant(first), edit.constant(second)
+    if (a is None) == (b is None):
+        return None
+    source, values = (second, a) if a is not None else (first, b)
+    assert source is not None
+    assert values is not None
+    if edit.tensors[node.outputs[0]].shape != edit.tensors[source].shape:
+        return None
+    terms = _terms(node.op, values.astype(np.float64), constant_first=a is not None)
+    return None if terms is None else Affine(node, source, *terms)
+
+
+def _terms(op: str, constant: np.ndarray, *, constant_first: bool) -> tuple[np.ndarray, np.ndarray] | None:
+    """(scale, offset) of an operator with one constant operand."""
+    one, zero = np.ones(()), np.zeros(())
+    if op == "MUL":
+        return constant, zero
+    if op == "ADD":
+        return one, constant
+    if op == "SUB":
+        return (-one, constant) if constant_first else (one, -constant)
+    return None if constant_first or not constant.all() else (1.0 / constant, zero)
+
+
+def per_channel(values: np.ndarray, channels: int) -> np.ndarray | None:
+    """A broadcast operand as one value for each channel of a channels-last tensor; None where it differs elsewhere."""
+    if values.size == 1:
+        return np.full(channels, values.reshape(()))
+    if values.shape[-1] == channels and values.size == channels:
+        return values.reshape(channels)
+    return None
+
+
+def fused_activation(node: Node) -> FusedActivation:
+    """The activation a node applies to its own result."""
+    options: Any = node.options
+    return getattr(options, "fused_activation_function", FusedActivation.NONE)
+
+
+def with_activation(options: Options, activation: FusedActivation) -> Options:
+    """The options with another fused activation; unchanged if they can have none and shall have none."""
+    if activation is FusedActivation.NONE and not hasattr(options, "fused_activation_function"):
+        return options
+    return replace(options, fused_activation_function=activation)  # type: ignore[type-var]

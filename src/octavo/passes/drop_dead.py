@@ -1,0 +1,15 @@
+"""Drop operators whose results reach no output."""
+
+from __future__ import annotations
+
+from octavo.ir import graph as edits
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph
+
+
+def drop_dead(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
+    """Drop nodes that no graph output depends on, and tensors that nothing reads or makes.
+
+    OP -> (nothing)  =>  (nothing)
+    """
+    return edits.drop_unused(edits.drop_dead(graph)), ()

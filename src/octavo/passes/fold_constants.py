@@ -1,0 +1,43 @@
+"""Compute what depends on constants alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from octavo.dtypes import DType
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph, Node
+from octavo.ops.table import spec_of
+from octavo.passes.edit import GraphEdit
+
+
+def fold_constants(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
+    """Run nodes whose inputs are all constant.
+
+        OP(constant, ...)  =>  constant
+
+    The values are those of the float reference. Does not apply to a node that makes a graph output, since runtimes want
+    outputs that an operator makes, nor to one that touches quantized tensors.
+    """
+    edit, notes = GraphEdit(graph), []
+    for node in edit.nodes():
+        if not _is_constant(edit, node):
+            continue
+        if any(edit.is_output(name) for name in node.outputs):
+            notes.append(Note("fold_constants", node.layer, f"{node.op} stays: its constant result is a graph output."))
+            continue
+        values = spec_of(node.op).run_float(node.options, [edit.constant(name) for name in node.inputs])
+        edit.replace((node,), ())
+        for name, array in zip(node.outputs, values, strict=True):
+            edit.tensors[name] = replace(edit.tensors[name], dtype=DType.of(array), data=array)
+    return edit.finish(), tuple(notes)
+
+
+def _is_constant(edit: GraphEdit, node: Node) -> bool:
+    names = [name for name in node.inputs if name is not None]
+    touched = [edit.tensors[name] for name in (*names, *node.outputs)]
+    return (
+        bool(names)
+        and all(edit.constant(name) is not None for name in names)
+        and all(tensor.quantization is None for tensor in touched)
+    )

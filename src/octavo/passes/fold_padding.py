@@ -1,0 +1,82 @@
+"""Fold explicit zero padding into the layer that reads it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph, Node, Shape
+from octavo.ops.fused import FusedActivation
+from octavo.ops.window import Padding, pad_before_after
+from octavo.passes.affine import fused_activation
+from octavo.passes.edit import GraphEdit
+
+CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
+NOT_NEGATIVE = frozenset({"RELU", "RELU6"})
+
+
+def fold_padding(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
+    """Let a layer do the padding that a PAD does before it.
+
+        PAD -> CONV valid      =>  CONV same
+        PAD -> MAX_POOL valid  =>  MAX_POOL same     where the input is not negative, so that zeros cannot win
+
+    Applies where SAME would put exactly as many cells on each side as PAD does, around height and width only. With a
+    stride SAME puts fewer in front than a symmetric PAD, so that for even sizes it does not. Nor does it for
+    AVERAGE_POOL, whose SAME leaves padded cells out of the average.
+    """
+    edit, notes = GraphEdit(graph), []
+    for node in edit.nodes():
+        pad = edit.producer(node.inputs[0]) if node.inputs else None
+        window = _window(edit, node)
+        if pad is None or pad.op != "PAD" or window is None:
+            continue
+        reason = _refusal(edit, pad, node, window)
+        if reason is not None:
+            notes.append(Note("fold_padding", node.layer, f"padding stays a PAD before {node.op}: {reason}."))
+            continue
+        old = (pad, node) if edit.only_reader(pad.outputs[0]) is not None else (node,)
+        options = replace(node.options, padding=Padding.SAME)  # type: ignore[type-var]
+        edit.replace(old, (replace(node, inputs=(pad.inputs[0], *node.inputs[1:]), options=options),))
+    return edit.finish(), tuple(notes)
+
+
+def _window(edit: GraphEdit, node: Node) -> tuple[int, int] | None:
+    """(height, width) of the window of a convolution or pooling without padding of its own, None for other nodes."""
+    options: Any = node.options
+    if getattr(options, "padding", None) is not Padding.VALID:
+        return None
+    if node.op in CONVOLUTIONS:
+        height, width = edit.tensors[str(node.inputs[1])].shape[1:3]
+        return height, width
+    return (options.filter_height, options.filter_width) if hasattr(options, "filter_height") else None
+
+
+def _refusal(edit: GraphEdit, pad: Node, node: Node, window: tuple[int, int]) -> str | None:
+    pads = edit.constant(pad.inputs[1])
+    if pads is None:
+        return "its paddings are not constant"
+    if pads.tolist() != _same_pads(edit.tensors[str(pad.inputs[0])].shape, node, window):
+        return "padding 'same' would pad otherwise"
+    if node.op == "MAX_POOL_2D" and not _is_not_negative(edit.producer(pad.inputs[0])):
+        return "its zeros may be the maximum of a window"
+    if node.op not in CONVOLUTIONS and node.op != "MAX_POOL_2D":
+        return "its zeros count in the result"
+    return None
+
+
+def _same_pads(shape: Shape, node: Node, window: tuple[int, int]) -> list[list[int]]:
+    """The paddings SAME stands for, as a PAD states them."""
+    options: Any = node.options
+    strides = (options.stride_h, options.stride_w)
+    dilations = (getattr(options, "dilation_h_factor", 1), getattr(options, "dilation_w_factor", 1))
+    spatial = [pad_before_after(shape[1 + i], window[i], strides[i], Padding.SAME, dilations[i]) for i in (0, 1)]
+    return [[0, 0], *map(list, spatial), [0, 0]]
+
+
+def _is_not_negative(producer: Node | None) -> bool:
+    """Whether a node's results are known to be 0 or more."""
+    if producer is None:
+        return False
+    return producer.op in NOT_NEGATIVE or fused_activation(producer) in (FusedActivation.RELU, FusedActivation.RELU6)

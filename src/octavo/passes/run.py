@@ -1,0 +1,78 @@
+"""All passes in their order, each checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from octavo.errors import GraphError
+from octavo.ir.check import check_float, check_structure
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph
+from octavo.ops.check import check_shapes
+from octavo.passes.drop_dead import drop_dead
+from octavo.passes.drop_identities import drop_identities
+from octavo.passes.fold_batch_norm import fold_batch_norm
+from octavo.passes.fold_constants import fold_constants
+from octavo.passes.fold_input_scaling import fold_input_scaling
+from octavo.passes.fold_padding import fold_padding
+from octavo.passes.fuse_activations import fuse_activations
+from octavo.passes.merge_scaling import merge_scaling
+
+Pass = Callable[[Graph], tuple[Graph, tuple[Note, ...]]]
+
+PASSES: tuple[Pass, ...] = (
+    # First: the others look for constants, which may still be hidden behind operators.
+    fold_constants,
+    # Before all that match neighbours: nothing idle may stand between them.
+    drop_identities,
+    # Before folding: a chain of additions and multiplications then folds or stays as a whole.
+    merge_scaling,
+    # Before fuse_activations: a layer that applies an activation cannot take in what comes after it.
+    fold_batch_norm,
+    # Before fold_input_scaling: a PAD would stand between the multiplication and the layer.
+    fold_padding,
+    # After fold_batch_norm: between two layers, the one before takes the constants whatever the one after pads.
+    fold_input_scaling,
+    fuse_activations,
+    # Last: the others leave nodes behind whose result nothing reads any more.
+    drop_dead,
+)
+
+
+def run_passes(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
+    """Run every pass once, in order.
+
+    Returns:
+        The graph, the same object if no pass applied, and the notes of all passes.
+
+    Raises:
+        GraphError: if a pass broke the graph, naming the pass.
+    """
+    notes: list[Note] = []
+    for run in PASSES:
+        graph, remarks = apply_pass(run, graph)
+        notes += remarks
+    return graph, tuple(notes)
+
+
+def apply_pass(run: Pass, graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
+    """Run one pass and check what it made of the graph.
+
+    Raises:
+        GraphError: if the graph no longer holds together, naming the pass.
+    """
+    changed, notes = run(graph)
+    if changed is graph:
+        return graph, notes
+    try:
+        check_structure(changed)
+        check_shapes(changed)
+        check_float(changed)
+    except GraphError as error:
+        raise GraphError(
+            f"pass {run.__name__} broke the graph: {error.what}",
+            got=error.got,
+            expected=error.expected,
+            fix="report this with the model; it is a fault of the pass",
+        ) from error
+    return changed, notes

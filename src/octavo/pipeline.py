@@ -1,0 +1,216 @@
+"""The product as one sentence: load -> passes -> plan -> calibrate -> assign -> write -> verify."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+
+from octavo.config import IO_TYPES, QuantizeConfig, Scheme
+from octavo.errors import VerificationError
+from octavo.evaluate.verification import Verification
+from octavo.evaluate.verify import SAMPLE_INPUTS
+from octavo.evaluate.verify import verify as run_verification
+from octavo.ir.check import check_quantized
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph
+from octavo.plan.make import make_plan
+from octavo.plan.types import Plan
+from octavo.quantization.assign import Range, assign
+from octavo.quantization.io_types import set_io_types
+from octavo.quantization.shrink import shrink_weights
+from octavo.result import QuantizedModel
+from octavo.stages import Prepared, Progress, Source, calibrated_ranges, prepare
+from octavo.version import VERSION
+from octavo.write.tflite import write_tflite
+
+Weights = Mapping[str, np.ndarray]
+
+
+def quantize(
+    model: Any,
+    scheme: str = "int8",
+    data: Any = None,
+    *,
+    skip: Sequence[str] = (),
+    per_axis: bool = True,
+    input_type: str | None = None,
+    output_type: str | None = None,
+    estimator: Literal["minmax", "percentile"] = "minmax",
+    percentile: float = 99.99,
+    samples: int | None = None,
+    integer_divisor: float | None = None,
+    seed: int = 0,
+    verify: Literal["sample", "full", "off"] = "sample",
+    allow: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> QuantizedModel:
+    """Quantize a float model, write it, and prove what was written.
+
+    Args:
+        model: keras.Model, path of a .keras, .h5 or float .tflite file, or a SavedModel folder.
+        scheme: "int8", "int16x8", "dynamic", "float16" or "float32".
+        data: Representative dataset, prepared as in training: an array, .npz, folder of images, generator function,
+            tf.data, PyDataset or DataLoader. The integer schemes need it; to the others it only serves verification.
+        skip: Layer names or shell patterns kept in float.
+        per_axis: One weight scale per output channel (True), or one per tensor.
+        input_type, output_type: "int8", "uint8", "int16" or "float32"; None takes the scheme's own.
+        estimator: How a range is made of statistics.
+        percentile: Share of values, in percent, that the "percentile" estimator keeps.
+        samples: Use at most this many samples of `data`.
+        integer_divisor: What integer samples are divided by for a float input: 255 if training saw 0..1.
+        seed: Of every random choice.
+        verify: "sample" runs a few inputs through every runtime, "full" all of them, "off" none.
+        allow: Names of Lambda layers whose code may be traced.
+        progress: Told of long work.
+
+    Returns:
+        The written model, its verification and all remarks.
+
+    Raises:
+        ModelFileError, UnsupportedLayerError: if the model cannot be loaded.
+        DatasetError, NonFiniteError: if the data does not serve.
+        ConfigError: for an unknown option value.
+        VerificationError: if the written file does not compute what it should.
+    """
+    config = QuantizeConfig(
+        scheme=scheme,
+        per_axis=per_axis,
+        input_type=input_type,
+        output_type=output_type,
+        skip=tuple(skip),
+        estimator=estimator,
+        percentile=percentile,
+        seed=seed,
+        verify=verify,
+    )
+    clock = Clock()
+    with clock("load"):
+        prepared = prepare(model, allow)
+    return quantize_prepared(prepared, config, Source(data, samples, integer_divisor, progress), clock)
+
+
+def quantize_prepared(
+    prepared: Prepared, config: QuantizeConfig, source: Source, clock: Clock | None = None
+) -> QuantizedModel:
+    """What follows loading; see `quantize`."""
+    clock = clock or Clock()
+    with clock("plan"):
+        plan = make_plan(prepared.graph, config)
+    ranges: dict[str, Range] = {}
+    source, samples = source.peek(prepared.graph, verified_samples(config))
+    if plan.scheme.needs_data:
+        with clock("calibrate"):
+            ranges = calibrated_ranges(prepared, plan, config, source)
+    return finish(prepared, plan, config, ranges, samples=samples, clock=clock, origin=config.estimator)
+
+
+def finish(
+    prepared: Prepared,
+    plan: Plan,
+    config: QuantizeConfig,
+    ranges: Mapping[str, Range],
+    *,
+    origin: str,
+    limits: Weights | None = None,
+    samples: Sequence[Weights] = (),
+    clock: Clock | None = None,
+) -> QuantizedModel:
+    """From ranges to a proven file.
+
+    Args:
+        prepared: The float graph.
+        plan: Of that graph.
+        config: What the plan was made by.
+        ranges: Real (low, high) of each observed tensor; empty for schemes with float activations.
+        origin: Where the ranges come from, for the file's metadata.
+        limits: Learned magnitudes of weights, see `assign`.
+        samples: Inputs to verify with; without any, random ones serve.
+        clock: Gathers times.
+    """
+    clock = clock or Clock()
+    with clock("quantize"):
+        graph = assign(prepared.graph, plan, ranges, limits) if plan.scheme.needs_data else None
+        graph = shrink_weights(prepared.graph, plan) if graph is None else graph
+        graph = set_io_types(graph, _io_type(config.input_type), _io_type(config.output_type))
+        check_quantized(graph)
+    with clock("write"):
+        model = write_tflite(graph, _metadata(plan.scheme, config, origin))
+    verification = None
+    if config.verify != "off":
+        with clock("verify"):
+            verification = proven(model, graph, samples or random_samples(prepared.graph, config.seed), config)
+    islands = tuple(
+        Note("plan", island.layer, f"{island.op} stays in float: {island.reason}") for island in plan.islands
+    )
+    return QuantizedModel(
+        scheme=plan.scheme,
+        graph=graph,
+        model=model,
+        verification=verification,
+        islands=plan.islands,
+        notes=(*prepared.notes, *islands),
+        ranges=dict(ranges),
+        seconds=clock.seconds,
+    )
+
+
+def proven(model: bytes, graph: Graph, samples: Sequence[Weights], config: QuantizeConfig) -> Verification:
+    """The verification of a written file.
+
+    Raises:
+        VerificationError: if a runtime does not compute what the reference computes.
+    """
+    verification = run_verification(model, graph, samples, "full" if config.verify == "full" else "sample")
+    if not verification.ok:
+        wrong = next(check for check in verification.runtimes if not check.ok)
+        raise VerificationError(
+            "the written file does not compute what it should; it is not handed over.",
+            got=wrong.summary(),
+            expected="each operator within what the op table allows of this runtime",
+            fix="report this with the model's layers, or keep the named layer in float with skip=[...]",
+        )
+    return verification
+
+
+def verified_samples(config: QuantizeConfig) -> int | None:
+    """How many samples verification wants; None stands for all, too many to hold unless asked for."""
+    return {"off": 0, "sample": SAMPLE_INPUTS, "full": None}[config.verify]
+
+
+def random_samples(graph: Graph, seed: int) -> tuple[dict[str, np.ndarray], ...]:
+    """Inputs uniform in [0, 1), for a model verified without data."""
+    rng = np.random.default_rng(seed)
+    shapes = {name: graph.tensors[name] for name in graph.inputs}
+    return tuple(
+        {name: rng.random(tensor.shape).astype(tensor.dtype.numpy) for name, tensor in shapes.items()}
+        for _ in range(SAMPLE_INPUTS)
+    )
+
+
+class Clock:
+    """Seconds each stage took, in `seconds`."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time a block; what a stage takes in several blocks adds up."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def _io_type(name: str | None) -> Any:
+    return None if name is None else IO_TYPES[name]
+
+
+def _metadata(scheme: Scheme, config: QuantizeConfig, origin: str) -> dict[str, object]:
+    made = {"made_by": f"octavo {VERSION}", "scheme": scheme.name, "seed": config.seed}
+    return {**made, "ranges": origin} if scheme.needs_data else made

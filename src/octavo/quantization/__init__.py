@@ -1,0 +1,1 @@
+"""From a float graph and ranges to an integer graph."""

@@ -1,0 +1,183 @@
+"""What is in a model file: operators, tensors, parameters, sizes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+
+from octavo.ir.types import Graph, Node, PerAxis, Quantization, Shape, Tensor
+from octavo.report.tables import TextTable, number
+
+
+@dataclass(frozen=True, slots=True)
+class TensorLine:
+    """One tensor of a file.
+
+    Attributes:
+        name, shape, dtype: As in the file.
+        bytes: Size of a constant's data, 0 for activations.
+        scale: Smallest and largest scale; equal for one scale, None where the tensor is not quantized.
+        zero_point: Zero point of the first channel, None where the tensor is not quantized.
+        axis: Dimension the scales run along, None for one scale.
+    """
+
+    name: str
+    shape: Shape
+    dtype: str
+    bytes: int
+    scale: tuple[float, float] | None
+    zero_point: int | None
+    axis: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorLine:
+    """One operator call of a file.
+
+    Attributes:
+        op: TensorFlow Lite name.
+        output: Its first output.
+        constant_bytes: Size of the constants it reads.
+        constants: Their types, without those of shapes and the like.
+    """
+
+    op: str
+    output: TensorLine
+    constant_bytes: int
+    constants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is in a model file.
+
+    Attributes:
+        name: The model's name.
+        file_bytes: Size of the file.
+        constant_bytes: Size of all constants in it.
+        inputs, outputs: Of the model.
+        operators: In execution order.
+        tensors: All of them.
+    """
+
+    name: str
+    file_bytes: int
+    constant_bytes: int
+    inputs: tuple[TensorLine, ...]
+    outputs: tuple[TensorLine, ...]
+    operators: tuple[OperatorLine, ...]
+    tensors: tuple[TensorLine, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often each operator stands in the file, most frequent first."""
+        return dict(Counter(line.op for line in self.operators).most_common())
+
+    @property
+    def float_operators(self) -> tuple[OperatorLine, ...]:
+        """Operators whose result is float."""
+        return tuple(line for line in self.operators if line.output.dtype.startswith("float"))
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {**asdict(self), "counts": self.counts}
+
+
+def inspect(model: bytes, graph: Graph) -> Inspection:
+    """Look into a model file.
+
+    Args:
+        model: Its bytes.
+        graph: The graph read from them.
+    """
+    lines = {name: _tensor_line(tensor) for name, tensor in graph.tensors.items()}
+    return Inspection(
+        name=graph.name,
+        file_bytes=len(model),
+        constant_bytes=sum(line.bytes for line in lines.values()),
+        inputs=tuple(lines[name] for name in graph.inputs),
+        outputs=tuple(lines[name] for name in graph.outputs),
+        operators=tuple(_operator_line(node, lines) for node in graph.nodes),
+        tensors=tuple(lines.values()),
+    )
+
+
+def operator_table(inspection: Inspection) -> TextTable:
+    """One row an operator, in execution order."""
+    rows = tuple(
+        (
+            str(index),
+            line.op,
+            line.output.name,
+            _shape(line.output.shape),
+            line.output.dtype,
+            _parameters(line.output),
+            ", ".join(line.constants),
+            number(line.constant_bytes) if line.constant_bytes else "",
+        )
+        for index, line in enumerate(inspection.operators)
+    )
+    header = ("", "operator", "output", "shape", "type", "scale, zero point", "constants", "bytes")
+    return TextTable("Operators", header, rows, frozenset({0, 7}))
+
+
+def tensor_table(inspection: Inspection) -> TextTable:
+    """One row a tensor."""
+    rows = tuple(
+        (line.name, _shape(line.shape), line.dtype, _parameters(line), number(line.bytes) if line.bytes else "")
+        for line in inspection.tensors
+    )
+    return TextTable("Tensors", ("tensor", "shape", "type", "scale, zero point", "bytes"), rows, frozenset({4}))
+
+
+def summary(inspection: Inspection) -> list[str]:
+    """A few sentences on the whole file."""
+    integer = len(inspection.operators) - len(inspection.float_operators)
+    ports = [
+        f"{side}: " + ", ".join(f"{line.name} {_shape(line.shape)} {line.dtype} {_parameters(line)}".rstrip() for line in lines)
+        for side, lines in (("in", inspection.inputs), ("out", inspection.outputs))
+    ]
+    counts = ", ".join(f"{count} {op}" for op, count in inspection.counts.items())
+    return [
+        f"'{inspection.name}': {number(inspection.file_bytes)} bytes, {number(inspection.constant_bytes)} of them constants",
+        *ports,
+        f"{len(inspection.operators)} operators, {integer} with integer results: {counts}",
+    ]
+
+
+def _tensor_line(tensor: Tensor) -> TensorLine:
+    stored = 0 if tensor.data is None else -(-tensor.size * tensor.dtype.bits // 8)
+    quantization = tensor.quantization
+    if quantization is None:
+        return TensorLine(tensor.name, tensor.shape, tensor.dtype.value, stored, None, None, None)
+    return TensorLine(
+        tensor.name,
+        tensor.shape,
+        tensor.dtype.value,
+        stored,
+        (float(quantization.scale.min()), float(quantization.scale.max())),
+        int(quantization.zero_point[0]),
+        _axis(quantization),
+    )
+
+
+def _axis(quantization: Quantization) -> int | None:
+    return quantization.granularity.axis if isinstance(quantization.granularity, PerAxis) else None
+
+
+def _operator_line(node: Node, lines: dict[str, TensorLine]) -> OperatorLine:
+    constants = [lines[name] for name in node.inputs if name is not None and lines[name].bytes]
+    kinds = tuple(line.dtype + ("" if line.axis is None else " per axis") for line in constants)
+    return OperatorLine(node.op, lines[node.outputs[0]], sum(line.bytes for line in constants), kinds)
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _parameters(line: TensorLine) -> str:
+    """Scale and zero point as text, "" where there are none."""
+    if line.scale is None:
+        return ""
+    low, high = line.scale
+    return f"{low:.4g}, {line.zero_point}" if line.axis is None else f"{low:.4g} .. {high:.4g} along axis {line.axis}"

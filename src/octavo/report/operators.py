@@ -1,0 +1,110 @@
+"""The support matrix, read off the op table: what `octavo ops` prints and docs/operators.md holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from octavo.config import SCHEMES, Scheme
+from octavo.dtypes import DType
+from octavo.ops.spec import OpSpec
+from octavo.ops.table import FAMILIES, KERAS_FORMS
+from octavo.report.tables import TextTable, as_markdown
+
+EVERYWHERE, LITERT_ONLY, FLOAT_ISLAND = "LiteRT + Micro", "LiteRT", "float island"
+FULL_INTEGER = tuple(scheme for scheme in SCHEMES.values() if scheme.activations is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRow:
+    """One operator of the matrix.
+
+    Attributes:
+        name: TensorFlow Lite name.
+        family: The file of `octavo.ops` it stands in.
+        keras: The Keras layers, activations and operations that become it.
+        float32: Where its float kernel runs.
+        schemes: For each full-integer scheme, where its integer kernel runs.
+        hybrid: Whether the `dynamic` scheme stores its weights in int8.
+        scale: How its output parameters follow from its inputs'.
+        note: What else a user should know.
+    """
+
+    name: str
+    family: str
+    keras: tuple[str, ...]
+    float32: str
+    schemes: dict[str, str]
+    hybrid: bool
+    scale: str
+    note: str
+
+
+def operator_rows() -> tuple[OperatorRow, ...]:
+    """The matrix, in the order of the op table."""
+    return tuple(_row(family.__name__.rpartition(".")[2], spec) for family in FAMILIES for spec in family.SPECS)
+
+
+def composed_forms() -> tuple[str, ...]:
+    """Keras layers, activations and operations that become several operators."""
+    direct = {name for row in operator_rows() for name in row.keras}
+    return tuple(sorted(name for name in KERAS_FORMS if name not in direct))
+
+
+def _row(family: str, spec: OpSpec) -> OperatorRow:
+    return OperatorRow(
+        name=spec.name,
+        family=family,
+        keras=tuple(spec.keras),
+        float32=EVERYWHERE if DType.FLOAT32 in spec.micro else LITERT_ONLY,
+        schemes={scheme.name: _where(spec, scheme) for scheme in FULL_INTEGER},
+        hybrid=spec.hybrid,
+        scale=spec.scale.value,
+        note=spec.note,
+    )
+
+
+def _where(spec: OpSpec, scheme: Scheme) -> str:
+    """Where the operator's integer kernel for a full-integer scheme runs."""
+    if scheme.activations not in spec.activations:
+        return FLOAT_ISLAND
+    return EVERYWHERE if scheme.activations in spec.micro else LITERT_ONLY
+
+
+def support_table() -> TextTable:
+    """The matrix as text, one row an operator."""
+    rows = operator_rows()
+    header = ("operator", "from Keras", "float32", *rows[0].schemes, "dynamic", "output scale", "note")
+    cells = tuple(
+        (
+            row.name,
+            ", ".join(row.keras),
+            row.float32,
+            *row.schemes.values(),
+            "int8 weights" if row.hybrid else "float",
+            row.scale,
+            row.note,
+        )
+        for row in rows
+    )
+    return TextTable("Operators", header, cells)
+
+
+def operators_page() -> str:
+    """The page docs/operators.md."""
+    return "\n".join(
+        [
+            "# Operators",
+            "",
+            "Generated from the op table by `make docs`; `octavo ops` prints the same.",
+            "",
+            f"*{EVERYWHERE}*: runs in LiteRT and in TensorFlow Lite Micro. *{LITERT_ONLY}*: runs in LiteRT only.",
+            f"*{FLOAT_ISLAND}*: stays in float under that scheme, and the result names it.",
+            "",
+            *as_markdown(support_table()),
+            "",
+            "## Keras forms made of several operators",
+            "",
+            ", ".join(composed_forms()) or "None.",
+            "",
+        ]
+    )

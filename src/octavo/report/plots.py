@@ -1,0 +1,112 @@
+"""Pictures, drawn with matplotlib without a display."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from octavo.errors import MissingDependencyError
+from octavo.report.mapping import LayerMapping
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, FAINT, REAL, INTEGER, MERGED = "#1f2933", "#9aa5b1", "#2f6f9f", "#3a8f5c", "#d9480f"
+LADDER_RUNGS = 33  # lines drawn between the two scales, one every eight levels of int8
+ZOOM_STEPS = 5  # levels shown in the close-up
+
+
+def mapping_picture(mapping: LayerMapping) -> bytes:
+    """Draw what the integers do to a layer's range: the whole range above, a close-up of merging values below.
+
+    Returns:
+        A PNG file.
+
+    Raises:
+        MissingDependencyError: without matplotlib.
+    """
+    figure = _figure(10, 7.6)
+    whole, close = figure.subplots(2, 1, height_ratios=(1, 1.05))
+    _draw_ladder(whole, mapping)
+    _draw_close_up(close, mapping)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, on the display-less Agg canvas."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(
+            "the picture needs matplotlib.",
+            got=f"no matplotlib ({error})",
+            expected="matplotlib 3.9 or later",
+            fix='pip install "octavo[demo]"',
+        ) from error
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _draw_ladder(axes: Axes, mapping: LayerMapping) -> None:
+    """The real scale above, the integer scale below, and lines from each real level to its integer."""
+    low, high = mapping.range
+    smallest, largest = mapping.dtype.integer_range
+
+    def across(integers: np.ndarray | float) -> np.ndarray | float:
+        """Where an integer stands on the real axis, were its scale stretched a little around its middle."""
+        middle = (low + high) / 2
+        return middle + (np.asarray(integers) - (smallest + largest) / 2) * (high - low) / (largest - smallest) * 0.86
+
+    counts, edges = np.histogram(mapping.values, bins=80, range=(low, high))
+    axes.bar(edges[:-1], 0.75 * counts / counts.max(), np.diff(edges), bottom=1.0, align="edge", color=REAL, alpha=0.35)
+    for integer in np.linspace(smallest, largest, LADDER_RUNGS).round():
+        real = (integer - mapping.zero_point) * mapping.scale
+        axes.plot([real, across(integer)], [1, 0], color=FAINT, linewidth=0.7)
+    for y, color, ends in ((1.0, REAL, (low, high)), (0.0, INTEGER, (across(smallest), across(largest)))):
+        axes.plot(ends, [y, y], color=color, linewidth=2.5, solid_capstyle="butt")
+    marks = ((low, smallest, f"{low:.2f}"), (0.0, mapping.zero_point, "0.0"), (high, largest, f"{high:.2f}"))
+    for real, integer, label in marks:
+        axes.plot([real, across(integer)], [1, 0], color=INK, linewidth=1.4)
+        axes.annotate(label, (real, 1), (0, 5), textcoords="offset points", ha="center", weight="bold", color=INK,
+                      bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})  # fmt: skip
+        axes.annotate(str(integer), (across(integer), 0), (0, -15), textcoords="offset points", ha="center", weight="bold", color=INTEGER)
+    axes.set_title(f"What {mapping.dtype.value} does to the layer '{mapping.layer}'", loc="left", weight="bold", color=INK)
+    axes.text(low, 2.02, "values the layer really computed (float32)", color=REAL, va="top")
+    axes.text(across(smallest), -0.28, f"{largest - smallest + 1} integers   =   round(real / {mapping.scale:.4g}) {mapping.zero_point:+d}",
+              color=INTEGER, va="top")  # fmt: skip
+    axes.set_ylim(-0.5, 2.05)
+    axes.margins(x=0.04)
+    axes.set_axis_off()
+
+
+def _draw_close_up(axes: Axes, mapping: LayerMapping) -> None:
+    """A few steps of the staircase around the merging values, each real value a dot on its step."""
+    center, scale = mapping.merged_integer, mapping.scale
+    levels = np.arange(center - ZOOM_STEPS // 2, center + ZOOM_STEPS // 2 + 1)
+    reals = (levels - mapping.zero_point) * scale
+    axes.plot([reals[0] - scale / 2, reals[-1] + scale / 2], [levels[0] - 0.5, levels[-1] + 0.5], color=FAINT, linestyle="--",
+              linewidth=1, label="no rounding")  # fmt: skip
+    axes.hlines(levels, reals - scale / 2, reals + scale / 2, color=INTEGER, linewidth=2.5, label="the integer a value becomes")
+    near = np.isin(mapping.integers, levels)
+    axes.plot(mapping.values[near], mapping.integers[near], "|", color=REAL, markersize=11, label="values the layer computed")
+    axes.plot(mapping.merged, [center, center], "o", color=MERGED, markersize=8, zorder=5, label="two values that merge")
+    first, second = (f"{value:.{mapping.decimals}f}" for value in mapping.merged)
+    axes.annotate(
+        f"{first} and {second}\nboth become {center}, read back as {mapping.read_back:.{mapping.decimals}f}",
+        (mapping.merged[1], center), (18, -42), textcoords="offset points", color=MERGED, weight="bold",
+        arrowprops={"arrowstyle": "-", "color": MERGED},
+    )  # fmt: skip
+    axes.set_title(f"Close up: one step is {scale:.4g} wide", loc="left", weight="bold", color=INK)
+    axes.set_xlabel("real value", color=REAL)
+    axes.set_ylabel("integer", color=INTEGER)
+    axes.set_yticks(levels)
+    axes.grid(axis="x", color=FAINT, alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="upper left", frameon=False)

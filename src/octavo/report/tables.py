@@ -1,0 +1,104 @@
+"""Results as tables of text: one content for the terminal and for written pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from octavo.evaluate.evaluation import Evaluation
+    from octavo.evaluate.verification import RuntimeCheck, Verification
+
+UNKNOWN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table.
+
+    Attributes:
+        title: What it is about.
+        header: Column names.
+        rows: Cells.
+        numeric: Indices of the columns whose cells are numbers, set flush right.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table of evaluations: its name, and its cell for one of them."""
+
+    name: str
+    cell: Callable[[Evaluation], str]
+
+
+EVALUATION_COLUMNS = (
+    Column("scheme", lambda e: e.scheme),
+    Column("accuracy", lambda e: percent(e.top1)),
+    Column("same answer as float", lambda e: percent(e.agreement)),
+    Column("SQNR dB", lambda e: number(e.outputs[0].sqnr_db, 1)),
+    Column("file bytes", lambda e: number(e.memory.file_bytes)),
+    Column("arena bytes", lambda e: number(e.memory.arena_bytes)),
+    Column("ms, 1 thread", lambda e: number(e.latency and e.latency.one_thread_ms, 3)),
+    Column("ms, all cores", lambda e: number(e.latency and e.latency.all_cores_ms, 3)),
+)
+
+
+def evaluation_table(evaluations: Iterable[Evaluation], title: str = "What each scheme costs") -> TextTable:
+    """One row a scheme. Columns that nothing was measured for are left out."""
+    evaluations = tuple(evaluations)
+    columns = [
+        (column.name, cells)
+        for column in EVALUATION_COLUMNS
+        if set(cells := [column.cell(evaluation) for evaluation in evaluations]) != {UNKNOWN}
+    ]
+    rows = tuple(zip(*(cells for _, cells in columns), strict=True))
+    return TextTable(title, tuple(name for name, _ in columns), rows, frozenset(range(1, len(columns))))
+
+
+def verification_table(verifications: Iterable[tuple[str, Verification]]) -> TextTable:
+    """One row a scheme, one column a runtime.
+
+    Args:
+        verifications: (scheme, what came of running its file).
+    """
+    verifications = tuple(verifications)
+    runtimes = tuple(check.runtime for check in verifications[0][1].runtimes) if verifications else ()
+    rows = tuple((scheme, *map(_verdict, result.runtimes)) for scheme, result in verifications)
+    return TextTable("Each file was run before it was handed over", ("scheme", *runtimes), rows)
+
+
+def _verdict(check: RuntimeCheck) -> str:
+    """A few words on one runtime's check."""
+    if not check.ok:
+        return "WRONG"
+    if not check.inputs:
+        return "does not run"
+    return "equal" if check.exact else "within rounding"
+
+
+def as_markdown(table: TextTable) -> list[str]:
+    """Lines of a Markdown table, without its title."""
+    rules = tuple("---:" if index in table.numeric else "---" for index in range(len(table.header)))
+    return [f"| {' | '.join(row)} |" for row in (table.header, rules, *table.rows)]
+
+
+def percent(share: float | None) -> str:
+    """A share in percent with two decimals."""
+    return UNKNOWN if share is None else f"{100 * share:.2f} %"
+
+
+def number(value: float | None, decimals: int = 0) -> str:
+    """A number with thousands separators."""
+    return UNKNOWN if value is None else f"{value:,.{decimals}f}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first few of some names."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

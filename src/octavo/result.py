@@ -1,0 +1,81 @@
+"""What a quantization hands over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from octavo.config import Scheme
+from octavo.evaluate.evaluation import Evaluation, evaluate
+from octavo.evaluate.predict import Samples, predict
+from octavo.evaluate.verification import Verification
+from octavo.files import write_whole
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph
+from octavo.plan.types import Island
+
+
+@dataclass(frozen=True)
+class QuantizedModel:
+    """A written model with everything known about it.
+
+    Attributes:
+        scheme: The scheme it was quantized by.
+        graph: The graph that was written.
+        model: The bytes of the .tflite file.
+        verification: What was run to prove the bytes, or None where it was switched off.
+        islands: Nodes that stay in float, each with its reason.
+        notes: Remarks of every stage, in order.
+        ranges: Real (low, high) of each calibrated tensor.
+        seconds: Time each stage took.
+    """
+
+    scheme: Scheme
+    graph: Graph
+    model: bytes
+    verification: Verification | None
+    islands: tuple[Island, ...] = ()
+    notes: tuple[Note, ...] = ()
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the .tflite file, whole or not at all.
+
+        Returns:
+            The path written.
+
+        Raises:
+            OutputError: if the file cannot be written.
+        """
+        return write_whole(Path(path), self.model)
+
+    def predict(self, x: Samples) -> np.ndarray | dict[str, np.ndarray]:
+        """Run samples in LiteRT, real values in and out.
+
+        Args:
+            x: Samples along the first axis; several inputs by name or in the model's order.
+
+        Returns:
+            Real values, float32, one row a sample; by name if the model has several outputs.
+
+        Raises:
+            DatasetError: if the samples do not fit the model.
+            NonFiniteError: for NaN or infinity in the samples.
+        """
+        outputs = predict(self.model, x)
+        return outputs if len(outputs) > 1 else next(iter(outputs.values()))
+
+    def evaluate(
+        self,
+        x: Samples,
+        y: np.ndarray | Mapping[str, np.ndarray] | None = None,
+        *,
+        float_outputs: Samples | None = None,
+        time_it: bool = True,
+    ) -> Evaluation:
+        """Accuracy, size, arena and latency on real samples; see `octavo.evaluate.evaluation.evaluate`."""
+        return evaluate(self.model, x, y, float_outputs=float_outputs, scheme=self.scheme.name, time_it=time_it)

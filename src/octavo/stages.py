@@ -1,0 +1,147 @@
+"""The stages that post-training quantization and quantization-aware training share: load -> passes, and calibrate."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from octavo.calibrate.dataset import Dataset, rescales_images
+from octavo.calibrate.estimators import estimate, estimator_for
+from octavo.calibrate.runner import calibrate
+from octavo.calibrate.sources import is_spent
+from octavo.calibrate.statistics import Statistics
+from octavo.config import QuantizeConfig
+from octavo.errors import DatasetError
+from octavo.ir.graph import drop_dead
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph
+from octavo.load import load
+from octavo.load.loaded import Loaded
+from octavo.passes import run_passes
+from octavo.plan.types import Plan
+from octavo.quantization.assign import Range
+from octavo.write.tflite import write_tflite
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with a stage's name, how many samples are done, and how many there are if that is known."""
+
+
+# Samples copied at a time when some are looked at.
+PEEK_CHUNK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A float graph ready to be planned.
+
+    Attributes:
+        graph: Loaded, and simplified by the passes.
+        notes: Remarks of both.
+        names: Graph tensor by `id` of the Keras tensor it stands for.
+        rescales_images: Whether the model itself scales images in 0..255.
+    """
+
+    graph: Graph
+    notes: tuple[Note, ...]
+    names: Mapping[int, str]
+    rescales_images: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A representative dataset and how it is read.
+
+    Attributes:
+        data: In any form of `octavo.calibrate.sources.ACCEPTED`; None where there is none.
+        samples: Use at most this many.
+        integer_divisor: What integer samples are divided by for a float input.
+        progress: Told of every chunk.
+    """
+
+    data: Any = None
+    samples: int | None = None
+    integer_divisor: float | None = None
+    progress: Progress | None = None
+
+    def peek(self, graph: Graph, count: int | None) -> tuple[Source, tuple[dict[str, np.ndarray], ...]]:
+        """A source of the same samples, and the first `count` of them (None: all) by input name, batch 1 each.
+
+        What can be read only once is held back for the source returned.
+        """
+        if self.data is None or count == 0:
+            return self, ()
+        source, data = self, self.data
+        if is_spent(data):
+            # One element of a stream is a sample or a batch; either is enough for a look.
+            head = list(itertools.islice(data, None if count is None else 1))
+            source, data = replace(self, data=itertools.chain(head, data)), head
+        limit = min((number for number in (count, self.samples) if number is not None), default=None)
+        inputs = [graph.tensors[name] for name in graph.inputs]
+        dataset = Dataset(data, inputs, integer_divisor=self.integer_divisor, samples=limit)
+        rows = (
+            {name: array[i : i + 1] for name, array in zip(graph.inputs, chunk.arrays, strict=True)}
+            for chunk in dataset.chunks(PEEK_CHUNK)
+            for i in range(chunk.count)
+        )
+        return source, tuple(rows)
+
+
+def prepare(model: Any, allow: Sequence[str] = ()) -> Prepared:
+    """Load a model and run the passes.
+
+    Args:
+        model: keras.Model, or path of a .keras, .h5, .tflite file or a SavedModel folder.
+        allow: Names of Lambda layers whose code may be traced.
+    """
+    return prepare_loaded(load(model, allow=allow))
+
+
+def prepare_loaded(loaded: Loaded) -> Prepared:
+    """Run the passes on a loaded model."""
+    graph, notes = run_passes(loaded.graph)
+    return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph))
+
+
+def instrument(graph: Graph, tensors: Iterable[str]) -> bytes:
+    """A float .tflite whose outputs are `tensors`; what only the model's own outputs need is left out."""
+    return write_tflite(drop_dead(replace(graph, outputs=tuple(tensors))))
+
+
+def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> Statistics:
+    """Calibrate: statistics of every tensor whose range the plan asks for.
+
+    Raises:
+        DatasetError: if there is no data, or it does not fit the model.
+        NonFiniteError: for NaN or infinity in the data or born in the model.
+    """
+    graph = prepared.graph
+    if source.data is None:
+        raise DatasetError(
+            f"scheme '{config.scheme}' needs a representative dataset.",
+            got="no data",
+            expected="some hundred samples, prepared as in training",
+            fix="pass data=x_train[:500], or choose scheme='dynamic', which needs none",
+        )
+    tensors = [name for name in plan.observed if not graph.tensors[name].is_constant]
+    progress = source.progress
+    divisor = source.integer_divisor
+    return calibrate(
+        instrument(graph, [name for name in tensors if name not in graph.inputs]),
+        tensors,
+        {name: graph.tensors[name].layer for name in tensors},
+        source.data,
+        inputs=[graph.tensors[name] for name in graph.inputs],
+        needs_histogram=estimator_for(config).needs_histogram,
+        samples=source.samples,
+        integer_divisor=1 if divisor is None and prepared.rescales_images else divisor,
+        progress=None if progress is None else lambda done, total: progress("calibrate", done, total),
+    )
+
+
+def calibrated_ranges(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> dict[str, Range]:
+    """Real (low, high) of every tensor whose range the plan asks for, by the configured estimator."""
+    return estimate(gather(prepared, plan, config, source), estimator_for(config))

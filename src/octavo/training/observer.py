@@ -1,0 +1,132 @@
+"""How the range of an activation is learned while training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
+from keras import ops
+
+from octavo.dtypes import DType
+from octavo.training.fake_quantize import affine_range, fake_quantize, scale_gradient, symmetric_range
+from octavo.training.replicas import extremes_of_replicas
+
+Observer = Literal["moving_average", "last", "all", "learned"]
+OBSERVERS: tuple[Observer, ...] = ("moving_average", "last", "all", "learned")
+
+
+@keras.saving.register_keras_serializable(package="octavo")
+class FakeQuantize(keras.layers.Layer):
+    """Fake quantization of a group of activations that share parameters.
+
+    Each observed member is one call, numbered by `site`; the group's range is the union of its sites' ranges, so
+    that it does not depend on the order in which members are computed. Ranges move in training only, and not
+    while the layer is frozen (`trainable = False`).
+
+    Args:
+        tensors: Graph names of the observed members, in the order of their sites.
+        integer: "int8" or "int16"; int16 is symmetric.
+        observer: "moving_average" of batch extremes (bias-corrected), "last" batch, "all" batches, or "learned"
+            by gradient from where a calibration put it.
+        momentum: Of the moving average.
+        fixed: (scale, zero_point) that a kernel demands; nothing is observed then.
+    """
+
+    def __init__(
+        self,
+        tensors: Sequence[str],
+        integer: str = "int8",
+        observer: Observer = "moving_average",
+        momentum: float = 0.99,
+        fixed: tuple[float, int] | None = None,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        self.tensors, self.integer = list(tensors), integer
+        self.observer, self.momentum = observer, momentum
+        self.fixed = None if fixed is None else (float(fixed[0]), int(fixed[1]))
+
+    def build(self, input_shape: Any) -> None:
+        """Make the range variables, each of shape (sites,)."""
+        if self.fixed is None and not self.built:
+            self.low, self.high = (self._variable(name, self.observer == "learned") for name in ("low", "high"))
+            # What the moving averages divide by; 0 until something was observed.
+            self.weight = self._variable("weight", trainable=False)
+        self.built = True
+
+    def call(self, x: Any, site: int = -1, training: bool | None = None) -> Any:
+        """Fake-quantize `x` (any shape, float), after observing it where it is an observed site in training."""
+        if self.fixed is not None:
+            return self._quantize(x, *self.fixed)
+        if training and site >= 0 and self.trainable and self.observer != "learned":
+            self._observe(ops.stop_gradient(x), site)
+        low, high = self._range(x)
+        symmetric = DType(self.integer) is DType.INT16
+        scale, zero_point = (symmetric_range if symmetric else affine_range)(low, high, DType(self.integer))
+        # Quantizing before anything was observed would collapse the tensor to zero.
+        return ops.where(ops.min(self.weight) > 0, self._quantize(x, scale, zero_point), x)
+
+    def set_range(self, low: Sequence[float], high: Sequence[float]) -> None:
+        """Start from known ranges, one pair a site."""
+        self.low.assign(low)
+        self.high.assign(high)
+        self.weight.assign(ops.ones_like(self.weight))
+
+    def real_range(self) -> tuple[float, float] | None:
+        """The group's (low, high), or None if nothing was observed or the range is fixed."""
+        if self.fixed is not None or float(ops.min(self.weight)) <= 0.0:
+            return None
+        weight = ops.convert_to_numpy(self.weight)
+        low, high = ops.convert_to_numpy(self.low) / weight, ops.convert_to_numpy(self.high) / weight
+        return float(low.min()), float(high.max())
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        own = {name: getattr(self, name) for name in ("tensors", "integer", "observer", "momentum", "fixed")}
+        return {**super().get_config(), **own}
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The input's shape."""
+        return input_shape
+
+    def _variable(self, name: str, trainable: bool) -> Any:
+        shape = (len(self.tensors),)
+        # Replicas observe one range together, so their mean is each one's value.
+        return self.add_weight(
+            name=name, shape=shape, initializer="zeros", dtype="float32", trainable=trainable, aggregation="mean"
+        )
+
+    def _range(self, x: Any) -> tuple[Any, Any]:
+        weight = ops.where(self.weight > 0, self.weight, 1.0)
+        low, high = ops.min(self.low / weight), ops.max(self.high / weight)
+        if self.observer != "learned":
+            return low, high
+        # LSQ, section 2.2: a step's gradient sums over all elements, and is scaled down accordingly.
+        elements = max(1, _known_elements(x.shape))
+        factor = (elements * DType(self.integer).integer_range[1]) ** -0.5
+        return scale_gradient(low, factor), scale_gradient(high, factor)
+
+    def _quantize(self, x: Any, scale: Any, zero_point: Any) -> Any:
+        return ops.cast(fake_quantize(ops.cast(x, "float32"), scale, zero_point, DType(self.integer)), x.dtype)
+
+    def _observe(self, x: Any, site: int) -> None:
+        low, high = extremes_of_replicas(ops.cast(ops.min(x), "float32"), ops.cast(ops.max(x), "float32"))
+        here = ops.arange(len(self.tensors)) == site
+        keep = {"moving_average": self.momentum, "last": 0.0, "all": 0.0}[self.observer]
+        if self.observer == "all":
+            seen = self.weight > 0
+            low = ops.where(seen, ops.minimum(self.low, low), low)
+            high = ops.where(seen, ops.maximum(self.high, high), high)
+        for variable, value in ((self.low, low), (self.high, high), (self.weight, 1.0)):
+            variable.assign(ops.where(here, keep * variable + (1.0 - keep) * value, variable))
+
+
+def _known_elements(shape: Sequence[int | None]) -> int:
+    """Elements of one sample; unknown dimensions count as 1."""
+    count = 1
+    for size in shape[1:]:
+        count *= size or 1
+    return count

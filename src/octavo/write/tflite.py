@@ -1,0 +1,212 @@
+"""Graph -> .tflite bytes.
+
+The same graph gives the same bytes. Identical constants share a buffer and identical parameter vectors share a
+vector, which keeps per-channel files small.
+
+Source: the TensorFlow Lite schema (version 3) as `ai_edge_litert.schema_py_generated` ships it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from octavo.dtypes import DType
+from octavo.ir.graph import operands, results
+from octavo.ir.types import Graph, NoOptions, Options, PerAxis, Quantization, Tensor
+from octavo.ops.table import spec_of
+
+FILE_IDENTIFIER = b"TFL3"
+METADATA_NAME = "octavo"
+# Oldest runtime whose kernels have every version written here: int4 convolutions came with 2.14.
+MINIMUM_RUNTIME = "2.14.0"
+
+
+def write_tflite(graph: Graph, metadata: Mapping[str, object] | None = None) -> bytes:
+    """Serialize a graph.
+
+    Args:
+        graph: Float or integer.
+        metadata: JSON-able facts stored under the name "octavo".
+
+    Returns:
+        The file's bytes; constants are aligned to 16 bytes.
+    """
+    buffers = _Buffers()
+    index = {name: i for i, name in enumerate(graph.tensors)}
+    codes: dict[tuple[str, int], int] = {}
+
+    subgraph = schema.SubGraphT()
+    subgraph.name = graph.name
+    subgraph.tensors = [_tensor(tensor, buffers) for tensor in graph.tensors.values()]
+    subgraph.inputs = np.array([index[name] for name in graph.inputs], np.int32)
+    subgraph.outputs = np.array([index[name] for name in graph.outputs], np.int32)
+    subgraph.operators = []
+    for node in graph.nodes:
+        version = spec_of(node.op).version(operands(graph, node), results(graph, node))
+        operator = schema.OperatorT()
+        operator.opcodeIndex = codes.setdefault((node.op, version), len(codes))
+        operator.inputs = np.array([-1 if name is None else index[name] for name in node.inputs], np.int32)
+        operator.outputs = np.array([index[name] for name in node.outputs], np.int32)
+        _set_options(operator, node.options)
+        subgraph.operators.append(operator)
+
+    model = schema.ModelT()
+    model.version = 3
+    model.description = "Octavo"
+    model.subgraphs = [subgraph]
+    model.operatorCodes = [_operator_code(op, version) for op, version in codes]
+    model.signatureDefs = [_signature(graph, index)]
+    model.metadata = [_metadata("min_runtime_version", MINIMUM_RUNTIME.encode(), buffers)]
+    if metadata:
+        text = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
+        model.metadata.append(_metadata(METADATA_NAME, text.encode(), buffers))
+    model.buffers = buffers.tables
+    builder = _Builder(1024 + sum(len(table.content) + 64 for table in buffers.tables))
+    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def pack_int4(values: np.ndarray) -> np.ndarray:
+    """Two int4 values a byte, low nibble first; an odd count ends with a zero nibble. Returns uint8, 1-D."""
+    nibbles = np.append(values.ravel(), np.zeros(values.size % 2, values.dtype)).astype(np.uint8) & 0xF
+    return nibbles[0::2] | (nibbles[1::2] << 4)
+
+
+class _Builder(flatbuffers.Builder):
+    """A builder that remembers the vectors it may share."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.shared: dict[tuple[str, bytes], int] = {}
+
+    def shared_vector(self, array: np.ndarray) -> int:
+        """Offset of a vector with these elements, written at most once."""
+        key = (array.dtype.str, array.tobytes())
+        if key not in self.shared:
+            self.shared[key] = self.CreateNumpyVector(array)
+        return self.shared[key]
+
+
+class _Buffer(schema.BufferT):
+    """A buffer whose data is aligned to 16 bytes, as the schema demands and its Python writer does not do."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        super().__init__()
+        self.content = data.tobytes()
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:
+        """Write the table; called by the schema's own `Pack`."""
+        offset = 0
+        if self.content:
+            builder.StartVector(1, len(self.content), 16)
+            builder.head = builder.Head() - len(self.content)
+            builder.Bytes[builder.Head() : builder.Head() + len(self.content)] = self.content
+            offset = builder.EndVector()
+        schema.BufferStart(builder)
+        if offset:
+            schema.BufferAddData(builder, offset)
+        return schema.BufferEnd(builder)
+
+
+class _QuantizationParameters(schema.QuantizationParametersT):
+    """Parameters whose vectors are shared between tensors."""
+
+    def __init__(self, parameters: Quantization) -> None:
+        super().__init__()
+        self.parameters = parameters
+
+    def Pack(self, builder: _Builder) -> int:
+        """Write the table; called by the schema's own `Pack`."""
+        scale = builder.shared_vector(self.parameters.scale)
+        zero_point = builder.shared_vector(self.parameters.zero_point)
+        schema.QuantizationParametersStart(builder)
+        schema.QuantizationParametersAddScale(builder, scale)
+        schema.QuantizationParametersAddZeroPoint(builder, zero_point)
+        if isinstance(self.parameters.granularity, PerAxis):
+            schema.QuantizationParametersAddQuantizedDimension(builder, self.parameters.granularity.axis)
+        return schema.QuantizationParametersEnd(builder)
+
+
+class _Buffers:
+    """The file's buffers; the first is empty by convention, equal constants share one."""
+
+    def __init__(self) -> None:
+        self.tables = [_Buffer(np.empty(0, np.uint8))]
+        self._index: dict[bytes, int] = {}
+
+    def add(self, data: np.ndarray) -> int:
+        """Index of a buffer with these bytes."""
+        table = _Buffer(data)
+        if table.content not in self._index:
+            self._index[table.content] = len(self.tables)
+            self.tables.append(table)
+        return self._index[table.content]
+
+
+def _tensor(tensor: Tensor, buffers: _Buffers) -> schema.TensorT:
+    table = schema.TensorT()
+    table.name = tensor.name
+    table.shape = np.array(tensor.shape, np.int32)
+    table.type = getattr(schema.TensorType, tensor.dtype.name)
+    table.hasRank = True
+    if tensor.data is not None:
+        data = pack_int4(tensor.data) if tensor.dtype is DType.INT4 else np.ascontiguousarray(tensor.data)
+        table.buffer = buffers.add(data)
+    if tensor.quantization is not None:
+        table.quantization = _QuantizationParameters(tensor.quantization)
+    return table
+
+
+def _set_options(operator: schema.OperatorT, options: Options) -> None:
+    if isinstance(options, NoOptions):
+        return
+    table = getattr(schema, options.table + "T")()
+    for field in fields(options):  # type: ignore[arg-type]
+        value = getattr(options, field.name)
+        setattr(table, camel_case(field.name), np.array(value, np.int32) if isinstance(value, tuple) else value)
+    second = hasattr(schema.BuiltinOptions2, options.table)
+    union = schema.BuiltinOptions2 if second else schema.BuiltinOptions
+    setattr(operator, "builtinOptions2" if second else "builtinOptions", table)
+    setattr(operator, "builtinOptions2Type" if second else "builtinOptionsType", getattr(union, options.table))
+
+
+def camel_case(name: str) -> str:
+    """The schema's Python spelling of a snake_case field."""
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _operator_code(op: str, version: int) -> schema.OperatorCodeT:
+    code = schema.OperatorCodeT()
+    code.builtinCode = getattr(schema.BuiltinOperator, op)
+    # Readers older than the 32-bit field look here; 127 sends newer ones to it.
+    code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+    code.version = version
+    return code
+
+
+def _signature(graph: Graph, index: Mapping[str, int]) -> schema.SignatureDefT:
+    signature = schema.SignatureDefT()
+    signature.signatureKey = "serving_default"
+    signature.inputs = list(_tensor_maps(graph.inputs, index))
+    signature.outputs = list(_tensor_maps(graph.outputs, index))
+    return signature
+
+
+def _tensor_maps(names: Sequence[str], index: Mapping[str, int]) -> Iterable[schema.TensorMapT]:
+    for name in names:
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = name, index[name]
+        yield entry
+
+
+def _metadata(name: str, content: bytes, buffers: _Buffers) -> schema.MetadataT:
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = name, buffers.add(np.frombuffer(content, np.uint8))
+    return entry

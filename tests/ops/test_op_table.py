@@ -1,0 +1,133 @@
+"""Rules that every row of the op table must obey, whatever its operator."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from octavo.config import QuantizeConfig
+from octavo.dtypes import DType
+from octavo.errors import UnsupportedLayerError
+from octavo.ir.types import NoOptions, Tensor
+from octavo.ops.spec import Example, OpSpec, Scale
+from octavo.ops.table import FAMILIES, KERAS_FORMS, OPS, spec_of
+from octavo.run import reference
+from octavo.write.tflite import camel_case
+from single_op import CASES, INTEGER_CASES, as_integers, as_real_graph, as_reals, float_graph, integer_graph, samples
+
+rows = pytest.mark.parametrize("spec", OPS.values(), ids=OPS)
+examples = pytest.mark.parametrize(("spec", "example"), CASES.values(), ids=CASES)
+integer_examples = pytest.mark.parametrize(("spec", "example", "config"), INTEGER_CASES.values(), ids=INTEGER_CASES)
+
+
+@rows
+def test_a_row_is_named_after_a_schema_operator(spec: OpSpec) -> None:
+    assert hasattr(schema.BuiltinOperator, spec.name)
+
+
+@rows
+def test_options_have_the_fields_of_their_schema_table(spec: OpSpec) -> None:
+    if spec.options is NoOptions:
+        return
+    assert hasattr(schema.BuiltinOptions, spec.options.table) or hasattr(schema.BuiltinOptions2, spec.options.table)
+    table = getattr(schema, f"{spec.options.table}T")()
+    names = [field.name for field in fields(spec.options)]  # type: ignore[arg-type]
+    assert [name for name in names if not hasattr(table, camel_case(name))] == []
+
+
+@rows
+def test_a_row_shows_at_least_two_examples_with_its_own_options(spec: OpSpec) -> None:
+    assert len(spec.examples) >= 2
+    assert all(type(example.options) is spec.options for example in spec.examples)
+
+
+@rows
+def test_the_roles_of_inputs_do_not_overlap(spec: OpSpec) -> None:
+    roles = [*spec.parameters]
+    roles += [] if spec.weight is None else [spec.weight.input]
+    roles += [] if spec.bias is None else [spec.bias]
+    assert len(roles) == len(set(roles))
+    assert spec.bias is None or spec.weight is not None
+
+
+@rows
+def test_outputs_have_fixed_parameters_for_every_integer_type_or_for_none(spec: OpSpec) -> None:
+    integer_types = spec.activations if spec.run_integer is not None else frozenset()
+    assert set(spec.fixed) == (integer_types if spec.scale is Scale.FIXED else set())
+
+
+@rows
+def test_micro_claims_no_integer_type_that_the_row_has_no_kernel_for(spec: OpSpec) -> None:
+    integer_types = spec.activations if spec.run_integer is not None else frozenset()
+    assert spec.micro <= integer_types | {DType.FLOAT32}
+
+
+def test_no_operator_and_no_keras_name_is_claimed_twice() -> None:
+    specs = [spec for family in FAMILIES for spec in family.SPECS]
+    assert len(specs) == len(OPS)
+    claimed = [name for spec in specs for name in spec.keras]
+    assert len(claimed) == len(set(claimed))
+    assert set(claimed) <= set(KERAS_FORMS)
+
+
+def test_an_unknown_operator_is_refused_with_a_way_out() -> None:
+    with pytest.raises(UnsupportedLayerError, match="add a row for it"):
+        spec_of("NO_SUCH_OPERATOR")
+
+
+@examples
+def test_the_shape_rule_says_what_the_float_kernel_makes(spec: OpSpec, example: Example) -> None:
+    graph = float_graph(spec, example)
+    results = reference.run(graph, samples(graph, example)[0])
+    assert {name: array.shape for name, array in results.items()} == {
+        name: graph.tensors[name].shape for name in graph.outputs
+    }
+    assert {name: DType.of(array) for name, array in results.items()} == {
+        name: graph.tensors[name].dtype for name in graph.outputs
+    }
+
+
+@examples
+def test_per_axis_weights_have_one_scale_for_each_output_channel(spec: OpSpec, example: Example) -> None:
+    if spec.weight is None:
+        return
+    graph = float_graph(spec, example)
+    (output,) = graph.outputs
+    assert example.constants[spec.weight.input].shape[spec.weight.axis] == graph.tensors[output].shape[-1]
+
+
+@integer_examples
+def test_the_integer_kernel_is_within_a_step_of_the_real_function(
+    spec: OpSpec, example: Example, config: QuantizeConfig
+) -> None:
+    inputs = samples(float_graph(spec, example), example)
+    graph = integer_graph(float_graph(spec, example), inputs, config)
+    real = as_real_graph(graph)
+    for values in inputs:
+        integers = as_integers(graph, values)
+        results, reals = reference.run(graph, integers), reference.run(real, as_reals(graph, integers))
+        for name, steps in results.items():
+            tensor = graph.tensors[name]
+            assert steps.dtype == tensor.dtype.numpy
+            if tensor.quantization is None:
+                assert np.array_equal(steps, reals[name])
+                continue
+            exact = reals[name] / float(tensor.quantization.scale[0]) + int(tensor.quantization.zero_point[0])
+            clipped = np.clip(exact, *tensor.dtype.integer_range)
+            assert np.abs(steps - clipped).max() <= allowed_steps(spec, tensor)
+
+
+def allowed_steps(spec: OpSpec, output: Tensor) -> float:
+    """How far an integer kernel may lie from the real function, in steps of its output.
+
+    Each of a kernel's two roundings errs by half a step; a 15-bit multiplier (16x8) by one more at full scale.
+    """
+    steps = 1.0 if output.dtype is DType.INT8 else 2.0
+    if spec.name == "RESIZE_BILINEAR":
+        # Down and across, places count in steps rounded to 2**-10 cells, and weights have ten bits.
+        smallest, largest = output.dtype.integer_range
+        steps += 2 * (max(output.shape) / 2 + 1) * 2.0**-10 * (largest - smallest)
+    return steps

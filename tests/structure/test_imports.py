@@ -1,0 +1,68 @@
+"""Imports point down only, and importing Octavo costs next to nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from source_tree import imports, modules
+
+# Highest first. Modules of one layer do not import each other unless they are parts of one package.
+LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"__main__"}),
+    frozenset({"cli"}),
+    frozenset({"demo"}),
+    frozenset({""}),
+    frozenset({"compare"}),
+    frozenset({"pipeline"}),
+    frozenset({"stages"}),
+    frozenset({"report"}),
+    frozenset({"doctor", "result"}),
+    frozenset({"calibrate", "load", "passes", "quantize", "training", "write"}),
+    frozenset({"plan"}),
+    frozenset({"evaluate"}),
+    frozenset({"run"}),
+    frozenset({"ops"}),
+    frozenset({"numerics"}),
+    frozenset({"ir"}),
+    frozenset({"config"}),
+    frozenset({"dtypes", "files"}),
+    frozenset({"errors", "version"}),
+)
+HEAVY = ("tensorflow", "keras", "jax", "torch", "ai_edge_litert", "sklearn", "matplotlib")
+
+
+def part(module: str) -> str:
+    """The package or module right below `octavo` that `module` belongs to; "" is octavo itself."""
+    return (module.split(".") + [""])[1]
+
+
+def rank(module: str) -> int:
+    """Index of the layer of `module`."""
+    return next(index for index, layer in enumerate(LAYERS) if part(module) in layer)
+
+
+def test_every_module_has_a_layer() -> None:
+    placed = frozenset().union(*LAYERS)
+    assert {part(name) for name in modules()} <= placed
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_imports_point_down(name: str) -> None:
+    upward = [other for other in imports(name) if part(other) != part(name) and rank(other) <= rank(name)]
+    assert not upward
+
+
+def test_no_module_imports_in_a_circle() -> None:
+    edges = {name: {other for other in imports(name) if other != name} for name in modules()}
+    while leaves := {name for name, others in edges.items() if not others & edges.keys()}:
+        edges = {name: others for name, others in edges.items() if name not in leaves}
+    assert not edges
+
+
+@pytest.mark.parametrize("statement", ["import octavo", "from octavo.cli import main; main(['--help'])"])
+def test_importing_and_asking_for_help_load_no_framework(statement: str) -> None:
+    program = f"import sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\nprint(*sys.modules)"
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert not set(HEAVY) & set(output.splitlines()[-1].split())

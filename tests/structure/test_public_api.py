@@ -1,0 +1,21 @@
+"""What `octavo` exports, pinned: a change here is a change for users."""
+
+from __future__ import annotations
+
+import octavo
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(octavo.__all__) == PUBLIC
+
+
+def test_every_public_name_resolves_and_is_listed() -> None:
+    assert set(PUBLIC) <= set(dir(octavo))
+    assert all(getattr(octavo, name) is not None for name in PUBLIC)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    assert not hasattr(octavo, "quantise")
+
+
+PUBLIC = ["Comparison", "OctavoError", "QuantizeConfig", "QuantizedModel", "__version__", "compare", "load", "quantize"]

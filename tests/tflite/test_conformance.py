@@ -1,0 +1,70 @@
+"""Every example of the op table, written to a file and run by the real interpreters.
+
+The integer reference must equal TensorFlow Lite Micro, bit for bit; LiteRT's reference kernels likewise, or within a
+step where the row says that they round in floating point; LiteRT's default kernels within a step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from octavo.config import QuantizeConfig, scheme_named
+from octavo.dtypes import DType
+from octavo.ops.spec import Example, OpSpec
+from octavo.run import reference
+from octavo.run.litert import LiteRT
+from octavo.run.micro import Micro
+from octavo.write.tflite import write_tflite
+from single_op import CASES, INTEGER_CASES, Values, as_integers, float_graph, integer_graph, rounding_bound, samples
+
+pytest.importorskip("tflite_micro")
+
+Runtimes = dict[str, LiteRT | Micro]
+
+
+def runtimes(content: bytes, spec: OpSpec, activations: DType) -> Runtimes:
+    """The runtimes that claim to have the operator, by name."""
+    found: Runtimes = {"LiteRT default": LiteRT(content)}
+    if activations not in spec.wrong_in_litert_reference:
+        found["LiteRT reference"] = LiteRT(content, kernels="reference")
+    if activations in spec.micro:
+        found["TensorFlow Lite Micro"] = Micro(content)
+    return found
+
+
+def steps_apart(got: Values, expected: Values) -> tuple[int, str]:
+    """The largest difference of integer results, and a sentence about all of them."""
+    gaps = [np.abs(got[name].astype(np.int64) - expected[name].astype(np.int64)).ravel() for name in expected]
+    gap = np.concatenate(gaps)
+    largest = int(gap.max(initial=0))
+    return largest, f"{np.count_nonzero(gap)} of {gap.size} elements differ, by up to {largest}"
+
+
+@pytest.mark.parametrize(("spec", "example"), CASES.values(), ids=CASES)
+def test_a_float_operator_computes_what_the_interpreters_compute(spec: OpSpec, example: Example) -> None:
+    graph = float_graph(spec, example)
+    found = runtimes(write_tflite(graph), spec, DType.FLOAT32)
+    for values in samples(graph, example):
+        expected = reference.run(graph, values)
+        bound = rounding_bound(graph, values)
+        for runtime, model in found.items():
+            results = model.run(values)
+            for name, want in expected.items():
+                assert results[name].dtype == want.dtype, f"{runtime}, {name}"
+                np.testing.assert_allclose(results[name], want, rtol=0, atol=bound, err_msg=f"{runtime}, {name}")
+
+
+@pytest.mark.parametrize(("spec", "example", "config"), INTEGER_CASES.values(), ids=INTEGER_CASES)
+def test_an_integer_operator_equals_the_interpreters(spec: OpSpec, example: Example, config: QuantizeConfig) -> None:
+    activations = scheme_named(config.scheme).activations
+    assert activations is not None
+    inputs = samples(float_graph(spec, example), example)
+    graph = integer_graph(float_graph(spec, example), inputs, config)
+    allowed = {"LiteRT default": 1, "LiteRT reference": 0 if spec.exact else 1, "TensorFlow Lite Micro": 0}
+    found = runtimes(write_tflite(graph), spec, activations)
+    for values in (as_integers(graph, floats) for floats in inputs):
+        expected = reference.run(graph, values)
+        for runtime, model in found.items():
+            largest, sentence = steps_apart(model.run(values), expected)
+            assert largest <= allowed[runtime], f"{runtime}: {sentence}"
