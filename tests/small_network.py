@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from single_op import Values
 
 from octavo.config import QuantizeConfig, scheme_named
 from octavo.ir.types import Graph
@@ -18,6 +17,7 @@ from octavo.plan.make import make_plan
 from octavo.quantization.assign import assign
 from octavo.quantization.shrink import shrink_weights
 from octavo.run import reference
+from single_op import Values
 
 CLASSES = 7
 COUNT = 6

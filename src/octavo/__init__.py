@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from octavo.errors import OctavoError
     from octavo.pipeline import quantize
     from octavo.result import QuantizedModel
+    from octavo.training_parity import parity
 
 __all__ = [
     "SCHEMES",
@@ -28,6 +29,7 @@ __all__ = [
     "QuantizedModel",
     "__version__",
     "compare",
+    "parity",
     "quantize",
 ]
 
@@ -38,6 +40,7 @@ _HOMES = {
     "QuantizeConfig": "octavo.config",
     "QuantizedModel": "octavo.result",
     "compare": "octavo.comparison",
+    "parity": "octavo.training_parity",
     "quantize": "octavo.pipeline",
 }
 

@@ -11,12 +11,12 @@ import sys
 import traceback
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from octavo.errors import ConfigError, OctavoError, VerificationError
+from octavo.errors import OctavoError, VerificationError
 
 DONE, CHECK_SAID_NO, BAD_INPUT, OUR_BUG, INTERRUPTED = 0, 1, 2, 70, 130
 
@@ -29,11 +29,17 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-ModelPath = Annotated[Path, typer.Argument(help="A .keras, .h5 or float .tflite file, or a SavedModel folder.", show_default=False)]
-DataPath = Annotated[Path | None, typer.Option("--data", help="Representative dataset: an .npz file or a folder of images.")]
-TestPath = Annotated[Path | None, typer.Option("--test", help="Held-out data: an .npz file with arrays x and y.")]
+ModelPath = Annotated[
+    Path, typer.Argument(help="A .keras, .h5 or float .tflite file, or a SavedModel folder.", show_default=False)
+]
+DataPath = Annotated[
+    Path | None, typer.Option("--data", help="Representative dataset: an .npz file or a folder of images.")
+]
 Samples = Annotated[int | None, typer.Option(min=1, help="Use at most this many samples of --data.")]
-Divisor = Annotated[float | None, typer.Option(help="Divide integer data by this: 255 if the model was trained on 0..1, 1 if on 0..255.")]
+Divisor = Annotated[
+    float | None,
+    typer.Option(help="Divide integer data by this: 255 if the model was trained on 0..1, 1 if on 0..255."),
+]
 Skip = Annotated[list[str] | None, typer.Option(help="Layer name or shell pattern kept in float; may be repeated.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 
@@ -99,7 +105,9 @@ def _print_json(value: object) -> None:
 
 @app.command()
 def demo(
-    data: Annotated[Path | None, typer.Option(help="mnist.npz in Keras's layout, instead of the built-in digits.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="mnist.npz in Keras's layout, instead of the built-in digits.")
+    ] = None,
     dataset: Annotated[str, typer.Option(help="digits, or mnist through Keras's cache.")] = "digits",
     out: Annotated[Path, typer.Option(help="Folder to write; appears whole or not at all.")] = Path("octavo-demo"),
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training data.")] = None,
@@ -107,7 +115,8 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Train a small network, quantize it by every scheme, verify, and explain what happened."""
-    from octavo.demo.tour import Tour, run_tour, show_tour
+    from octavo.demo.overview import print_overview
+    from octavo.demo.tour import Tour, run_tour
     from octavo.report.progress import progress_bar
 
     with progress_bar() as progress:
@@ -115,20 +124,26 @@ def demo(
     if as_json:
         _print_json(result.to_dict())
     else:
-        show_tour(Console(), result)
+        print_overview(Console(), result)
 
 
 @app.command()
 def quantize(
     model: ModelPath,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; MODEL_SCHEME.tflite if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; MODEL_SCHEME.tflite if not given.")
+    ] = None,
     scheme: Annotated[str, typer.Option(help="float32, float16, dynamic, int8 or int16x8.")] = "int8",
     data: DataPath = None,
     samples: Samples = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
-    per_tensor: Annotated[bool, typer.Option("--per-tensor", help="One weight scale a tensor instead of one a channel.")] = False,
-    input_type: Annotated[str | None, typer.Option(help="int8, uint8, int16 or float32; the scheme's own if not given.")] = None,
+    per_tensor: Annotated[
+        bool, typer.Option("--per-tensor", help="One weight scale a tensor instead of one a channel.")
+    ] = False,
+    input_type: Annotated[
+        str | None, typer.Option(help="int8, uint8, int16 or float32; the scheme's own if not given.")
+    ] = None,
     output_type: Annotated[str | None, typer.Option(help="Likewise.")] = None,
     estimator: Annotated[str, typer.Option(help="How ranges are made: minmax or percentile.")] = "minmax",
     percentile: Annotated[float, typer.Option(help="Share of values, in percent, that 'percentile' keeps.")] = 99.99,
@@ -152,6 +167,46 @@ def quantize(
         _print_json(result_dict(result, path))
     else:
         print_result(Console(), result, path)
+
+
+@app.command()
+def compare(
+    model: ModelPath,
+    test: Annotated[Path, typer.Option(help="Held-out data: an .npz file with arrays x and y.", show_default=False)],
+    data: DataPath = None,
+    schemes: Annotated[str, typer.Option(help="Names, separated by commas; all if not given.")] = "",
+    flash: Annotated[str, typer.Option(help="Room on the board for the file.")] = "1MB",
+    ram: Annotated[str, typer.Option(help="Room on the board for the arena.")] = "256KB",
+    samples: Samples = None,
+    integer_divisor: Divisor = None,
+    skip: Skip = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Quantize by every scheme, measure each on held-out data, and say which to use on a board."""
+    from octavo.comparison import compare as run
+    from octavo.config import SCHEMES
+    from octavo.report.progress import progress_bar
+    from octavo.report.tables import comparison_tables
+    from octavo.report.terminal import print_lines, print_table
+    from octavo.test_set import read_test_set
+
+    held_out = read_test_set(test, integer_divisor)
+    names = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
+    with progress_bar() as progress:
+        table = run(
+            str(model), None if data is None else str(data), held_out, schemes=names, skip=tuple(skip or ()),
+            samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress,
+        )  # fmt: skip
+    best = table.best(flash=flash, ram=ram)
+    if as_json:
+        recommended = None if best.row is None else best.row.name
+        _print_json({**table.to_dict(), "recommended": recommended, "reason": best.reason})
+        return
+    console = Console()
+    for each in comparison_tables((row.name, row.evaluation, row.quantized.verification) for row in table.rows):
+        print_table(console, each)
+    print_lines(console, [best.reason])
 
 
 @app.command()
@@ -183,22 +238,23 @@ def ops(
     as_json: Json = False,
 ) -> None:
     """List the operators: from which Keras layers, in which schemes, on which runtimes."""
-    from octavo.report.operators import composed_forms, operator_rows, operators_page, support_table
-    from octavo.report.terminal import print_table
+    from octavo.report.operators import LEGEND, composed_forms, operator_rows, operators_page, short_table
+    from octavo.report.terminal import print_lines, print_table
 
     if as_json:
         _print_json({"operators": [asdict(row) for row in operator_rows()], "composed": composed_forms()})
     elif markdown:
         print(operators_page(), end="")
     else:
-        print_table(Console(), support_table())
+        print_table(Console(), short_table())
+        print_lines(Console(), [LEGEND])
 
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Tell what is installed, what is missing and how to get it; exit 1 if Octavo cannot work."""
     from octavo.doctor import diagnose
-    from octavo.report.diagnosis import diagnosis_tables, verdict
+    from octavo.report.diagnosis import diagnosis_table, verdict
     from octavo.report.terminal import print_lines, print_table
 
     diagnosis = diagnose()
@@ -206,7 +262,6 @@ def doctor(as_json: Json = False) -> None:
         _print_json(asdict(diagnosis))
     else:
         console = Console()
-        for table in diagnosis_tables(diagnosis):
-            print_table(console, table)
+        print_table(console, diagnosis_table(diagnosis))
         print_lines(console, verdict(diagnosis))
     raise typer.Exit(CHECK_SAID_NO if diagnosis.problems else DONE)

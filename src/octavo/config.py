@@ -47,6 +47,7 @@ SCHEMES: dict[str, Scheme] = {
         Scheme("dynamic", None, DType.INT8, None, "int8 weights, float activations"),
         Scheme("int8", DType.INT8, DType.INT8, DType.INT32, "full integer, int8 in and out"),
         Scheme("int16x8", DType.INT16, DType.INT8, DType.INT64, "int16 activations, int8 weights"),
+        Scheme("int8x4", DType.INT8, DType.INT4, DType.INT32, "int8 activations, int4 weights"),
     )
 }
 

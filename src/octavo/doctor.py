@@ -6,9 +6,13 @@ import importlib.util
 import json
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from octavo.evaluate.verification import Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Diagnosis:
         cores: Processor cores this process may use.
         keras_backend: The Keras backend that will be used, "" if none is installed.
         findings: Every package.
+        runtimes: What each runtime made of a small model, one sentence each; empty where the core is incomplete.
         problems: What keeps Octavo from working, one sentence each.
     """
 
@@ -81,39 +86,63 @@ class Diagnosis:
     cores: int
     keras_backend: str
     findings: tuple[Finding, ...]
+    runtimes: tuple[str, ...]
     problems: tuple[str, ...]
 
 
 def diagnose() -> Diagnosis:
-    """Look at the installation without importing what it looks at."""
+    """Look at what is installed, and run a small model in every runtime."""
     findings = tuple(Finding(package, _version(package)) for package in PACKAGES)
     present = {finding.package.module for finding in findings if finding.version is not None}
-    backend = keras_backend(present)
-    problems = [f"{f.package.module} is missing: {f.fix}" for f in findings if f.version is None and not f.package.extra]
+    backend = os.environ.get("KERAS_BACKEND") or installed_backend()
+    problems = [
+        f"{f.package.module} is missing: {f.fix}" for f in findings if f.version is None and not f.package.extra
+    ]
+    runtimes = None if problems else check_runtimes()
     if backend not in present:
         asked = f"the Keras backend '{backend}' is not installed" if backend else "no Keras backend is installed"
         problems.append(f'{asked}: pip install "octavo[{backend or BACKENDS[0]}]"')
+    if runtimes is not None and not runtimes.ok:
+        problems.append(
+            "a runtime does not compute what it should: see above, and install the versions of constraints.txt"
+        )
     return Diagnosis(
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         keras_backend=backend,
         findings=findings,
+        runtimes=runtimes.notes if runtimes else (),
         problems=tuple(problems),
     )
 
 
-def keras_backend(present: set[str]) -> str:
-    """The Keras backend to use: the one asked for, else the one Keras is configured for, else any that is installed.
+def check_runtimes() -> Verification:
+    """Run a model of one int8 operator in every runtime there is and compare with the reference."""
+    import numpy as np
 
-    Keras itself stops where TensorFlow, its default, is absent; Octavo needs just one backend, whichever it is.
+    from octavo.dtypes import DType
+    from octavo.evaluate.verify import verify
+    from octavo.ir.graph import with_tensors
+    from octavo.numerics.affine import asymmetric
+    from octavo.ops.build import GraphBuilder
+    from octavo.write.tflite import write_tflite
 
-    Args:
-        present: Modules that are installed.
+    builder = GraphBuilder("doctor")
+    graph = builder.finish([builder.emit("RELU", [builder.input("x", (1, 8))])])
+    parameters = asymmetric(-1.0, 1.0, DType.INT8)
+    quantized = [replace(tensor, dtype=DType.INT8, quantization=parameters) for tensor in graph.tensors.values()]
+    graph = with_tensors(graph, quantized)
+    return verify(write_tflite(graph), graph, [{"x": np.linspace(-1, 1, 8, dtype=np.float32)[np.newaxis]}])
+
+
+def installed_backend() -> str:
+    """The Keras backend that is there: the one Keras is configured for, else any other; "" if none is.
+
+    Keras itself stops where the configured one, by default TensorFlow, is absent; Octavo needs any one.
     """
-    if asked := os.environ.get("KERAS_BACKEND"):
-        return asked
-    return next((name for name in (_configured_backend(), *BACKENDS) if name in present), "")
+    present = (name for name in (_configured_backend(), *BACKENDS) if importlib.util.find_spec(name) is not None)
+    return next(present, "")
 
 
 def _configured_backend() -> str:

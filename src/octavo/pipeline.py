@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from octavo.config import IO_TYPES, QuantizeConfig, Scheme
-from octavo.errors import VerificationError
+from octavo.errors import ConfigError, VerificationError
 from octavo.evaluate.verification import Verification
 from octavo.evaluate.verify import SAMPLE_INPUTS
 from octavo.evaluate.verify import verify as run_verification
@@ -27,12 +29,15 @@ from octavo.stages import Prepared, Progress, Source, calibrated_ranges, prepare
 from octavo.version import VERSION
 from octavo.write.tflite import write_tflite
 
+if TYPE_CHECKING:
+    from octavo.qat import Trained
+
 Weights = Mapping[str, np.ndarray]
 
 
 def quantize(
     model: Any,
-    scheme: str = "int8",
+    scheme: str | None = None,
     data: Any = None,
     *,
     skip: Sequence[str] = (),
@@ -51,8 +56,9 @@ def quantize(
     """Quantize a float model, write it, and prove what was written.
 
     Args:
-        model: keras.Model, path of a .keras, .h5 or float .tflite file, or a SavedModel folder.
-        scheme: "int8", "int16x8", "dynamic", "float16" or "float32".
+        model: keras.Model, path of a .keras, .h5 or float .tflite file, or a SavedModel folder. A model of
+            `octavo.qat.quantize_model` is written by the plan and ranges it was trained with.
+        scheme: "int8", "int16x8", "dynamic", "float16" or "float32"; None takes int8, or the trained one.
         data: Representative dataset, prepared as in training: an array, .npz, folder of images, generator function,
             tf.data, PyDataset or DataLoader. The integer schemes need it; to the others it only serves verification.
         skip: Layer names or shell patterns kept in float.
@@ -76,8 +82,13 @@ def quantize(
         ConfigError: for an unknown option value.
         VerificationError: if the written file does not compute what it should.
     """
+    trained = _trained(model)
+    if trained is not None:
+        return deploy(
+            trained, scheme, input_type, output_type, verify, Source(data, samples, integer_divisor, progress)
+        )
     config = QuantizeConfig(
-        scheme=scheme,
+        scheme=scheme or "int8",
         per_axis=per_axis,
         input_type=input_type,
         output_type=output_type,
@@ -106,6 +117,41 @@ def quantize_prepared(
         with clock("calibrate"):
             ranges = calibrated_ranges(prepared, plan, config, source)
     return finish(prepared, plan, config, ranges, samples=samples, clock=clock, origin=config.estimator)
+
+
+def _trained(model: Any) -> Trained | None:
+    """What a quantization-aware model is deployed by; None for any other model, without importing Keras."""
+    if "octavo.training.model" not in sys.modules:
+        return None
+    from octavo.qat import QuantizationAwareModel, trained
+
+    return trained(model) if isinstance(model, QuantizationAwareModel) else None
+
+
+def deploy(
+    trained: Trained,
+    scheme: str | None,
+    input_type: str | None,
+    output_type: str | None,
+    verify: Literal["sample", "full", "off"],
+    source: Source,
+) -> QuantizedModel:
+    """From a trained model to a proven file; see `quantize`.
+
+    Raises:
+        ConfigError: if `scheme` is not the one it was trained for.
+    """
+    if scheme is not None and scheme != trained.config.scheme:
+        raise ConfigError(
+            f"the model was trained for scheme '{trained.config.scheme}'.",
+            got=f"scheme='{scheme}'",
+            expected=f"'{trained.config.scheme}', or no scheme",
+            fix=f"leave scheme out, or quantize octavo.qat.strip(model) by '{scheme}'",
+        )
+    config = replace(trained.config, input_type=input_type, output_type=output_type, verify=verify)
+    prepared, plan = trained.prepared, trained.plan
+    _, samples = source.peek(prepared.graph, verified_samples(config))
+    return finish(prepared, plan, config, trained.ranges, origin="training", limits=trained.limits, samples=samples)
 
 
 def finish(

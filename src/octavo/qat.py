@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
-from octavo.config import QuantizeConfig
-from octavo.errors import InputError
+import keras
+from octavo.config import SCHEMES, QuantizeConfig, scheme_named
+from octavo.errors import ConfigError, InputError, NonFiniteError
 from octavo.load.keras import load_keras
 from octavo.plan.make import make_plan
 from octavo.plan.types import Plan
@@ -29,3 +29,173 @@ from octavo.training.insert import insert_fake_quantization, remove_fake_quantiz
 from octavo.training.model import QuantizationAwareModel
 from octavo.training.settings import TrainingConfig
 from octavo.training.weight_sources import limits_as_weights, numbered_elements, weight_quantizers
+
+__all__ = ["QuantizationAwareModel", "TrainingConfig", "quantize_model", "strip"]
+
+
+def quantize_model(
+    model: keras.Model,
+    scheme: str = "int8",
+    config: TrainingConfig | None = None,
+    *,
+    data: Any = None,
+    skip: Sequence[str] = (),
+    per_axis: bool = True,
+    samples: int | None = None,
+    integer_divisor: float | None = None,
+) -> QuantizationAwareModel:
+    """Make a model that trains with the rounding of its deployment.
+
+    Args:
+        model: Built, Sequential or Functional, nested or not; it is not touched.
+        scheme: "int8", "int16x8" or "int8x4".
+        config: Observers of ranges.
+        data: Representative dataset to start the ranges from, in any form `octavo.quantize` takes. Without it they
+            start at the first training batch.
+        skip: Layer names or shell patterns kept in float.
+        per_axis: One weight scale per output channel (True), or one per tensor.
+        samples, integer_divisor: As for `octavo.quantize`.
+
+    Returns:
+        An ordinary model on copies of the weights: compile, fit, evaluate, save and load it. `octavo.quantize`
+        makes the file of it.
+
+    Raises:
+        InputError: for a model that is not built, is subclassed, or quantized already.
+        UnsupportedLayerError: for a layer without a form.
+        ConfigError: for an unknown scheme or option; for learned ranges without data.
+    """
+    training = config or TrainingConfig()
+    options = QuantizeConfig(scheme=scheme, skip=tuple(skip), per_axis=per_axis)
+    check_trainable(model, options, training, data)
+    flat = flatten(model)
+    prepared = prepare(flat)
+    plan = make_plan(prepared.graph, options)
+    numbered = load_keras(flat, values=numbered_elements(flat)).graph
+    weights = weight_quantizers(flat, plan, numbered, training.weights)
+    result = insert_fake_quantization(flat, prepared.graph, plan, prepared.names, weights, options, training)
+    if data is not None:
+        source = Source(data, samples, integer_divisor)
+        start_ranges(result, calibrated_ranges(prepared, plan, options, source))
+    return result
+
+
+def strip(model: QuantizationAwareModel) -> keras.Model:
+    """The float model with the trained weights, copied, and no fake quantization.
+
+    Nested models stay opened, and an activation that was an argument of its layer is a layer after it.
+    """
+    float_model = remove_fake_quantization(model)
+    copy = keras.models.clone_model(float_model)
+    copy.set_weights(float_model.get_weights())
+    return copy
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a trained model is deployed by.
+
+    Attributes:
+        prepared: Its float graph, weights as trained.
+        plan: Of that graph; the one it was trained by.
+        config: What the plan is made by.
+        ranges: Learned (low, high) of each observed tensor.
+        limits: Learned magnitudes of weights by graph tensor, where they were learned.
+    """
+
+    prepared: Prepared
+    plan: Plan
+    config: QuantizeConfig
+    ranges: dict[str, Range]
+    limits: dict[str, np.ndarray]
+
+
+def trained(model: QuantizationAwareModel) -> Trained:
+    """Read the graph, ranges and limits of a trained model.
+
+    Raises:
+        InputError: if a range was neither calibrated nor trained.
+        NonFiniteError: if training diverged.
+    """
+    float_model = remove_fake_quantization(model)
+    prepared = prepare(float_model)
+    plan = make_plan(prepared.graph, model.quantization)
+    ranges = learned_ranges(model)
+    limits = {}
+    spread = limits_as_weights(model)
+    if spread:
+        folded = prepare_loaded(load_keras(float_model, values=spread)).graph
+        learned = {q.tensor for layer in model.quantized_layers for q in layer.quantizers if q.observer == "learned"}
+        for rule in plan.weights:
+            data = folded.tensors[rule.tensor].data
+            if rule.tensor in learned and data is not None:
+                limits[rule.tensor] = largest_magnitude(data, rule.granularity)
+    return Trained(prepared, plan, model.quantization, ranges, limits)
+
+
+def learned_ranges(model: QuantizationAwareModel) -> dict[str, Range]:
+    """Real (low, high) of each observed tensor of a model.
+
+    Raises:
+        InputError: if one was never observed: the model was neither trained nor calibrated.
+        NonFiniteError: if one is NaN or infinite.
+    """
+    ranges: dict[str, Range] = {}
+    for quantizer in model.fake_quantizers:
+        if quantizer.fixed is not None:
+            continue
+        found = quantizer.real_ranges()
+        if found is None:
+            raise InputError(
+                f"the range of '{quantizer.tensors[0]}' is not known yet.",
+                got="a model that was neither calibrated nor trained",
+                expected="a range for every activation",
+                fix="call fit first, or start from a calibration: quantize_model(model, data=x_train[:500])",
+            )
+        ranges.update(zip(quantizer.tensors, found, strict=True))
+    for name, (low, high) in ranges.items():
+        if not np.isfinite([low, high]).all():
+            raise NonFiniteError(
+                f"the range of '{name}' is not finite: training diverged.",
+                got=f"({low}, {high})",
+                expected="finite values",
+                fix="train again with a smaller learning rate, and stop on NaN with keras.callbacks.TerminateOnNaN()",
+            )
+    return ranges
+
+
+def check_trainable(model: Any, options: QuantizeConfig, training: TrainingConfig, data: Any) -> None:
+    """Refuse what cannot be trained with fake quantization.
+
+    Raises:
+        InputError, ConfigError: as `quantize_model`.
+    """
+    if isinstance(model, QuantizationAwareModel):
+        raise InputError(
+            f"model '{model.name}' is quantized already.",
+            got="a model made by quantize_model",
+            expected="a float model",
+            fix="train it as it is, or take its float model with octavo.qat.strip(model)",
+        )
+    if not scheme_named(options.scheme).needs_data:
+        raise ConfigError(
+            f"scheme '{options.scheme}' has nothing to train for.",
+            got=repr(options.scheme),
+            expected="a scheme with integer activations: " + ", ".join(n for n, s in SCHEMES.items() if s.needs_data),
+            fix="use scheme='int8'",
+        )
+    if training.activations == "learned" and data is None:
+        raise ConfigError(
+            "learned activation ranges need a calibration to start from.",
+            got="TrainingConfig(activations='learned') without data",
+            expected="a representative dataset",
+            fix="pass data=x_train[:500]",
+        )
+
+
+def start_ranges(model: QuantizationAwareModel, ranges: Mapping[str, Range]) -> None:
+    """Set the observed ranges of a model from a calibration, by graph tensor."""
+    for quantizer in model.fake_quantizers:
+        if quantizer.fixed is None:
+            lows, highs = zip(*(ranges[name] for name in quantizer.tensors), strict=True)
+            quantizer.set_range(lows, highs)

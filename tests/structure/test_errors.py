@@ -5,15 +5,12 @@ from __future__ import annotations
 import ast
 import inspect
 
-import octavo.errors
-from octavo.errors import OctavoError
 from source_tree import modules
 
-KINDS = {
-    name
-    for name, kind in inspect.getmembers(octavo.errors, inspect.isclass)
-    if issubclass(kind, OctavoError)
-}
+import octavo.errors
+from octavo.errors import OctavoError
+
+KINDS = {name for name, kind in inspect.getmembers(octavo.errors, inspect.isclass) if issubclass(kind, OctavoError)}
 PARTS = {"got", "expected", "fix"}
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from octavo.report.operators import operators_page
 from source_tree import PACKAGE, ROOT, tracked_files
+
+from octavo.report.operators import operators_page
 
 LONGEST_MODULE_LINES = 400
 # Modules allowed to be longer, each with its reason.
@@ -23,7 +24,11 @@ def test_no_module_is_longer_than_it_should_be() -> None:
 
 def test_no_tracked_file_names_a_path_of_somebodys_machine() -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in tracked_files() if path.suffix in TEXT_SUFFIXES}
-    found = {str(path.relative_to(ROOT)): match.group() for path, text in texts.items() if (match := MACHINE_PATH.search(text))}
+    found = {
+        str(path.relative_to(ROOT)): match.group()
+        for path, text in texts.items()
+        if (match := MACHINE_PATH.search(text))
+    }
     assert not found
 
 

@@ -12,14 +12,15 @@ from source_tree import imports, modules
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
     frozenset({"cli"}),
-    frozenset({"demo"}),
+    frozenset({"demo", "test_set"}),
     frozenset({""}),
-    frozenset({"compare"}),
+    frozenset({"comparison", "training_parity"}),
     frozenset({"pipeline"}),
+    frozenset({"qat"}),
     frozenset({"stages"}),
     frozenset({"report"}),
     frozenset({"doctor", "result"}),
-    frozenset({"calibrate", "load", "passes", "quantize", "training", "write"}),
+    frozenset({"calibrate", "load", "passes", "quantization", "training", "write"}),
     frozenset({"plan"}),
     frozenset({"evaluate"}),
     frozenset({"run"}),
@@ -35,7 +36,7 @@ HEAVY = ("tensorflow", "keras", "jax", "torch", "ai_edge_litert", "sklearn", "ma
 
 def part(module: str) -> str:
     """The package or module right below `octavo` that `module` belongs to; "" is octavo itself."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def rank(module: str) -> int:

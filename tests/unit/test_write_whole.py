@@ -76,7 +76,9 @@ def test_without_room_the_old_file_stays_and_no_part_of_the_new_one(tmp_path: Pa
 
 
 def test_another_refusal_of_the_system_is_passed_on(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"(?s)File name too long.*fix: +choose a shorter name, or a folder on another"):
+    with pytest.raises(
+        OutputError, match=r"(?s)File name too long.*fix: +choose a shorter name, or a folder on another"
+    ):
         write_whole(tmp_path / ("x" * 300), b"abc")
 
 

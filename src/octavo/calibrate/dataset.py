@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from octavo.calibrate.sources import elements, is_spent, length
 from octavo.dtypes import DType
-from octavo.errors import DatasetError
+from octavo.errors import ConfigError, DatasetError
 from octavo.ir.graph import consumers
 from octavo.ir.types import Graph, Shape, Tensor
 
@@ -42,6 +43,10 @@ class Dataset:
         integer_divisor: What integer samples are divided by to become what the model was trained on: 255 for images
             that it saw in 0..1, 1 for images that it saw in 0..255 or that it rescales itself.
         samples: Read at most this many.
+
+    Raises:
+        ConfigError: if `samples` is not positive.
+        DatasetError: if the data says it has no end and `samples` is None.
     """
 
     def __init__(
@@ -49,6 +54,13 @@ class Dataset:
     ) -> None:
         self._data, self._inputs, self._divisor, self._samples = data, tuple(inputs), integer_divisor, samples
         self._names = [tensor.name for tensor in inputs]
+        if samples is not None and samples < 1:
+            raise ConfigError(
+                "samples is out of range.",
+                got=str(samples),
+                expected="a positive number, or None for all",
+                fix="use some hundred, for example samples=500",
+            )
         if samples is None and _is_endless(data):
             raise DatasetError(
                 "the data never ends.",
@@ -60,8 +72,8 @@ class Dataset:
     @property
     def total(self) -> int | None:
         """Number of samples that will be read, where it is known beforehand."""
-        known = length(self._data, self._names)
-        return known if self._samples is None else min(self._samples, self._samples if known is None else known)
+        known = [count for count in (length(self._data, self._names), self._samples) if count is not None]
+        return min(known, default=None)
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         """The samples, `size` at a time; the rows of the last chunk that have none are zero.
@@ -87,15 +99,13 @@ class Dataset:
 
     def _limited(self) -> Iterator[tuple[np.ndarray, ...]]:
         """Batches, until as many samples as wanted are read."""
-        left = self._samples
-        if left == 0:
-            return
+        left = sys.maxsize if self._samples is None else self._samples
         channels = self._inputs[0].shape[-1] if self._inputs[0].shape else 1
         for element in elements(self._data, self._names, channels):
             batch = self._batch(element)
-            yield batch if left is None else tuple(array[:left] for array in batch)
-            left = None if left is None else left - len(batch[0])
-            if left is not None and left <= 0:
+            yield tuple(array[:left] for array in batch)
+            left -= len(batch[0])
+            if left <= 0:
                 return
 
     def _batch(self, element: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
@@ -131,7 +141,7 @@ _RESCALING = (1 / 256, 1 / 127)
 
 
 def rescales_images(graph: Graph) -> bool:
-    """Whether the model itself scales images in 0..255: each reader of its inputs multiplies by a number of about 1/255.
+    """Whether the model itself scales images in 0..255: each reader of its inputs multiplies by about 1/255.
 
     Integer samples are then what it was trained on. Ask before the passes, which fold that product into what follows.
     """

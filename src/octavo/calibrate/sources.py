@@ -20,8 +20,8 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".
 # Pillow's modes by the number of channels.
 IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 ACCEPTED = (
-    "a numpy array; a tuple (x, y); a list or dict of one array for each input; a generator, or a function that "
-    "returns one; a tf.data.Dataset, keras PyDataset or torch DataLoader; the path of an .npz file or a folder of images"
+    "a numpy array; a tuple (x, y); a list or dict of one array for each input; a generator, or a function returning "
+    "one; a tf.data.Dataset, keras PyDataset or torch DataLoader; the path of an .npz file or of a folder of images"
 )
 
 
@@ -130,7 +130,7 @@ def _from_path(path: Path, names: Sequence[str], channels: int) -> Iterator[Elem
 def _from_npz(path: Path, names: Sequence[str]) -> Any:
     """The arrays named like the inputs; for one input also "x", "x_train", "x_test" or the file's only array."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             keys = [key for key in (*names, "x", "x_train", "x_test") if key in file]
             if set(names) <= set(keys):
                 return {name: file[name] for name in names}

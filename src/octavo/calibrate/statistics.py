@@ -200,7 +200,7 @@ class Statistics(Mapping[str, TensorStatistics]):
             InputError: if the file is missing or is not one `save` wrote.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
                 head = json.loads(str(file["head"]))
                 columns = zip(head["tensors"], file["low"], file["high"], file["count"], strict=True)
                 tensors = {

@@ -57,7 +57,7 @@ def mnist_file(path: Path) -> Data:
         DatasetError: if the file is missing, is no .npz, or lacks an array.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return _mnist({name: arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetError(

@@ -15,7 +15,7 @@ LAST_LAYER = "logits"
 
 
 def digits_network() -> keras.Model:
-    """A small CNN for 8x8 images: two convolutions, the first with batch normalization, and a dense layer of 10 logits."""
+    """A small CNN for 8x8 images: two convolutions, one with batch normalization, and 10 logits."""
     import keras
 
     return keras.Sequential(

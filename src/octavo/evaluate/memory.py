@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from octavo.errors import MissingDependencyError, ModelFileError
-from octavo.run.micro import Micro
+from octavo.run.micro import Micro, rehearse
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,9 @@ class Memory:
 def memory(model: bytes) -> Memory:
     """Measure a model; TensorFlow Lite Micro itself reports the arena."""
     try:
+        rehearse(model)
         return Memory(len(model), Micro(model).arena_bytes)
     except MissingDependencyError as error:
         return Memory(len(model), None, f"{error.what} {error.fix}")
     except ModelFileError as error:
-        return Memory(len(model), None, f"TensorFlow Lite Micro refuses the model: {error.got}")
+        return Memory(len(model), None, f"{error.what} {error.got}")

@@ -34,15 +34,17 @@ class Target(enum.Enum):
     DEFAULT = "LiteRT default"
 
 
-def micro_refusal(graph: Graph) -> str:
-    """Why the op table says that TensorFlow Lite Micro cannot run a graph; "" where it can."""
+def refusal(target: Target, graph: Graph) -> str:
+    """Why the op table says that a runtime cannot run a graph, or not rightly; "" where it can."""
     for node in graph.nodes:
         spec = spec_of(node.op)
         where = f"{node.op} of '{node.layer or node.outputs[0]}'"
-        if is_hybrid(graph, node):
-            return f"{where} has float activations and int8 weights; TensorFlow Lite Micro has no hybrid kernels."
         dtype = graph.tensors[_data_input(spec, node)].dtype
-        if dtype not in spec.micro:
+        if target is Target.REFERENCE and dtype in spec.wrong_in_litert_reference:
+            return f"{where} is computed wrongly for {dtype.value} by LiteRT's reference kernels."
+        if target is Target.MICRO and is_hybrid(graph, node):
+            return f"{where} has float activations and int8 weights; TensorFlow Lite Micro has no hybrid kernels."
+        if target is Target.MICRO and dtype not in spec.micro:
             return f"{where} has no kernel for {dtype.value} in TensorFlow Lite Micro."
     return ""
 

@@ -59,7 +59,7 @@ class RuntimeCheck:
             do not, and then what was judged is what applications get.
         unseen: Tensors the runtime folded away; they count in their readers.
         reason: Why the runtime did not run the file, else "".
-        promised: Whether the op table says that this runtime, where it is installed, runs the file.
+        required: Whether a file that this runtime does not run is a failure.
     """
 
     runtime: str
@@ -72,7 +72,7 @@ class RuntimeCheck:
     fusing: tuple[Difference, ...] = ()
     unseen: tuple[str, ...] = ()
     reason: str = ""
-    promised: bool = True
+    required: bool = False
 
     @property
     def exact(self) -> bool:
@@ -81,8 +81,8 @@ class RuntimeCheck:
 
     @property
     def ok(self) -> bool:
-        """Whether it does what the op table promises of it."""
-        return (self.inputs > 0 or not self.promised) and not any(each.excessive for each in self.differences)
+        """Whether it computes what it should, where it runs, and runs where it must."""
+        return (self.inputs > 0 or not self.required) and not any(each.excessive for each in self.differences)
 
     @property
     def largest_steps(self) -> int:
@@ -120,9 +120,10 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether every runtime that should run the file does, and computes what it should."""
+        """Whether every runtime that runs the file computes what it should, and LiteRT's default kernels do run it."""
         return all(check.ok for check in self.runtimes)
 
+    @property
     def notes(self) -> tuple[str, ...]:
         """One sentence a runtime."""
         return tuple(check.summary() for check in self.runtimes)

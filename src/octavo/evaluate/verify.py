@@ -15,19 +15,17 @@ import numpy as np
 
 from octavo.errors import MissingDependencyError, ModelFileError
 from octavo.evaluate.predict import Runtime, encode
-from octavo.evaluate.tolerance import Target, allowed_real, allowed_steps, micro_refusal
+from octavo.evaluate.tolerance import Target, allowed_real, allowed_steps, refusal
 from octavo.evaluate.verification import Difference, RuntimeCheck, Verification
 from octavo.ir.graph import producers
-from octavo.ir.types import Graph, Node
+from octavo.ir.types import Graph, Node, Tensor
 from octavo.run import reference
 from octavo.run.litert import LiteRT
-from octavo.run.micro import Micro
+from octavo.run.micro import Micro, rehearse
 from octavo.run.signature import read_signature
 
 SAMPLE_INPUTS = 4
 Values = Mapping[str, np.ndarray]
-
-
 OPEN: Mapping[Target, Callable[[bytes], Runtime]] = {
     Target.MICRO: lambda model: Micro(model, keep_all=True),
     Target.REFERENCE: lambda model: LiteRT(model, kernels="reference", keep_all=True),
@@ -63,25 +61,30 @@ def verify(
 
 def _check(target: Target, model: bytes, graph: Graph, truths: Sequence[Values]) -> RuntimeCheck:
     """Run the file in one runtime on all inputs and judge every operator."""
-    refusal = micro_refusal(graph) if target is Target.MICRO else ""
-    if refusal:
-        return RuntimeCheck(target.value, reason=refusal, promised=False)
+    required = target is Target.DEFAULT
+    if reason := refusal(target, graph):
+        return RuntimeCheck(target.value, reason=reason, required=required)
+    inputs = [{name: truth[name] for name in graph.inputs} for truth in truths]
     try:
+        if target is Target.MICRO:
+            rehearse(model, inputs)
         runtime = OPEN[target](model)
         plain = LiteRT(model) if target is Target.DEFAULT else runtime
-        results, outputs, fusing, unseen = [], [], [], {}
-        for truth in truths:
-            given = {name: truth[name] for name in graph.inputs}
-            alone, fused = runtime.run(given), plain.run(given)
-            judged, hidden = _judge(target, graph, runtime, truth)
-            results += judged
-            unseen.update(dict.fromkeys(hidden))
-            outputs += [_difference(graph, name, truth[name], fused[name]) for name in graph.outputs]
-            fusing += [_difference(graph, name, alone[name], fused[name]) for name in graph.outputs]
     except MissingDependencyError as error:
-        return RuntimeCheck(target.value, reason=f"{error.what} {error.fix}", promised=False)
+        return RuntimeCheck(target.value, reason=f"{error.what} {error.fix}", required=required)
     except ModelFileError as error:
-        return RuntimeCheck(target.value, reason=f"{error.what} {error.got}")
+        return RuntimeCheck(target.value, reason=f"{error.what} {error.got}", required=required)
+    makers = producers(graph)
+    results, outputs, fusing, unseen = [], [], [], {}
+    for given, truth in zip(inputs, truths, strict=True):
+        alone, fused = runtime.run(given), plain.run(given)
+        judged, hidden = _judge(target, graph, runtime, truth)
+        results += judged
+        unseen.update(dict.fromkeys(hidden))
+        for name in graph.outputs:
+            tensor, maker = graph.tensors[name], makers.get(name)
+            outputs.append(_difference(tensor, maker, truth[name], fused[name]))
+            fusing.append(_difference(tensor, maker, alone[name], fused[name]))
     return RuntimeCheck(
         target.value,
         inputs=len(truths),
@@ -92,6 +95,7 @@ def _check(target: Target, model: bytes, graph: Graph, truths: Sequence[Values])
         outputs=_differing(outputs),
         fusing=_differing(fusing),
         unseen=tuple(unseen),
+        required=required,
     )
 
 
@@ -113,10 +117,9 @@ def _judge(target: Target, graph: Graph, runtime: Runtime, truth: Values) -> tup
             own[name] = result if seen is None else seen
             if seen is None:
                 hidden.append(name)
-            else:
-                judged.append(
-                    _difference(graph, name, result, seen, _allowed(target, graph, node, name, own, expected))
-                )
+                continue
+            tensor = graph.tensors[name]
+            judged.append(_difference(tensor, node, result, seen, _allowed(target, graph, node, tensor, own, expected)))
     return judged, hidden
 
 
@@ -128,37 +131,37 @@ def _seen(runtime: Runtime, name: str, like: np.ndarray) -> np.ndarray | None:
         return None
 
 
-def _allowed(target: Target, graph: Graph, node: Node, name: str, own: Values, expected: Sequence[np.ndarray]) -> float:
-    output = graph.tensors[name]
+def _allowed(
+    target: Target, graph: Graph, node: Node, output: Tensor, own: Values, expected: Sequence[np.ndarray]
+) -> float:
     if not output.dtype.is_float:
         return allowed_steps(target, node, output)
     return allowed_real(graph, node, reference.real_inputs(graph, node, own), expected)
 
 
 def _difference(
-    graph: Graph, name: str, expected: np.ndarray, actual: np.ndarray, allowed: float = math.inf
+    tensor: Tensor, maker: Node | None, expected: np.ndarray, actual: np.ndarray, allowed: float = math.inf
 ) -> Difference:
-    """How a tensor differs from what is expected of it."""
-    node = producers(graph).get(name)
-    layer = graph.tensors[name].layer or name
-    if graph.tensors[name].dtype.is_float:
-        with np.errstate(invalid="ignore"):
-            gap = np.abs(actual.astype(np.float64) - expected)
-        gap = np.where(
-            (actual == expected) | (np.isnan(actual) & np.isnan(expected)), 0.0, np.nan_to_num(gap, nan=math.inf)
-        )
-    else:
-        gap = np.abs(actual.astype(np.int64) - expected.astype(np.int64))
+    """How the values of a tensor, made by the node `maker`, differ from what is expected of them."""
+    gap = _real_gap(expected, actual) if tensor.dtype.is_float else np.abs(actual.astype(np.int64) - expected)
     return Difference(
-        op=node.op if node else "",
-        layer=layer,
-        tensor=name,
+        op=maker.op if maker else "",
+        layer=tensor.layer or tensor.name,
+        tensor=tensor.name,
         differing=int(np.count_nonzero(gap)),
         elements=gap.size,
         largest=float(gap.max(initial=0)),
         allowed=allowed,
-        unit="real" if graph.tensors[name].dtype.is_float else "steps",
+        unit="real" if tensor.dtype.is_float else "steps",
     )
+
+
+def _real_gap(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    """Absolute differences; infinite where one value alone is NaN, 0 between equal infinities or two NaN."""
+    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(actual.astype(np.float64) - expected)
+    return np.where(same, 0.0, np.where(np.isnan(gap), math.inf, gap))
 
 
 def _differing(parts: Sequence[Difference]) -> tuple[Difference, ...]:

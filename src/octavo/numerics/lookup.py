@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,11 @@ from octavo.numerics.affine import round_half_away
 Function = Callable[[np.ndarray], np.ndarray]
 
 STEPS = 512
+
+
+def rounded_once(function: Callable[[Any], Any]) -> Function:
+    """A function of float32 computed in double and rounded, as C libraries in effect do; numpy's own is less exact."""
+    return lambda x: function(x.astype(np.float64)).astype(np.float32)
 
 
 def int8_table(function: Function, scale: float, zero_point: int, out_scale: float, out_zero_point: int) -> np.ndarray:
@@ -66,7 +72,11 @@ def int16_table(function: Function, low: float, high: float, out_scale: float) -
 
 
 def look_up_int16(values: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Interpolate an `int16_table`: the upper 9 bits choose the interval, the lower 7 the place in it. Returns int64."""
+    """Interpolate an `int16_table`: the upper 9 bits choose the interval, the lower 7 the place in it.
+
+    Returns:
+        int64, same shape as `values`.
+    """
     values = values.astype(np.int64)
     index = 256 + (values >> 7)
     base = table[index]

@@ -12,7 +12,11 @@ import math
 
 import numpy as np
 
-from octavo.numerics.fixed_point import rounding_divide_by_power_of_two, saturating_rounding_doubling_high_mul
+from octavo.numerics.fixed_point import (
+    multiply_by_quantized_multiplier,
+    rounding_divide_by_power_of_two,
+    saturating_rounding_doubling_high_mul,
+)
 
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
@@ -136,7 +140,7 @@ def reciprocal(raw: np.ndarray, integer_bits: int) -> tuple[np.ndarray, np.ndarr
 
 
 def log_of_at_least_one(raw: np.ndarray, integer_bits: int, result_bits: int) -> np.ndarray:
-    """log(x) for x >= 1: x is written as `r * 2**n` with r around 1 / sqrt(sqrt(2)), where log is a fraction of polynomials.
+    """log(x) for x >= 1: of x = `r * 2**n` with r around 2**(-1/4), where log(r) is a fraction of polynomials.
 
     Args:
         raw: x with `integer_bits` integer bits.
@@ -176,3 +180,27 @@ def _log_near_centre(r: np.ndarray, centre: np.ndarray, result_bits: int) -> np.
 def leading_zeros(raw: np.ndarray) -> np.ndarray:
     """Zero bits in front of the highest bit set of a uint32; 32 for 0."""
     return 32 - np.frexp(np.asarray(raw, np.float64))[1].astype(np.int64)
+
+
+def inverse_square_root(values: np.ndarray, extra_bits: int) -> np.ndarray:
+    """`2**extra_bits / sqrt(value)`, rounded, by five steps of Newton and Raphson.
+
+    Args:
+        values: 1 <= value < 2**29.
+        extra_bits: At most 30.
+
+    Returns:
+        int64, same shape.
+
+    Source: tensorflow/lite/kernels/internal/common.h, GetInvSqrtQuantizedMultiplierExp.
+    """
+    pairs = (leading_zeros(values) - 1) // 2 - 1
+    scaled = values << (2 * pairs)
+    half_input, three_halves = rescale(scaled >> 1, -1), constant(1.5, 3)
+    x = np.full_like(scaled, 1 << 28)
+    for _ in range(5):
+        cube = rescale(multiply(multiply(x, x), x), 6)
+        x = rescale(multiply(three_halves, x) - multiply(half_input, cube), 3)
+    inverse = np.where(values == 1, INT32_MAX, multiply(x, constant(math.sqrt(0.5))))
+    shift = np.where(values == 1, 0, pairs - 11)
+    return multiply_by_quantized_multiplier(np.ones_like(scaled), inverse, shift + extra_bits)

@@ -1,15 +1,20 @@
-"""Activations: RELU, RELU6, LEAKY_RELU, LOGISTIC, TANH, SOFTMAX, HARD_SWISH and their like."""
+"""RELU, RELU6, RELU_N1_TO_1, LEAKY_RELU, PRELU: activations made of straight lines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from octavo.ir.types import NoOptions, Shape, Tensor
-from octavo.numerics.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
-from octavo.ops.fused import FusedActivation, saturate
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec, Operand
+from octavo.dtypes import DType
+from octavo.ir.types import NoOptions, Options, Shape, Tensor
+from octavo.ops.forms import emits, function_forms, layer_form, parameter
+from octavo.ops.fused import FusedActivation, clamp_real
+from octavo.ops.refuse import refuse
+from octavo.ops.spec import Emitter, Example, FloatKernel, IntegerKernel, KerasCall, Operand, OpSpec, Scale
+from octavo.ops.steps import multiplied, rescaled, scale_of, steps_of, stored
+from octavo.ops.version import version_by_type
 
 
 def same_shape(options: object, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
@@ -18,39 +23,189 @@ def same_shape(options: object, inputs: Sequence[Tensor | None]) -> tuple[Shape,
     return (inputs[0].shape,)
 
 
-def relu_float(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
-    """`max(x, 0)`."""
-    return (np.maximum(inputs[0], np.float32(0)),)
+def clamping_float(activation: FusedActivation) -> FloatKernel:
+    """The float kernel of a standalone clamp."""
+
+    def run(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+        assert inputs[0] is not None
+        return (clamp_real(inputs[0], activation),)
+
+    return run
 
 
-def relu_integer(options: NoOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]) -> tuple[np.ndarray, ...]:
-    """Rescale, then clamp at the output's zero point.
+def clamping_integer(activation: FusedActivation) -> IntegerKernel:
+    """The integer kernel of a standalone clamp: rescale, then clamp.
 
-    Source: tensorflow/lite/micro/kernels/activations_common.cc, ReluQuantized.
+    Source: tensorflow/lite/micro/kernels/activations_common.cc, ReluQuantized and Relu6Quantized (which only clamps, so
+    that both sides must have the same parameters).
+    """
+
+    def run(options: NoOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]) -> tuple[np.ndarray, ...]:
+        (x,), (y,) = inputs, outputs
+        assert x is not None
+        return (stored(rescaled(steps_of(x), x, y), y, activation),)
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class LeakyReluOptions(Options):
+    """Options of LEAKY_RELU."""
+
+    table = "LeakyReluOptions"
+    alpha: float = 0.2
+
+
+def leaky_relu_float(options: LeakyReluOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """`x` where x > 0, else `alpha * x`."""
+    x = inputs[0]
+    assert x is not None
+    return (np.where(x > 0, x, x * np.float32(options.alpha)),)
+
+
+def leaky_relu_integer(
+    options: LeakyReluOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
+) -> tuple[np.ndarray, ...]:
+    """Integer reference of LEAKY_RELU.
+
+    Source: tensorflow/lite/kernels/internal/reference/leaky_relu.h and micro/kernels/leaky_relu_common.cc.
     """
     (x,), (y,) = inputs, outputs
-    assert x is not None and y.quantization is not None
-    multiplier, shift = quantize_multiplier(float(x.scale[0]) / float(y.quantization.scale[0]))
-    steps = multiply_by_quantized_multiplier(x.values.astype(np.int64) - x.zero_point, multiplier, shift)
-    return (saturate(steps + y.quantization.zero_point[0], y, FusedActivation.RELU),)
+    assert x is not None
+    steps = steps_of(x)
+    return (stored(np.where(steps >= 0, rescaled(steps, x, y), rescaled(steps, x, y, options.alpha)), y),)
 
 
-def unary(op: str) -> KerasForm:
-    """The form of a Keras layer without parameters that is exactly one operator."""
+def prelu_float(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """`x` where x >= 0, else `alpha * x`."""
+    x, alpha = inputs
+    assert x is not None
+    return (np.where(x >= 0, x, x * alpha),)
 
-    def lower(b: Emitter, call: KerasCall) -> str:
-        return b.emit(op, call.inputs[:1])
 
-    return KerasForm(lower, lambda keras: (keras.layers.Activation(op.lower()), ((6, 4),)))
+def prelu_integer(
+    options: NoOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
+) -> tuple[np.ndarray, ...]:
+    """Integer reference of PRELU; its multipliers come of scales multiplied in double.
+
+    Source: tensorflow/lite/kernels/internal/reference/prelu.h and micro/kernels/prelu_common.cc.
+    """
+    (x, alpha), (y,) = inputs, outputs
+    assert x is not None
+    assert alpha is not None
+    ratio = float(x.scale[0]) / float(scale_of(y))
+    slope_ratio = float(x.scale[0]) * float(alpha.scale[0]) / float(scale_of(y))
+    steps = steps_of(x)
+    return (
+        stored(np.where(steps >= 0, multiplied(steps, ratio), multiplied(steps * steps_of(alpha), slope_ratio)), y),
+    )
+
+
+def lower_relu(b: Emitter, call: KerasCall) -> str:
+    """keras.layers.ReLU and keras.activations.relu: with a slope or a maximum, but without a threshold."""
+    slope, maximum = parameter(call, "negative_slope"), parameter(call, "max_value")
+    if parameter(call, "threshold"):
+        raise refuse(
+            call.operation,
+            got=f"threshold={parameter(call, 'threshold')}",
+            expected="threshold=0",
+            fix="leave threshold at 0; the function jumps at any other, and no operator does",
+        )
+    x = call.inputs[0]
+    if not slope and maximum == 6:
+        return b.emit("RELU6", [x])
+    inner = "" if maximum is None else "relu"
+    if slope:
+        x = b.emit("LEAKY_RELU", [x], LeakyReluOptions(float(slope)), suffix=inner)
+    else:
+        x = b.emit("RELU", [x], suffix=inner)
+    return x if maximum is None else b.emit("MINIMUM", [x, b.constant(np.float32(maximum), "max_value")])
+
+
+def lower_leaky_relu(b: Emitter, call: KerasCall) -> str:
+    """keras.layers.LeakyReLU, keras.activations.leaky_relu and keras.ops.leaky_relu."""
+    return b.emit("LEAKY_RELU", call.inputs[:1], LeakyReluOptions(float(parameter(call, "negative_slope"))))
+
+
+def lower_prelu(b: Emitter, call: KerasCall) -> str:
+    """keras.layers.PReLU; shared axes have length 1 in alpha."""
+    return b.emit("PRELU", [call.inputs[0], b.constant(call.weight("alpha"), "alpha")])
 
 
 RELU = OpSpec(
     name="RELU",
     shapes=same_shape,
-    run_float=relu_float,
-    run_integer=relu_integer,
-    keras={"activations.relu": unary("RELU"), "ops.Relu": unary("RELU")},
+    run_float=clamping_float(FusedActivation.RELU),
+    run_integer=clamping_integer(FusedActivation.RELU),
+    version=version_by_type(int8=2, int16=3),
+    keras={
+        **function_forms("relu", "Relu", emits("RELU")),
+        "layers.ReLU": layer_form(lower_relu, lambda keras: keras.layers.ReLU(max_value=4.0, negative_slope=0.1)),
+    },
     examples=(Example(((1, 8),)), Example(((1, 4, 4, 3),), low=-1.0, high=9.0)),
 )
 
-SPECS = (RELU,)
+RELU6 = OpSpec(
+    name="RELU6",
+    shapes=same_shape,
+    run_float=clamping_float(FusedActivation.RELU6),
+    run_integer=clamping_integer(FusedActivation.RELU6),
+    scale=Scale.SAME_AS_OUTPUT,
+    version=version_by_type(int8=2, int16=3),
+    keras=function_forms("relu6", "Relu6", emits("RELU6")),
+    examples=(
+        Example(((1, 40),), low=-4.0, high=9.0),
+        Example(((1, 4, 4, 3),), low=-1.0, high=4.0),
+        Example(((1, 30),), low=-7.0, high=-1.0),
+    ),
+    note="TensorFlow Lite Micro clamps and does not rescale, so both sides share parameters",
+)
+
+RELU_N1_TO_1 = OpSpec(
+    name="RELU_N1_TO_1",
+    shapes=same_shape,
+    run_float=clamping_float(FusedActivation.RELU_N1_TO_1),
+    run_integer=clamping_integer(FusedActivation.RELU_N1_TO_1),
+    scale=Scale.SAME_AS_OUTPUT,
+    activations=frozenset({DType.INT8}),
+    micro=frozenset(),
+    examples=(Example(((1, 40),)), Example(((1, 4, 4, 3),), low=-0.5, high=4.0)),
+)
+
+LEAKY_RELU = OpSpec(
+    name="LEAKY_RELU",
+    options=LeakyReluOptions,
+    shapes=same_shape,
+    run_float=leaky_relu_float,
+    run_integer=leaky_relu_integer,
+    version=version_by_type(int8=1, int16=2),
+    keras={
+        **function_forms("leaky_relu", "LeakyRelu", lower_leaky_relu),
+        "layers.LeakyReLU": layer_form(lower_leaky_relu, lambda keras: keras.layers.LeakyReLU(0.1)),
+    },
+    examples=(
+        Example(((1, 60),), options=LeakyReluOptions(0.1)),
+        Example(((1, 4, 4, 3),), options=LeakyReluOptions(0.5), low=-9.0, high=2.0),
+        Example(((1, 60),), options=LeakyReluOptions(1.5)),
+    ),
+)
+
+PRELU = OpSpec(
+    name="PRELU",
+    shapes=same_shape,
+    run_float=prelu_float,
+    run_integer=prelu_integer,
+    activations=frozenset({DType.INT8}),
+    exact=False,
+    keras={
+        "layers.PReLU": layer_form(
+            lower_prelu, lambda keras: keras.layers.PReLU("glorot_uniform", shared_axes=[1, 2]), (4, 5, 3)
+        )
+    },
+    examples=(
+        Example(((1, 4, 4, 3), None), {1: np.array([[[-0.2, 0.1, 0.5]]], np.float32)}),
+        Example(((1, 6), None), {1: np.array([0.3, 0.0, -1.0, 0.25, 1.5, 0.1], np.float32)}, low=-9.0, high=2.0),
+    ),
+)
+
+SPECS = (RELU, RELU6, RELU_N1_TO_1, LEAKY_RELU, PRELU)

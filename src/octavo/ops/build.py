@@ -9,7 +9,7 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name
-from octavo.ir.types import Graph, NoOptions, Node, Options, Shape, Tensor
+from octavo.ir.types import Graph, Node, NoOptions, Options, Shape, Tensor
 from octavo.ops.table import spec_of
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from octavo.dtypes import DType
-from octavo.ir.types import Tensor
+from octavo.ir.types import PerAxis, Tensor
 from octavo.ops import conv_kernels as kernels
 from octavo.ops.conv_kernels import Conv2DOptions, DepthwiseConv2DOptions, TransposeConvOptions
 from octavo.ops.conv_layers import lower_conv, lower_depthwise, lower_separable, lower_transpose
@@ -72,7 +72,7 @@ CONV_2D = OpSpec(
     shapes=kernels.conv_2d_shapes,
     run_float=kernels.conv_2d_float,
     run_integer=kernels.conv_2d_integer,
-    weight=Weight(input=1, axis=0),
+    weight=Weight(input=1, axis=0, int4=PerAxis(0)),
     bias=2,
     hybrid=True,
     fuses=True,
@@ -111,7 +111,7 @@ DEPTHWISE_CONV_2D = OpSpec(
     shapes=kernels.depthwise_conv_2d_shapes,
     run_float=kernels.depthwise_conv_2d_float,
     run_integer=kernels.depthwise_conv_2d_integer,
-    weight=Weight(input=1, axis=3),
+    weight=Weight(input=1, axis=3, int4=PerAxis(3)),
     bias=2,
     hybrid=True,
     fuses=True,

@@ -1,4 +1,4 @@
-"""FULLY_CONNECTED: dense layers."""
+"""FULLY_CONNECTED, BATCH_MATMUL: products with trained weights, and of two activations."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from octavo.dtypes import DType
-from octavo.ir.types import Options, PerAxis, Shape, Tensor
+from octavo.ir.types import Options, PerAxis, PerTensor, Shape, Tensor
 from octavo.ops.accumulate import centred, requantize
 from octavo.ops.fused import FusedActivation, clamp_real
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec, Weight
+from octavo.ops.refuse import refuse
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec, TensorRef, Weight
+from octavo.ops.version import version_by_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,74 @@ def lower_dense(b: Emitter, call: KerasCall) -> str:
     return b.activation(layer.activation, b.emit("FULLY_CONNECTED", operands, options))
 
 
+@dataclass(frozen=True, slots=True)
+class BatchMatMulOptions(Options):
+    """Options of BATCH_MATMUL: `adj_x` and `adj_y` transpose the last two dimensions of an operand first."""
+
+    table = "BatchMatMulOptions"
+    adj_x: bool = False
+    adj_y: bool = False
+
+
+def batch_matmul_shapes(options: BatchMatMulOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+    """[..., m, k] x [..., k, n] -> [..., m, n]; leading dimensions broadcast."""
+    x, y = inputs
+    assert x is not None
+    assert y is not None
+    rows = x.shape[-1] if options.adj_x else x.shape[-2]
+    columns = y.shape[-2] if options.adj_y else y.shape[-1]
+    return ((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), rows, columns),)
+
+
+def batch_matmul_float(options: BatchMatMulOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """Float reference of BATCH_MATMUL."""
+    x, y = inputs
+    assert x is not None
+    assert y is not None
+    return (_product(options, x, y),)
+
+
+def batch_matmul_integer(
+    options: BatchMatMulOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
+) -> tuple[np.ndarray, ...]:
+    """Integer reference of BATCH_MATMUL; both operands have zero points.
+
+    Source: tensorflow/lite/kernels/internal/reference/batch_matmul.h.
+    """
+    x, y = inputs
+    assert x is not None
+    assert y is not None
+    accumulator = _product(options, centred(x), centred(y))
+    return requantize(accumulator, x, y, None, outputs[0], FusedActivation.NONE)
+
+
+def _product(options: BatchMatMulOptions, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (np.swapaxes(x, -1, -2) if options.adj_x else x) @ (np.swapaxes(y, -1, -2) if options.adj_y else y)
+
+
+def lower_matmul(b: Emitter, call: KerasCall) -> str:
+    """keras.ops.matmul: by a constant matrix a FULLY_CONNECTED, else a BATCH_MATMUL.
+
+    Raises:
+        UnsupportedLayerError: for a vector among the operands.
+    """
+    ranks = [len(b.shape(arg.name)) if isinstance(arg, TensorRef) else np.ndim(arg) for arg in call.args]
+    if min(ranks) < 2:
+        raise refuse(
+            call.operation,
+            got=f"operands of rank {ranks[0]} and {ranks[1]}",
+            expected="operands of rank 2 or more",
+            fix="add a dimension with keras.ops.expand_dims before the product, drop it after with keras.ops.squeeze",
+        )
+    x, y = call.args
+    if not isinstance(y, TensorRef) and ranks[1] == 2:
+        weights = np.transpose(y)
+        operands = [x.name, b.constant(weights, "kernel"), b.constant(np.zeros(len(weights), np.float32), "bias")]
+        return b.emit("FULLY_CONNECTED", operands, FullyConnectedOptions(keep_num_dims=ranks[0] > 2))
+    operands = [arg.name if isinstance(arg, TensorRef) else b.constant(arg, "operand") for arg in (x, y)]
+    return b.emit("BATCH_MATMUL", operands, BatchMatMulOptions())
+
+
 def _normal(*shape: int) -> np.ndarray:
     return np.random.default_rng(7).normal(size=shape).astype(np.float32)
 
@@ -103,7 +173,7 @@ FULLY_CONNECTED = OpSpec(
     shapes=fully_connected_shapes,
     run_float=fully_connected_float,
     run_integer=fully_connected_integer,
-    weight=Weight(input=1, axis=0),
+    weight=Weight(input=1, axis=0, int4=PerTensor()),
     bias=2,
     hybrid=True,
     fuses=True,
@@ -128,4 +198,22 @@ FULLY_CONNECTED = OpSpec(
     ),
 )
 
-SPECS = (FULLY_CONNECTED,)
+BATCH_MATMUL = OpSpec(
+    name="BATCH_MATMUL",
+    options=BatchMatMulOptions,
+    shapes=batch_matmul_shapes,
+    run_float=batch_matmul_float,
+    run_integer=batch_matmul_integer,
+    version=version_by_type(int8=2, int16=3),
+    keras={
+        "ops.Matmul": KerasForm(lower_matmul, lambda keras: (lambda x, y: keras.ops.matmul(x, y), ((4, 6), (6, 5)))),
+    },
+    examples=(
+        Example(((1, 4, 6), (1, 6, 5)), options=BatchMatMulOptions(), low=-1.0, high=5.0),
+        Example(((1, 2, 3, 7), (1, 2, 5, 7)), options=BatchMatMulOptions(adj_y=True)),
+        Example(((1, 4, 3), (1, 4, 8)), options=BatchMatMulOptions(adj_x=True), low=-5.0, high=1.0),
+        Example(((1, 3, 4, 6), None), {1: _normal(6, 5)}, BatchMatMulOptions()),
+    ),
+)
+
+SPECS = (FULLY_CONNECTED, BATCH_MATMUL)

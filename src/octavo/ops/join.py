@@ -70,7 +70,8 @@ CONCATENATION = OpSpec(
     shapes=concatenation_shapes,
     run_float=concatenation_float,
     run_integer=moves(concatenation_float),
-    scale=Scale.SAME_AS_OUTPUT,
+    scale=Scale.SAME_AS_INPUT,
+    moves=True,
     version=version_by_type(int8=2, int16=3),
     keras={
         "layers.Concatenate": KerasForm(
@@ -93,7 +94,8 @@ PACK = OpSpec(
     shapes=pack_shapes,
     run_float=pack_float,
     run_integer=moves(pack_float),
-    scale=Scale.SAME_AS_OUTPUT,
+    scale=Scale.SAME_AS_INPUT,
+    moves=True,
     version=version_by_type(int8=2, int16=3),
     keras={
         "ops.Stack": KerasForm(lower_stack, lambda keras: (lambda *xs: keras.ops.stack(xs, axis=-1), ((4, 3), (4, 3)))),

@@ -146,6 +146,7 @@ PAD = OpSpec(
     run_float=pad_float,
     run_integer=pad_integer,
     scale=Scale.SAME_AS_INPUT,
+    moves=True,
     parameters=frozenset({1}),
     version=version_by_type(int8=2, int16=3),
     keras={
@@ -171,6 +172,7 @@ PADV2 = OpSpec(
     run_float=padv2_float,
     run_integer=moves(padv2_float),
     scale=Scale.SAME_AS_INPUT,
+    moves=True,
     parameters=frozenset({1}),
     version=version_by_type(int8=2, int16=3),
     examples=(
@@ -186,6 +188,7 @@ MIRROR_PAD = OpSpec(
     run_float=mirror_pad_float,
     run_integer=moves(mirror_pad_float),
     scale=Scale.SAME_AS_INPUT,
+    moves=True,
     parameters=frozenset({1}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=3),

@@ -103,14 +103,19 @@ def pooling(op: str) -> Callable[[Emitter, KerasCall], str]:
     def lower(b: Emitter, call: KerasCall) -> str:
         layer, (x,) = call.operation, call.inputs
         require_channels_last(layer)
-        height, width = pair(layer.pool_size)
-        strides = pair(layer.strides or layer.pool_size)
+        height, width = _sizes(layer.pool_size, b.shape(x))
+        strides = _sizes(layer.strides or layer.pool_size, b.shape(x))
         options = Pool2DOptions(Padding[layer.padding.upper()], strides[1], strides[0], width, height)
         if not is_sequence(b, x):
             return b.emit(op, [x], options)
         return to_sequence(b, b.emit(op, [to_images(b, x)], options, suffix="pool"))
 
     return lower
+
+
+def _sizes(setting: int | Sequence[int], shape: Shape) -> tuple[int, int]:
+    """(height, width) of a setting; operations also take one number for all dimensions."""
+    return pair((setting,) * (len(shape) - 2) if isinstance(setting, int) else setting)
 
 
 def lower_global_max(b: Emitter, call: KerasCall) -> str:
@@ -147,6 +152,7 @@ MAX_POOL_2D = OpSpec(
     run_float=max_pool_float,
     run_integer=max_pool_integer,
     scale=Scale.SAME_AS_INPUT,
+    moves=True,
     fuses=True,
     version=version_by_type(int8=2, int16=3),
     keras={
@@ -163,7 +169,7 @@ MAX_POOL_2D = OpSpec(
             lower_global_max, lambda keras: (keras.layers.GlobalMaxPooling2D(), ((5, 4, 3),))
         ),
         "ops.MaxPool": KerasForm(
-            pooling("MAX_POOL_2D"), lambda keras: (lambda x: keras.ops.max_pool(x, 2), ((6, 4, 3),))
+            pooling("MAX_POOL_2D"), lambda keras: (lambda x: keras.ops.max_pool(x, 2, strides=2), ((6, 4, 3),))
         ),
     },
     examples=_examples(),
@@ -187,7 +193,7 @@ AVERAGE_POOL_2D = OpSpec(
             lambda keras: (keras.layers.AveragePooling2D(3, padding="same"), ((8, 7, 3),)),
         ),
         "ops.AveragePool": KerasForm(
-            pooling("AVERAGE_POOL_2D"), lambda keras: (lambda x: keras.ops.average_pool(x, 2), ((6, 4, 3),))
+            pooling("AVERAGE_POOL_2D"), lambda keras: (lambda x: keras.ops.average_pool(x, 2, strides=2), ((6, 4, 3),))
         ),
     },
     examples=_examples(),

@@ -195,6 +195,7 @@ RESIZE_NEAREST_NEIGHBOR = OpSpec(
     run_float=nearest_float,
     run_integer=moves(nearest_float),
     scale=Scale.SAME_AS_INPUT,
+    moves=True,
     parameters=frozenset({1}),
     version=version_by_type(int8=3, int16=4, other=3),
     keras={

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from octavo.ops.shape import emit_reshape
 from octavo.ops.spec import Emitter
 
@@ -25,7 +27,7 @@ def to_sequence(b: Emitter, name: str) -> str:
     return emit_reshape(b, name, (batch, length, channels), suffix="")
 
 
-def pair(sizes: int | tuple[int, ...]) -> tuple[int, int]:
+def pair(sizes: Sequence[int]) -> tuple[int, int]:
     """(height, width) of a setting of a 1-D layer, one number, or of a 2-D layer, two."""
-    height, width = (1, *((sizes,) if isinstance(sizes, int) else sizes))[-2:]
+    height, width = (1, *sizes)[-2:]
     return height, width

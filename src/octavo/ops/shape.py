@@ -59,12 +59,18 @@ def reshape_float(options: ReshapeOptions, inputs: Sequence[np.ndarray | None]) 
     return (x.reshape(inputs[1] if len(inputs) > 1 else options.new_shape),)
 
 
+def batch_open(shape: Shape, source: Shape) -> Shape:
+    """A RESHAPE's target from `source` with the batch, the leading dimension of both, left open (-1)."""
+    return (-1, *shape[1:]) if shape[:1] == source[:1] else shape
+
+
 def emit_reshape(b: Emitter, name: str, shape: Shape, *, suffix: str = "reshape") -> str:
     """Reshape tensor `name` to `shape`, batch included, and return the result's name.
 
     Where both begin with the same dimension it is the batch, written -1 so that the graph runs on other batch sizes.
+    A leading -1 stays as well.
     """
-    wanted = (-1, *shape[1:]) if shape[:1] == b.shape(name)[:1] else shape
+    wanted = batch_open(shape, b.shape(name))
     constant = b.constant(np.array(wanted, np.int32), f"{suffix}/shape" if suffix else "shape")
     return b.emit("RESHAPE", [name, constant], ReshapeOptions(), suffix=suffix)
 
@@ -160,7 +166,8 @@ def _flatten_shape(layer: Any, shape: Shape) -> Shape:
 
 
 def _reshape_shape(operation: Any, shape: Shape) -> Shape:
-    return placeholder(shape).reshape(operation.newshape).shape
+    known = placeholder(shape).reshape(operation.newshape).shape
+    return (-1, *known[1:]) if operation.newshape[:1] == (-1,) else known
 
 
 def _expand_dims_shape(operation: Any, shape: Shape) -> Shape:
@@ -200,6 +207,7 @@ RESHAPE = OpSpec(
     run_float=reshape_float,
     run_integer=moves(reshape_float),
     scale=Scale.SAME_AS_INPUT,
+    moves=True,
     parameters=frozenset({1}),
     keras={
         "layers.Flatten": _reshaping(_flatten_shape, lambda keras: (keras.layers.Flatten(), ((4, 3, 2),))),
@@ -210,7 +218,7 @@ RESHAPE = OpSpec(
         "ops.ExpandDims": _reshaping(
             _expand_dims_shape, lambda keras: (lambda x: keras.ops.expand_dims(x, -1), ((4, 3),))
         ),
-        "ops.Squeeze": _reshaping(_squeeze_shape, lambda keras: (lambda x: keras.ops.squeeze(x), ((4, 1, 3),))),
+        "ops.Squeeze": _reshaping(_squeeze_shape, lambda keras: (lambda x: keras.ops.squeeze(x, axis=2), ((4, 1, 3),))),
     },
     examples=(
         Example(((1, 4, 6), None), {1: np.array([-1, 24], np.int32)}, ReshapeOptions()),
@@ -224,6 +232,7 @@ TRANSPOSE = OpSpec(
     run_float=transpose_float,
     run_integer=moves(transpose_float),
     scale=Scale.SAME_AS_INPUT,
+    moves=True,
     parameters=frozenset({1}),
     version=transpose_version,
     keras={
@@ -248,6 +257,7 @@ SQUEEZE = OpSpec(
     run_float=squeeze_float,
     run_integer=moves(squeeze_float),
     scale=Scale.SAME_AS_INPUT,
+    moves=True,
     examples=(
         Example(((1, 4, 1, 6),), options=SqueezeOptions((2,))),
         Example(((1, 1, 3, 1),), options=SqueezeOptions((-3, -1))),
@@ -260,6 +270,7 @@ EXPAND_DIMS = OpSpec(
     run_float=expand_dims_float,
     run_integer=moves(expand_dims_float),
     scale=Scale.SAME_AS_INPUT,
+    moves=True,
     parameters=frozenset({1}),
     examples=(
         Example(((1, 4), None), {1: np.array([1], np.int32)}),

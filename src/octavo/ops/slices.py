@@ -85,7 +85,7 @@ def strided_slice_float(options: StridedSliceOptions, inputs: Sequence[np.ndarra
     assert begin is not None
     assert end is not None
     assert strides is not None
-    return (np.ascontiguousarray(x[_strided_key(options, begin.tolist(), end.tolist(), strides.tolist())]),)
+    return (x[_strided_key(options, begin.tolist(), end.tolist(), strides.tolist())].copy(),)
 
 
 def _strided_key(
@@ -189,6 +189,7 @@ SLICE = OpSpec(
     run_float=slice_float,
     run_integer=moves(slice_float),
     scale=Scale.SAME_AS_INPUT,
+    moves=True,
     parameters=frozenset({1, 2}),
     version=version_by_type(int8=2, int16=4),
     examples=(
@@ -204,6 +205,7 @@ STRIDED_SLICE = OpSpec(
     run_float=strided_slice_float,
     run_integer=moves(strided_slice_float),
     scale=Scale.SAME_AS_INPUT,
+    moves=True,
     parameters=frozenset({1, 2, 3}),
     version=strided_slice_version,
     keras={

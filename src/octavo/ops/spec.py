@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from octavo.dtypes import DType
-from octavo.ir.types import NoOptions, Options, Quantization, Shape, Tensor
+from octavo.ir.types import Granularity, NoOptions, Options, Quantization, Shape, Tensor
 
 
 class Scale(enum.Enum):
@@ -62,10 +62,13 @@ class Weight:
     Attributes:
         input: Its index.
         axis: Dimension of the output channels, along which per-axis scales run.
+        int4: Granularity of int4 weights that every runtime accepts, TensorFlow Lite Micro included; None where
+            some runtime has no int4 kernel.
     """
 
     input: int
     axis: int
+    int4: Granularity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,7 @@ class OpSpec:
         run_float: Reference on float32 arrays.
         run_integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
         scale: How output parameters follow from the inputs.
+        moves: Whether every output value is one of the inputs' values, so that nothing is rounded.
         fixed: Output (scale, zero_point) by activation type, where `scale` is FIXED.
         parameters: Indices of inputs that are never quantized: shapes, paddings, axes, indices.
         weight: The input holding weights, if any.
@@ -169,7 +173,7 @@ class OpSpec:
         fuses: Whether RELU-like operators can fuse into it.
         exact: False where LiteRT's reference kernel rounds in floating point, so that it equals the integer
             reference only within a step.
-        wrong_in_litert_reference: Activation types that LiteRT's reference kernel computes wrongly.
+        wrong_in_litert_reference: Activation types that LiteRT's reference kernels lack or compute wrongly.
         version: Operator version by input and output tensors.
         keras: Forms of the Keras layers ("layers.Conv2D"), activations ("activations.relu") and operations
             ("ops.Relu") that become it.
@@ -183,6 +187,7 @@ class OpSpec:
     run_float: FloatKernel
     run_integer: IntegerKernel | None = None
     scale: Scale = Scale.FREE
+    moves: bool = False
     fixed: Mapping[DType, tuple[float, int]] = field(default_factory=dict)
     parameters: frozenset[int] = frozenset()
     weight: Weight | None = None

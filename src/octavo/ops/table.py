@@ -14,16 +14,39 @@ from octavo.ops import (
     dense,
     elementwise,
     join,
+    lookup,
     pad,
     pool,
     reduce,
     resize,
     shape,
+    sigmoid,
     slices,
+    softmax,
+    space,
+    unary,
 )
 from octavo.ops.spec import KerasForm, OpSpec
 
-FAMILIES = (conv, dense, pool, reduce, elementwise, activation, join, shape, pad, slices, resize, convert)
+FAMILIES = (
+    conv,
+    dense,
+    pool,
+    reduce,
+    elementwise,
+    activation,
+    sigmoid,
+    softmax,
+    unary,
+    lookup,
+    join,
+    shape,
+    pad,
+    slices,
+    space,
+    resize,
+    convert,
+)
 
 OPS: Mapping[str, OpSpec] = MappingProxyType({spec.name: spec for family in FAMILIES for spec in family.SPECS})
 

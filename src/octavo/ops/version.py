@@ -9,7 +9,7 @@ from octavo.ir.types import Tensor
 from octavo.ops.spec import Version
 
 
-def version_by_type(*, int8: int, int16: int, other: int = 1) -> Version:
+def version_by_type(*, int8: int = 1, int16: int = 1, other: int = 1) -> Version:
     """A version rule that looks at the type of the first input.
 
     Source: tflite/converter/tools/versioning/op_version.cc.

@@ -32,9 +32,8 @@ def drop_identities(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     """
     edit, notes = GraphEdit(graph), []
     for node in edit.nodes():
-        source = _skip_reshape(edit, node)
-        if source is not None:
-            node = _read(edit, node, source)
+        if node.op == "RESHAPE":
+            node = _skip_reshapes(edit, node)
         source = _identity_source(edit, node)
         if source is not None and not edit.bypass(node, source):
             text = f"{node.op} stays: it alone stands between '{source}' and graph output '{node.outputs[0]}'."
@@ -42,19 +41,13 @@ def drop_identities(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     return edit.finish(), tuple(notes)
 
 
-def _skip_reshape(edit: GraphEdit, node: Node) -> str | None:
-    """What a RESHAPE can read in place of the reshape before it."""
-    producer = edit.producer(node.inputs[0]) if node.op == "RESHAPE" else None
-    return producer.inputs[0] if producer is not None and producer.op in RESHAPES else None
-
-
-def _read(edit: GraphEdit, node: Node, source: str) -> Node:
-    """The node, reading `source`; the reshape before it goes if nothing else reads it."""
-    before = edit.producer(node.inputs[0])
-    changed = replace(node, inputs=(source, *node.inputs[1:]))
-    dead = before is not None and edit.only_reader(before.outputs[0]) is node
-    edit.replace((before, node) if dead and before is not None else (node,), (changed,))
-    return changed
+def _skip_reshapes(edit: GraphEdit, node: Node) -> Node:
+    """The RESHAPE, reading what the reshapes before it read; those go that nothing else reads."""
+    while (before := edit.producer(node.inputs[0])) is not None and before.op in RESHAPES:
+        old = (node,) if edit.only_reader(before.outputs[0]) is None else (before, node)
+        node = replace(node, inputs=(before.inputs[0], *node.inputs[1:]))
+        edit.replace(old, (node,))
+    return node
 
 
 def _identity_source(edit: GraphEdit, node: Node) -> str | None:

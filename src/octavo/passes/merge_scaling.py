@@ -22,7 +22,8 @@ def merge_scaling(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
         MUL, ADD, SUB, DIV by constants, three or more, or two of a kind  =>  [MUL] -> [ADD]
         (x * s1 + o1) * s2 + o2 = x * (s1 * s2) + (o1 * s2 + o2)
 
-    Does not apply where a value inside the chain is read elsewhere, is a graph output or passes an activation.
+    A chain that changes nothing goes, where the names of inputs and outputs allow it. Does not apply where a value
+    inside the chain is read elsewhere, is a graph output or passes an activation.
     """
     edit = GraphEdit(graph)
     for node in edit.nodes(backwards=True):
@@ -66,6 +67,8 @@ def _merge(edit: GraphEdit, chain: tuple[Affine, ...]) -> None:
         nodes.append(Node(op, (source, constant), (result,), options, last.layer))
         source = result
     edit.replace(tuple(affine.node for affine in chain), tuple(nodes))
+    if steps == [("ADD", offset)] and not offset.any() and fused_activation(last) is FusedActivation.NONE:
+        edit.bypass(nodes[0], chain[-1].source)
 
 
 def _inner(edit: GraphEdit, last: Node) -> str:

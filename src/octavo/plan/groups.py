@@ -38,12 +38,20 @@ def group_tensors(
                 root = sets.unite(node.outputs[0], name)
                 if parameters is not None:
                     fixed[root] = parameters
-    observed = _observed(graph, nodes, frozenset(edge.node for edge, _ in requantized))
+    requantizing = frozenset(edge.node for edge, _ in requantized)
+    observed = _observed(graph, nodes, requantizing)
+    moved = {
+        name
+        for node in nodes
+        if spec_of(node.op).moves and node.outputs[0] not in requantizing
+        for name in node.outputs
+    }
     groups = []
     for members in sets.members():
         parameters = fixed.get(sets.find(members[0]))
         ranged = () if parameters else tuple(name for name in members if name in observed)
-        groups.append(Group(members, parameters, ranged))
+        rounded = tuple(name for name in members if name not in moved)
+        groups.append(Group(members, parameters, ranged, rounded))
     return tuple(groups), tuple(requantized)
 
 

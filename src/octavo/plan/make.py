@@ -81,9 +81,12 @@ def _computes(graph: Graph, node: Node) -> bool:
     return any(graph.tensors[name].dtype.is_float for name in node.outputs)
 
 
-def _granularity(spec: OpSpec, config: QuantizeConfig) -> Granularity:
+def _weight_form(spec: OpSpec, dtype: DType, config: QuantizeConfig) -> tuple[DType, Granularity]:
+    """Type and granularity of an operator's weights: int8 where some runtime has no int4 kernel for it."""
     assert spec.weight is not None
-    return PerAxis(spec.weight.axis) if config.per_axis else PerTensor()
+    if dtype is DType.INT4 and spec.weight.int4 is not None:
+        return dtype, spec.weight.int4 if config.per_axis else PerTensor()
+    return DType.INT8, PerAxis(spec.weight.axis) if config.per_axis else PerTensor()
 
 
 def _constants(
@@ -95,7 +98,7 @@ def _constants(
         weight = weight_input(graph, node, spec)
         if weight is None:
             continue
-        weights.append(WeightRule(node.outputs[0], weight, scheme.weights, _granularity(spec, config)))
+        weights.append(WeightRule(node.outputs[0], weight, *_weight_form(spec, scheme.weights, config)))
         bias = node.inputs[spec.bias] if spec.bias is not None and spec.bias < len(node.inputs) else None
         if bias is not None:
             data = activation_inputs(graph, node)[0][1]
@@ -114,5 +117,5 @@ def _hybrid_weights(graph: Graph, scheme: Scheme, config: QuantizeConfig) -> tup
         if scheme.weights is DType.FLOAT16:
             rules.append(WeightRule(node.outputs[0], name, DType.FLOAT16, PerTensor()))
         elif spec.hybrid and graph.tensors[name].size >= MINIMUM_HYBRID_ELEMENTS:
-            rules.append(WeightRule(node.outputs[0], name, scheme.weights, _granularity(spec, config)))
+            rules.append(WeightRule(node.outputs[0], name, *_weight_form(spec, scheme.weights, config)))
     return tuple(rules)

@@ -25,11 +25,13 @@ class Group:
         tensors: Activations and constant operands, in graph order.
         fixed: Parameters a kernel demands, or None where a range decides.
         observed: The members whose ranges, united, are the group's range; the others cannot exceed them.
+        rounded: The members that are rounded to the group's grid; the others are made of values that were.
     """
 
     tensors: tuple[str, ...]
     fixed: Quantization | None
     observed: tuple[str, ...]
+    rounded: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,12 +134,14 @@ def summary(inspection: Inspection) -> list[str]:
     """A few sentences on the whole file."""
     integer = len(inspection.operators) - len(inspection.float_operators)
     ports = [
-        f"{side}: " + ", ".join(f"{line.name} {_shape(line.shape)} {line.dtype} {_parameters(line)}".rstrip() for line in lines)
+        f"{side}: "
+        + ", ".join(f"{line.name} {_shape(line.shape)} {line.dtype} {_parameters(line)}".rstrip() for line in lines)
         for side, lines in (("in", inspection.inputs), ("out", inspection.outputs))
     ]
     counts = ", ".join(f"{count} {op}" for op, count in inspection.counts.items())
+    size, constants = number(inspection.file_bytes), number(inspection.constant_bytes)
     return [
-        f"'{inspection.name}': {number(inspection.file_bytes)} bytes, {number(inspection.constant_bytes)} of them constants",
+        f"'{inspection.name}': {size} bytes, {constants} of them constants",
         *ports,
         f"{len(inspection.operators)} operators, {integer} with integer results: {counts}",
     ]

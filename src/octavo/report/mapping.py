@@ -50,7 +50,7 @@ class LayerMapping:
     @property
     def merged_integer(self) -> int:
         """The integer that stands for both `merged` values."""
-        return int(quantize(np.float32(self.merged[0]), self.parameters, self.dtype))
+        return int(quantize(np.array(self.merged[0], np.float32), self.parameters, self.dtype))
 
     @property
     def read_back(self) -> float:
@@ -61,6 +61,21 @@ class LayerMapping:
     def decimals(self) -> int:
         """Decimals that tell two values within a step apart."""
         return max(2, 1 - math.floor(math.log10(self.scale)))
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        low, high = self.range
+        return {
+            "layer": self.layer,
+            "dtype": self.dtype.value,
+            "low": low,
+            "high": high,
+            "scale": self.scale,
+            "zero_point": self.zero_point,
+            "merged": self.merged,
+            "merged_integer": self.merged_integer,
+            "read_back": self.read_back,
+        }
 
 
 def map_layer(layer: str, values: np.ndarray, parameters: Quantization, dtype: DType) -> LayerMapping:
@@ -92,10 +107,11 @@ def in_words(mapping: LayerMapping) -> str:
     smallest, largest = mapping.dtype.integer_range
     first, second = (f"{value:.{mapping.decimals}f}" for value in mapping.merged)
     return (
-        f"On real data the layer '{mapping.layer}' computes values from {mapping.values[0]:.2f} to {mapping.values[-1]:.2f}. "
-        f"{mapping.dtype.value} has {largest - smallest + 1} levels: {low:.2f} becomes {smallest}, {high:.2f} becomes {largest}, "
-        f"0.0 becomes exactly {mapping.zero_point}, and one step is worth {mapping.scale:.4g}. "
+        f"On real data the layer '{mapping.layer}' computes values from {mapping.values[0]:.2f} to "
+        f"{mapping.values[-1]:.2f}. {mapping.dtype.value} has {largest - smallest + 1} levels: {low:.2f} becomes "
+        f"{smallest}, {high:.2f} becomes {largest}, 0.0 becomes exactly {mapping.zero_point}, and one step is worth "
+        f"{mapping.scale:.4g}. "
         f"Between two steps nothing survives: {first} and {second} both become {mapping.merged_integer}, "
         f"which is read back as {mapping.read_back:.{mapping.decimals}f}. "
-        "Each value is off by at most half a step; where a network was unsure by less than that, its answer can change."
+        "Each value is off by at most half a step; where two classes lie closer, the answer can change."
     )

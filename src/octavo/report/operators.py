@@ -10,7 +10,12 @@ from octavo.ops.spec import OpSpec
 from octavo.ops.table import FAMILIES, KERAS_FORMS
 from octavo.report.tables import TextTable, as_markdown
 
-EVERYWHERE, LITERT_ONLY, FLOAT_ISLAND = "LiteRT + Micro", "LiteRT", "float island"
+EVERYWHERE, LITERT_ONLY, FLOAT_ISLAND = "micro", "litert", "float"
+LEGEND = (
+    f"{EVERYWHERE}: runs in LiteRT and in TensorFlow Lite Micro; {LITERT_ONLY}: in LiteRT only; "
+    f"{FLOAT_ISLAND}: stays in float under that scheme, and the result names it; "
+    "weights: they are stored in int8."
+)
 FULL_INTEGER = tuple(scheme for scheme in SCHEMES.values() if scheme.activations is not None)
 
 
@@ -73,20 +78,28 @@ def _where(spec: OpSpec, scheme: Scheme) -> str:
 def support_table() -> TextTable:
     """The matrix as text, one row an operator."""
     rows = operator_rows()
-    header = ("operator", "from Keras", "float32", *rows[0].schemes, "dynamic", "output scale", "note")
+    header = ("operator", "float32", *rows[0].schemes, "dynamic", "output scale", "from Keras", "note")
     cells = tuple(
         (
             row.name,
-            ", ".join(row.keras),
             row.float32,
             *row.schemes.values(),
-            "int8 weights" if row.hybrid else "float",
+            "weights" if row.hybrid else FLOAT_ISLAND,
             row.scale,
+            ", ".join(row.keras),
             row.note,
         )
         for row in rows
     )
     return TextTable("Operators", header, cells)
+
+
+def short_table() -> TextTable:
+    """The matrix without what a terminal has no room for; Keras layers go by their class name."""
+    whole = support_table()
+    kept = [index for index, name in enumerate(whole.header) if name not in ("output scale", "note")]
+    rows = tuple(tuple(row[index].replace("layers.", "") for index in kept) for row in whole.rows)
+    return TextTable(whole.title, tuple(whole.header[index] for index in kept), rows)
 
 
 def operators_page() -> str:
@@ -97,8 +110,7 @@ def operators_page() -> str:
             "",
             "Generated from the op table by `make docs`; `octavo ops` prints the same.",
             "",
-            f"*{EVERYWHERE}*: runs in LiteRT and in TensorFlow Lite Micro. *{LITERT_ONLY}*: runs in LiteRT only.",
-            f"*{FLOAT_ISLAND}*: stays in float under that scheme, and the result names it.",
+            LEGEND,
             "",
             *as_markdown(support_table()),
             "",

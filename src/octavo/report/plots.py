@@ -55,55 +55,60 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _draw_ladder(axes: Axes, mapping: LayerMapping) -> None:
-    """The real scale above, the integer scale below, and lines from each real level to its integer."""
+    """The real scale above, the integer scale below, and lines from real values to their integers."""
     low, high = mapping.range
     smallest, largest = mapping.dtype.integer_range
 
-    def across(integers: np.ndarray | float) -> np.ndarray | float:
-        """Where an integer stands on the real axis, were its scale stretched a little around its middle."""
-        middle = (low + high) / 2
-        return middle + (np.asarray(integers) - (smallest + largest) / 2) * (high - low) / (largest - smallest) * 0.86
+    def place(integer: float) -> float:
+        """Where an integer stands on the real axis: evenly spread, a little narrower than the real scale."""
+        share = (integer - smallest) / (largest - smallest) - 0.5
+        return (low + high) / 2 + 0.86 * share * (high - low)
 
     counts, edges = np.histogram(mapping.values, bins=80, range=(low, high))
     axes.bar(edges[:-1], 0.75 * counts / counts.max(), np.diff(edges), bottom=1.0, align="edge", color=REAL, alpha=0.35)
     for integer in np.linspace(smallest, largest, LADDER_RUNGS).round():
         real = (integer - mapping.zero_point) * mapping.scale
-        axes.plot([real, across(integer)], [1, 0], color=FAINT, linewidth=0.7)
-    for y, color, ends in ((1.0, REAL, (low, high)), (0.0, INTEGER, (across(smallest), across(largest)))):
-        axes.plot(ends, [y, y], color=color, linewidth=2.5, solid_capstyle="butt")
-    marks = ((low, smallest, f"{low:.2f}"), (0.0, mapping.zero_point, "0.0"), (high, largest, f"{high:.2f}"))
-    for real, integer, label in marks:
-        axes.plot([real, across(integer)], [1, 0], color=INK, linewidth=1.4)
-        axes.annotate(label, (real, 1), (0, 5), textcoords="offset points", ha="center", weight="bold", color=INK,
-                      bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})  # fmt: skip
-        axes.annotate(str(integer), (across(integer), 0), (0, -15), textcoords="offset points", ha="center", weight="bold", color=INTEGER)
-    axes.set_title(f"What {mapping.dtype.value} does to the layer '{mapping.layer}'", loc="left", weight="bold", color=INK)
+        axes.plot([real, place(integer)], [1, 0], color=FAINT, linewidth=0.7)
+    axes.plot([low, high], [1, 1], color=REAL, linewidth=2.5, solid_capstyle="butt")
+    axes.plot([place(smallest), place(largest)], [0, 0], color=INTEGER, linewidth=2.5, solid_capstyle="butt")
+    label = {"textcoords": "offset points", "ha": "center", "weight": "bold"}
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+    for real, integer in ((low, smallest), (0.0, mapping.zero_point), (high, largest)):
+        axes.plot([real, place(integer)], [1, 0], color=INK, linewidth=1.4)
+        axes.annotate(f"{real:.2f}", (real, 1), (0, 5), color=INK, bbox=box, **label)
+        axes.annotate(str(integer), (place(integer), 0), (0, -15), color=INTEGER, **label)
+    title = f"What {mapping.dtype.value} does to the layer '{mapping.layer}'"
+    rule = f"{largest - smallest + 1} integers   =   round(real / {mapping.scale:.4g}) {mapping.zero_point:+d}"
+    axes.set_title(title, loc="left", weight="bold", color=INK)
     axes.text(low, 2.02, "values the layer really computed (float32)", color=REAL, va="top")
-    axes.text(across(smallest), -0.28, f"{largest - smallest + 1} integers   =   round(real / {mapping.scale:.4g}) {mapping.zero_point:+d}",
-              color=INTEGER, va="top")  # fmt: skip
+    axes.text(place(smallest), -0.28, rule, color=INTEGER, va="top")
     axes.set_ylim(-0.5, 2.05)
     axes.margins(x=0.04)
     axes.set_axis_off()
 
 
 def _draw_close_up(axes: Axes, mapping: LayerMapping) -> None:
-    """A few steps of the staircase around the merging values, each real value a dot on its step."""
-    center, scale = mapping.merged_integer, mapping.scale
+    """A few steps of the staircase around the merging values, each real value a mark on its step."""
+    center, half = mapping.merged_integer, mapping.scale / 2
     levels = np.arange(center - ZOOM_STEPS // 2, center + ZOOM_STEPS // 2 + 1)
-    reals = (levels - mapping.zero_point) * scale
-    axes.plot([reals[0] - scale / 2, reals[-1] + scale / 2], [levels[0] - 0.5, levels[-1] + 0.5], color=FAINT, linestyle="--",
-              linewidth=1, label="no rounding")  # fmt: skip
-    axes.hlines(levels, reals - scale / 2, reals + scale / 2, color=INTEGER, linewidth=2.5, label="the integer a value becomes")
+    reals = (levels - mapping.zero_point) * mapping.scale
     near = np.isin(mapping.integers, levels)
-    axes.plot(mapping.values[near], mapping.integers[near], "|", color=REAL, markersize=11, label="values the layer computed")
-    axes.plot(mapping.merged, [center, center], "o", color=MERGED, markersize=8, zorder=5, label="two values that merge")
+    ends = [reals[0] - half, reals[-1] + half], [levels[0] - 0.5, levels[-1] + 0.5]
+    axes.plot(*ends, "--", color=FAINT, linewidth=1, label="no rounding")
+    axes.hlines(levels, reals - half, reals + half, INTEGER, linewidth=2.5, label="the integer a value becomes")
+    axes.plot(mapping.values[near], mapping.integers[near], "|", color=REAL, markersize=11, label="values it computed")
+    axes.plot(mapping.merged, [center] * 2, "o", color=MERGED, markersize=8, zorder=5, label="two values that merge")
     first, second = (f"{value:.{mapping.decimals}f}" for value in mapping.merged)
     axes.annotate(
         f"{first} and {second}\nboth become {center}, read back as {mapping.read_back:.{mapping.decimals}f}",
-        (mapping.merged[1], center), (18, -42), textcoords="offset points", color=MERGED, weight="bold",
+        (mapping.merged[1], center),
+        (18, -42),
+        textcoords="offset points",
+        color=MERGED,
+        weight="bold",
         arrowprops={"arrowstyle": "-", "color": MERGED},
-    )  # fmt: skip
-    axes.set_title(f"Close up: one step is {scale:.4g} wide", loc="left", weight="bold", color=INK)
+    )
+    axes.set_title(f"Close up: one step is {mapping.scale:.4g} wide", loc="left", weight="bold", color=INK)
     axes.set_xlabel("real value", color=REAL)
     axes.set_ylabel("integer", color=INTEGER)
     axes.set_yticks(levels)

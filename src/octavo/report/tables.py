@@ -39,25 +39,29 @@ class Column:
 
 
 EVALUATION_COLUMNS = (
-    Column("scheme", lambda e: e.scheme),
     Column("accuracy", lambda e: percent(e.top1)),
     Column("same answer as float", lambda e: percent(e.agreement)),
     Column("SQNR dB", lambda e: number(e.outputs[0].sqnr_db, 1)),
     Column("file bytes", lambda e: number(e.memory.file_bytes)),
     Column("arena bytes", lambda e: number(e.memory.arena_bytes)),
-    Column("ms, 1 thread", lambda e: number(e.latency and e.latency.one_thread_ms, 3)),
-    Column("ms, all cores", lambda e: number(e.latency and e.latency.all_cores_ms, 3)),
+    Column("ms, 1 thread", lambda e: number(None if e.latency is None else e.latency.one_thread_ms, 3)),
+    Column("ms, all cores", lambda e: number(None if e.latency is None else e.latency.all_cores_ms, 3)),
 )
 
 
-def evaluation_table(evaluations: Iterable[Evaluation], title: str = "What each scheme costs") -> TextTable:
-    """One row a scheme. Columns that nothing was measured for are left out."""
+def evaluation_table(evaluations: Iterable[tuple[str, Evaluation]], title: str = "What each scheme costs") -> TextTable:
+    """One row a scheme. Columns that nothing was measured for are left out.
+
+    Args:
+        evaluations: (name of the row, what was measured).
+        title: The table's title.
+    """
     evaluations = tuple(evaluations)
-    columns = [
-        (column.name, cells)
-        for column in EVALUATION_COLUMNS
-        if set(cells := [column.cell(evaluation) for evaluation in evaluations]) != {UNKNOWN}
-    ]
+    columns = [("scheme", [name for name, _ in evaluations])]
+    for column in EVALUATION_COLUMNS:
+        cells = [column.cell(evaluation) for _, evaluation in evaluations]
+        if set(cells) != {UNKNOWN}:
+            columns.append((column.name, cells))
     rows = tuple(zip(*(cells for _, cells in columns), strict=True))
     return TextTable(title, tuple(name for name, _ in columns), rows, frozenset(range(1, len(columns))))
 
@@ -81,6 +85,18 @@ def _verdict(check: RuntimeCheck) -> str:
     if not check.inputs:
         return "does not run"
     return "equal" if check.exact else "within rounding"
+
+
+def comparison_tables(rows: Iterable[tuple[str, Evaluation, Verification | None]]) -> tuple[TextTable, ...]:
+    """What each scheme costs, and what was run to prove each file.
+
+    Args:
+        rows: (name of the row, what was measured, what was run).
+    """
+    rows = tuple(rows)
+    proven = [(name, verification) for name, _, verification in rows if verification is not None]
+    costs = evaluation_table((name, evaluation) for name, evaluation, _ in rows)
+    return (costs, verification_table(proven)) if proven else (costs,)
 
 
 def as_markdown(table: TextTable) -> list[str]:

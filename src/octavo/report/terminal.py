@@ -15,13 +15,22 @@ from octavo.report.tables import TextTable
 
 def print_table(console: Console, table: TextTable) -> None:
     """Print a table with its title."""
-    grid = Table(title=f"[bold]{escape(table.title)}[/]", title_justify="left", box=None, header_style="dim", pad_edge=False)
+    grid = Table(
+        title=f"[bold]{escape(table.title)}[/]", title_justify="left", box=None, header_style="dim", pad_edge=False
+    )
     for index, name in enumerate(table.header):
-        grid.add_column(escape(name), justify="right" if index in table.numeric else "left", overflow="fold")
+        numeric = index in table.numeric
+        grid.add_column(escape(name), justify="right" if numeric else "left", no_wrap=index == 0, overflow="fold")
     for row in table.rows:
         grid.add_row(*map(escape, row))
     console.print(grid)
     console.print()
+
+
+def print_lines(console: Console, lines: Iterable[str]) -> None:
+    """Print plain lines."""
+    for line in lines:
+        console.print(escape(line), highlight=False)
 
 
 def print_notes(console: Console, notes: Iterable[Note]) -> None:

@@ -42,9 +42,9 @@ class LiteRT:
         self._keep_all = keep_all
         with native_stderr() as lines:
             self._interpreter, reason = _interpreter(model, kernels, threads, keep_all)
-        _pass_on(lines)
         if self._interpreter is None:
             raise not_a_model(reason) if "Flatbuffer" in reason else _refused(reason)
+        _pass_on(lines)
 
     def run(self, inputs: Mapping[str, np.ndarray], *, copy: bool = True) -> dict[str, np.ndarray]:
         """Run the model once.

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import re
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from octavo.errors import DatasetError, MissingDependencyError, ModelFileError
+from octavo.errors import DatasetError, MissingDependencyError, ModelFileError, OctavoError
 from octavo.run.quiet import native_stderr
 from octavo.run.signature import Port, checked_inputs, read_signature, run_failed
 
 _ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+_STARTED, _ENDED = b"started", b"ended"
 
 
 class Micro:
     """A model in TensorFlow Lite Micro, ready to run.
 
     Args:
-        model: The content of a .tflite file, sound by `LiteRT`: this interpreter checks no bytes.
+        model: The content of a .tflite file that `LiteRT` takes: this interpreter checks no bytes. Where it does not
+            refuse but abort, the process ends; `rehearse` first.
         keep_all: Keep every intermediate tensor for `tensor`; the arena is then not the one a board needs.
 
     Raises:
@@ -105,6 +112,42 @@ class Micro:
                 self._interpreter.invoke()
         except RuntimeError as error:
             raise run_failed("TensorFlow Lite Micro", _reason(lines)) from error
+
+
+def rehearse(model: bytes, inputs: Sequence[Mapping[str, np.ndarray]] = ()) -> None:
+    """Load a model, and run it on `inputs`, in a process that may end.
+
+    Many kernels of TensorFlow Lite Micro check what they are given by calling `abort`, which no exception handler sees.
+    Whatever else they refuse is left for `Micro` to report.
+
+    Raises:
+        MissingDependencyError: if the package tflite-micro is not installed.
+        ModelFileError: if the process ended; what it printed is the error's `got`.
+    """
+    _runtime()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", "from octavo.run.micro import _rehearsal; _rehearsal()"]
+    done = subprocess.run(
+        command, input=pickle.dumps((model, inputs)), capture_output=True, env=environment, check=False
+    )
+    if done.stdout.startswith(_STARTED) and not done.stdout.endswith(_ENDED):
+        raise ModelFileError(
+            "TensorFlow Lite Micro ends the process on this model.",
+            got=_reason([f"exit status {done.returncode}", *done.stderr.decode(errors="replace").splitlines()]),
+            expected="shapes and values that its kernels accept",
+            fix="keep tensors at four dimensions and divisors away from 0, or run the model in LiteRT only",
+        )
+
+
+def _rehearsal() -> None:
+    """What `rehearse` runs in the other process."""
+    model, inputs = pickle.load(sys.stdin.buffer)
+    os.write(1, _STARTED)
+    with suppress(OctavoError):
+        runtime = Micro(model)
+        for values in inputs:
+            runtime.run(values)
+    os.write(1, _ENDED)
 
 
 def _runtime() -> Any:

@@ -131,7 +131,7 @@ def _port(tensor: Any, index: int, names: Mapping[int, str]) -> Port:
             fix="convert the model with a numeric input and output type",
         )
     shape = tuple(int(size) for size in tensor.ShapeAsNumpy()) if tensor.ShapeLength() else ()
-    return Port(name, int(index), shape, DTYPES[tensor.Type()], _quantization(tensor.Quantization()))
+    return Port(name, int(index), shape, DTYPES[tensor.Type()], quantization_of(tensor.Quantization()))
 
 
 def _bytes(tensor: Any) -> int:
@@ -140,7 +140,8 @@ def _bytes(tensor: Any) -> int:
     return width * (int(np.prod(tensor.ShapeAsNumpy(), dtype=np.int64)) if tensor.ShapeLength() else 1)
 
 
-def _quantization(parameters: Any) -> Quantization | None:
+def quantization_of(parameters: Any) -> Quantization | None:
+    """A file's quantization table, or None where it holds no scale."""
     if parameters is None or not parameters.ScaleLength():
         return None
     scale = parameters.ScaleAsNumpy()

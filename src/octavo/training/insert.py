@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 from keras import tree
-
 from octavo.config import QuantizeConfig
+from octavo.ir.types import Graph
 from octavo.plan.types import Plan
 from octavo.training.functional import rebuild
 from octavo.training.model import QuantizationAwareModel
@@ -28,6 +28,7 @@ class Site:
 
 def insert_fake_quantization(
     flat: keras.Model,
+    graph: Graph,
     plan: Plan,
     names: Mapping[int, str],
     weights: Mapping[int, Sequence[WeightQuantizer]],
@@ -38,13 +39,14 @@ def insert_fake_quantization(
 
     Args:
         flat: Made by `octavo.training.flatten`; its layers are used, not copied.
-        plan: Of the graph loaded from it.
+        graph: Loaded from it, and passed through the passes.
+        plan: Of that graph.
         names: Graph tensor by `id` of each of its Keras tensors.
         weights: What to quantize of a layer, by the layer's `id`.
         config: What the plan was made by; the model remembers it.
         training: Observers.
     """
-    sites = make_sites(plan, training)
+    sites = make_sites(graph, plan, training)
     wrapped: dict[int, QuantizedLayer] = {}
 
     def quantized(original: Any, tensor: Any) -> Any:
@@ -64,22 +66,25 @@ def insert_fake_quantization(
     return model
 
 
-def make_sites(plan: Plan, training: TrainingConfig) -> dict[str, Site]:
-    """One fake-quantization layer a group of the plan, and the site of each of its tensors in it."""
+def make_sites(graph: Graph, plan: Plan, training: TrainingConfig) -> dict[str, Site]:
+    """One fake-quantization layer a group of the plan, and the site of each of its activations in it."""
     assert plan.scheme.activations is not None
     sites: dict[str, Site] = {}
     for number, group in enumerate(plan.groups):
+        observed = [name for name in group.observed if not graph.tensors[name].is_constant]
+        if group.fixed is None and not observed:
+            continue
         fixed = None if group.fixed is None else (float(group.fixed.scale[0]), int(group.fixed.zero_point[0]))
         layer = FakeQuantize(
-            group.observed,
+            observed,
             plan.scheme.activations.value,
             training.activations,
             training.momentum,
             fixed,
             name=f"fake_quantize_{number}",
         )
-        for name in group.tensors:
-            sites[name] = Site(layer, group.observed.index(name) if name in group.observed else -1)
+        for name in group.rounded:
+            sites[name] = Site(layer, observed.index(name) if name in observed else -1)
     return sites
 
 

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any, Self
 
 import keras
-
 from octavo.config import QuantizeConfig
 from octavo.training.observer import FakeQuantize
 from octavo.training.quantized_layer import QuantizedLayer
@@ -44,3 +43,16 @@ class QuantizationAwareModel(keras.Model):
     def quantized_layers(self) -> tuple[QuantizedLayer, ...]:
         """Layers whose weights are fake-quantized."""
         return tuple(layer for layer in self.layers if isinstance(layer, QuantizedLayer))
+
+    def tensor_named(self, name: str) -> Any:
+        """The fake-quantized Keras tensor that stands for graph tensor `name`.
+
+        Raises:
+            KeyError: if the plan observes no such tensor.
+        """
+        for layer in self.fake_quantizers:
+            for node in layer._inbound_nodes:
+                site = node.arguments.kwargs.get("site", -1)
+                if site >= 0 and layer.tensors[site] == name:
+                    return node.outputs[0]
+        raise KeyError(name)

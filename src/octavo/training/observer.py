@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import keras
 from keras import ops
-
 from octavo.dtypes import DType
 from octavo.training.fake_quantize import affine_range, fake_quantize, scale_gradient, symmetric_range
 from octavo.training.replicas import extremes_of_replicas
@@ -67,21 +66,21 @@ class FakeQuantize(keras.layers.Layer):
         symmetric = DType(self.integer) is DType.INT16
         scale, zero_point = (symmetric_range if symmetric else affine_range)(low, high, DType(self.integer))
         # Quantizing before anything was observed would collapse the tensor to zero.
-        return ops.where(ops.min(self.weight) > 0, self._quantize(x, scale, zero_point), x)
+        return ops.where(ops.min(self.weight.value) > 0, self._quantize(x, scale, zero_point), x)
 
     def set_range(self, low: Sequence[float], high: Sequence[float]) -> None:
         """Start from known ranges, one pair a site."""
         self.low.assign(low)
         self.high.assign(high)
-        self.weight.assign(ops.ones_like(self.weight))
+        self.weight.assign([1.0] * len(self.tensors))
 
-    def real_range(self) -> tuple[float, float] | None:
-        """The group's (low, high), or None if nothing was observed or the range is fixed."""
-        if self.fixed is not None or float(ops.min(self.weight)) <= 0.0:
-            return None
+    def real_ranges(self) -> list[tuple[float, float]] | None:
+        """(low, high) of each site, or None if one was not observed yet."""
         weight = ops.convert_to_numpy(self.weight)
+        if not (weight > 0).all():
+            return None
         low, high = ops.convert_to_numpy(self.low) / weight, ops.convert_to_numpy(self.high) / weight
-        return float(low.min()), float(high.max())
+        return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
@@ -100,8 +99,8 @@ class FakeQuantize(keras.layers.Layer):
         )
 
     def _range(self, x: Any) -> tuple[Any, Any]:
-        weight = ops.where(self.weight > 0, self.weight, 1.0)
-        low, high = ops.min(self.low / weight), ops.max(self.high / weight)
+        weight = ops.where(self.weight.value > 0, self.weight.value, 1.0)
+        low, high = ops.min(self.low.value / weight), ops.max(self.high.value / weight)
         if self.observer != "learned":
             return low, high
         # LSQ, section 2.2: a step's gradient sums over all elements, and is scaled down accordingly.
@@ -117,11 +116,11 @@ class FakeQuantize(keras.layers.Layer):
         here = ops.arange(len(self.tensors)) == site
         keep = {"moving_average": self.momentum, "last": 0.0, "all": 0.0}[self.observer]
         if self.observer == "all":
-            seen = self.weight > 0
-            low = ops.where(seen, ops.minimum(self.low, low), low)
-            high = ops.where(seen, ops.maximum(self.high, high), high)
+            seen = self.weight.value > 0
+            low = ops.where(seen, ops.minimum(self.low.value, low), low)
+            high = ops.where(seen, ops.maximum(self.high.value, high), high)
         for variable, value in ((self.low, low), (self.high, high), (self.weight, 1.0)):
-            variable.assign(ops.where(here, keep * variable + (1.0 - keep) * value, variable))
+            variable.assign(ops.where(here, keep * variable.value + (1.0 - keep) * value, variable.value))
 
 
 def _known_elements(shape: Sequence[int | None]) -> int:

@@ -96,10 +96,6 @@ class QuantizedLayer(keras.layers.Layer):
         learned = [quantizer.variable for quantizer in self.quantizers if quantizer.observer == "learned"]
         yield from zip(learned, self.limits, strict=True)
 
-    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
-        """The layer's own."""
-        return self.layer.compute_output_shape(*args, **kwargs)
-
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         layers = {

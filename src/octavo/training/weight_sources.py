@@ -70,9 +70,9 @@ def shared_axes(numbers: np.ndarray, elements: np.ndarray, granularity: Granular
     shape = [1] * elements.ndim
     shape[granularity.axis] = -1
     channels = np.broadcast_to(np.arange(elements.shape[granularity.axis]).reshape(shape), elements.shape)
-    channel_of = np.empty(numbers.size, np.int64)
-    channel_of[elements.ravel() - numbers.flat[0]] = channels.ravel()
-    channel_of = channel_of.reshape(numbers.shape)
+    flat_channels = np.empty(numbers.size, np.int64)
+    flat_channels[elements.ravel() - numbers.flat[0]] = channels.ravel()
+    channel_of = flat_channels.reshape(numbers.shape)
     return tuple(axis for axis in range(numbers.ndim) if not np.diff(channel_of, axis=axis).any())
 
 

@@ -19,6 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 from octavo.dtypes import DType
 from octavo.ir.graph import operands, results
 from octavo.ir.types import Graph, NoOptions, Options, PerAxis, Quantization, Tensor
+from octavo.ops.schema import camel_case
 from octavo.ops.table import spec_of
 
 FILE_IDENTIFIER = b"TFL3"
@@ -174,12 +175,6 @@ def _set_options(operator: schema.OperatorT, options: Options) -> None:
     union = schema.BuiltinOptions2 if second else schema.BuiltinOptions
     setattr(operator, "builtinOptions2" if second else "builtinOptions", table)
     setattr(operator, "builtinOptions2Type" if second else "builtinOptionsType", getattr(union, options.table))
-
-
-def camel_case(name: str) -> str:
-    """The schema's Python spelling of a snake_case field."""
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
 
 
 def _operator_code(op: str, version: int) -> schema.OperatorCodeT:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,27 +19,18 @@ class Call:
         operation: The layer, operation or function.
         args, kwargs: What it was called with: a `TensorRef` stands where a Keras tensor was, a numpy array where an
             array or variable of the backend was; other values are as the user wrote them.
-        inputs: Names of the graph tensors among them, in order.
         values: What to read instead of a variable's own value, by `id` of the variable.
     """
 
     operation: Any
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
-    inputs: tuple[str, ...]
-    values: Mapping[int, np.ndarray] = field(default_factory=dict)
+    values: Mapping[int, np.ndarray]
 
-    @classmethod
-    def of(
-        cls,
-        operation: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        values: Mapping[int, np.ndarray] = MappingProxyType({}),
-    ) -> Call:
-        """A call on arguments that are already in graph terms."""
-        inputs = tuple(leaf.name for leaf in leaves((args, dict(kwargs))) if isinstance(leaf, TensorRef))
-        return cls(operation, args, kwargs, inputs, values)
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the graph tensors among the arguments, in order."""
+        return references((self.args, dict(self.kwargs)))
 
     def weight(self, attribute: str) -> np.ndarray:
         """The layer's variable `attribute` as float32, whatever the layer's dtype policy."""
@@ -48,18 +38,22 @@ class Call:
         return self.values[id(variable)] if id(variable) in self.values else to_numpy(variable)
 
 
+def references(arguments: Any) -> tuple[str, ...]:
+    """Names of the graph tensors in a structure of arguments, in order."""
+    return tuple(leaf.name for leaf in leaves(arguments) if isinstance(leaf, TensorRef))
+
+
 def to_numpy(value: Any) -> np.ndarray:
     """A backend's array or variable in numpy; every float type becomes float32.
 
     Returns:
-        A read-only array, or one of its own: an array that can be written to is the backend's own memory, which
-        later training would change.
+        An array of its own; one that shares the backend's memory would change with later training.
     """
     import keras
 
-    array = keras.ops.convert_to_numpy(value)
+    array = keras.ops.convert_to_numpy(value.value if isinstance(value, keras.Variable) else value)
     floating = "float" in array.dtype.name
-    return array.astype(np.float32 if floating else array.dtype, copy=array.flags.writeable)
+    return array.astype(np.float32 if floating else array.dtype, copy=not array.flags.owndata)
 
 
 def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:

@@ -32,7 +32,7 @@ def read_keras(path: str | Path) -> tuple[Any, tuple[Note, ...]]:
     """
     _import_keras()
     stored = read_stored(existing(Path(path)))
-    if stored.path.suffix == ".keras":
+    if stored.path.suffix == ".keras" or stored.keras_version.startswith("3."):
         screen(stored)
         return _construct(stored, stored.path), ()
     config, notes = repair(stored.config)

@@ -61,16 +61,6 @@ def unknown_activation(path: str, function: Any) -> UnsupportedLayerError:
     )
 
 
-def trains_at_inference(path: str, kind: type) -> UnsupportedLayerError:
-    """The error for a call that fixes `training=True`."""
-    return UnsupportedLayerError(
-        f"layer '{path}' ({kind.__name__}) is called with training=True, which holds at inference too.",
-        got="training=True",
-        expected="training left to Keras, or False",
-        fix="build the model without training=True in the call",
-    )
-
-
 def needs_mask(path: str, kind: type) -> UnsupportedLayerError:
     """The error for a call that is given a mask."""
     return UnsupportedLayerError(

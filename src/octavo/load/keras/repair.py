@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from octavo.ir.graph import fresh_name
 from octavo.ir.notes import Note
+from octavo.load.keras.tf_functions import rewrite_tf_functions
 
+NESTED = frozenset({"Functional", "Model", "Sequential"})
 RENAMED_ARGUMENTS = {("LeakyReLU", "alpha"): "negative_slope"}
 
 
 def repair(config: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Note, ...]]:
-    """Mend a legacy model configuration.
+    """Mend a model configuration that Keras 2 wrote.
 
     - An argument that Keras 3's layer no longer has is dropped where its value asks for nothing (`groups=1` of a
       depthwise convolution), or goes by its new name.
     - A "/" in a layer's name becomes "_".
     - A Sequential model's first layer hands its input shape to an InputLayer.
+    - Calls of a nested model are counted from 0; Keras 2 counts from 1.
+    - A TensorFlow function between layers (`x + y`) becomes the Keras operation that computes the same.
     - A dtype policy is written as its name.
 
     Args:
@@ -32,11 +36,12 @@ def repair(config: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Note, ...]]
     notes = []
     for model in models(mended):
         notes += _put_input_layer_first(model)
-        renamed = _rename_layers(model)
-        notes += [Note("load", new, f"called '{old}' in the file; Keras 3 has no '/' in names") for old, new in renamed]
+        notes += _rename_layers(model)
+        notes += _count_calls_from_0(model)
+        notes += rewrite_tf_functions(model)
         for layer in model["config"]["layers"]:
             notes += _mend_arguments(layer)
-    return mended, tuple(notes)
+    return mended, _together(notes)
 
 
 def models(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -65,8 +70,8 @@ def _put_input_layer_first(model: dict[str, Any]) -> list[Note]:
     return [Note("load", name, "its input shape became an input layer of the model")]
 
 
-def _rename_layers(model: dict[str, Any]) -> list[tuple[str, str]]:
-    """Replace "/" in layer names and wherever the model refers to them; returns (old, new) pairs."""
+def _rename_layers(model: dict[str, Any]) -> list[Note]:
+    """Replace "/" in layer names and wherever the model refers to them, in place."""
     config = model["config"]
     names = [layer_name(layer) for layer in config["layers"]]
     new_names: dict[str, str] = {}
@@ -80,7 +85,32 @@ def _rename_layers(model: dict[str, Any]) -> list[tuple[str, str]]:
             _replace_strings(place, new_names)
         for key in ("input_layers", "output_layers"):
             _replace_strings(config.get(key, []), new_names)
-    return list(new_names.items())
+    return [Note("load", new, "its name has '_' for every '/' of the file's") for new in new_names.values()]
+
+
+def _count_calls_from_0(model: dict[str, Any]) -> list[Note]:
+    """Renumber the calls of nested models, in place.
+
+    Keras 3 renumbers those of Functional models itself where they are the outer model's results.
+    """
+    config = model["config"]
+    kinds = {layer_name(layer): layer["class_name"] for layer in config["layers"] if layer["class_name"] in NESTED}
+    renumbered = set(_renumber([layer.get("inbound_nodes", []) for layer in config["layers"]], set(kinds)))
+    sequential = {name for name, kind in kinds.items() if kind == "Sequential"}
+    renumbered.update(_renumber(config.get("output_layers", []), sequential))
+    return [Note("load", name, "its calls are counted from 0, as in Keras 3") for name in sorted(renumbered)]
+
+
+def _renumber(value: Any, names: set[str]) -> Iterator[str]:
+    """Take 1 from the call number in every reference [name, call, result, ...] to one of `names`, in place."""
+    if isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str):
+        if value[0] in names:
+            value[1] -= 1
+            yield value[0]
+        value = value[3:]
+    items: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in items:
+        yield from _renumber(item, names)
 
 
 def _replace_strings(value: Any, new: Mapping[str, str]) -> None:
@@ -108,9 +138,9 @@ def _mend_arguments(layer: dict[str, Any]) -> list[Note]:
             config[new] = config.pop(old)
             notes.append(Note("load", name, f"its {old} is called {new} in Keras 3"))
     known = _arguments(getattr(keras.layers, kind, None))
-    for key in [key for key, value in config.items() if known and key not in known and _asks_for_nothing(value)]:
-        value = config.pop(key)
-        notes.append(Note("load", name, f"{key}={value} was dropped: {kind} has no such argument in Keras 3"))
+    for key in [key for key in config if known and key not in known and _asks_for_nothing(key, config[key])]:
+        del config[key]
+        notes.append(Note("load", name, f"its {key}, an argument {kind} has no more in Keras 3, asked for nothing"))
     return notes
 
 
@@ -125,6 +155,19 @@ def _arguments(kind: Any) -> set[str]:
     return {*own, *base, "batch_input_shape", "input_shape"}
 
 
-def _asks_for_nothing(value: Any) -> bool:
-    """Whether an argument's value stands for its feature's absence."""
-    return value is not True and value in (None, False, 0, 1, [], {}, [1, 1])
+def _asks_for_nothing(key: str, value: Any) -> bool:
+    """Whether an argument stands for its feature's absence, or for a start that stored weights replace."""
+    return key.endswith("_initializer") or (value is not True and value in (None, False, 0, 1, [], {}, [1, 1]))
+
+
+def _together(notes: Iterable[Note]) -> tuple[Note, ...]:
+    """One note for all layers of which the same is said."""
+    subjects: dict[str, list[str]] = {}
+    for note in notes:
+        subjects.setdefault(note.text, []).append(note.subject)
+    return tuple(Note("load", _listed(names), text) for text, names in subjects.items())
+
+
+def _listed(names: list[str], limit: int = 3) -> str:
+    """The names, or the first of many."""
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

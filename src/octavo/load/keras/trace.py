@@ -13,7 +13,7 @@ from octavo.config import unknown_name
 from octavo.errors import InputError, UnsupportedLayerError
 from octavo.ir.notes import Note
 from octavo.load.keras import refusals
-from octavo.load.keras.call import Call, leaves, map_leaves, to_numpy
+from octavo.load.keras.call import Call, map_leaves, references, to_numpy
 from octavo.load.keras.functional import (
     execution_order,
     functional_graph,
@@ -153,9 +153,9 @@ class _Tracer:
 
     def _call(self, operation: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
         """A call of a layer or operation, by its form or, where allowed, by what its code does to symbols."""
-        path, name = self.builder.layer, _form_name(operation)
+        path, name = self.builder.layer, form_name(operation)
         if name is not None and name in KERAS_FORMS:
-            return self._lower(name, Call.of(operation, args, kwargs, self._values))
+            return self._lower(name, Call(operation, args, kwargs, self._values))
         if path in self._allow:
             return self._run_on_symbols(operation, args, kwargs)
         if name is None:
@@ -183,7 +183,7 @@ class _Tracer:
             return self._call(function, (TensorRef(name),), {})[0]
         known = getattr(function, "__name__", "")
         if getattr(keras.activations, known, None) is function and f"activations.{known}" in KERAS_FORMS:
-            return self._lower(f"activations.{known}", Call.of(function, (TensorRef(name),), {}))[0]
+            return self._lower(f"activations.{known}", Call(function, (TensorRef(name),), {}, {}))[0]
         if builder.layer not in self._allow and not getattr(function, "__module__", "").startswith("keras.src."):
             raise refusals.unknown_activation(builder.layer, function)
         return self._trace(function, (TensorRef(name),))[0]
@@ -199,8 +199,7 @@ class _Tracer:
     def _trace(self, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[str, ...]:
         """Emit the keras.ops calls that `function` makes on symbols in the place of graph tensors."""
         path = self.builder.layer
-        inputs = [leaf.name for leaf in leaves(args) if isinstance(leaf, TensorRef)]
-        symbols = {name: symbol(self.builder.shape(name)) for name in inputs}
+        symbols = {name: symbol(self.builder.shape(name)) for name in references(args)}
         arguments = map_leaves(lambda leaf: symbols[leaf.name] if isinstance(leaf, TensorRef) else leaf, args)
         try:
             traced = trace(function, tuple(symbols.values()), arguments)
@@ -221,7 +220,7 @@ class _Tracer:
                 )
 
     def _shapes(self, *arguments: Any) -> str:
-        shapes = (self.builder.shape(leaf.name) for leaf in leaves(arguments) if isinstance(leaf, TensorRef))
+        shapes = (self.builder.shape(name) for name in references(arguments))
         return ", ".join(f"(None{''.join(f', {size}' for size in shape[1:])})" for shape in shapes)
 
     def _note(self, subject: str, text: str) -> None:
@@ -241,7 +240,7 @@ def _in_graph_terms(leaf: Any, values: Mapping[int, str]) -> Any:
     return to_numpy(leaf) if keras.ops.is_tensor(leaf) or isinstance(leaf, keras.Variable) else leaf
 
 
-def _form_name(operation: Any) -> str | None:
+def form_name(operation: Any) -> str | None:
     """Name of a layer or operation in the op table; None where its class is not exactly one of Keras's own."""
     import keras
 
@@ -255,11 +254,9 @@ def _check_call(path: str, operation: Any, kwargs: Mapping[str, Any]) -> None:
     """Refuse what no lowering looks at, and what would be read wrongly.
 
     Raises:
-        UnsupportedLayerError: for training=True, a mask, or weights that Keras has quantized.
+        UnsupportedLayerError: for a mask, or weights that Keras has quantized.
     """
     kind = type(operation)
-    if kwargs.get("training"):
-        raise refusals.trains_at_inference(path, kind)
     if kwargs.get("mask") is not None:
         raise refusals.needs_mask(path, kind)
     if getattr(operation, "quantization_mode", None) is not None:

@@ -1,0 +1,71 @@
+"""The page the demo leaves behind, and what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+
+from octavo.demo.toured import Toured
+from octavo.report.mapping import in_words
+from octavo.report.tables import TextTable, as_markdown, comparison_tables, number
+from octavo.report.terminal import print_lines, print_table
+
+
+def overview_page(toured: Toured) -> str:
+    """The folder's overview.md."""
+    sections = [
+        ["# What eight bits cost", opening(toured)],
+        [
+            f"## What int8 does to '{toured.mapping.layer}'",
+            "![the layer's range and its integers](mapping.png)",
+            in_words(toured.mapping),
+        ],
+        *([f"## {table.title}", "\n".join(as_markdown(table))] for table in tables(toured)),
+        ["## Which one to use", recommendation(toured)],
+        ["## What next", "\n".join(("```", *next_steps(toured, folder=""), "```"))],
+    ]
+    return "\n\n".join(paragraph for section in sections for paragraph in section) + "\n"
+
+
+def print_overview(console: Console, toured: Toured) -> None:
+    """The same on a terminal, shorter."""
+    print_lines(
+        console, [opening(toured), "", in_words(toured.mapping), f"The picture: {toured.out / 'mapping.png'}", ""]
+    )
+    for table in tables(toured):
+        print_table(console, table)
+    console.print(f"[bold green]Recommended:[/] {escape(recommendation(toured))}", highlight=False)
+    print_lines(console, ["", f"Written: {toured.out / 'overview.md'} and the files it names. Try next:"])
+    print_lines(console, (f"  {step}" for step in next_steps(toured, folder=f"{toured.out}/")))
+
+
+def opening(toured: Toured) -> str:
+    """What was trained on what."""
+    data = toured.data
+    return (
+        f"A network of {number(toured.model.count_params())} parameters, trained on {number(len(data.x_train))} images "
+        f"of {data.name}; everything below is measured on {number(len(data.x_test))} others."
+    )
+
+
+def tables(toured: Toured) -> tuple[TextTable, ...]:
+    """What each scheme costs, and what was run to prove each file."""
+    rows = toured.comparison.rows
+    return comparison_tables((row.name, row.evaluation, row.quantized.verification) for row in rows)
+
+
+def recommendation(toured: Toured) -> str:
+    """Which scheme to use, and why."""
+    return toured.comparison.best().reason
+
+
+def next_steps(toured: Toured, folder: str) -> Iterable[str]:
+    """Commands that go on from here."""
+    name = toured.data.name
+    return (
+        f"octavo inspect {folder}{name}_int8.tflite",
+        f"octavo quantize {folder}{name}.keras --scheme int16x8 --data {folder}samples.npz",
+        f"octavo compare {folder}{name}.keras --data {folder}samples.npz --test {folder}test.npz",
+    )

@@ -1,0 +1,231 @@
+"""The bytes of a .tflite file -> Graph, whoever wrote them and whatever operators they hold.
+
+Source: the TensorFlow Lite schema (version 3) as `ai_edge_litert.schema_py_generated` ships it.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, get_type_hints
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from octavo.dtypes import DType
+from octavo.errors import ModelFileError
+from octavo.ir.graph import fresh_name
+from octavo.ir.types import Graph, Node, NoOptions, Options, Shape, Tensor
+from octavo.ops.schema import camel_case
+from octavo.ops.table import OPS
+from octavo.run.signature import DTYPES, Signature, not_a_model, quantization_of, read_signature
+
+Value = int | float | bool | str | tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RawOptions(Options):
+    """Options that the op table has no place for: of an unknown operator, or with values it does not know.
+
+    Attributes:
+        values: (name in the schema, value) of each field that is not the schema's default.
+    """
+
+    values: tuple[tuple[str, Value], ...] = ()
+
+
+def read_tflite(model: bytes) -> Graph:
+    """Read a .tflite file as it is.
+
+    Inputs and outputs are named as in the file's first signature, other tensors as in the file. A layer is called like
+    the first result of its operator. Of a file with several subgraphs (control flow) the first is read.
+
+    Raises:
+        ModelFileError: if the bytes are not a .tflite file, or hold a tensor of a type Octavo does not know.
+    """
+    signature = read_signature(model)
+    try:
+        return _graph(schema.Model.GetRootAs(model, 0), signature)
+    except (struct.error, IndexError, KeyError, AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise not_a_model(f"{len(model)} bytes that contradict themselves ({error})") from error
+
+
+def unpack_int4(packed: np.ndarray, count: int) -> np.ndarray:
+    """`count` int4 values in int8 from uint8, two in each byte, low nibble first."""
+    nibbles = np.stack([packed & 0xF, packed >> 4], axis=-1).reshape(-1)[:count].astype(np.int8)
+    return np.where(nibbles > 7, nibbles - 16, nibbles).astype(np.int8)
+
+
+def open_shapes(model: bytes) -> dict[str, Shape]:
+    """Shape of each input by name, -1 where the file leaves a dimension open."""
+    subgraph = schema.Model.GetRootAs(model, 0).Subgraphs(0)
+    ports = read_signature(model).inputs
+    return {p.name: _indices(subgraph.Tensors(p.index).ShapeSignatureAsNumpy()) or p.shape for p in ports}
+
+
+def _graph(model: Any, signature: Signature) -> Graph:
+    subgraph = model.Subgraphs(0)
+    tables = [subgraph.Tensors(i) for i in range(subgraph.TensorsLength())]
+    operators = [subgraph.Operators(i) for i in range(subgraph.OperatorsLength())]
+    stored = [_stored_name(table) for table in tables]
+    names, layers = _names(stored, signature), _layers(operators, stored)
+    made = {i for operator in operators for i in _indices(operator.OutputsAsNumpy())}
+    made |= {port.index for port in signature.inputs}
+    tensors = [
+        _tensor(model, table, names[i], layers.get(i, names[i]), i not in made) for i, table in enumerate(tables)
+    ]
+    return Graph(
+        _text(subgraph.Name()),
+        {tensor.name: tensor for tensor in tensors},
+        tuple(_node(model, operator, tensors) for operator in operators),
+        tuple(names[port.index] for port in signature.inputs),
+        tuple(names[port.index] for port in signature.outputs),
+    )
+
+
+def _names(stored: Sequence[str], signature: Signature) -> list[str]:
+    """A unique name for each tensor; those of the signature come first."""
+    names = {port.index: port.name for port in (*signature.outputs, *signature.inputs)}
+    taken = set(names.values())
+    for i, name in enumerate(stored):
+        if i not in names:
+            names[i] = fresh_name(taken, name or f"tensor_{i}")
+            taken.add(names[i])
+    return [names[i] for i in range(len(stored))]
+
+
+def _layers(operators: Sequence[Any], stored: Sequence[str]) -> dict[int, str]:
+    """Layer by tensor index: an operator's first result names its results, and the constants it is first to read."""
+    layers: dict[int, str] = {}
+    for operator in operators:
+        outputs = _indices(operator.OutputsAsNumpy())
+        for i in outputs:
+            layers[i] = stored[outputs[0]]
+    for operator in operators:
+        for i in _indices(operator.InputsAsNumpy()):
+            layers.setdefault(i, layers[_indices(operator.OutputsAsNumpy())[0]])
+    return layers
+
+
+def _tensor(model: Any, table: Any, name: str, layer: str, loose: bool) -> Tensor:
+    """One tensor; a `loose` one is neither an input nor a result, so it is a constant, even of no elements."""
+    if table.Type() not in DTYPES:
+        raise ModelFileError(
+            f"tensor '{name}' has an element type that Octavo cannot hold.",
+            got=f"type number {table.Type()} of the TensorFlow Lite schema",
+            expected=", ".join(dtype.value for dtype in DType),
+            fix="convert the model again without this type (strings, resources, float64 and the like)",
+        )
+    dtype, shape = DTYPES[table.Type()], _indices(table.ShapeAsNumpy())
+    content = _content(model, model.Buffers(table.Buffer()))
+    data = None
+    if content.size or (loose and 0 in shape):
+        data = _values(content, dtype, shape)
+    return Tensor(name, shape, dtype, data, quantization_of(table.Quantization()), layer)
+
+
+def _content(model: Any, buffer: Any) -> np.ndarray:
+    """A buffer's bytes, uint8; those of files over 2 GB lie behind the flatbuffer."""
+    if buffer.Offset() > 1:
+        return np.frombuffer(model._tab.Bytes, np.uint8, buffer.Size(), buffer.Offset())
+    return buffer.DataAsNumpy() if buffer.DataLength() else np.empty(0, np.uint8)
+
+
+def _values(content: np.ndarray, dtype: DType, shape: Shape) -> np.ndarray:
+    if dtype is DType.INT4:
+        return unpack_int4(content, int(np.prod(shape, dtype=np.int64))).reshape(shape)
+    return content.view(dtype.numpy).reshape(shape)
+
+
+def _node(model: Any, operator: Any, tensors: Sequence[Tensor]) -> Node:
+    code = model.OperatorCodes(operator.OpcodeIndex())
+    op = _op_name(code)
+    inputs, outputs = _indices(operator.InputsAsNumpy()), _indices(operator.OutputsAsNumpy())
+    if min((*inputs, *outputs), default=0) < -1 or not outputs:
+        raise ValueError(f"{op} with inputs {inputs} and outputs {outputs}")
+    return Node(
+        op,
+        tuple(None if i == -1 else tensors[i].name for i in inputs),
+        tuple(tensors[i].name for i in outputs),
+        _options(op, operator),
+        tensors[outputs[0]].layer,
+    )
+
+
+def _op_name(code: Any) -> str:
+    """Builtin name, or CUSTOM and the operator's own name in brackets."""
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    name = _builtin_names().get(number, f"BUILTIN_{number}")
+    return f"{name}({_text(code.CustomCode())})" if name == "CUSTOM" else name
+
+
+@cache
+def _builtin_names() -> Mapping[int, str]:
+    return {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+
+
+def _options(op: str, operator: Any) -> Options:
+    """The operator's options, in the op table's class where that holds all that the file says."""
+    table = _options_table(operator)
+    stored = {} if table is None else vars(table)
+    default = {} if table is None else vars(type(table)())
+    said = {name: value for name, value in stored.items() if not _same(value, default[name])}
+    kind = OPS[op].options if op in OPS else NoOptions
+    known = {camel_case(field.name): field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if op in OPS and said.keys() <= known.keys():
+        try:
+            hints = get_type_hints(kind)
+            present = {known[name]: stored[name] for name in known if name in stored}
+            return kind(**{name: _typed(hints[name], value) for name, value in present.items()})
+        except ValueError:
+            pass  # an enumeration without this value, such as a fused TANH
+    return RawOptions(tuple((name, _plain(value)) for name, value in said.items()))
+
+
+def _options_table(operator: Any) -> Any:
+    """The operator's options in the schema's object form, or None."""
+    for number, table, create in (
+        (operator.BuiltinOptionsType(), operator.BuiltinOptions(), schema.BuiltinOptionsCreator),
+        (operator.BuiltinOptions2Type(), operator.BuiltinOptions2(), schema.BuiltinOptions2Creator),
+    ):
+        if number and table is not None:
+            return create(number, table)
+    return None
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    """A field of the schema in the type an options class has for it."""
+    if isinstance(hint, type) and issubclass(hint, float):
+        # The shortest number that float32 rounds to this one is the number someone wrote.
+        return float(str(np.float32(value)))
+    if isinstance(hint, type) and issubclass(hint, (enum.Enum, int)):
+        return hint(value)
+    return () if value is None else tuple(int(item) for item in value)
+
+
+def _plain(value: Any) -> Value:
+    """A field of the schema as something that can be compared and printed."""
+    if isinstance(value, np.ndarray):
+        return tuple(value.tolist())
+    return value if isinstance(value, (int, float, bool, str, type(None))) else type(value).__name__
+
+
+def _same(value: Any, other: Any) -> bool:
+    return np.array_equal(value, other) if isinstance(value, np.ndarray) else bool(value == other)
+
+
+def _indices(array: Any) -> tuple[int, ...]:
+    """A vector of the file as integers; flatbuffers gives 0 for one that is absent."""
+    return tuple(int(item) for item in array) if isinstance(array, np.ndarray) else ()
+
+
+def _stored_name(table: Any) -> str:
+    """A tensor's name in the file; of names that a converter joined when it fused operators, the first."""
+    return _text(table.Name()).split(";")[0]
+
+
+def _text(stored: bytes | None) -> str:
+    return "" if stored is None else stored.decode()

@@ -1,0 +1,176 @@
+"""A float .tflite file, whoever wrote it -> float graph.
+
+Converters leave behind what a graph of fixed shapes does not need: shapes computed from shapes, and half-precision
+weights with an operator that widens them. Both become constants here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from octavo.dtypes import DType
+from octavo.errors import ModelFileError, UnsupportedLayerError
+from octavo.ir.graph import drop_unused, fresh_name
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph, Node, Shape, Tensor
+from octavo.load.flatbuffer import RawOptions, open_shapes, read_tflite
+from octavo.load.loaded import Loaded
+from octavo.ops.shape import ReshapeOptions, batch_open
+from octavo.ops.table import OPS, spec_of
+
+__all__ = ["load_tflite", "read_tflite"]
+
+
+def load_tflite(source: str | PathLike[str] | bytes) -> Loaded:
+    """Read a float .tflite file as a graph the library can work on.
+
+    Args:
+        source: The file's path or bytes.
+
+    Raises:
+        ModelFileError: if it is missing, not a .tflite file, quantized, or has inputs of a fixed batch or open size.
+        UnsupportedLayerError: if an operator is not in the op table, or not with these options.
+    """
+    content = source if isinstance(source, bytes) else _content(Path(source))
+    graph = read_tflite(content)
+    _check_inputs(open_shapes(content))
+    _check_float(graph)
+    halves = tuple(name for name, tensor in graph.tensors.items() if tensor.dtype is DType.FLOAT16)
+    graph = _settle(graph)
+    _check_operators(graph)
+    return Loaded(graph, _notes(graph.name, halves))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(
+            f"'{path}' cannot be read.",
+            got=error.strerror or str(error),
+            expected="a .tflite file",
+            fix="check the path and its permissions",
+        ) from error
+
+
+def _check_inputs(shapes: dict[str, Shape]) -> None:
+    for name, shape in shapes.items():
+        if shape[:1] in ((1,), (-1,)) and -1 not in shape[1:]:
+            continue
+        raise ModelFileError(
+            f"input '{name}' does not have a shape that Octavo can work with.",
+            got=f"shape {shape}, where -1 is open",
+            expected="a batch of 1 or an open one, and all other dimensions fixed",
+            fix="convert the model again with a fixed input shape and batch 1",
+        )
+
+
+def _check_float(graph: Graph) -> None:
+    for tensor in graph.tensors.values():
+        if tensor.quantization is not None:
+            raise ModelFileError(
+                f"model '{graph.name}' is quantized already.",
+                got=f"tensor '{tensor.name}' of type {tensor.dtype.value} with a scale",
+                expected="a model of float32 weights and activations",
+                fix="give the float model that this one was made from; `octavo inspect` shows what is in this file",
+            )
+
+
+def _check_operators(graph: Graph) -> None:
+    problems = [
+        f"{node.op} in layer '{node.layer}'{_raw_text(node)}"
+        for node in graph.nodes
+        if node.op not in OPS or isinstance(node.options, RawOptions)
+    ]
+    if problems:
+        raise UnsupportedLayerError(
+            f"model '{graph.name}' has operators that Octavo does not know.",
+            got="; ".join(problems),
+            expected="operators that `octavo ops` lists, with the options it gives them",
+            fix="replace these layers in the model it was converted from, or cut the model before them",
+        )
+
+
+def _raw_text(node: Node) -> str:
+    values = node.options.values if isinstance(node.options, RawOptions) else ()
+    return f" ({', '.join(f'{name}={value}' for name, value in values)})" if values else ""
+
+
+def _notes(model: str, halves: Sequence[str]) -> tuple[Note, ...]:
+    if not halves:
+        return ()
+    return (Note("load", model, f"{len(halves)} half-precision weights became float32."),)
+
+
+def _settle(graph: Graph) -> Graph:
+    """The graph with what shapes and half-precision weights determine as constants, and all shapes by the op table."""
+    tensors, nodes = dict(graph.tensors), []
+    for node in graph.nodes:
+        operands = [None if name is None else tensors[name] for name in node.inputs]
+        arrays = _evaluate(node, operands)
+        if arrays is not None:
+            for name, array in zip(node.outputs, arrays, strict=True):
+                data = array.astype(tensors[name].dtype.numpy)
+                tensors[name] = replace(tensors[name], shape=data.shape, data=data)
+        elif node.op in OPS and not isinstance(node.options, RawOptions):
+            shapes = _inferred(node, operands)
+            made = zip(node.outputs, shapes, strict=True)
+            tensors.update({name: replace(tensors[name], shape=shape) for name, shape in made})
+            nodes.append(_open_batch(node, tensors) if node.op == "RESHAPE" else node)
+        else:
+            nodes.append(node)
+    return drop_unused(replace(graph, tensors=tensors, nodes=tuple(nodes)))
+
+
+def _evaluate(node: Node, operands: Sequence[Tensor | None]) -> tuple[np.ndarray, ...] | None:
+    """The node's results where they follow from shapes, or are weights widened to float32."""
+    first = operands[0] if operands else None
+    if node.op == "SHAPE" and first is not None:
+        return (np.array(first.shape),)
+    if first is None or first.data is None:
+        return None
+    if node.op == "DEQUANTIZE":
+        return (first.data,)
+    arrays = [tensor.data for tensor in operands if tensor is not None and tensor.data is not None]
+    if len(arrays) < len(operands) or first.dtype.is_float or isinstance(node.options, RawOptions):
+        return None
+    return spec_of(node.op).run_float(node.options, arrays) if node.op in OPS else None
+
+
+def _inferred(node: Node, operands: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+    """Shapes of the node's results by the op table.
+
+    Raises:
+        UnsupportedLayerError: if the table's rule has no answer, as for a shape known only when the model runs.
+    """
+    try:
+        shapes = tuple(spec_of(node.op).shapes(node.options, operands))
+        problem = "" if len(shapes) == len(node.outputs) else f"{len(node.outputs)} results instead of {len(shapes)}"
+    except (AssertionError, AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
+        problem = str(error) or type(error).__name__
+    if not problem:
+        return shapes
+    inputs = ", ".join("none" if tensor is None else f"{tensor.name} {tensor.shape}" for tensor in operands)
+    raise UnsupportedLayerError(
+        f"{node.op} in layer '{node.layer}' has no fixed shape.",
+        got=f"inputs {inputs}: {problem}",
+        expected="shapes, axes and paddings that are constants and fit the input",
+        fix="convert the model again with a fixed input shape, or replace this layer",
+    )
+
+
+def _open_batch(node: Node, tensors: dict[str, Tensor]) -> Node:
+    """A RESHAPE whose shape is a constant that leaves the batch open; the constant is added to `tensors`."""
+    source, result = tensors[str(node.inputs[0])], tensors[node.outputs[0]]
+    wanted = np.array(batch_open(result.shape, source.shape), np.int32)
+    stated = tensors[str(node.inputs[1])].data if len(node.inputs) > 1 else None
+    if stated is not None and np.array_equal(stated, wanted):
+        return node
+    name = fresh_name(tensors, f"{result.name}/shape")
+    tensors[name] = Tensor(name, wanted.shape, DType.INT32, wanted, layer=node.layer)
+    return replace(node, inputs=(node.inputs[0], name), options=ReshapeOptions())

@@ -1,0 +1,36 @@
+"""One quantized model as text and as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from octavo.report.tables import number
+from octavo.report.terminal import print_lines, print_notes
+from octavo.result import QuantizedModel
+
+
+def print_result(console: Console, result: QuantizedModel, path: Path) -> None:
+    """Print what was made, how it was proven, what stayed in float, and all remarks."""
+    console.print(
+        f"[bold]{escape(str(path))}[/]: {result.scheme.title}, {number(len(result.model))} bytes", highlight=False
+    )
+    print_lines(console, result.verification.notes if result.verification else ["Not verified: verify='off'."])
+    islands = len(result.islands)
+    print_lines(console, [f"{islands} operators stay in float."] if islands else [])
+    print_notes(console, result.notes)
+
+
+def result_dict(result: QuantizedModel, path: Path) -> dict[str, object]:
+    """Plain values for JSON."""
+    return {
+        "path": str(path),
+        "scheme": result.scheme.name,
+        "file_bytes": len(result.model),
+        "verification": result.verification.to_dict() if result.verification else None,
+        "islands": [{"op": each.op, "layer": each.layer, "reason": each.reason} for each in result.islands],
+        "notes": [{"stage": each.stage, "subject": each.subject, "text": each.text} for each in result.notes],
+        "seconds": dict(result.seconds),
+    }

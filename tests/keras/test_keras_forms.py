@@ -1,0 +1,39 @@
+"""Rules over the Keras forms of the op table: each is loaded from its own example and computes what Keras computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from keras_agreement import assert_computes_the_same, random_inputs, results, spread_weights
+
+import keras
+from octavo.load.keras import load_keras
+from octavo.load.keras.trace import form_name
+from octavo.ops.table import KERAS_FORMS
+
+
+def example_model(name: str) -> keras.Model:
+    """The form's example as a functional model."""
+    call, shapes = KERAS_FORMS[name].example(keras)
+    inputs = [keras.Input(shape) for shape in shapes]
+    return keras.Model(inputs, call(*inputs))
+
+
+def names_shown(model: Any) -> set[str | None]:
+    """Forms that loading the model needs."""
+    layers = {form_name(operation) for operation in model.operations}
+    functions = (getattr(operation, "activation", None) for operation in model.operations)
+    return layers | {f"activations.{getattr(function, '__name__', '')}" for function in functions}
+
+
+@pytest.mark.parametrize("name", sorted(KERAS_FORMS))
+def test_a_form_computes_what_keras_computes(name: str) -> None:
+    model = example_model(name)
+    spread_weights(model)
+    assert name in names_shown(model), "the example shows another form"
+    inputs = random_inputs(model)
+    if not all(np.isfinite(value).all() for value in results(model, inputs)):
+        inputs = [np.abs(array) + np.float32(0.1) for array in inputs]
+    assert_computes_the_same(model, load_keras(model).graph, inputs)

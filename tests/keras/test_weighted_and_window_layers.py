@@ -1,0 +1,118 @@
+"""Convolutions, dense layers, poolings and reductions, loaded from Keras, compute what Keras computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from layer_calls import assert_computes_the_same, refusal_of
+
+import keras
+from keras import layers, ops
+
+# No result here sums more than 200 products of values and weights below 5.
+ROUNDING = 200 * 25 * float(np.finfo(np.float32).eps)
+IMAGE, SEQUENCE = (9, 8, 4), (9, 4)
+LAYERS = (
+    (layers.Conv2D(4, 3, padding="same", strides=2, activation="relu"), IMAGE),
+    (layers.Conv2D(4, (3, 2), dilation_rate=(2, 1)), IMAGE),
+    (layers.Conv2D(6, 3, groups=2, use_bias=False), IMAGE),
+    (layers.Conv1D(4, 3, padding="causal", dilation_rate=2, activation="relu"), SEQUENCE),
+    (layers.Conv1D(4, 3, padding="same", strides=2), SEQUENCE),
+    (layers.Conv1D(6, 3, padding="causal", strides=2, groups=2), SEQUENCE),
+    (layers.DepthwiseConv2D(3, strides=2, padding="same", depth_multiplier=2), IMAGE),
+    (layers.DepthwiseConv2D(3, dilation_rate=2), IMAGE),
+    (layers.DepthwiseConv1D(3, strides=2, padding="same", depth_multiplier=2, activation="relu"), SEQUENCE),
+    (layers.SeparableConv2D(5, 3, strides=2, padding="same", depth_multiplier=2, activation="relu"), IMAGE),
+    (layers.SeparableConv1D(5, 3, use_bias=False, dilation_rate=2), SEQUENCE),
+    (layers.Conv2DTranspose(4, (3, 2), strides=(2, 3), use_bias=False, activation="relu"), IMAGE),
+    (layers.Conv1DTranspose(4, 3, strides=2, padding="same"), SEQUENCE),
+    (layers.Dense(5, activation="relu"), (6,)),
+    (layers.Dense(5, use_bias=False), IMAGE),
+    *((pool(2), IMAGE) for pool in (layers.MaxPooling2D, layers.AveragePooling2D)),
+    *((pool((2, 3), strides=(2, 1), padding="same"), IMAGE) for pool in (layers.MaxPooling2D, layers.AveragePooling2D)),
+    *((pool(3, strides=2, padding="same"), SEQUENCE) for pool in (layers.MaxPooling1D, layers.AveragePooling1D)),
+    *(
+        (pool(keepdims=keep), IMAGE)
+        for pool in (layers.GlobalMaxPooling2D, layers.GlobalAveragePooling2D)
+        for keep in (0, 1)
+    ),
+    *(
+        (pool(keepdims=keep), SEQUENCE)
+        for pool in (layers.GlobalMaxPooling1D, layers.GlobalAveragePooling1D)
+        for keep in (0, 1)
+    ),
+)
+TRANSPOSED = [
+    *((size, stride, padding, None) for size in (1, 2, 5) for stride in (1, 3) for padding in ("same", "valid")),
+    *((3, 2, padding, extra) for padding in ("same", "valid") for extra in (None, 0, 1)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda value: getattr(value, "name", None))
+def test_a_layer_computes_the_same(layer: keras.Layer, shape: tuple[int, ...]) -> None:
+    assert_computes_the_same(layer, shape, rounding=ROUNDING)
+
+
+@pytest.mark.parametrize(("size", "stride", "padding", "extra"), TRANSPOSED)
+def test_a_transposed_convolution_computes_the_same(size: int, stride: int, padding: str, extra: int | None) -> None:
+    layer = layers.Conv2DTranspose(2, size, strides=stride, padding=padding, output_padding=extra)
+    assert_computes_the_same(layer, (5, 4, 3), rounding=ROUNDING)
+
+
+def test_an_output_padding_that_no_convolution_reverses_is_refused() -> None:
+    error = refusal_of(layers.Conv2DTranspose(2, 2, strides=2, padding="same", output_padding=0), IMAGE)
+    assert "leave output_padding at None" in error.fix
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: ops.mean(x, axis=(1, -1)),
+        lambda x: ops.sum(x, axis=-1, keepdims=True),
+        lambda x: ops.max(x, axis=1),
+        lambda x: ops.min(x, axis=(1, 2)),
+        lambda x: ops.amax(x, axis=2),
+        lambda x: ops.amin(x, axis=-2, keepdims=True),
+        lambda x: ops.max_pool(x, (2, 3), strides=1, padding="same"),
+        lambda x: ops.average_pool(x, 2, strides=2),
+        lambda x: ops.matmul(x, np.ones((4, 3), np.float32)),
+        lambda x: ops.matmul(np.ones((5, 8), np.float32), x),
+        lambda x: x @ ops.transpose(x, (0, 1, 3, 2)),
+    ],
+)
+def test_an_operation_computes_the_same(call: Callable[..., Any]) -> None:
+    assert_computes_the_same(call, IMAGE, rounding=ROUNDING)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (layers.Conv2D(2, 3, data_format="channels_first"), IMAGE),
+        (layers.MaxPooling2D(2, data_format="channels_first"), IMAGE),
+        (layers.GlobalAveragePooling2D(data_format="channels_first"), IMAGE),
+        (layers.GlobalMaxPooling1D(data_format="channels_first"), SEQUENCE),
+    ],
+)
+def test_channels_first_is_refused_by_name(layer: keras.Layer, shape: tuple[int, ...]) -> None:
+    error = refusal_of(layer, shape)
+    assert layer.name in error.what
+    assert 'set data_format="channels_last"' in error.fix
+
+
+def test_a_dilated_transposed_convolution_is_refused() -> None:
+    error = refusal_of(layers.Conv2DTranspose(2, 3, dilation_rate=2), IMAGE)
+    assert "use dilation_rate=1" in error.fix
+
+
+@pytest.mark.parametrize("axis", [None, 0, (-3, 1)])
+def test_reducing_the_batch_is_refused(axis: object) -> None:
+    error = refusal_of(lambda x: ops.mean(x, axis=axis), SEQUENCE)
+    assert "keras.ops.mean(x, axis=-1)" in error.fix
+
+
+def test_a_product_with_a_vector_is_refused() -> None:
+    error = refusal_of(lambda x: ops.matmul(x, np.ones(4, np.float32)), SEQUENCE)
+    assert "keras.ops.expand_dims" in error.fix

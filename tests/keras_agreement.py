@@ -1,0 +1,54 @@
+"""Whether a graph computes what the Keras model it was loaded from computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import keras
+from octavo.ir.types import Graph
+from octavo.run import reference
+
+EPSILON = float(np.finfo(np.float32).eps)
+SAMPLES = 2
+
+
+def spread_weights(model: Any, seed: int = 0) -> None:
+    """Give every variable that starts as a constant (biases, batch-norm statistics) values that show in the result."""
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        value = keras.ops.convert_to_numpy(variable.value)
+        if value.dtype.kind == "f" and value.size and np.ptp(value) == 0:
+            variable.assign(value + rng.uniform(-0.1, 0.3, value.shape))
+
+
+def random_inputs(model: Any, seed: int = 1) -> list[np.ndarray]:
+    """Values for each input of a model, float32 in -1..1, batch `SAMPLES`."""
+    rng = np.random.default_rng(seed)
+    return [rng.uniform(-1, 1, (SAMPLES, *tensor.shape[1:])).astype(np.float32) for tensor in model.inputs]
+
+
+def results(model: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What Keras computes at inference, flat; inputs and results in the order of the loaded graph's."""
+    structure = keras.tree.pack_sequence_as(model.input, list(inputs))
+    return [keras.ops.convert_to_numpy(value) for value in keras.tree.flatten(model(structure, training=False))]
+
+
+def assert_computes_the_same(model: Any, graph: Graph, inputs: Sequence[np.ndarray] | None = None) -> None:
+    """Compare a graph's results with Keras's, sample by sample.
+
+    The graph runs in float64, which stands for the exact result, and in float32, which shows how far rounding moves
+    it; Keras may add the same terms in another order, so it gets a multiple of that, and a few steps at the result's
+    own size for its own exp, tanh and the like.
+    """
+    inputs = random_inputs(model) if inputs is None else inputs
+    for i in range(len(inputs[0])):
+        sample = dict(zip(graph.inputs, (array[i : i + 1] for array in inputs), strict=True))
+        exact = reference.run(graph, {name: array.astype(np.float64) for name, array in sample.items()})
+        rounded = reference.run(graph, sample)
+        for name, value in zip(graph.outputs, results(model, list(sample.values())), strict=True):
+            rounding = np.abs(exact[name] - rounded[name]).max(initial=0)
+            tolerance = 16 * rounding + 16 * EPSILON * max(1.0, np.abs(exact[name]).max(initial=0))
+            np.testing.assert_allclose(value, exact[name], rtol=0, atol=tolerance)

@@ -1,0 +1,81 @@
+"""Rules over all passes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from pass_graphs import GRAPHS, assert_same_values, graph_of
+
+from octavo.errors import GraphError
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph
+from octavo.ops.text import format_graph
+from octavo.passes import PASSES, Pass, apply_pass, run_passes
+
+each_graph = pytest.mark.parametrize("name", GRAPHS)
+each_pass = pytest.mark.parametrize("run", [*PASSES, run_passes], ids=lambda run: run.__name__)
+
+
+@each_graph
+@each_pass
+def test_every_value_that_keeps_its_name_keeps_its_value(run: Pass, name: str) -> None:
+    before = graph_of(name)
+    after, _ = apply_pass(run, before)
+    assert (after.name, after.inputs, after.outputs) == (before.name, before.inputs, before.outputs)
+    assert_same_values(before, after)
+    assert_same_values(before, after, batch=3)
+
+
+@each_graph
+@each_pass
+def test_a_second_run_changes_nothing(run: Pass, name: str) -> None:
+    once, notes = run(graph_of(name))
+    twice, again = run(once)
+    assert twice is once
+    assert set(again) <= set(notes)
+
+
+@each_graph
+@each_pass
+def test_the_same_graph_comes_back_exactly_if_nothing_changed(run: Pass, name: str) -> None:
+    before = graph_of(name)
+    after, _ = run(before)
+    assert (after is before) == (format_graph(after) == format_graph(before))
+
+
+@each_pass
+def test_a_pass_leaves_a_graph_without_its_pattern_alone(run: Pass) -> None:
+    graph = graph_of("nothing to do")
+    assert run(graph) == (graph, ())
+    assert run(graph)[0] is graph
+
+
+@each_graph
+@each_pass
+def test_notes_name_their_pass_and_a_layer(run: Pass, name: str) -> None:
+    graph = graph_of(name)
+    layers = {node.layer for node in graph.nodes}
+    stages = {a_pass.__name__ for a_pass in PASSES}
+    for note in run(graph)[1]:
+        assert note.subject in layers
+        assert note.stage == run.__name__ if run in PASSES else note.stage in stages
+        assert note.text.endswith(".")
+
+
+@each_pass
+def test_each_pass_says_what_it_turns_into_what(run: Pass) -> None:
+    assert "=>" in (run.__doc__ or "") or run is run_passes
+
+
+def test_every_pass_has_a_graph_that_it_changes() -> None:
+    assert [run for run in PASSES if all(run(graph_of(name))[0] is graph_of(name) for name in GRAPHS)] == []
+
+
+def test_a_pass_that_breaks_the_graph_is_named() -> None:
+    def forget_a_tensor(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
+        return replace(graph, nodes=graph.nodes[1:]), ()
+
+    with pytest.raises(GraphError, match=r"fix: .*report this") as error:
+        apply_pass(forget_a_tensor, graph_of("a residual block"))
+    assert error.value.what.startswith("pass forget_a_tensor broke the graph")
