@@ -24,10 +24,10 @@ CASES = {f"{spec.name}-{i}": (spec, example) for spec in OPS.values() for i, exa
 INTEGER_CASES = {
     f"{name}-{config.scheme}{'' if config.per_axis else '-per_tensor'}": (spec, example, config)
     for name, (spec, example) in CASES.items()
-    for config in (QuantizeConfig(scheme=s, per_axis=p) for s in ("int8", "int16x8") for p in (True, False))
+    for config in (QuantizeConfig(scheme=s, per_axis=p) for s in ("int8", "int16x8", "int8x4") for p in (True, False))
     if spec.run_integer is not None
     and scheme_named(config.scheme).activations in spec.activations
-    and (config.per_axis or spec.weight is not None)
+    and (spec.weight is not None or (config.per_axis and config.scheme != "int8x4"))
 }
 
 

@@ -47,9 +47,12 @@ Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow, where Keras loads it, talks on standard error
-    _choose_keras_backend()
-    sys.exit(_run(arguments))
+    code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` for one, has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:
@@ -90,13 +93,14 @@ def _out_of_memory(error: MemoryError) -> OctavoError:
     )
 
 
-def _choose_keras_backend() -> None:
-    """Let Keras use the backend that is there; it would stop at an absent TensorFlow."""
-    if "KERAS_BACKEND" not in os.environ:
-        from octavo.doctor import installed_backend
+def _start_keras_for(model: Path) -> None:
+    """Start Keras if the model is one of its files."""
+    from octavo.load.paths import existing
 
-        if backend := installed_backend():
-            os.environ["KERAS_BACKEND"] = backend
+    if existing(model).suffix in (".keras", ".h5", ".hdf5"):
+        from octavo.backend import start_keras
+
+        start_keras()
 
 
 def _print_json(value: object) -> None:
@@ -115,10 +119,12 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Train a small network, quantize it by every scheme, verify, and explain what happened."""
+    from octavo.backend import start_keras
     from octavo.demo.overview import print_overview
     from octavo.demo.tour import Tour, run_tour
     from octavo.report.progress import progress_bar
 
+    start_keras()
     with progress_bar() as progress:
         result = run_tour(Tour(data=data, dataset=dataset, out=out, epochs=epochs, seed=seed), progress)
     if as_json:
@@ -156,6 +162,7 @@ def quantize(
     from octavo.report.progress import progress_bar
     from octavo.report.result import print_result, result_dict
 
+    _start_keras_for(model)
     with progress_bar() as progress:
         result = run(
             str(model), scheme, None if data is None else str(data), skip=tuple(skip or ()), per_axis=not per_tensor,
@@ -192,6 +199,7 @@ def compare(
     from octavo.test_set import read_test_set
 
     held_out = read_test_set(test, integer_divisor)
+    _start_keras_for(model)
     names = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
     with progress_bar() as progress:
         table = run(
@@ -215,14 +223,11 @@ def inspect(
     tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor, too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show a file's operators, tensors, parameters and sizes."""
-    from octavo.load.tflite import read_tflite
-    from octavo.report.inspection import inspect as look
-    from octavo.report.inspection import operator_table, summary, tensor_table
+    """Show the operators, tensors, parameters and sizes of a file, whoever made it."""
+    from octavo.report.inspection import inspect_file, operator_table, summary, tensor_table
     from octavo.report.terminal import print_lines, print_table
 
-    content = read_bytes(model)
-    inspection = look(content, read_tflite(content))
+    inspection = inspect_file(model)
     if as_json:
         _print_json(inspection.to_dict())
         return

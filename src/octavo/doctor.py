@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import platform
 from dataclasses import dataclass, replace
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from octavo.backend import BACKENDS, chosen_backend
 
 if TYPE_CHECKING:
     from octavo.evaluate.verification import Verification
@@ -44,7 +44,6 @@ PACKAGES = (
     Package("sklearn", ("scikit-learn",), "demo", "the digits of `octavo demo`"),
     Package("matplotlib", ("matplotlib",), "demo", "the picture of `octavo demo`"),
 )
-BACKENDS = ("jax", "tensorflow", "torch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def diagnose() -> Diagnosis:
     """Look at what is installed, and run a small model in every runtime."""
     findings = tuple(Finding(package, _version(package)) for package in PACKAGES)
     present = {finding.package.module for finding in findings if finding.version is not None}
-    backend = os.environ.get("KERAS_BACKEND") or installed_backend()
+    backend = chosen_backend()
     problems = [
         f"{f.package.module} is missing: {f.fix}" for f in findings if f.version is None and not f.package.extra
     ]
@@ -134,24 +133,6 @@ def check_runtimes() -> Verification:
     quantized = [replace(tensor, dtype=DType.INT8, quantization=parameters) for tensor in graph.tensors.values()]
     graph = with_tensors(graph, quantized)
     return verify(write_tflite(graph), graph, [{"x": np.linspace(-1, 1, 8, dtype=np.float32)[np.newaxis]}])
-
-
-def installed_backend() -> str:
-    """The Keras backend that is there: the one Keras is configured for, else any other; "" if none is.
-
-    Keras itself stops where the configured one, by default TensorFlow, is absent; Octavo needs any one.
-    """
-    present = (name for name in (_configured_backend(), *BACKENDS) if importlib.util.find_spec(name) is not None)
-    return next(present, "")
-
-
-def _configured_backend() -> str:
-    """The backend of Keras's own configuration file."""
-    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    try:
-        return str(json.loads((home / "keras.json").read_text(encoding="utf-8")).get("backend", "tensorflow"))
-    except (OSError, ValueError):
-        return "tensorflow"
 
 
 def _version(package: Package) -> str | None:

@@ -12,6 +12,7 @@ from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import UnsupportedLayerError
 from octavo.ir.types import NoOptions, Tensor
+from octavo.ops import convert
 from octavo.ops.schema import camel_case
 from octavo.ops.spec import Example, OpSpec, Scale
 from octavo.ops.table import FAMILIES, KERAS_FORMS, OPS, spec_of
@@ -45,7 +46,8 @@ def test_options_have_the_fields_of_their_schema_table(spec: OpSpec) -> None:
 
 @rows
 def test_a_row_shows_at_least_two_examples_with_its_own_options(spec: OpSpec) -> None:
-    assert len(spec.examples) >= 2
+    # What stands between float and integers has no place in a float graph, which examples are.
+    assert len(spec.examples) >= (0 if spec in convert.SPECS else 2)
     assert all(type(example.options) is spec.options for example in spec.examples)
 
 

@@ -12,6 +12,7 @@ from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.ops.text import format_graph
 from octavo.passes import PASSES, Pass, apply_pass, run_passes
+from octavo.passes.drop_dead import drop_dead
 
 each_graph = pytest.mark.parametrize("name", GRAPHS)
 each_pass = pytest.mark.parametrize("run", [*PASSES, run_passes], ids=lambda run: run.__name__)
@@ -34,6 +35,14 @@ def test_a_second_run_changes_nothing(run: Pass, name: str) -> None:
     twice, again = run(once)
     assert twice is once
     assert set(again) <= set(notes)
+
+
+@each_graph
+@each_pass
+def test_nothing_dead_is_left_behind(run: Pass, name: str) -> None:
+    live, _ = drop_dead(graph_of(name))
+    after, _ = run(live)
+    assert drop_dead(after)[0] is after
 
 
 @each_graph

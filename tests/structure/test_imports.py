@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"doctor", "result"}),
     frozenset({"calibrate", "load", "passes", "quantization", "training", "write"}),
     frozenset({"plan"}),
-    frozenset({"evaluate"}),
+    frozenset({"backend", "evaluate"}),
     frozenset({"run"}),
     frozenset({"ops"}),
     frozenset({"numerics"}),

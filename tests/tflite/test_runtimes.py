@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 
 import flatbuffers
@@ -14,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from octavo.dtypes import DType
 from octavo.errors import DatasetError, MissingDependencyError, ModelFileError
+from octavo.ops.build import GraphBuilder
 from octavo.run import reference
 from octavo.run.litert import LiteRT
 from octavo.run.micro import Micro, rehearse
@@ -21,6 +23,8 @@ from octavo.run.quiet import native_stderr
 from octavo.run.signature import read_signature
 from octavo.write.tflite import write_tflite
 from small_network import COUNT, images, network
+
+pytest.importorskip("tflite_micro")
 
 IMAGE = {"image": images()[:1]}
 
@@ -199,9 +203,18 @@ def test_the_arena_holds_what_must_be_alive_at_once(capfd: pytest.CaptureFixture
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_rehearsal_of_a_model_that_runs_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    rehearse(content("int8"), [integers()])
-    rehearse(content("dynamic"), [IMAGE])
+@pytest.mark.parametrize("op", ["RELU", "SLICE"])
+def test_a_rehearsal_says_on_which_model_micro_would_end_our_process(
+    op: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sizes = (1, 2, 2, 2, 2, 2)
+    b = GraphBuilder("deep")
+    x = b.input("x", sizes)
+    bounds = [b.constant(np.full(6, value, np.int32), name) for value, name in ((0, "begin"), (1, "size"))]
+    model = write_tflite(b.finish([b.emit(op, [x, *bounds] if op == "SLICE" else [x])]))
+    aborts = pytest.raises(ModelFileError, match=r"fix: +reshape to at most 4 dimensions")
+    with aborts if op == "SLICE" else nullcontext():
+        rehearse(model, [{"x": np.ones(sizes, np.float32)}])
     assert capfd.readouterr() == ("", "")
 
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import octavo
 from octavo.errors import NonFiniteError
 from octavo.evaluate.verification import Difference, RuntimeCheck, Verification
-from octavo.evaluate.verify import SAMPLE_INPUTS, verify
+from octavo.evaluate.verify import SAMPLE_INPUTS, SAMPLE_VALUES, sample_size, verify
 from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph
 from octavo.ops.build import GraphBuilder
 from octavo.write.tflite import write_tflite
 from small_network import COUNT, network, samples
 
+pytest.importorskip("tflite_micro")
+
+SHARED = Path(os.environ.get("OCTAVO_SHARED", Path(__file__).parents[3] / "shared"))
 MICRO, REFERENCE, DEFAULT = range(3)
 
 
@@ -105,6 +111,12 @@ def test_a_sample_runs_a_few_inputs_and_full_runs_all() -> None:
     assert verify(model, graph, samples(), "full").inputs == COUNT
 
 
+def test_the_larger_the_graph_the_fewer_inputs_make_a_sample() -> None:
+    b = GraphBuilder("large")
+    graph = b.finish([b.emit("RELU", [b.input("x", (1, SAMPLE_VALUES // 2))])])
+    assert (sample_size(network("int8")), sample_size(graph)) == (SAMPLE_INPUTS, 2)
+
+
 def test_without_tflite_micro_the_rest_is_verified_and_the_absence_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tflite_micro", None)
     verification = verify(write_tflite(network("int8")), network("int8"), samples())
@@ -151,3 +163,13 @@ def test_a_model_on_which_micro_would_end_our_process_is_reported() -> None:
     check = verify(write_tflite(graph), graph, [{"x": np.ones(sizes, np.float32)}]).runtimes[MICRO]
     assert check.ok
     assert "ends the process" in check.reason
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared models and data are absent")
+def test_resnet8_is_proven_operator_by_operator() -> None:
+    images = np.load(SHARED / "data" / "cifar10_train4000_lossless.npz")["x"][:50].astype(np.float32)
+    verification = octavo.quantize(SHARED / "models" / "resnet8.keras", data=images).verification
+    assert verification.runtimes[MICRO].exact
+    assert verification.runtimes[MICRO].operators == 16
+    assert verification.ok

@@ -38,7 +38,8 @@ def print_overview(console: Console, toured: Toured) -> None:
         print_table(console, table)
     console.print(f"[bold green]Recommended:[/] {escape(recommendation(toured))}", highlight=False)
     print_lines(console, ["", f"Written: {toured.out / 'overview.md'} and the files it names. Try next:"])
-    print_lines(console, (f"  {step}" for step in next_steps(toured, folder=f"{toured.out}/")))
+    for step in next_steps(toured, folder=f"{toured.out}/"):
+        console.print(f"  {escape(step)}", highlight=False, soft_wrap=True)
 
 
 def opening(toured: Toured) -> str:

@@ -74,12 +74,12 @@ def load_data(tour: Tour) -> Data:
 
 
 def map_last_layer(comparison: Comparison, data: Data) -> LayerMapping:
-    """The last layer's float values on held-out data, through the parameters that int8 gave it."""
+    """The last layer's float values on the calibration samples, through the parameters that int8 got from them."""
     models = {row.name: row.quantized for row in comparison.rows}
     graph = models["int8"].graph
     output = graph.tensors[graph.outputs[0]]
     assert output.quantization is not None
-    values = np.asarray(models["float32"].predict(data.x_test))
+    values = np.asarray(models["float32"].predict(data.x_train[:CALIBRATION_SAMPLES]))
     return map_layer(output.layer, values, output.quantization, output.dtype)
 
 

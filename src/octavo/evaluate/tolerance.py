@@ -87,23 +87,17 @@ def allowed_real(graph: Graph, node: Node, arrays: Sequence[np.ndarray | None], 
 
 
 def _product_bound(spec: OpSpec, node: Node, arrays: Sequence[np.ndarray | None], *, hybrid: bool) -> float:
-    """The operator itself, run on magnitudes: `sum(|w|) * (error of an input) + (error of the bias)`."""
+    """`sum(|w|) * (error of an input) + (error of the bias)`, for the channel with the largest weights."""
     assert spec.weight is not None
     weight = arrays[spec.weight.input]
+    data = arrays[node.inputs.index(_data_input(spec, node))]
+    bias = arrays[spec.bias] if spec.bias is not None and spec.bias < len(arrays) else None
     assert weight is not None
-    terms = weight.size // weight.shape[spec.weight.axis] + 1
-    rounding = EPSILON * (terms + FUNCTION_ULPS)
-    errors = [
-        array if array is None or array.dtype.kind != "f" else np.full_like(array, rounding * largest(array))
-        for array in arrays
-    ]
-    errors[spec.weight.input] = np.abs(weight)
-    if hybrid:
-        place = node.inputs.index(_data_input(spec, node))
-        data = arrays[place]
-        assert data is not None
-        errors[place] = np.full_like(data, largest(data) * (rounding + 1 / HYBRID_STEPS))
-    return largest(spec.run_float(node.options, errors)[0])
+    assert data is not None
+    sums = np.abs(np.moveaxis(weight, spec.weight.axis, 0)).reshape(weight.shape[spec.weight.axis], -1).sum(1)
+    rounding = EPSILON * (weight.size // len(sums) + 1 + FUNCTION_ULPS)
+    input_error = largest(data) * (rounding + (1 / HYBRID_STEPS if hybrid else 0.0))
+    return largest(sums) * input_error + (0.0 if bias is None else rounding * largest(bias))
 
 
 def _elementwise_bound(arrays: Sequence[np.ndarray | None], results: Sequence[np.ndarray]) -> float:

@@ -93,7 +93,7 @@ class RuntimeCheck:
         """One sentence."""
         if not self.inputs:
             return f"{self.runtime}: {'not run' if self.ok else 'WRONG'}: {self.reason}"
-        scope = f"{self.operators} operators on {self.inputs} inputs"
+        scope = f"{_count(self.operators, 'operator')} on {_count(self.inputs, 'input')}"
         if self.exact:
             return f"{self.runtime}: equal to the reference, {scope}."
         share = f"{self.differing} of {self.elements} values differ ({_percent(self.differing, self.elements)})"
@@ -143,3 +143,7 @@ def _finite(items: Iterable[tuple[str, object]]) -> dict[str, object]:
 
 def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.2g} %" if whole else "0 %"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

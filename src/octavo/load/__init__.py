@@ -41,10 +41,19 @@ def load(source: Any, *, allow: Sequence[str] = ()) -> Loaded:
         return _load_path(existing(Path(source)), allow)
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(source, keras.Model):
-        from octavo.load.keras import load_keras
-
-        return load_keras(source, allow=allow)
+        return _load_keras_model(source, allow, keras.backend.backend())
     raise _not_a_model(source)
+
+
+def _load_keras_model(model: Any, allow: Sequence[str], backend: str) -> Loaded:
+    from octavo.load.keras import load_keras
+    from octavo.load.keras.functional import has_own_call
+
+    if has_own_call(model) and backend == "tensorflow":
+        from octavo.load.tensorflow import load_subclassed
+
+        return load_subclassed(model)
+    return load_keras(model, allow=allow)
 
 
 def _load_path(path: Path, allow: Sequence[str]) -> Loaded:

@@ -37,6 +37,19 @@ class RawOptions(Options):
     values: tuple[tuple[str, Value], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """What a .tflite file holds.
+
+    Attributes:
+        graph: Its first subgraph; tensors have their shapes for batch 1.
+        open_shapes: Shape of each tensor by name, -1 where the file leaves a dimension open.
+    """
+
+    graph: Graph
+    open_shapes: Mapping[str, Shape]
+
+
 def read_tflite(model: bytes) -> Graph:
     """Read a .tflite file as it is.
 
@@ -46,9 +59,18 @@ def read_tflite(model: bytes) -> Graph:
     Raises:
         ModelFileError: if the bytes are not a .tflite file, or hold a tensor of a type Octavo does not know.
     """
+    return read_content(model).graph
+
+
+def read_content(model: bytes) -> FileContent:
+    """Like `read_tflite`, with what the file says of open dimensions.
+
+    Raises:
+        ModelFileError: see `read_tflite`.
+    """
     signature = read_signature(model)
     try:
-        return _graph(schema.Model.GetRootAs(model, 0), signature)
+        return _content_of(schema.Model.GetRootAs(model, 0), signature)
     except (struct.error, IndexError, KeyError, AttributeError, TypeError, ValueError, OverflowError) as error:
         raise not_a_model(f"{len(model)} bytes that contradict themselves ({error})") from error
 
@@ -59,41 +81,38 @@ def unpack_int4(packed: np.ndarray, count: int) -> np.ndarray:
     return np.where(nibbles > 7, nibbles - 16, nibbles).astype(np.int8)
 
 
-def open_shapes(model: bytes) -> dict[str, Shape]:
-    """Shape of each input by name, -1 where the file leaves a dimension open."""
-    subgraph = schema.Model.GetRootAs(model, 0).Subgraphs(0)
-    ports = read_signature(model).inputs
-    return {p.name: _indices(subgraph.Tensors(p.index).ShapeSignatureAsNumpy()) or p.shape for p in ports}
-
-
-def _graph(model: Any, signature: Signature) -> Graph:
+def _content_of(model: Any, signature: Signature) -> FileContent:
     subgraph = model.Subgraphs(0)
     tables = [subgraph.Tensors(i) for i in range(subgraph.TensorsLength())]
     operators = [subgraph.Operators(i) for i in range(subgraph.OperatorsLength())]
     stored = [_stored_name(table) for table in tables]
-    names, layers = _names(stored, signature), _layers(operators, stored)
+    names = _names(stored, signature)
+    layers = _layers(operators, stored) | {port.index: names[port.index] for port in signature.inputs}
     made = {i for operator in operators for i in _indices(operator.OutputsAsNumpy())}
     made |= {port.index for port in signature.inputs}
     tensors = [
         _tensor(model, table, names[i], layers.get(i, names[i]), i not in made) for i, table in enumerate(tables)
     ]
-    return Graph(
+    graph = Graph(
         _text(subgraph.Name()),
         {tensor.name: tensor for tensor in tensors},
         tuple(_node(model, operator, tensors) for operator in operators),
         tuple(names[port.index] for port in signature.inputs),
         tuple(names[port.index] for port in signature.outputs),
     )
+    shapes = [_indices(table.ShapeSignatureAsNumpy()) or _indices(table.ShapeAsNumpy()) for table in tables]
+    return FileContent(graph, dict(zip(names, shapes, strict=True)))
 
 
 def _names(stored: Sequence[str], signature: Signature) -> list[str]:
     """A unique name for each tensor; those of the signature come first."""
-    names = {port.index: port.name for port in (*signature.outputs, *signature.inputs)}
-    taken = set(names.values())
-    for i, name in enumerate(stored):
-        if i not in names:
-            names[i] = fresh_name(taken, name or f"tensor_{i}")
-            taken.add(names[i])
+    wanted = {port.index: port.name for port in (*signature.outputs, *signature.inputs)}
+    wanted.update({i: name or f"tensor_{i}" for i, name in enumerate(stored) if i not in wanted})
+    names: dict[int, str] = {}
+    taken: set[str] = set()
+    for i, name in wanted.items():
+        names[i] = fresh_name(taken, name)
+        taken.add(names[i])
     return [names[i] for i in range(len(stored))]
 
 
@@ -120,14 +139,14 @@ def _tensor(model: Any, table: Any, name: str, layer: str, loose: bool) -> Tenso
             fix="convert the model again without this type (strings, resources, float64 and the like)",
         )
     dtype, shape = DTYPES[table.Type()], _indices(table.ShapeAsNumpy())
-    content = _content(model, model.Buffers(table.Buffer()))
+    content = _bytes(model, model.Buffers(table.Buffer()))
     data = None
     if content.size or (loose and 0 in shape):
         data = _values(content, dtype, shape)
     return Tensor(name, shape, dtype, data, quantization_of(table.Quantization()), layer)
 
 
-def _content(model: Any, buffer: Any) -> np.ndarray:
+def _bytes(model: Any, buffer: Any) -> np.ndarray:
     """A buffer's bytes, uint8; those of files over 2 GB lie behind the flatbuffer."""
     if buffer.Offset() > 1:
         return np.frombuffer(model._tab.Bytes, np.uint8, buffer.Size(), buffer.Offset())

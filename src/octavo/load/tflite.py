@@ -6,7 +6,7 @@ weights with an operator that widens them. Both become constants here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -15,10 +15,10 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.errors import ModelFileError, UnsupportedLayerError
-from octavo.ir.graph import drop_unused, fresh_name
+from octavo.ir.graph import drop_dead, drop_unused, fresh_name
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node, Shape, Tensor
-from octavo.load.flatbuffer import RawOptions, open_shapes, read_tflite
+from octavo.load.flatbuffer import FileContent, RawOptions, read_content, read_tflite
 from octavo.load.loaded import Loaded
 from octavo.ops.shape import ReshapeOptions, batch_open
 from octavo.ops.table import OPS, spec_of
@@ -37,11 +37,11 @@ def load_tflite(source: str | PathLike[str] | bytes) -> Loaded:
         UnsupportedLayerError: if an operator is not in the op table, or not with these options.
     """
     content = source if isinstance(source, bytes) else _content(Path(source))
-    graph = read_tflite(content)
-    _check_inputs(open_shapes(content))
-    _check_float(graph)
-    halves = tuple(name for name, tensor in graph.tensors.items() if tensor.dtype is DType.FLOAT16)
-    graph = _settle(graph)
+    file = read_content(content)
+    _check_inputs({name: file.open_shapes[name] for name in file.graph.inputs})
+    _check_float(file.graph)
+    halves = tuple(name for name, tensor in file.graph.tensors.items() if tensor.dtype is DType.FLOAT16)
+    graph = drop_dead(_settle(file))
     _check_operators(graph)
     return Loaded(graph, _notes(graph.name, halves))
 
@@ -107,39 +107,52 @@ def _notes(model: str, halves: Sequence[str]) -> tuple[Note, ...]:
     return (Note("load", model, f"{len(halves)} half-precision weights became float32."),)
 
 
-def _settle(graph: Graph) -> Graph:
+def _settle(file: FileContent) -> Graph:
     """The graph with what shapes and half-precision weights determine as constants, and all shapes by the op table."""
-    tensors, nodes = dict(graph.tensors), []
+    graph, nodes = file.graph, []
+    tensors = dict(graph.tensors)
     for node in graph.nodes:
+        if node.op == "RESHAPE" and not isinstance(node.options, RawOptions):
+            node = _with_open_batch(node, tensors, file.open_shapes[node.outputs[0]])
         operands = [None if name is None else tensors[name] for name in node.inputs]
-        arrays = _evaluate(node, operands)
-        if arrays is not None:
-            for name, array in zip(node.outputs, arrays, strict=True):
-                data = array.astype(tensors[name].dtype.numpy)
-                tensors[name] = replace(tensors[name], shape=data.shape, data=data)
+        array = _evaluate(node, operands)
+        if array is not None:
+            result = tensors[node.outputs[0]]
+            data = array.astype(result.dtype.numpy)
+            tensors[result.name] = replace(result, shape=data.shape, data=data)
         elif node.op in OPS and not isinstance(node.options, RawOptions):
             shapes = _inferred(node, operands)
             made = zip(node.outputs, shapes, strict=True)
             tensors.update({name: replace(tensors[name], shape=shape) for name, shape in made})
-            nodes.append(_open_batch(node, tensors) if node.op == "RESHAPE" else node)
+            nodes.append(node)
         else:
             nodes.append(node)
     return drop_unused(replace(graph, tensors=tensors, nodes=tuple(nodes)))
 
 
-def _evaluate(node: Node, operands: Sequence[Tensor | None]) -> tuple[np.ndarray, ...] | None:
-    """The node's results where they follow from shapes, or are weights widened to float32."""
+def _evaluate(node: Node, operands: Sequence[Tensor | None]) -> np.ndarray | None:
+    """The node's only result where it follows from shapes, or is weights widened to float32."""
     first = operands[0] if operands else None
-    if node.op == "SHAPE" and first is not None:
-        return (np.array(first.shape),)
-    if first is None or first.data is None:
+    if first is None or len(node.outputs) != 1:
         return None
-    if node.op == "DEQUANTIZE":
-        return (first.data,)
+    if node.op == "SHAPE":
+        return np.array(first.shape)
     arrays = [tensor.data for tensor in operands if tensor is not None and tensor.data is not None]
-    if len(arrays) < len(operands) or first.dtype.is_float or isinstance(node.options, RawOptions):
+    if len(arrays) < len(operands):
         return None
-    return spec_of(node.op).run_float(node.options, arrays) if node.op in OPS else None
+    if node.op in _ON_CONSTANTS:
+        return _ON_CONSTANTS[node.op](arrays)
+    if node.op not in OPS or isinstance(node.options, RawOptions) or first.dtype.is_float:
+        return None
+    return spec_of(node.op).run_float(node.options, arrays)[0]
+
+
+# What converters compute shapes with, beside operators of the op table, and what they widen weights with.
+_ON_CONSTANTS: Mapping[str, Callable[[Sequence[np.ndarray]], np.ndarray]] = {
+    "DEQUANTIZE": lambda arrays: arrays[0],
+    "GATHER": lambda arrays: np.take(arrays[0], arrays[1]),
+    "REDUCE_PROD": lambda arrays: np.prod(arrays[0]),
+}
 
 
 def _inferred(node: Node, operands: Sequence[Tensor | None]) -> tuple[Shape, ...]:
@@ -155,8 +168,12 @@ def _inferred(node: Node, operands: Sequence[Tensor | None]) -> tuple[Shape, ...
         problem = str(error) or type(error).__name__
     if not problem:
         return shapes
+    raise _shape_error(node, operands, problem)
+
+
+def _shape_error(node: Node, operands: Sequence[Tensor | None], problem: str) -> UnsupportedLayerError:
     inputs = ", ".join("none" if tensor is None else f"{tensor.name} {tensor.shape}" for tensor in operands)
-    raise UnsupportedLayerError(
+    return UnsupportedLayerError(
         f"{node.op} in layer '{node.layer}' has no fixed shape.",
         got=f"inputs {inputs}: {problem}",
         expected="shapes, axes and paddings that are constants and fit the input",
@@ -164,13 +181,26 @@ def _inferred(node: Node, operands: Sequence[Tensor | None]) -> tuple[Shape, ...
     )
 
 
-def _open_batch(node: Node, tensors: dict[str, Tensor]) -> Node:
-    """A RESHAPE whose shape is a constant that leaves the batch open; the constant is added to `tensors`."""
-    source, result = tensors[str(node.inputs[0])], tensors[node.outputs[0]]
-    wanted = np.array(batch_open(result.shape, source.shape), np.int32)
-    stated = tensors[str(node.inputs[1])].data if len(node.inputs) > 1 else None
-    if stated is not None and np.array_equal(stated, wanted):
+def _with_open_batch(node: Node, tensors: dict[str, Tensor], open_shape: Shape) -> Node:
+    """A RESHAPE whose shape is a constant that leaves the batch open; the constant is added to `tensors`.
+
+    Args:
+        node: The RESHAPE.
+        tensors: All tensors by name.
+        open_shape: Shape of the result as the file states it, -1 where it leaves a dimension open.
+    """
+    operands = [None if name is None else tensors[name] for name in node.inputs]
+    (made,) = _inferred(node, operands)
+    source, operand = tensors[str(node.inputs[0])], operands[1] if len(operands) > 1 else None
+    if Tensor("", made).size != source.size:
+        raise _shape_error(node, operands, f"shape {made} wanted")
+    wanted = np.array((-1, *made[1:]) if open_shape[:1] == (-1,) else batch_open(made, source.shape), np.int32)
+    if (
+        operand is not None
+        and operand.data is not None
+        and (operand.data.ravel()[:1] == -1 or np.array_equal(operand.data, wanted))
+    ):
         return node
-    name = fresh_name(tensors, f"{result.name}/shape")
+    name = fresh_name(tensors, f"{node.outputs[0]}/shape")
     tensors[name] = Tensor(name, wanted.shape, DType.INT32, wanted, layer=node.layer)
-    return replace(node, inputs=(node.inputs[0], name), options=ReshapeOptions())
+    return replace(node, inputs=(source.name, name), options=ReshapeOptions())

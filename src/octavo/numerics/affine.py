@@ -1,7 +1,7 @@
 """Affine quantization: `real = (q - zero_point) * scale`.
 
-Source: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
-section 2.1, and the LiteRT 8-bit quantization specification.
+Source: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", section 2.1, and the LiteRT 8-bit quantization specification.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.types import Granularity, PerAxis, PerTensor, Quantization
 
+_PER_TENSOR = PerTensor()
 # Steps beyond every integer type that parameters are made for, and safe to add a zero point to.
 _FAR = np.float32(2.0**32)
 
@@ -28,13 +29,13 @@ def asymmetric(low: float, high: float, dtype: DType) -> Quantization:
     smallest, largest = dtype.integer_range
     low, high = min(float(low), 0.0), max(float(high), 0.0)
     if low == high:
-        return Quantization(np.float32(1.0), 0)
+        return Quantization(np.array([1.0], np.float32), np.array([0]))
     scale = np.maximum(np.float32((high - low) / (largest - smallest)), np.finfo(np.float32).tiny)
     zero_point = int(np.clip(np.round(smallest - low / float(scale)), smallest, largest))
-    return Quantization(scale, zero_point)
+    return Quantization(np.array([scale]), np.array([zero_point]))
 
 
-def symmetric(limit: float | np.ndarray, dtype: DType, granularity: Granularity = PerTensor()) -> Quantization:
+def symmetric(limit: float | np.ndarray, dtype: DType, granularity: Granularity = _PER_TENSOR) -> Quantization:
     """Parameters with zero point 0 that map [-limit, limit] onto [-largest, largest] of `dtype`.
 
     Args:
@@ -49,7 +50,7 @@ def symmetric(limit: float | np.ndarray, dtype: DType, granularity: Granularity 
 
 
 def quantize(values: np.ndarray, parameters: Quantization, dtype: DType, *, narrow: bool = False) -> np.ndarray:
-    """`clip(round(values / scale) + zero_point)`, halves away from zero, in the arithmetic of the QUANTIZE kernel (float32).
+    """`clip(round(values / scale) + zero_point)`, halves away from zero, in float32 as the QUANTIZE kernel does.
 
     Args:
         values: float, any shape; infinities saturate, NaN is not accepted.

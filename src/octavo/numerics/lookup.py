@@ -14,16 +14,23 @@ import numpy as np
 from octavo.numerics.affine import round_half_away
 
 Function = Callable[[np.ndarray], np.ndarray]
+Real = float | np.floating
 
 STEPS = 512
+_FAR = np.float32(2.0**31)
 
 
 def rounded_once(function: Callable[[Any], Any]) -> Function:
     """A function of float32 computed in double and rounded, as C libraries in effect do; numpy's own is less exact."""
-    return lambda x: function(x.astype(np.float64)).astype(np.float32)
+
+    def run(x: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            return function(x.astype(np.float64)).astype(np.float32)
+
+    return run
 
 
-def int8_table(function: Function, scale: float, zero_point: int, out_scale: float, out_zero_point: int) -> np.ndarray:
+def int8_table(function: Function, scale: Real, zero_point: int, out_scale: Real, out_zero_point: int) -> np.ndarray:
     """`function` on each int8, in float32 arithmetic.
 
     Args:
@@ -35,7 +42,7 @@ def int8_table(function: Function, scale: float, zero_point: int, out_scale: flo
         int8, shape (256,): the entry of q is at q + 128.
     """
     values = np.float32(scale) * (np.arange(-128, 128) - zero_point).astype(np.float32)
-    steps = round_half_away(function(values) * (np.float32(1) / np.float32(out_scale)))
+    steps = round_half_away(_in_steps(function, values, np.float32(1) / np.float32(out_scale)))
     return np.clip(steps + out_zero_point, -128, 127).astype(np.int8)
 
 
@@ -44,7 +51,7 @@ def look_up_int8(values: np.ndarray, table: np.ndarray) -> np.ndarray:
     return table[values.astype(np.int64) + 128]
 
 
-def int16_table(function: Function, low: float, high: float, out_scale: float) -> np.ndarray:
+def int16_table(function: Function, low: Real, high: Real, out_scale: Real) -> np.ndarray:
     """`function` on 513 points from `low` to `high`, for interpolation, in float32 arithmetic.
 
     Each sample is moved by half the error that a straight line makes in the middle of its interval.
@@ -63,24 +70,36 @@ def int16_table(function: Function, low: float, high: float, out_scale: float) -
     per_unit = np.float32(65536) / (largest - smallest)
     start = low + np.arange(STEPS, dtype=np.float32) * step
     following = low + np.arange(1, STEPS + 1, dtype=np.float32) * step
-    sample = round_half_away(function(start) * per_unit)
-    line = round_half_away((function(following) * per_unit + sample.astype(np.float32)) / np.float32(2))
-    error = line - round_half_away(function(start + step / np.float32(2)) * per_unit)
+    sample = round_half_away(_in_steps(function, start, per_unit))
+    line = round_half_away((_in_steps(function, following, per_unit) + sample.astype(np.float32)) / np.float32(2))
+    error = line - round_half_away(_in_steps(function, start + step / np.float32(2), per_unit))
     table = sample - round_half_away(error.astype(np.float32) / np.float32(2))
-    last = round_half_away(function(np.atleast_1d(high)) * per_unit)
+    last = round_half_away(_in_steps(function, np.atleast_1d(high), per_unit))
     return np.clip(np.append(table, last), -32768, 32767)
+
+
+def _in_steps(function: Function, points: np.ndarray, per_unit: np.float32) -> np.ndarray:
+    """The function in steps of the result; far outside every integer type it stops growing."""
+    with np.errstate(over="ignore"):
+        return np.clip(function(points) * per_unit, -_FAR, _FAR)
 
 
 def look_up_int16(values: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Interpolate an `int16_table`: the upper 9 bits choose the interval, the lower 7 the place in it.
 
+    A step of more than 32767 from one entry to the next wraps around, as in the kernels.
+
     Returns:
-        int64, same shape as `values`.
+        int64 holding int16 values, same shape as `values`.
     """
     values = values.astype(np.int64)
     index = 256 + (values >> 7)
-    base = table[index]
-    return base + (((table[index + 1] - base) * (values & 0x7F) + 64) >> 7)
+    slope = _wrap_int16(table[index + 1] - table[index])
+    return _wrap_int16(table[index] + ((slope * (values & 0x7F) + 64) >> 7))
+
+
+def _wrap_int16(values: np.ndarray) -> np.ndarray:
+    return ((values + (1 << 15)) & 0xFFFF) - (1 << 15)
 
 
 @cache

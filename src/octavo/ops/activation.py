@@ -12,8 +12,8 @@ from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.forms import emits, function_forms, layer_form, parameter
 from octavo.ops.fused import FusedActivation, clamp_real
 from octavo.ops.refuse import refuse
-from octavo.ops.spec import Emitter, Example, FloatKernel, IntegerKernel, KerasCall, Operand, OpSpec, Scale
-from octavo.ops.steps import multiplied, rescaled, scale_of, steps_of, stored
+from octavo.ops.spec import Emitter, Example, FloatKernel, IntegerKernel, KerasCall, KerasForm, Operand, OpSpec, Scale
+from octavo.ops.steps import applies, rescaled, steps_of, stored
 from octavo.ops.version import version_by_type
 
 
@@ -76,29 +76,19 @@ def leaky_relu_integer(
     return (stored(np.where(steps >= 0, rescaled(steps, x, y), rescaled(steps, x, y, options.alpha)), y),)
 
 
-def prelu_float(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
-    """`x` where x >= 0, else `alpha * x`."""
-    x, alpha = inputs
-    assert x is not None
-    return (np.where(x >= 0, x, x * alpha),)
-
-
 def prelu_integer(
     options: NoOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
 ) -> tuple[np.ndarray, ...]:
-    """Integer reference of PRELU; its multipliers come of scales multiplied in double.
+    """Integer reference of PRELU.
 
     Source: tensorflow/lite/kernels/internal/reference/prelu.h and micro/kernels/prelu_common.cc.
     """
     (x, alpha), (y,) = inputs, outputs
     assert x is not None
     assert alpha is not None
-    ratio = float(x.scale[0]) / float(scale_of(y))
-    slope_ratio = float(x.scale[0]) * float(alpha.scale[0]) / float(scale_of(y))
     steps = steps_of(x)
-    return (
-        stored(np.where(steps >= 0, multiplied(steps, ratio), multiplied(steps * steps_of(alpha), slope_ratio)), y),
-    )
+    slopes = rescaled(steps * steps_of(alpha), x, y, float(alpha.scale[0]))
+    return (stored(np.where(steps >= 0, rescaled(steps, x, y), slopes), y),)
 
 
 def lower_relu(b: Emitter, call: KerasCall) -> str:
@@ -119,7 +109,7 @@ def lower_relu(b: Emitter, call: KerasCall) -> str:
         x = b.emit("LEAKY_RELU", [x], LeakyReluOptions(float(slope)), suffix=inner)
     else:
         x = b.emit("RELU", [x], suffix=inner)
-    return x if maximum is None else b.emit("MINIMUM", [x, b.constant(np.float32(maximum), "max_value")])
+    return x if maximum is None else b.emit("MINIMUM", [x, b.constant(np.array(maximum, np.float32), "max_value")])
 
 
 def lower_leaky_relu(b: Emitter, call: KerasCall) -> str:
@@ -137,9 +127,13 @@ RELU = OpSpec(
     shapes=same_shape,
     run_float=clamping_float(FusedActivation.RELU),
     run_integer=clamping_integer(FusedActivation.RELU),
+    exact=False,
     version=version_by_type(int8=2, int16=3),
     keras={
         **function_forms("relu", "Relu", emits("RELU")),
+        "ops.ReLU": KerasForm(
+            lower_relu, lambda keras: (lambda x: keras.activations.relu(x, max_value=1.0), ((6, 4),))
+        ),
         "layers.ReLU": layer_form(lower_relu, lambda keras: keras.layers.ReLU(max_value=4.0, negative_slope=0.1)),
     },
     examples=(Example(((1, 8),)), Example(((1, 4, 4, 3),), low=-1.0, high=9.0)),
@@ -178,6 +172,7 @@ LEAKY_RELU = OpSpec(
     shapes=same_shape,
     run_float=leaky_relu_float,
     run_integer=leaky_relu_integer,
+    exact=False,
     version=version_by_type(int8=1, int16=2),
     keras={
         **function_forms("leaky_relu", "LeakyRelu", lower_leaky_relu),
@@ -193,9 +188,10 @@ LEAKY_RELU = OpSpec(
 PRELU = OpSpec(
     name="PRELU",
     shapes=same_shape,
-    run_float=prelu_float,
+    run_float=applies(lambda x, alpha: np.where(x >= 0, x, x * alpha)),
     run_integer=prelu_integer,
     activations=frozenset({DType.INT8}),
+    micro=frozenset({DType.FLOAT32, DType.INT8}),
     exact=False,
     keras={
         "layers.PReLU": layer_form(

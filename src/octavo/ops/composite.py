@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from octavo.ir.types import Shape
+from octavo.ops import composed_activations
+from octavo.ops import normalization_layers as normalization
+from octavo.ops.forms import layer_form
 from octavo.ops.spec import Emitter, KerasCall, KerasForm
 
 # Layers that do nothing at inference, with arguments to construct one.
@@ -11,12 +15,10 @@ IDENTITIES: dict[str, tuple[Any, ...]] = {
     "ActivityRegularization": (0.1,),
     "AlphaDropout": (0.2,),
     "AugMix": (),
-    "CutMix": (),
     "Dropout": (0.2,),
     "GaussianDropout": (0.2,),
     "GaussianNoise": (0.2,),
     "Identity": (),
-    "MixUp": (),
     "RandAugment": (),
     "RandomBrightness": (0.2,),
     "RandomColorDegeneration": (0.2,),
@@ -51,13 +53,33 @@ def lower_activation_layer(b: Emitter, call: KerasCall) -> str:
     return b.activation(call.operation.activation, call.inputs[0])
 
 
-def _identity(name: str, arguments: tuple[Any, ...]) -> KerasForm:
-    return KerasForm(lower_identity, lambda keras: (getattr(keras.layers, name)(*arguments), ((8, 8, 3),)))
+def _identity(name: str, arguments: tuple[Any, ...], shape: Shape = (6, 5, 3)) -> KerasForm:
+    return layer_form(lower_identity, lambda keras: getattr(keras.layers, name)(*arguments), shape)
 
+
+IMAGE = (6, 5, 6)
 
 FORMS: dict[str, KerasForm] = {
+    **composed_activations.FORMS,
     **{f"layers.{name}": _identity(name, arguments) for name, arguments in IDENTITIES.items()},
-    "layers.SpatialDropout1D": KerasForm(lower_identity, lambda keras: (keras.layers.SpatialDropout1D(0.2), ((8, 3),))),
-    "activations.linear": KerasForm(lower_identity, lambda keras: (keras.layers.Activation("linear"), ((4,),))),
-    "layers.Activation": KerasForm(lower_activation_layer, lambda keras: (keras.layers.Activation("relu"), ((4, 3),))),
+    "layers.SpatialDropout1D": _identity("SpatialDropout1D", (0.2,), (6, 4)),
+    "activations.linear": layer_form(lower_identity, lambda keras: keras.layers.Activation("linear")),
+    "layers.Activation": layer_form(lower_activation_layer, lambda keras: keras.layers.Activation("relu")),
+    "layers.BatchNormalization": layer_form(
+        normalization.lower_batch_normalization, lambda keras: keras.layers.BatchNormalization(), IMAGE
+    ),
+    "layers.GroupNormalization": layer_form(
+        normalization.lower_group_normalization, lambda keras: keras.layers.GroupNormalization(3), IMAGE
+    ),
+    "layers.LayerNormalization": layer_form(
+        normalization.lower_layer_normalization, lambda keras: keras.layers.LayerNormalization()
+    ),
+    "layers.Normalization": layer_form(
+        normalization.lower_normalization,
+        lambda keras: keras.layers.Normalization(mean=(0.1, 0.2, -0.3, 0.0), variance=(0.5, 2.0, 1.0, 0.1)),
+    ),
+    "layers.RMSNormalization": layer_form(
+        normalization.lower_rms_normalization, lambda keras: keras.layers.RMSNormalization()
+    ),
+    "layers.Rescaling": layer_form(normalization.lower_rescaling, lambda keras: keras.layers.Rescaling(1 / 127.5, -1)),
 }

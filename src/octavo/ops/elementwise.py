@@ -14,6 +14,7 @@ from octavo.ops.elementwise_layers import lower_divide, merging_form, operation_
 from octavo.ops.fused import FusedActivation
 from octavo.ops.shape import moves
 from octavo.ops.spec import Example, KerasForm, OpSpec, Scale, Version
+from octavo.ops.steps import applies
 from octavo.ops.version import version_by_type
 
 
@@ -75,16 +76,18 @@ def _pair_forms(op: str, options: Options, layer: str, inputs: int) -> dict[str,
     }
 
 
-_DIVIDE = KerasForm(lower_divide, lambda keras: (lambda x: keras.ops.divide(x, (2.0, -3.0, 0.5)), ((4, 3),)))
+def _division(function: str) -> KerasForm:
+    divisor = np.array([2.0, -3.0, 0.5], np.float32)
+    return KerasForm(lower_divide, lambda keras: (lambda x: getattr(keras.ops, function)(x, divisor), ((4, 3),)))
+
 
 ADD = OpSpec(
     name="ADD",
     options=AddOptions,
     shapes=kernels.broadcast_shape,
     run_float=kernels.arithmetic_float(np.add),
-    run_integer=kernels.add_integer,
+    run_integer=kernels.sum_integer(1),
     fuses=True,
-    exact=False,
     version=version_by_type(int8=2, int16=3),
     keras=_pair_forms("ADD", AddOptions(), "Add", 3),
     examples=_examples(AddOptions(), AddOptions(FusedActivation.RELU)),
@@ -95,9 +98,8 @@ SUB = OpSpec(
     options=SubOptions,
     shapes=kernels.broadcast_shape,
     run_float=kernels.arithmetic_float(np.subtract),
-    run_integer=kernels.sub_integer,
+    run_integer=kernels.sum_integer(-1),
     fuses=True,
-    exact=False,
     version=version_by_rank(int8=2, int16=5, wide=3),
     keras=_pair_forms("SUB", SubOptions(), "Subtract", 2),
     examples=_examples(SubOptions(), SubOptions(FusedActivation.RELU6)),
@@ -125,7 +127,7 @@ DIV = OpSpec(
     micro=frozenset({DType.FLOAT32}),
     fuses=True,
     version=version_by_rank(int8=1, int16=1, wide=2),
-    keras={"ops.Divide": _DIVIDE, "ops.TrueDivide": _DIVIDE},
+    keras={"ops.Divide": _division("divide"), "ops.TrueDivide": _division("true_divide")},
     examples=(
         Example(((1, 5, 4, 3), (1, 5, 4, 3)), options=DivOptions(), low=0.5),
         Example(((1, 5, 4, 3), None), {1: np.array([2.0, -3.0, 0.5], np.float32)}, DivOptions(FusedActivation.RELU)),
@@ -136,19 +138,22 @@ DIV = OpSpec(
 SQUARED_DIFFERENCE = OpSpec(
     name="SQUARED_DIFFERENCE",
     shapes=kernels.broadcast_shape,
-    run_float=kernels.pairwise_float(lambda a, b: np.square(a - b)),
+    run_float=applies(lambda a, b: np.square(a - b)),
     run_integer=kernels.squared_difference_integer,
+    activations=frozenset({DType.INT8}),
+    micro=frozenset({DType.FLOAT32, DType.INT8}),
     exact=False,
-    version=version_by_type(int8=2, int16=1),
+    version=version_by_type(int8=2, int16=2),
     examples=_examples(NoOptions(), NoOptions()),
 )
 
 MAXIMUM = OpSpec(
     name="MAXIMUM",
     shapes=kernels.broadcast_shape,
-    run_float=kernels.pairwise_float(np.maximum),
-    run_integer=moves(kernels.pairwise_float(np.maximum)),
+    run_float=applies(np.maximum),
+    run_integer=moves(applies(np.maximum)),
     scale=Scale.SAME_AS_OUTPUT,
+    moves=True,
     version=version_by_rank(int8=2, int16=4, wide=3),
     keras=_pair_forms("MAXIMUM", NoOptions(), "Maximum", 3),
     examples=_examples(NoOptions(), NoOptions()),
@@ -157,9 +162,10 @@ MAXIMUM = OpSpec(
 MINIMUM = OpSpec(
     name="MINIMUM",
     shapes=kernels.broadcast_shape,
-    run_float=kernels.pairwise_float(np.minimum),
-    run_integer=moves(kernels.pairwise_float(np.minimum)),
+    run_float=applies(np.minimum),
+    run_integer=moves(applies(np.minimum)),
     scale=Scale.SAME_AS_OUTPUT,
+    moves=True,
     version=version_by_rank(int8=2, int16=4, wide=3),
     keras=_pair_forms("MINIMUM", NoOptions(), "Minimum", 3),
     examples=_examples(NoOptions(), NoOptions()),

@@ -10,7 +10,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.fused import FusedActivation, clamp_real
-from octavo.ops.spec import FloatKernel, Operand
+from octavo.ops.spec import FloatKernel, IntegerKernel, Operand
 from octavo.ops.steps import multiplied, scale_of, steps_of, stored
 
 
@@ -65,76 +65,52 @@ def arithmetic_float(function: Callable[..., np.ndarray]) -> FloatKernel:
     return run
 
 
-def pairwise_float(function: Callable[..., np.ndarray]) -> FloatKernel:
-    """The float kernel of a numpy function of two arrays."""
+def sum_integer(sign: int) -> IntegerKernel:
+    """The integer kernel of ADD (sign 1) or SUB (sign -1): both terms are scaled to steps of twice the larger scale.
 
-    def run(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
-        return (function(*inputs),)
+    Source: tensorflow/lite/kernels/internal/reference/{add,sub}.h and micro/kernels/{add,sub}_common.cc.
+    """
+
+    def run(
+        options: ArithmeticOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
+    ) -> tuple[np.ndarray, ...]:
+        (a, b), (y,) = inputs, outputs
+        assert a is not None
+        assert b is not None
+        extra_bits = 15 if y.dtype is DType.INT16 else 20
+        common = _common_scale(a, b)
+        total = _aligned(a, common, extra_bits) + sign * _aligned(b, common, extra_bits)
+        ratio = common / ((1 << extra_bits) * float(scale_of(y)))
+        return (stored(multiplied(total, ratio), y, options.fused_activation_function),)
 
     return run
-
-
-def add_integer(
-    options: AddOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
-    """Integer reference of ADD: both terms in steps of twice the larger scale; ratios of scales in double.
-
-    Source: tensorflow/lite/kernels/internal/reference/add.h and micro/kernels/add_common.cc.
-    """
-    (a, b), (y,) = inputs, outputs
-    assert a is not None
-    assert b is not None
-    extra_bits = _extra_bits(y)
-    common = 2 * float(max(a.scale[0], b.scale[0]))
-    total = _aligned(a, float(a.scale[0]) / common, extra_bits) + _aligned(b, float(b.scale[0]) / common, extra_bits)
-    ratio = common / ((1 << extra_bits) * float(scale_of(y)))
-    return (stored(multiplied(total, ratio), y, options.fused_activation_function),)
-
-
-def sub_integer(
-    options: SubOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
-    """Integer reference of SUB: as ADD, but with ratios of scales in float32.
-
-    Source: tensorflow/lite/kernels/internal/reference/sub.h and micro/kernels/sub_common.cc.
-    """
-    (a, b), (y,) = inputs, outputs
-    assert a is not None
-    assert b is not None
-    extra_bits = _extra_bits(y)
-    common = np.float32(2) * max(a.scale[0], b.scale[0])
-    total = _aligned(a, a.scale[0] / common, extra_bits) - _aligned(b, b.scale[0] / common, extra_bits)
-    ratio = common / (np.float32(1 << extra_bits) * scale_of(y))
-    return (stored(multiplied(total, float(ratio)), y, options.fused_activation_function),)
 
 
 def squared_difference_integer(
     options: NoOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
 ) -> tuple[np.ndarray, ...]:
-    """Integer reference of SQUARED_DIFFERENCE.
+    """Integer reference of SQUARED_DIFFERENCE for int8.
 
     Source: tensorflow/lite/micro/kernels/squared_difference.cc.
     """
     (a, b), (y,) = inputs, outputs
     assert a is not None
     assert b is not None
-    extra_bits = 0 if y.dtype is DType.INT16 else 7
-    common = 2 * float(max(a.scale[0], b.scale[0]))
-    difference = _aligned(a, float(a.scale[0]) / common, extra_bits) - _aligned(
-        b, float(b.scale[0]) / common, extra_bits
-    )
-    ratio = common * common / float(np.float32(1 << (2 * extra_bits)) * scale_of(y))
+    extra_bits = 7
+    common = _common_scale(a, b)
+    difference = _aligned(a, common, extra_bits) - _aligned(b, common, extra_bits)
+    ratio = common * common / ((1 << (2 * extra_bits)) * float(scale_of(y)))
     return (stored(multiplied(difference * difference, ratio), y),)
 
 
-def _extra_bits(y: Tensor) -> int:
-    """Bits by which terms are shifted left before they are scaled."""
-    return 15 if y.dtype is DType.INT16 else 20
+def _common_scale(a: Operand, b: Operand) -> float:
+    """Twice the larger scale: the sum of two terms in its steps cannot overflow."""
+    return 2 * float(max(a.scale[0], b.scale[0]))
 
 
-def _aligned(x: Operand, ratio: float | np.float32, extra_bits: int) -> np.ndarray:
-    """Steps of x in steps of the common scale, shifted left."""
-    return multiplied(steps_of(x) << extra_bits, float(ratio))
+def _aligned(x: Operand, common_scale: float, extra_bits: int) -> np.ndarray:
+    """Steps of x as steps of the common scale, `extra_bits` finer."""
+    return multiplied(steps_of(x) << extra_bits, float(x.scale[0]) / common_scale)
 
 
 def mul_integer(

@@ -72,6 +72,11 @@ def lower_divide(b: Emitter, call: KerasCall) -> str:
     return times(b, call.inputs[0], 1 / np.asarray(divisor, np.float64))
 
 
+def emit_number(b: Emitter, value: float, suffix: str) -> str:
+    """A constant of one number, which broadcasts to any shape."""
+    return b.constant(np.array(value, np.float32), suffix)
+
+
 def times(b: Emitter, name: str, factor: float | np.ndarray, suffix: str = "") -> str:
     """The product of a tensor and a constant."""
     constant = b.constant(np.asarray(factor, np.float32), "factor")

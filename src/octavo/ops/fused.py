@@ -46,7 +46,7 @@ def integer_bounds(activation: FusedActivation, output: Tensor) -> tuple[int, in
     low, high = REAL_BOUNDS[activation]
 
     def steps(real: float) -> int:
-        return zero_point + int(round_half_away(np.float32(real) / scale))
+        return zero_point + int(round_half_away(np.array(real, np.float32) / scale))
 
     return (
         smallest if np.isinf(low) else max(smallest, steps(low)),

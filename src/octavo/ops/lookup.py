@@ -14,7 +14,7 @@ from octavo.numerics.lookup import Function, int8_table, int16_table, look_up_in
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import activation_form, emits, function_forms, operation_form, parameter
 from octavo.ops.spec import Emitter, Example, KerasCall, Operand, OpSpec
-from octavo.ops.steps import scale_of
+from octavo.ops.steps import applies, scale_of
 from octavo.ops.version import version_by_type
 
 
@@ -85,16 +85,6 @@ def gelu_integer(
     return (look_up(inputs[0], outputs[0], _gelu_approximate if options.approximate else _gelu),)
 
 
-def exp_float(options: Options, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
-    """`exp(x)`."""
-    return (np.exp(inputs[0]),)
-
-
-def log_float(options: Options, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
-    """`log(x)`."""
-    return (np.log(inputs[0]),)
-
-
 def log_integer(
     options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
 ) -> tuple[np.ndarray, ...]:
@@ -116,6 +106,7 @@ def lower_gelu(b: Emitter, call: KerasCall) -> str:
 
 
 FLOAT_ONLY = frozenset({DType.FLOAT32})
+NO_INT16_NEAR_ZERO = "int8 only: LiteRT's int16 table is too coarse near 0, where the function has no limit"
 
 ELU = OpSpec(
     name="ELU",
@@ -135,6 +126,7 @@ GELU = OpSpec(
     shapes=same_shape,
     run_float=gelu_float,
     run_integer=gelu_integer,
+    exact=False,
     micro=frozenset(),
     version=version_by_type(int8=2, int16=2),
     keras=function_forms("gelu", "Gelu", lower_gelu),
@@ -147,7 +139,7 @@ GELU = OpSpec(
 EXP = OpSpec(
     name="EXP",
     shapes=same_shape,
-    run_float=exp_float,
+    run_float=applies(np.exp),
     run_integer=_tabulated(rounded_once(np.exp)),
     micro=FLOAT_ONLY,
     version=version_by_type(int8=2, int16=2),
@@ -161,12 +153,14 @@ EXP = OpSpec(
 LOG = OpSpec(
     name="LOG",
     shapes=same_shape,
-    run_float=log_float,
+    run_float=applies(np.log),
     run_integer=log_integer,
+    activations=frozenset({DType.INT8}),
     micro=FLOAT_ONLY,
     version=version_by_type(int8=2, int16=2),
     keras={"ops.Log": operation_form("log", emits("LOG"))},
     examples=(Example(((1, 300),), low=0.5, high=1.0), Example(((1, 8, 8, 3),), low=0.1, high=5.0)),
+    note=NO_INT16_NEAR_ZERO,
 )
 
 SPECS = (ELU, GELU, EXP, LOG)

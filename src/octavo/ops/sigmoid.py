@@ -19,7 +19,7 @@ from octavo.numerics.transcendental import logistic, tanh
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import emits, function_forms
 from octavo.ops.spec import Example, Operand, OpSpec, Scale
-from octavo.ops.steps import scale_of, steps_of, stored
+from octavo.ops.steps import applies, scale_of, steps_of, stored
 from octavo.ops.version import version_by_type
 
 # Integer bits of the fixed-point argument of the int8 kernels: |x| below 16.
@@ -50,11 +50,6 @@ def logistic_integer(
     raw, radius = _fixed_point(x)
     steps = rounding_divide_by_power_of_two(logistic(raw, INPUT_BITS), 31 - 8)
     return (stored(_beyond(steps_of(x), radius, steps, 0, 255), y),)
-
-
-def tanh_float(options: Options, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
-    """`tanh(x)`."""
-    return (np.tanh(inputs[0]),)
 
 
 def tanh_integer(
@@ -175,7 +170,7 @@ LOGISTIC = OpSpec(
 TANH = OpSpec(
     name="TANH",
     shapes=same_shape,
-    run_float=tanh_float,
+    run_float=applies(np.tanh),
     run_integer=tanh_integer,
     scale=Scale.FIXED,
     fixed={DType.INT8: (1 / 128, 0), DType.INT16: (1 / 32768, 0)},

@@ -1,13 +1,24 @@
-"""Integers as steps from their zero point, and steps as integers again: what element-by-element kernels share."""
+"""What element-by-element kernels share: numpy functions as float kernels, integers as steps from their zero point."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from octavo.ir.types import Tensor
+from octavo.ir.types import Options, Tensor
 from octavo.numerics.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
 from octavo.ops.fused import FusedActivation, saturate
-from octavo.ops.spec import Operand
+from octavo.ops.spec import FloatKernel, Operand
+
+
+def applies(function: Callable[..., np.ndarray]) -> FloatKernel:
+    """The float kernel of a function of the inputs' arrays."""
+
+    def run(options: Options, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+        return (function(*inputs),)
+
+    return run
 
 
 def steps_of(x: Operand) -> np.ndarray:
@@ -34,5 +45,5 @@ def multiplied(steps: np.ndarray, real: float) -> np.ndarray:
 
 
 def rescaled(steps: np.ndarray, x: Operand, output: Tensor, factor: float = 1.0) -> np.ndarray:
-    """Steps of x, times `factor`, as steps of `output`; the ratio is computed in float32, as most kernels do."""
-    return multiplied(steps, float(np.float32(x.scale[0]) * np.float32(factor) / scale_of(output)))
+    """Steps of x, times `factor`, as steps of `output`; the ratio of scales is computed in double."""
+    return multiplied(steps, float(x.scale[0]) * float(np.float32(factor)) / float(scale_of(output)))

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.types import Options, Tensor
-from octavo.numerics.lookup import Function
 from octavo.numerics.transcendental import inverse_square_root
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import emits, operation_form
-from octavo.ops.lookup import FLOAT_ONLY, look_up
-from octavo.ops.spec import Example, FloatKernel, Operand, OpSpec
-from octavo.ops.steps import multiplied, rescaled, scale_of, steps_of, stored
+from octavo.ops.lookup import FLOAT_ONLY, NO_INT16_NEAR_ZERO
+from octavo.ops.spec import Example, Operand, OpSpec
+from octavo.ops.steps import applies, multiplied, rescaled, scale_of, steps_of, stored
 from octavo.ops.version import version_by_type
-
-
-def applies(function: Callable[..., np.ndarray]) -> FloatKernel:
-    """The float kernel of a numpy function of one array."""
-
-    def run(options: Options, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
-        return (function(inputs[0]),)
-
-    return run
 
 
 def abs_integer(
@@ -52,31 +42,19 @@ def sqrt_integer(
     return (stored(np.trunc(np.sqrt(reals) / scale_of(y)).astype(np.int64), y),)
 
 
-def rsqrt_float(options: Options, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
-    """`1 / sqrt(x)`."""
-    assert inputs[0] is not None
-    return (np.float32(1) / np.sqrt(inputs[0]),)
-
-
 def rsqrt_integer(
     options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
 ) -> tuple[np.ndarray, ...]:
-    """Integer reference of RSQRT: fixed point for int8, a table for int16; 0 gives the largest integer.
+    """Integer reference of RSQRT for int8; 0 gives the largest integer.
 
-    Source: tensorflow/lite/micro/kernels/elementwise.cc, RsqrtEvalQuantized; tflite/kernels/elementwise.cc.
+    Source: tensorflow/lite/micro/kernels/elementwise.cc, RsqrtEvalQuantized.
     """
     (x,), (y,) = inputs, outputs
     assert x is not None
-    if y.dtype is DType.INT16:
-        return (look_up(x, y, _rsqrt_or(np.float32(32767) * scale_of(y))),)
     steps = steps_of(x)
     inverse_q20 = inverse_square_root(np.maximum(steps, 1), extra_bits=20)
     real = 1 / float(np.sqrt(np.float32(x.scale[0])) * scale_of(y)) / (1 << 20)
     return (np.where(steps == 0, np.int8(127), stored(multiplied(inverse_q20, real), y)),)
-
-
-def _rsqrt_or(largest: np.float32) -> Function:
-    return lambda x: np.where(x > 0, np.float32(1) / np.sqrt(np.where(x > 0, x, np.float32(1))), largest)
 
 
 ABS = OpSpec(
@@ -84,11 +62,9 @@ ABS = OpSpec(
     shapes=same_shape,
     run_float=applies(np.abs),
     run_integer=abs_integer,
+    exact=False,
     version=version_by_type(int8=2, int16=3),
-    keras={
-        "ops.Absolute": operation_form("absolute", emits("ABS")),
-        "ops.Abs": operation_form("abs", emits("ABS")),
-    },
+    keras={"ops.Absolute": operation_form("absolute", emits("ABS"))},
     examples=(Example(((1, 300),)), Example(((1, 8, 8, 3),), low=-5.0, high=1.0)),
 )
 
@@ -126,10 +102,12 @@ SQRT = OpSpec(
 RSQRT = OpSpec(
     name="RSQRT",
     shapes=same_shape,
-    run_float=rsqrt_float,
+    run_float=applies(lambda x: np.float32(1) / np.sqrt(x)),
     run_integer=rsqrt_integer,
+    activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=3),
+    note=NO_INT16_NEAR_ZERO,
     keras={"ops.Rsqrt": operation_form("rsqrt", emits("RSQRT"))},
     examples=(Example(((1, 300),), low=0.5, high=4.0), Example(((1, 8, 8, 3),), low=1.0, high=90.0)),
 )

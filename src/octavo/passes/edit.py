@@ -66,7 +66,7 @@ class GraphEdit:
     def add_constant(self, wanted: str, values: np.ndarray, layer: str) -> str:
         """Add a float32 constant under the wanted name, or a fresh one like it, and return its name."""
         name = fresh_name(self.tensors, wanted)
-        self.tensors[name] = Tensor(name, values.shape, DType.FLOAT32, values.astype(np.float32), layer=layer)
+        self.tensors[name] = Tensor(name, values.shape, DType.FLOAT32, np.asarray(values, np.float32), layer=layer)
         return name
 
     def change_constant(self, name: str, values: np.ndarray) -> str:
@@ -74,7 +74,7 @@ class GraphEdit:
         tensor = self.tensors[name]
         if len(self.readers(name)) > 1 or self.is_output(name):
             return self.add_constant(name, values, tensor.layer)
-        self.tensors[name] = replace(tensor, shape=values.shape, data=values.astype(np.float32))
+        self.tensors[name] = replace(tensor, shape=values.shape, data=np.asarray(values, np.float32))
         return name
 
     def replace(self, old: tuple[Node, ...], new: tuple[Node, ...]) -> None:

@@ -11,7 +11,7 @@ from octavo.ir.types import Graph, Node
 from octavo.ops.fused import FusedActivation
 from octavo.passes.affine import Affine, fused_activation, match_affine, per_channel, with_activation
 from octavo.passes.edit import GraphEdit
-from octavo.passes.linear import Linear, match_linear, with_weights
+from octavo.passes.linear import Linear, match_linear, rescaled
 
 
 def fold_batch_norm(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
@@ -55,7 +55,6 @@ def _folded(edit: GraphEdit, affine: Affine, linear: Linear) -> Node:
     assert offset is not None
     along = [1] * linear.weight.ndim
     along[linear.spec.weight.axis] = -1
-    weight = linear.weight * np.reshape(scale, along)
-    node = with_weights(edit, linear, weight, linear.bias * scale + offset)
+    node = rescaled(edit, linear, np.reshape(scale, along), linear.bias * scale + offset)
     options = with_activation(node.options, fused_activation(affine.node))
     return replace(node, outputs=affine.node.outputs, options=options)

@@ -10,7 +10,7 @@ from octavo.ir.types import Graph, Node
 from octavo.ops.fused import FusedActivation
 from octavo.passes.affine import Affine, fused_activation, match_affine, per_channel, with_activation
 from octavo.passes.edit import GraphEdit
-from octavo.passes.linear import Linear, match_linear, with_weights
+from octavo.passes.linear import Linear, match_linear, rescaled
 
 
 def fold_input_scaling(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
@@ -51,17 +51,19 @@ def _fold(edit: GraphEdit, affine: Affine, linear: Linear) -> Node | str:
     response = _response(edit, affine, linear)
     if response is None:
         return f"layer '{linear.node.layer}' pads its input with zeros, which the addition must not reach"
-    node = with_weights(edit, linear, linear.weight * scale, linear.bias + response)
+    node = rescaled(edit, linear, scale, linear.bias + response)
     return rename_inputs((node,), {result: affine.source})[0]
 
 
 def _input_scale(edit: GraphEdit, affine: Affine, linear: Linear) -> np.ndarray | None:
     """The scale along the last dimension of the weights, or None if it does not fit there."""
     assert linear.spec.weight is not None
+    if affine.scale.size == 1:
+        return affine.scale.reshape(())
     channels, inner = edit.tensors[affine.source].shape[-1], linear.weight.shape[-1]
     scale = per_channel(affine.scale, channels)
-    if affine.scale.size == 1 or scale is None or channels == inner:
-        return affine.scale.reshape(()) if affine.scale.size == 1 else scale
+    if scale is None or channels == inner:
+        return scale
     depthwise = linear.spec.weight.axis == linear.weight.ndim - 1
     return np.repeat(scale, inner // channels) if depthwise else None
 
@@ -77,7 +79,10 @@ def _response(edit: GraphEdit, affine: Affine, linear: Linear) -> np.ndarray | N
         affine.offset, edit.tensors[affine.source].shape
     )
     arrays += [None] * (linear.spec.bias + 1 - len(arrays))
-    arrays[linear.spec.weight.input], arrays[linear.spec.bias] = linear.weight, np.zeros(linear.channels)
+    arrays[linear.spec.weight.input], arrays[linear.spec.bias] = (
+        linear.weight.astype(np.float64),
+        np.zeros(linear.channels),
+    )
     options = with_activation(linear.node.options, FusedActivation.NONE)
     places = linear.spec.run_float(options, arrays)[0].reshape(-1, linear.channels)
     terms = linear.weight.size // linear.channels

@@ -18,7 +18,7 @@ class Linear:
 
     Attributes:
         node, spec: The node and its row.
-        weight: float64; `spec.weight.axis` runs over the output channels, the last dimension over the input
+        weight: float32; `spec.weight.axis` runs over the output channels, the last dimension over the input
             channels, or where it is the same dimension over both, the outputs of an input side by side.
         bias: float64, shape (channels,); zeros where the node has none.
     """
@@ -46,26 +46,27 @@ def match_linear(edit: GraphEdit, node: Node | None) -> Linear | None:
     channels = weight.shape[spec.weight.axis]
     if edit.tensors[node.outputs[0]].shape[-1] != channels:
         return None
-    return Linear(
-        node, spec, weight.astype(np.float64), np.zeros(channels) if bias is None else bias.astype(np.float64)
-    )
+    return Linear(node, spec, weight, np.zeros(channels) if bias is None else bias.astype(np.float64))
 
 
-def with_weights(edit: GraphEdit, linear: Linear, weight: np.ndarray, bias: np.ndarray) -> Node:
-    """The node with other weights and bias, which it gets if it had none."""
+def rescaled(edit: GraphEdit, linear: Linear, factor: np.ndarray, bias: np.ndarray) -> Node:
+    """The node with its weights multiplied by `factor`, broadcast, and another bias, which it gets if it had none.
+
+    The product is rounded to float32 once, as the weights of a network are many.
+    """
     node, spec = linear.node, linear.spec
     assert spec.weight is not None
     assert spec.bias is not None
-    inputs = [*node.inputs, *[None] * (spec.bias + 1 - len(node.inputs))]
-    weight_name, bias_name = inputs[spec.weight.input], inputs[spec.bias]
+    inputs = list(node.inputs)
+    weight_name, bias_name = inputs[spec.weight.input], _bias_name(node, spec)
     assert weight_name is not None
-    inputs[spec.weight.input] = edit.change_constant(weight_name, weight)
+    if (factor != 1).any():
+        inputs[spec.weight.input] = edit.change_constant(weight_name, linear.weight * factor.astype(np.float32))
     if bias_name is not None:
         inputs[spec.bias] = edit.change_constant(bias_name, bias)
     elif bias.any():
+        inputs += [None] * (spec.bias + 1 - len(inputs))
         inputs[spec.bias] = edit.add_constant(f"{node.outputs[0]}/bias", bias, node.layer)
-    else:
-        inputs = list(node.inputs[: spec.bias])
     return replace(node, inputs=tuple(inputs))
 
 

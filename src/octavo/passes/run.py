@@ -21,7 +21,9 @@ from octavo.passes.merge_scaling import merge_scaling
 Pass = Callable[[Graph], tuple[Graph, tuple[Note, ...]]]
 
 PASSES: tuple[Pass, ...] = (
-    # First: the others look for constants, which may still be hidden behind operators.
+    # First: a reader whose result nobody needs would keep values apart that could be folded.
+    drop_dead,
+    # Before all that look for constants, which may still be hidden behind operators.
     fold_constants,
     # Before all that match neighbours: nothing idle may stand between them.
     drop_identities,
@@ -34,8 +36,6 @@ PASSES: tuple[Pass, ...] = (
     # After fold_batch_norm: between two layers, the one before takes the constants whatever the one after pads.
     fold_input_scaling,
     fuse_activations,
-    # Last: the others leave nodes behind whose result nothing reads any more.
-    drop_dead,
 )
 
 

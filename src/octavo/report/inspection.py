@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from octavo.errors import ModelFileError
 from octavo.ir.types import Graph, Node, PerAxis, Quantization, Shape, Tensor
+from octavo.load.paths import existing
+from octavo.load.tflite import read_tflite
 from octavo.report.tables import TextTable, number
 
 
@@ -81,6 +85,29 @@ class Inspection:
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
         return {**asdict(self), "counts": self.counts}
+
+
+def inspect_file(path: Path) -> Inspection:
+    """Look into a .tflite file on disk.
+
+    Raises:
+        ModelFileError: if it is missing, cannot be read, or is not a .tflite file.
+    """
+    try:
+        model = existing(path).read_bytes()
+    except OSError as error:
+        raise ModelFileError(
+            f"'{path}' cannot be read.",
+            got=error.strerror or str(error),
+            expected="a .tflite file; a Keras model shows itself with model.summary()",
+            fix="check the path and its permissions",
+        ) from error
+    try:
+        return inspect(model, read_tflite(model))
+    except ModelFileError as error:
+        raise ModelFileError(
+            f"'{path}': {error.what}", got=error.got, expected=error.expected, fix=error.fix
+        ) from error
 
 
 def inspect(model: bytes, graph: Graph) -> Inspection:

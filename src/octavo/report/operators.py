@@ -69,10 +69,13 @@ def _row(family: str, spec: OpSpec) -> OperatorRow:
 
 
 def _where(spec: OpSpec, scheme: Scheme) -> str:
-    """Where the operator's integer kernel for a full-integer scheme runs."""
+    """Where the operator's integer kernel for a full-integer scheme runs, and on which weights if they differ."""
     if scheme.activations not in spec.activations:
         return FLOAT_ISLAND
-    return EVERYWHERE if scheme.activations in spec.micro else LITERT_ONLY
+    where = EVERYWHERE if scheme.activations in spec.micro else LITERT_ONLY
+    if scheme.weights is not DType.INT4 or spec.weight is None:
+        return where
+    return f"{where}, {DType.INT8.value if spec.weight.int4 is None else DType.INT4.value} weights"
 
 
 def support_table() -> TextTable:
@@ -97,7 +100,8 @@ def support_table() -> TextTable:
 def short_table() -> TextTable:
     """The matrix without what a terminal has no room for; Keras layers go by their class name."""
     whole = support_table()
-    kept = [index for index, name in enumerate(whole.header) if name not in ("output scale", "note")]
+    left_out = {"output scale", "note"} | {scheme.name for scheme in FULL_INTEGER if scheme.weights is DType.INT4}
+    kept = [index for index, name in enumerate(whole.header) if name not in left_out]
     rows = tuple(tuple(row[index].replace("layers.", "") for index in kept) for row in whole.rows)
     return TextTable(whole.title, tuple(whole.header[index] for index in kept), rows)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -71,18 +71,19 @@ def _draw_ladder(axes: Axes, mapping: LayerMapping) -> None:
         axes.plot([real, place(integer)], [1, 0], color=FAINT, linewidth=0.7)
     axes.plot([low, high], [1, 1], color=REAL, linewidth=2.5, solid_capstyle="butt")
     axes.plot([place(smallest), place(largest)], [0, 0], color=INTEGER, linewidth=2.5, solid_capstyle="butt")
-    label = {"textcoords": "offset points", "ha": "center", "weight": "bold"}
+    label: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "weight": "bold"}
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     for real, integer in ((low, smallest), (0.0, mapping.zero_point), (high, largest)):
         axes.plot([real, place(integer)], [1, 0], color=INK, linewidth=1.4)
         axes.annotate(f"{real:.2f}", (real, 1), (0, 5), color=INK, bbox=box, **label)
         axes.annotate(str(integer), (place(integer), 0), (0, -15), color=INTEGER, **label)
     title = f"What {mapping.dtype.value} does to the layer '{mapping.layer}'"
-    rule = f"{largest - smallest + 1} integers   =   round(real / {mapping.scale:.4g}) {mapping.zero_point:+d}"
+    rule = f"{largest - smallest + 1} integers   =   round(real / {mapping.scale:.4g})"
+    rule += f" {'-' if mapping.zero_point < 0 else '+'} {abs(mapping.zero_point)}"
     axes.set_title(title, loc="left", weight="bold", color=INK)
-    axes.text(low, 2.02, "values the layer really computed (float32)", color=REAL, va="top")
+    axes.text(0, 1, "values the layer really computed (float32)", color=REAL, va="top", transform=axes.transAxes)
     axes.text(place(smallest), -0.28, rule, color=INTEGER, va="top")
-    axes.set_ylim(-0.5, 2.05)
+    axes.set_ylim(-0.5, 2.1)
     axes.margins(x=0.04)
     axes.set_axis_off()
 

@@ -13,25 +13,39 @@ Report = Callable[[str, int, int | None], None]
 
 @contextmanager
 def progress_bar() -> Iterator[Report]:
-    """A line a stage, gone when the block ends; nothing at all where standard error is not a terminal.
+    """Show the stage that runs: a bar on a terminal, gone when the block ends; a line a stage anywhere else.
 
     Yields:
         A function of (stage, done, total); total None where it is not known.
     """
     console = Console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
+    with _bar(console) if console.is_terminal else _lines(console) as report:
+        yield report
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Report]:
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=console, transient=True) as bars:
 
         def report(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
+                for earlier in tasks.values():
+                    bars.update(earlier, visible=False)
                 tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
+            bars.update(tasks[stage], completed=done, total=total, visible=True)
 
         yield report
+
+
+@contextmanager
+def _lines(console: Console) -> Iterator[Report]:
+    seen: set[str] = set()
+
+    def report(stage: str, done: int, total: int | None) -> None:
+        if stage not in seen:
+            seen.add(stage)
+            console.print(f"{stage} ...", highlight=False)
+
+    yield report

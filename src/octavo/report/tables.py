@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from octavo.evaluate.verification import RuntimeCheck, Verification
 
 UNKNOWN = "-"
+PROOF_TITLE = "Each file was run before it was handed over"
+PROOF_NOTE = (
+    "equal: every value of every operator is that of the reference; within rounding: values differ by no more than "
+    "this runtime's own arithmetic explains; does not run: this runtime has no kernels for it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +27,14 @@ class TextTable:
         header: Column names.
         rows: Cells.
         numeric: Indices of the columns whose cells are numbers, set flush right.
+        note: What a reader needs to understand the cells.
     """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +47,12 @@ class Column:
 
 EVALUATION_COLUMNS = (
     Column("accuracy", lambda e: percent(e.top1)),
-    Column("same answer as float", lambda e: percent(e.agreement)),
+    Column("as float", lambda e: percent(e.agreement)),
     Column("SQNR dB", lambda e: number(e.outputs[0].sqnr_db, 1)),
     Column("file bytes", lambda e: number(e.memory.file_bytes)),
     Column("arena bytes", lambda e: number(e.memory.arena_bytes)),
-    Column("ms, 1 thread", lambda e: number(None if e.latency is None else e.latency.one_thread_ms, 3)),
-    Column("ms, all cores", lambda e: number(None if e.latency is None else e.latency.all_cores_ms, 3)),
+    Column("ms 1 thread", lambda e: number(None if e.latency is None else e.latency.one_thread_ms, 3)),
+    Column("ms all cores", lambda e: number(None if e.latency is None else e.latency.all_cores_ms, 3)),
 )
 
 
@@ -75,7 +82,7 @@ def verification_table(verifications: Iterable[tuple[str, Verification]]) -> Tex
     verifications = tuple(verifications)
     runtimes = tuple(check.runtime for check in verifications[0][1].runtimes) if verifications else ()
     rows = tuple((scheme, *map(_verdict, result.runtimes)) for scheme, result in verifications)
-    return TextTable("Each file was run before it was handed over", ("scheme", *runtimes), rows)
+    return TextTable(PROOF_TITLE, ("scheme", *runtimes), rows, note=PROOF_NOTE)
 
 
 def _verdict(check: RuntimeCheck) -> str:
@@ -100,9 +107,10 @@ def comparison_tables(rows: Iterable[tuple[str, Evaluation, Verification | None]
 
 
 def as_markdown(table: TextTable) -> list[str]:
-    """Lines of a Markdown table, without its title."""
+    """Lines of a Markdown table and its note, without its title."""
     rules = tuple("---:" if index in table.numeric else "---" for index in range(len(table.header)))
-    return [f"| {' | '.join(row)} |" for row in (table.header, rules, *table.rows)]
+    lines = [f"| {' | '.join(row)} |" for row in (table.header, rules, *table.rows)]
+    return [*lines, "", table.note] if table.note else lines
 
 
 def percent(share: float | None) -> str:

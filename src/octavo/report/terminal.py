@@ -15,15 +15,16 @@ from octavo.report.tables import TextTable
 
 def print_table(console: Console, table: TextTable) -> None:
     """Print a table with its title."""
-    grid = Table(
-        title=f"[bold]{escape(table.title)}[/]", title_justify="left", box=None, header_style="dim", pad_edge=False
-    )
+    title = f"[bold]{escape(table.title)}[/]"
+    grid = Table(title=title, title_justify="left", title_style="", box=None, header_style="dim", pad_edge=False)
     for index, name in enumerate(table.header):
         numeric = index in table.numeric
         grid.add_column(escape(name), justify="right" if numeric else "left", no_wrap=index == 0, overflow="fold")
     for row in table.rows:
         grid.add_row(*map(escape, row))
     console.print(grid)
+    if table.note:
+        console.print(f"[dim]{escape(table.note)}[/]", highlight=False)
     console.print()
 
 

@@ -18,6 +18,7 @@ from octavo.run.quiet import native_stderr
 from octavo.run.signature import Port, checked_inputs, read_signature, run_failed
 
 _ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+SAFE_RANK = 4
 _STARTED, _ENDED = b"started", b"ended"
 
 
@@ -115,16 +116,18 @@ class Micro:
 
 
 def rehearse(model: bytes, inputs: Sequence[Mapping[str, np.ndarray]] = ()) -> None:
-    """Load a model, and run it on `inputs`, in a process that may end.
+    """Load and run a model in a process that may end, if it has tensors of more than `SAFE_RANK` dimensions.
 
-    Many kernels of TensorFlow Lite Micro check what they are given by calling `abort`, which no exception handler sees.
-    Whatever else they refuse is left for `Micro` to report.
+    Kernels of TensorFlow Lite Micro that are made for fewer dimensions call `abort`, which no exception handler sees.
+    What they refuse in an orderly way is left for `Micro` to report.
 
     Raises:
         MissingDependencyError: if the package tflite-micro is not installed.
         ModelFileError: if the process ended; what it printed is the error's `got`.
     """
     _runtime()
+    if read_signature(model).rank <= SAFE_RANK:
+        return
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", "from octavo.run.micro import _rehearsal; _rehearsal()"]
     done = subprocess.run(
@@ -134,8 +137,8 @@ def rehearse(model: bytes, inputs: Sequence[Mapping[str, np.ndarray]] = ()) -> N
         raise ModelFileError(
             "TensorFlow Lite Micro ends the process on this model.",
             got=_reason([f"exit status {done.returncode}", *done.stderr.decode(errors="replace").splitlines()]),
-            expected="shapes and values that its kernels accept",
-            fix="keep tensors at four dimensions and divisors away from 0, or run the model in LiteRT only",
+            expected="shapes that its kernels are made for",
+            fix=f"reshape to at most {SAFE_RANK} dimensions, or run the model in LiteRT only",
         )
 
 

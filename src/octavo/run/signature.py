@@ -45,12 +45,14 @@ class Signature:
         outputs: In the file's order.
         tensors: Index of every tensor by name, constants included.
         activation_bytes: Bytes of all tensors that are not constants, each counted whole.
+        rank: The largest number of dimensions of a tensor.
     """
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     tensors: Mapping[str, int]
     activation_bytes: int
+    rank: int
 
 
 def read_signature(model: bytes) -> Signature:
@@ -72,6 +74,7 @@ def read_signature(model: bytes) -> Signature:
             tuple(_port(tensors[i], i, outs) for i in graph.OutputsAsNumpy()),
             {tensor.Name().decode(): i for i, tensor in enumerate(tensors)},
             sum(_bytes(tensor) for tensor in tensors if not root.Buffers(tensor.Buffer()).DataLength()),
+            max((tensor.ShapeLength() for tensor in tensors), default=0),
         )
     except (struct.error, IndexError, AttributeError, TypeError, ValueError) as error:
         raise not_a_model(f"{len(model)} bytes that end or point outside themselves") from error

@@ -18,17 +18,14 @@ def functional_graph(model: Any, path: str) -> Any:
     Raises:
         UnsupportedLayerError: for a model that is not built, or computes something in a `call` of its own.
     """
-    import keras
-
-    author = next(kind for kind in type(model).__mro__ if "call" in vars(kind))
     function = getattr(model, "_functional", model)
-    if not author.__module__.startswith("keras.src.") or not isinstance(function, keras.Function | None):
+    if has_own_call(model):
         raise UnsupportedLayerError(
             f"model '{path}' ({type(model).__name__}) computes its outputs in Python code, which has no graph to read.",
-            got=f"a subclass of keras.Model with its own call(), from {author.__module__}",
+            got=f"a subclass of keras.Model with its own call(), from {_author(model).__module__}",
             expected="a Sequential or Functional model",
-            fix="build it as keras.Model(inputs, outputs); or model.export('folder') and give 'folder', "
-            "which needs pip install 'octavo[tensorflow]'",
+            fix="build it as keras.Model(inputs, outputs); or work on Keras's TensorFlow backend, whose converter "
+            "reads such models (pip install 'octavo[tensorflow]')",
         )
     if function is None:
         raise UnsupportedLayerError(
@@ -38,6 +35,19 @@ def functional_graph(model: Any, path: str) -> Any:
             fix="begin it with keras.Input(shape=...), or call it once on a batch of data",
         )
     return function
+
+
+def has_own_call(model: Any) -> bool:
+    """Whether a model computes its outputs in Python code of its own, and so has no graph of layers."""
+    import keras
+
+    function = getattr(model, "_functional", model)
+    return not _author(model).__module__.startswith("keras.src.") or not isinstance(function, keras.Function | None)
+
+
+def _author(model: Any) -> type:
+    """The class whose `call` a model runs."""
+    return next(kind for kind in type(model).__mro__ if "call" in vars(kind))
 
 
 def execution_order(function: Any) -> Iterator[Any]:

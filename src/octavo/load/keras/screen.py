@@ -7,6 +7,7 @@ from typing import Any
 
 from octavo.errors import ModelFileError, UnsupportedLayerError
 from octavo.load.keras import refusals
+from octavo.load.keras.form_names import stored_form_name
 from octavo.load.keras.repair import layer_name, models
 from octavo.load.keras.stored import StoredModel
 from octavo.ops.table import KERAS_FORMS
@@ -42,9 +43,9 @@ def _check_layer(stored: StoredModel, layer: Mapping[str, Any]) -> None:
     if kind in STRUCTURE or _registered(layer):
         return
     _check_class(layer, name)
-    group = "ops" if ".ops." in str(layer.get("module")) else "layers"
-    if f"{group}.{kind}" not in KERAS_FORMS and kind != "Lambda":
-        raise refusals.no_form(name, f"{group}.{kind}", f"a {kind} in '{stored.path.name}'")
+    form = stored_form_name(layer)
+    if form not in KERAS_FORMS and kind != "Lambda":
+        raise refusals.no_form(name, form, f"a {kind} in '{stored.path.name}'")
 
 
 def _check_class(part: Mapping[str, Any], name: str) -> None:

@@ -14,6 +14,7 @@ from octavo.errors import InputError, UnsupportedLayerError
 from octavo.ir.notes import Note
 from octavo.load.keras import refusals
 from octavo.load.keras.call import Call, map_leaves, references, to_numpy
+from octavo.load.keras.form_names import form_name
 from octavo.load.keras.functional import (
     execution_order,
     functional_graph,
@@ -238,16 +239,6 @@ def _in_graph_terms(leaf: Any, values: Mapping[int, str]) -> Any:
     if isinstance(leaf, keras.KerasTensor):
         return TensorRef(values[id(leaf)])
     return to_numpy(leaf) if keras.ops.is_tensor(leaf) or isinstance(leaf, keras.Variable) else leaf
-
-
-def form_name(operation: Any) -> str | None:
-    """Name of a layer or operation in the op table; None where its class is not exactly one of Keras's own."""
-    import keras
-
-    kind = type(operation)
-    if getattr(keras.layers, kind.__name__, None) is kind:
-        return f"layers.{kind.__name__}"
-    return f"ops.{kind.__name__}" if kind.__module__.startswith("keras.src.ops.") else None
 
 
 def _check_call(path: str, operation: Any, kwargs: Mapping[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Figures against other tools, as ratios in one run: `python -m bench`."""

@@ -1,0 +1,95 @@
+"""`python -m bench [accuracy|speed|training|step_cost]`: measure, print a table, keep the figures in bench/results."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.shared import RESULTS
+
+app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=False)
+# Wide enough for a table where the output is no terminal.
+console = Console(width=None if sys.stdout.isatty() else 160)
+
+
+@app.command()
+def accuracy(models: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Accuracy and bytes of every scheme against the converter and LiteRT Quantizer: mnist, resnet8, kws."""
+    from bench.accuracy import measure, proof
+
+    models = models or ["mnist", "resnet8", "kws"]
+    for model in models:
+        show(f"accuracy_{model}", measure(model))
+    show("proof", {model: proof(model) for model in models})
+
+
+@app.command()
+def speed(models: Annotated[list[str] | None, typer.Argument()] = None, repeats: int = 3) -> None:
+    """Time and memory against the converter, LiteRT Quantizer and plain inference: resnet8, mobilenet_224."""
+    from bench.speed import MODELS, measure
+
+    show("speed", {model: measure(model, repeats) for model in models or MODELS})
+
+
+@app.command()
+def training(
+    networks: Annotated[list[str] | None, typer.Argument()] = None, seeds: int = 1, backend: str = "jax"
+) -> None:
+    """Float, QAT and PTQ with the same budget: mnist, resnet8, mobilenet_v1, mobilenet_v2."""
+    from bench.networks import WORKS
+    from bench.training import measure
+
+    for network in networks or WORKS:
+        show(f"training_{network}", measure(network, seeds, backend))
+
+
+@app.command()
+def step_cost(
+    networks: Annotated[list[str] | None, typer.Argument()] = None, repeats: int = 5, backend: str = "jax"
+) -> None:
+    """CPU time of a training step with fake quantization against float."""
+    from bench.step_cost import measure
+
+    names = networks or ["mnist", "resnet8", "mobilenet_v1"]
+    show("step_cost", {network: measure(network, repeats, backend) for network in names})
+
+
+@app.callback(invoke_without_command=True)
+def everything(context: typer.Context) -> None:
+    """Without a command: all of them."""
+    if context.invoked_subcommand is None:
+        accuracy(None)
+        speed(None)
+        step_cost(None)
+        training(None)
+
+
+def show(name: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print rows as a table and keep them as JSON."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(rows, indent=2))
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    table = Table("", *columns, title=name)
+    for label, row in rows.items():
+        table.add_row(label, *(_cell(row.get(column, "")) for column in columns))
+    console.print(table, f"written to {path}")
+
+
+def _cell(value: Any) -> str:
+    return (
+        f"{value:.4g}"
+        if isinstance(value, float) and abs(value) >= 1
+        else f"{value:.4f}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+app()

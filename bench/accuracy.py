@@ -1,0 +1,117 @@
+"""Accuracy and size of every scheme, TensorFlow's converter and LiteRT Quantizer on the same images in one run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench import peers
+from bench.process import in_process
+from bench.shared import cifar_jpeg, cifar_lossless, keywords, mnist, place
+from bench.speed import CORES
+
+SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
+CALIBRATION = 500
+SIMULATED = 200
+
+
+def proof(model: str) -> dict[str, Any]:
+    """Is the integer simulator equal to TensorFlow Lite Micro on many samples, and is nothing left in float?"""
+    return in_process("accuracy", "simulate", model)
+
+
+def measure(model: str) -> dict[str, dict[str, Any]]:
+    """By tool and scheme: bytes, and top-1 accuracy on each test set in LiteRT on its default kernels."""
+    files = in_process("accuracy", "octavo_files", model)
+    theirs = in_process("accuracy", "converter_files", model, backend="tensorflow")
+    float_file = theirs["converter float32"]
+    files |= theirs | {"quantizer int8": in_process("accuracy", "quantizer_file", model, float_file)}
+    scores = in_process("accuracy", "score", model, files)
+    return scores
+
+
+def task(model: str) -> tuple[Any, np.ndarray, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """A trained Keras model, its calibration samples, its test sets."""
+    import keras
+
+    if model == "mnist":
+        return _mnist()
+    network = keras.models.load_model(place(f"models/{model}.keras"), compile=False)
+    if model == "kws":
+        x, y = keywords()
+        return network, x[:CALIBRATION], {"kws01": (x, y)}
+    tests = {"jpeg test": cifar_jpeg("test"), "lossless 4000": cifar_lossless()}
+    return network, cifar_jpeg("train", CALIBRATION)[0], tests
+
+
+def octavo_files(model: str) -> dict[str, bytes]:
+    """Octavo's file of each scheme."""
+    import octavo
+
+    network, samples, _ = task(model)
+    return {f"octavo {scheme}": octavo.quantize(network, scheme, samples).model for scheme in SCHEMES}
+
+
+def converter_files(model: str) -> dict[str, bytes]:
+    """The converter's file of each scheme."""
+    network, samples, _ = task(model)
+    return {f"converter {scheme}": peers.converter(network, scheme, samples) for scheme in SCHEMES}
+
+
+def quantizer_file(model: str, float_file: bytes) -> bytes:
+    """LiteRT Quantizer's int8 file, of the converter's float file."""
+    _, samples, _ = task(model)
+    return peers.quantizer_int8(float_file, samples, CORES)
+
+
+def score(model: str, files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
+    """Bytes, arena and accuracy of each file."""
+    from octavo.evaluate.memory import memory
+    from octavo.evaluate.predict import predict
+
+    _, _, tests = task(model)
+    rows: dict[str, dict[str, Any]] = {}
+    for name, content in files.items():
+        used = memory(content)
+        rows[name] = {"bytes": used.file_bytes, "arena": used.arena_bytes}
+        for test, (x, y) in tests.items():
+            outputs = next(iter(predict(content, x).values()))
+            rows[name][test] = float((outputs.argmax(axis=1) == y).mean())
+    return rows
+
+
+def simulate(model: str) -> dict[str, Any]:
+    """Octavo's int8 file on many samples: is the integer simulator equal to TensorFlow Lite Micro?"""
+    import octavo
+    from octavo.dtypes import DType
+
+    network, _, tests = task(model)
+    x, _ = next(iter(tests.values()))
+    quantized = octavo.quantize(network, "int8", x[:SIMULATED], verify="full")
+    assert quantized.verification is not None
+    micro = next(check for check in quantized.verification.runtimes if "Micro" in check.runtime)
+    names = [name for node in quantized.graph.nodes for name in node.outputs]
+    floats = [name for name in names if quantized.graph.tensors[name].dtype is DType.FLOAT32]
+    return {
+        "inputs": micro.inputs,
+        "values": micro.elements,
+        "differing": micro.differing,
+        "float_tensors": len(floats),
+        "islands": len(quantized.islands),
+        "proof": micro.summary(),
+    }
+
+
+def _mnist() -> tuple[Any, np.ndarray, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """The tutorial's network, trained for one epoch and kept, so that every tool gets the same one."""
+    import keras
+    from bench.networks import tutorial_network
+    from bench.shared import RESULTS
+
+    data = mnist()
+    path = RESULTS / "mnist.keras"
+    if not path.exists():
+        RESULTS.mkdir(exist_ok=True)
+        tutorial_network(0, data).save(path)
+    return keras.models.load_model(path, compile=False), data[0][:CALIBRATION], {"test": data[2:]}

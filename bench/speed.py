@@ -1,0 +1,142 @@
+"""Time and memory from a loaded Keras model to the bytes of an int8 file, and of calibration alone.
+
+Tools run in turn, several times; a ratio is the median of the ratios of neighbours in time, so that a machine
+whose speed drifts does not decide.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bench import peers
+from bench.process import in_process
+from bench.shared import cifar_jpeg, images_224, mobilenet_224, place
+
+MODELS = ("resnet8", "mobilenet_224")
+SAMPLES = 500
+CORES = len(os.sched_getaffinity(0))
+
+
+def measure(model: str, repeats: int) -> dict[str, Any]:
+    """All figures of one model; ratios above 1 mean the first is faster or smaller."""
+    runs = [
+        (
+            in_process("speed", "octavo_whole", model),
+            in_process("speed", "converter_whole", model, backend="tensorflow"),
+        )
+        for _ in range(repeats)
+    ]
+    calibration = in_process("speed", "calibrations", model, repeats)
+    return {
+        "samples": SAMPLES,
+        "octavo_s": min(ours["seconds"] for ours, _ in runs),
+        "converter_s": min(theirs["seconds"] for _, theirs in runs),
+        "times_faster_than_converter": statistics.median(b["seconds"] / a["seconds"] for a, b in runs),
+        "octavo_added_mb": statistics.median(ours["added_mb"] for ours, _ in runs),
+        "converter_added_mb": statistics.median(theirs["added_mb"] for _, theirs in runs),
+        "memory_share_of_converter": statistics.median(a["added_mb"] / b["added_mb"] for a, b in runs),
+        **calibration,
+        "proof_s": in_process("speed", "octavo_proof", model),
+    }
+
+
+def load(model: str) -> tuple[Any, np.ndarray]:
+    """A Keras model in memory, and its samples."""
+    import keras
+
+    if model == "resnet8":
+        return keras.models.load_model(place("models/resnet8.keras"), compile=False), cifar_jpeg("train", SAMPLES)[0]
+    return mobilenet_224(), images_224(SAMPLES)
+
+
+def octavo_whole(model: str) -> dict[str, float]:
+    """Octavo's int8 file, without the proof."""
+    import octavo.pipeline  # imported before the clock starts, as TensorFlow is for the converter
+
+    network, samples = load(model)
+    return _timed(lambda: octavo.quantize(network, "int8", samples, verify="off"))
+
+
+def converter_whole(model: str) -> dict[str, float]:
+    """TensorFlow's int8 file."""
+    network, samples = load(model)
+    import tensorflow as tf  # noqa: F401
+
+    return _timed(lambda: peers.converter(network, "int8", samples))
+
+
+def octavo_proof(model: str) -> float:
+    """Seconds that verification by a few samples takes."""
+    import octavo
+
+    network, samples = load(model)
+    return octavo.quantize(network, "int8", samples[:20]).seconds["verify"]
+
+
+def calibrations(model: str, repeats: int) -> dict[str, float]:
+    """Octavo's calibration, LiteRT Quantizer's fastest one, and plain inference of the same samples, in turn."""
+    from octavo.config import QuantizeConfig
+    from octavo.plan.make import make_plan
+    from octavo.run.litert import LiteRT
+    from octavo.stages import Source, gather, prepare
+    from octavo.write.tflite import write_tflite
+
+    network, samples = load(model)
+    prepared, config = prepare(network), QuantizeConfig("int8")
+    plan, content = make_plan(prepared.graph, config), write_tflite(prepared.graph)
+    name = prepared.graph.inputs[0]
+
+    def plain() -> None:
+        runtime = LiteRT(content, threads=CORES)
+        for sample in samples:
+            runtime.run({name: sample[np.newaxis]})
+
+    tasks: dict[str, Callable[[], object]] = {
+        "plain": plain,
+        "octavo": lambda: gather(prepared, plan, config, Source(samples)),
+        "quantizer": lambda: peers.quantizer_calibration(content, samples, CORES),
+    }
+    for task in tasks.values():
+        task()
+    times = {name: [] for name in tasks}
+    for _ in range(2 * repeats + 1):
+        for name_, task in tasks.items():
+            times[name_].append(_seconds(task))
+    return {
+        **{f"calibration_{name_}_s": min(values) for name_, values in times.items()},
+        "calibration_over_plain": _ratio(times["octavo"], times["plain"]),
+        "calibration_over_quantizer": _ratio(times["octavo"], times["quantizer"]),
+    }
+
+
+def _ratio(a: list[float], b: list[float]) -> float:
+    return statistics.median(x / y for x, y in zip(a, b, strict=True))
+
+
+def _seconds(task: Callable[[], object]) -> float:
+    gc.collect()
+    start = time.perf_counter()
+    task()
+    return time.perf_counter() - start
+
+
+def _timed(task: Callable[[], object]) -> dict[str, float]:
+    """Seconds of the first run, and by how many MB it raised the process's peak memory above what it had."""
+    gc.collect()
+    before = _resident_mb()
+    seconds = _seconds(task)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "added_mb": max(peak - before, 1.0)}
+
+
+def _resident_mb() -> float:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20

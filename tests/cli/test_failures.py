@@ -1,0 +1,121 @@
+"""What goes wrong ends in four parts or a traceback, never in silence, and leaves nothing half-written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import Run
+
+import octavo.doctor
+from octavo.backend import start_keras
+from octavo.cli import BAD_INPUT, CHECK_SAID_NO, INTERRUPTED, OUR_BUG
+from octavo.errors import DatasetError, MissingDependencyError, VerificationError
+from octavo.test_set import read_test_set
+
+
+def fix_of(error: str) -> str:
+    """The fix of an error as the command line prints it."""
+    assert "Traceback" not in error
+    assert all(part in error for part in ("got:", "expected:", "fix:"))
+    return " ".join(error.partition("fix:")[2].split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        (("quantize", "absent.keras"), "check the path"),
+        (("quantize", "SMALL", "--scheme", "int9"), "did you mean 'int8'?"),
+        (("quantize", "SMALL"), "pass data=x_train[:500]"),
+        (("quantize", "SMALL", "--data", "absent.npz"), "check the path"),
+        (("quantize", "SMALL", "--scheme", "float16", "--skip", "con"), "did you mean 'conv'?"),
+        (("compare", "SMALL", "--test", "absent.npz"), "write it with numpy.savez('test.npz', x=x_test, y=y_test)"),
+        (("inspect", "absent.tflite"), "check the path"),
+        (("inspect", "."), "check the path and its permissions"),
+        (("inspect", "SMALL"), "check that the file was written and copied completely"),
+        (("demo", "--data", "absent.npz"), "pass the mnist.npz that Keras downloads"),
+        (("demo", "--dataset", "minst"), "did you mean 'mnist'?"),
+    ],
+)
+def test_bad_input_is_told_in_four_parts_and_writes_nothing(
+    run: Run, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], fix: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    failed = run(*(small if argument == "SMALL" else argument for argument in arguments))
+    assert failed.code == BAD_INPUT
+    assert failed.out == ""
+    assert fix in fix_of(failed.err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_with_json_the_error_is_an_object_on_standard_output(run: Run) -> None:
+    failed = run("inspect", "absent.tflite", "--json")
+    assert failed.code == BAD_INPUT
+    assert failed.json["error"]["kind"] == "ModelFileError"
+    assert set(failed.json["error"]) == {"kind", "what", "got", "expected", "fix"}
+
+
+def test_an_unknown_option_is_bad_input(run: Run) -> None:
+    assert run("quantize", "--colour", "red").code == BAD_INPUT
+
+
+def test_a_place_that_cannot_be_written_is_told(run: Run, small: Path, tmp_path: Path) -> None:
+    failed = run("quantize", small, "--scheme", "dynamic", "--out", tmp_path / "absent" / "x.tflite")
+    assert failed.code == BAD_INPUT
+    assert "mkdir -p" in fix_of(failed.err)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "told"),
+    [
+        (KeyboardInterrupt(), INTERRUPTED, ""),
+        (MemoryError("no room"), BAD_INPUT, "use fewer samples"),
+        (VerificationError("wrong.", got="1", expected="2", fix="report it"), CHECK_SAID_NO, "report it"),
+        (ZeroDivisionError("ours"), OUR_BUG, "ZeroDivisionError: ours"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_exit_codes_tell_what_ended_a_command(
+    run: Run, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, told: str
+) -> None:
+    def fail() -> None:
+        raise raised
+
+    monkeypatch.setattr(octavo.doctor, "diagnose", fail)
+    ended = run("doctor")
+    assert ended.code == code
+    assert told in ended.err
+    assert ("Traceback" in ended.err) == (code == OUR_BUG)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    command = f"set -o pipefail; '{sys.executable}' -m octavo ops --markdown | :"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_an_absent_backend_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "abacus")
+    for name in [name for name in sys.modules if name.split(".")[0] == "keras"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(MissingDependencyError, match=r'fix: +pip install "octavo\[jax\]", or set KERAS_BACKEND'):
+        start_keras()
+
+
+def test_integer_test_samples_need_a_divisor(tmp_path: Path) -> None:
+    np.savez(tmp_path / "test.npz", x_test=np.full((2, 4), 255, np.uint8), y_test=np.zeros(2))
+    with pytest.raises(DatasetError, match=r"fix: +say --integer-divisor 255"):
+        read_test_set(tmp_path / "test.npz")
+    x, y = read_test_set(tmp_path / "test.npz", 255)
+    assert x.dtype == np.float32
+    assert (x == 1).all()
+    assert y is not None
+
+
+def test_a_test_set_without_samples_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "test.npz", pictures=np.zeros((2, 4)))
+    with pytest.raises(DatasetError, match=r"got: +arrays named pictures\n(.*\n)* +fix: +write it with numpy.savez"):
+        read_test_set(tmp_path / "test.npz")

@@ -1,0 +1,239 @@
+"""Calibration runs the samples through LiteRT and gathers exactly what the tensors held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from octavo.calibrate.observer import MAXIMUM_CHUNK
+from octavo.calibrate.runner import calibrate
+from octavo.calibrate.statistics import BINS, Statistics
+from octavo.errors import DatasetError, InputError, NonFiniteError
+from octavo.ir.graph import with_tensors
+from octavo.ir.types import Graph
+from octavo.ops.build import GraphBuilder
+from octavo.ops.reduce import ReducerOptions
+from octavo.ops.shape import ReshapeOptions
+from octavo.run.litert import LiteRT
+from octavo.write.tflite import write_tflite
+from small_network import float_network
+
+IMAGES = np.random.default_rng(8).normal(size=(600, 6, 6, 3)).astype(np.float32)
+
+
+def activations(graph: Graph) -> list[str]:
+    return [name for node in graph.nodes for name in node.outputs]
+
+
+def instrumented(graph: Graph) -> bytes:
+    """The graph's file with every activation as an output."""
+    return write_tflite(replace(graph, outputs=tuple(activations(graph))))
+
+
+def observe(graph: Graph, data: Any, **options: Any) -> Statistics:
+    tensors = options.pop("tensors", [*graph.inputs, *activations(graph)])
+    return calibrate(
+        instrumented(graph),
+        tensors,
+        {name: graph.tensors[name].layer for name in tensors},
+        data,
+        inputs=[graph.tensors[name] for name in graph.inputs],
+        **options,
+    )
+
+
+def one_by_one(graph: Graph, images: np.ndarray) -> dict[str, np.ndarray]:
+    """What LiteRT computes of each sample alone, by tensor name."""
+    runtime = LiteRT(instrumented(graph))
+    runs = [{**runtime.run({"image": image[np.newaxis]}), "image": image[np.newaxis]} for image in images]
+    return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+
+
+@pytest.mark.parametrize("count", [1, 7, 150, 600])
+def test_extremes_and_counts_are_those_of_the_samples_run_alone(count: int) -> None:
+    statistics = observe(float_network(), IMAGES[:count], needs_histogram=True)
+    expected = one_by_one(float_network(), IMAGES[:count])
+    assert statistics.samples == count
+    assert list(statistics) == list(expected)[-1:] + list(expected)[:-1]
+    for name, values in expected.items():
+        found = statistics[name]
+        assert (found.low, found.high, found.count) == (values.min(), values.max(), values.size)
+        bins = np.bincount(values.reshape(-1).view(np.uint32) >> 16, minlength=BINS)
+        assert np.array_equal(found.histogram, bins)
+
+
+def batches(size: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(IMAGES), size):
+        yield IMAGES[start : start + size]
+
+
+@pytest.mark.parametrize(
+    ("data", "threads"),
+    [(IMAGES, 1), (IMAGES, 3), (IMAGES[::-1], 2), (batches(1), 2), (batches(64), 2), (lambda: batches(599), None)],
+    ids=["one thread", "three threads", "backwards", "single samples", "batches of 64", "batches of 599"],
+)
+def test_order_batches_and_threads_change_nothing(data: Any, threads: int | None) -> None:
+    whole = observe(float_network(), IMAGES, needs_histogram=True)
+    assert observe(float_network(), data, needs_histogram=True, threads=threads) == whole
+
+
+def test_a_saved_part_continued_equals_the_whole(tmp_path: Path) -> None:
+    graph = float_network()
+    observe(graph, IMAGES[:333], needs_histogram=True).save(tmp_path / "part.npz")
+    rest = observe(graph, IMAGES[333:], needs_histogram=True)
+    assert Statistics.load(tmp_path / "part.npz").merge(rest) == observe(graph, IMAGES, needs_histogram=True)
+
+
+def test_statistics_of_two_models_are_not_merged() -> None:
+    graph = float_network()
+    kernel = graph.tensors["features/kernel"]
+    assert kernel.data is not None
+    other = with_tensors(graph, [replace(kernel, data=2 * kernel.data)])
+    with pytest.raises(InputError, match="statistics of different models"):
+        observe(graph, IMAGES[:2]).merge(observe(other, IMAGES[:2]))
+
+
+def test_progress_counts_samples_up_to_the_total() -> None:
+    seen: list[tuple[int, int | None]] = []
+    observe(float_network(), IMAGES, samples=500, progress=lambda done, total: seen.append((done, total)))
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+    assert seen[-1] == (500, 500)
+    assert {total for _, total in seen} == {500}
+
+
+def test_only_a_bounded_number_of_samples_is_read_ahead() -> None:
+    read, ahead, threads = 0, 0, 2
+
+    def source() -> Iterator[np.ndarray]:
+        nonlocal read
+        for i in range(6000):
+            read += 1
+            yield IMAGES[i % len(IMAGES)]
+
+    def progress(done: int, total: int | None) -> None:
+        nonlocal ahead
+        ahead = max(ahead, read - done)
+
+    observe(float_network(), source, threads=threads, progress=progress)
+    # Two chunks a worker wait, one more is being read, and one is counted just before.
+    assert 0 < ahead <= (2 * threads + 2) * MAXIMUM_CHUNK < 6000
+
+
+def test_a_model_whose_observed_tensors_are_inputs_only_needs_no_operator() -> None:
+    graph = replace(float_network(), nodes=(), outputs=())
+    statistics = observe(graph, IMAGES[:9], tensors=["image"])
+    assert (statistics["image"].low, statistics["image"].high) == (IMAGES[:9].min(), IMAGES[:9].max())
+
+
+# Models that do not take batches --------------------------------------------------------------------------------------
+
+
+def with_fixed_reshape() -> Graph:
+    """A reshape whose constant names batch 1."""
+    b = GraphBuilder("fixed")
+    x = b.input("image", (1, 6, 6, 3))
+    shape = b.constant(np.array([1, 18, 6], np.int32), "shape")
+    b.layer = "flat"
+    return b.finish([b.emit("RELU", [b.emit("RESHAPE", [x, shape], ReshapeOptions())])])
+
+
+def with_mixed_samples() -> Graph:
+    """A result of the shape (batch, ...) that depends on the whole batch."""
+    b = GraphBuilder("mixed")
+    x = b.input("image", (1, 6, 6, 3))
+    b.layer = "mix"
+    axis = b.constant(np.array([0], np.int32), "axis")
+    mean = b.emit("MEAN", [x, axis], ReducerOptions(keep_dims=True), suffix="mean")
+    return b.finish([b.emit("SUB", [x, mean], suffix="difference")])
+
+
+@pytest.mark.parametrize("make", [with_fixed_reshape, with_mixed_samples])
+def test_a_model_whose_batch_is_more_than_its_samples_is_run_sample_by_sample(make: Any) -> None:
+    graph = make()
+    statistics = observe(graph, IMAGES[:50], threads=2)
+    expected = one_by_one(graph, IMAGES[:50])
+    assert statistics.samples == 50
+    assert {name: (s.low, s.high) for name, s in statistics.items()} == {
+        name: (values.min(), values.max()) for name, values in expected.items()
+    }
+
+
+# What is not finite ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("sample", [0, 37, 599])
+def test_a_value_that_is_not_finite_names_its_sample(bad: float, sample: int) -> None:
+    images = IMAGES.copy()
+    images[sample, 2, 3, 1] = bad
+    images[sample + 1 :, 0, 0, 0] = bad
+    with pytest.raises(
+        NonFiniteError, match=rf"(?s)sample {sample} of .*'image'.*\(2, 3, 1\).*fix: +repair sample {sample},"
+    ):
+        observe(float_network(), images, threads=2)
+
+
+def test_a_double_too_large_for_float32_names_its_sample() -> None:
+    images = IMAGES[:5].astype(np.float64)
+    images[3, 0, 0, 0] = 1e300
+    with pytest.raises(NonFiniteError, match="sample 3 of the data"):
+        observe(float_network(), images)
+
+
+def test_an_input_is_checked_though_nobody_observes_it() -> None:
+    images = IMAGES[:5].copy()
+    images[4] = np.nan
+    with pytest.raises(NonFiniteError, match="sample 4 of the data"):
+        observe(float_network(), images, tensors=activations(float_network()))
+
+
+def broken(tensor: str, value: float) -> Graph:
+    graph = float_network()
+    constant = graph.tensors[tensor]
+    return with_tensors(graph, [replace(constant, data=np.full(constant.shape, value, np.float32))])
+
+
+@pytest.mark.parametrize(
+    ("graph", "layer"),
+    [
+        (broken("features/kernel", 3e38), "features"),
+        (broken("scores/weights", 3e38), "scores"),
+        (broken("scores/offset", np.nan), "scores"),
+    ],
+)
+def test_a_value_that_becomes_infinite_inside_names_the_first_layer(graph: Graph, layer: str) -> None:
+    with pytest.raises(
+        NonFiniteError, match=rf"(?s)layer '{layer}'.*from sample 0.*fix: +look for .* in layer '{layer}'"
+    ):
+        observe(graph, IMAGES[:20] * 100)
+
+
+def test_only_the_sample_that_overflows_is_named() -> None:
+    graph = broken("scores/weights", 1.0)
+    images = IMAGES[:30].copy()
+    images[17] = 3e38
+    with pytest.raises(NonFiniteError, match="from sample 17, which itself is finite"):
+        observe(graph, images, threads=1)
+
+
+# Data -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [[], IMAGES[:0], iter(())], ids=["list", "array", "generator"])
+def test_no_samples_are_refused(data: Sequence[np.ndarray]) -> None:
+    with pytest.raises(DatasetError, match="has no samples"):
+        observe(float_network(), data)
+
+
+def test_an_error_of_the_callers_generator_reaches_the_caller() -> None:
+    def source() -> Iterator[np.ndarray]:
+        yield from IMAGES
+        raise RuntimeError("the disk is gone")
+
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        observe(float_network(), source)
