@@ -29,6 +29,7 @@ comma := ,
 DEMO_STAMP := $(VENV)/.demo-$(KERAS_BACKEND)
 TEST_BACKENDS := $(sort $(KERAS_BACKEND) $(BACKENDS))
 TEST_STAMP := $(VENV)/.test-$(subst $(space),-,$(TEST_BACKENDS))
+BENCH_STAMP := $(VENV)/.bench
 INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check -c constraints.txt
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
@@ -52,7 +53,7 @@ check: $(TEST_STAMP)
 docs: $(TEST_STAMP)
 	@$(BIN)/octavo ops --markdown > docs/operators.md.new && mv docs/operators.md.new docs/operators.md
 
-bench: $(TEST_STAMP)
+bench: $(BENCH_STAMP)
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 clean:
@@ -64,11 +65,16 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(DEMO_STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing what the demo needs into $(VENV) (once, about a minute) ..."
+	@echo "Installing what the demo needs into $(VENV) (once, one or two minutes) ..."
 	@$(INSTALL) -e ".[demo,micro,$(KERAS_BACKEND)]"
 	@touch $@
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing what the tests need into $(VENV) (once, a few minutes) ..."
+	@echo "Installing what the tests need into $(VENV) (once, some minutes) ..."
 	@$(INSTALL) -e ".[demo,micro,dev,$(subst $(space),$(comma),$(TEST_BACKENDS))]"
+	@touch $@
+
+$(BENCH_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Octavo and the tools it is measured against into $(VENV) (once, some minutes) ..."
+	@$(INSTALL) -e ".[demo,micro,dev,bench,jax,tensorflow]"
 	@touch $@

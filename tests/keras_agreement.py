@@ -32,7 +32,8 @@ def random_inputs(model: Any, seed: int = 1) -> list[np.ndarray]:
 
 def results(model: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """What Keras computes at inference, flat; inputs and results in the order of the loaded graph's."""
-    structure = keras.tree.pack_sequence_as(model.input, list(inputs))
+    takes_one = isinstance(model, keras.Sequential)
+    structure = inputs[0] if takes_one else keras.tree.pack_sequence_as(model.input, list(inputs))
     return [keras.ops.convert_to_numpy(value) for value in keras.tree.flatten(model(structure, training=False))]
 
 

@@ -82,7 +82,7 @@ class QuantizeConfig:
 
     Attributes:
         scheme: Name of the scheme, see `SCHEMES`.
-        per_axis: One weight scale per output channel (True) or one per tensor.
+        per_axis: One weight scale per output channel (True) or one per tensor; "dynamic" always has the former.
         input_type: Type of the written model's inputs; None takes the scheme's own.
         output_type: Likewise for its outputs.
         skip: Layer names or shell patterns kept in float.

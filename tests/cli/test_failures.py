@@ -91,10 +91,11 @@ def test_exit_codes_tell_what_ended_a_command(
     assert ("Traceback" in ended.err) == (code == OUR_BUG)
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
-    command = f"set -o pipefail; '{sys.executable}' -m octavo ops --markdown | :"
-    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stderr) == (0, "")
+@pytest.mark.parametrize("command", ["ops --markdown", "--help", "doctor"])
+def test_a_reader_that_goes_away_makes_no_noise(command: str) -> None:
+    piped = f"'{sys.executable}' -m octavo {command} | :"
+    ended = subprocess.run(["bash", "-c", piped], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
 
 
 def test_an_absent_backend_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
-import keras
 from octavo.errors import UnsupportedLayerError
 from octavo.load.keras.trace import load_keras
 from octavo.run import reference

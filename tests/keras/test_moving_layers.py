@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layer_calls import assert_computes_the_same, refusal_of
-
 from keras import layers, ops
+from layer_calls import assert_computes_the_same, refusal_of
 
 IMAGE, SEQUENCE, VECTOR = (6, 5, 3), (6, 3), (6,)
 # Interpolating down and across takes eight products of values below 5.

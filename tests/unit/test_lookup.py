@@ -33,8 +33,8 @@ def test_an_interpolated_curve_is_within_the_curvature_of_its_intervals() -> Non
     scale, out_scale = 2.0**-13, 2.0**-15
     table = int16_table(np.tanh, -(2.0**15) * scale, (2**15 - 1) * scale, out_scale)
     steps = look_up_int16(INT16, table)
-    # A straight line over an interval of width h errs by max|f''| / 8 * h**2, and tanh'' is below 0.77. Intervals of 128
-    # steps drift by up to a step from those of the table, where tanh' is at most 1. Three roundings err by half a step.
+    # A straight line over an interval of width h errs by max|f''| / 8 * h**2, and tanh'' is below 0.77. Intervals of
+    # 128 steps drift by up to a step from the table's, where tanh' is at most 1. Three roundings err by half a step.
     width = 128 * scale
     allowed = (0.77 / 8 * width**2 + scale) / out_scale + 1.5
     assert np.abs(steps - np.tanh(INT16 * scale) / out_scale).max() <= allowed

@@ -43,7 +43,7 @@ def group_tensors(
     moved = {
         name
         for node in nodes
-        if spec_of(node.op).moves and node.outputs[0] not in requantizing
+        if spec_of(node.op).moves and node.outputs[0] not in requantizing and not _reads_constant(graph, node)
         for name in node.outputs
     }
     groups = []
@@ -53,6 +53,11 @@ def group_tensors(
         rounded = tuple(name for name in members if name not in moved)
         groups.append(Group(members, parameters, ranged, rounded))
     return tuple(groups), tuple(requantized)
+
+
+def _reads_constant(graph: Graph, node: Node) -> bool:
+    """Whether a node reads a constant, whose values are not on the group's grid before they are moved."""
+    return any(graph.tensors[name].is_constant for _, name in activation_inputs(graph, node))
 
 
 def _split_inputs(inputs: list[tuple[int, str, Quantization | None]]) -> tuple[list[str], list[int]]:

@@ -116,6 +116,7 @@ def _hybrid_weights(graph: Graph, scheme: Scheme, config: QuantizeConfig) -> tup
             continue
         if scheme.weights is DType.FLOAT16:
             rules.append(WeightRule(node.outputs[0], name, DType.FLOAT16, PerTensor()))
-        elif spec.hybrid and graph.tensors[name].size >= MINIMUM_HYBRID_ELEMENTS:
-            rules.append(WeightRule(node.outputs[0], name, *_weight_form(spec, scheme.weights, config)))
+        elif spec.weight is not None and spec.hybrid and graph.tensors[name].size >= MINIMUM_HYBRID_ELEMENTS:
+            # Per tensor, LiteRT's hybrid DEPTHWISE_CONV_2D computes garbage.
+            rules.append(WeightRule(node.outputs[0], name, scheme.weights, PerAxis(spec.weight.axis)))
     return tuple(rules)

@@ -24,8 +24,8 @@ from octavo.ops.table import spec_of
 
 FILE_IDENTIFIER = b"TFL3"
 METADATA_NAME = "octavo"
-# Oldest runtime whose kernels have every version written here: int4 convolutions came with 2.14.
-MINIMUM_RUNTIME = "2.14.0"
+# Oldest runtime that has every operator version written here; per-channel hybrid FULLY_CONNECTED, version 12, decides.
+MINIMUM_RUNTIME = "2.17.0"
 
 
 def write_tflite(graph: Graph, metadata: Mapping[str, object] | None = None) -> bytes:

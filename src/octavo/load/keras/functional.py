@@ -51,9 +51,12 @@ def _author(model: Any) -> type:
 
 
 def execution_order(function: Any) -> Iterator[Any]:
-    """The call nodes of a `keras.Function` in the order Keras runs them, input nodes left out."""
+    """The call nodes of a `keras.Function`, inputs left out, each after those it depends on.
+
+    As Keras runs them, deepest first; those of one depth in the order they lead to the results, which Keras reverses.
+    """
     for depth in sorted(function._nodes_by_depth, reverse=True):
-        yield from (node for node in function._nodes_by_depth[depth] if not node.is_input)
+        yield from (node for node in reversed(function._nodes_by_depth[depth]) if not node.is_input)
 
 
 def input_shape(tensor: Any) -> tuple[int, ...]:

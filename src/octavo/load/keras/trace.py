@@ -110,7 +110,7 @@ class _Tracer:
             function: It.
             inputs: Graph tensors that stand for its inputs, in order.
             path_of: Layer path of each operation in it.
-            keep: Whether its symbolic tensors belong to the model, so that `names` shall have them.
+            keep: Whether its calls and symbolic tensors are the model's own, for `results` and `names`.
 
         Returns:
             Graph tensors that stand for its outputs, in order.
@@ -121,6 +121,8 @@ class _Tracer:
             args, kwargs = map_leaves(lambda leaf: _in_graph_terms(leaf, values), _arguments(node))
             results = self._node(path, node.operation, args, kwargs)
             values.update(zip(map(id, node.outputs), results, strict=True))
+            if keep and len(results) == 1:
+                self.results.setdefault(path, results[0])
         if keep:
             self.names = {**values, **self.names}
         return tuple(values[id(tensor)] for tensor in function.outputs)
@@ -147,10 +149,7 @@ class _Tracer:
         if getattr(operation, "compute_dtype", "float32") not in ("float32", None):
             self._note(path, f"computed in {operation.compute_dtype} in Keras, in float32 here")
         self.builder.layer = path
-        results = self._call(operation, args, kwargs)
-        if len(results) == 1:
-            self.results.setdefault(path, results[0])
-        return results
+        return self._call(operation, args, kwargs)
 
     def _call(self, operation: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
         """A call of a layer or operation, by its form or, where allowed, by what its code does to symbols."""

@@ -1,0 +1,209 @@
+"""What the loader refuses: each error names the layer as the user named it, and says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import keras
+from keras import layers, ops
+from octavo.errors import ConfigError, InputError, OctavoError, UnsupportedLayerError
+from octavo.load.keras import load_keras
+
+
+def refusal(model: Any, kind: type[OctavoError] = UnsupportedLayerError, **options: Any) -> OctavoError:
+    with pytest.raises(kind) as caught:
+        load_keras(model, **options)
+    return caught.value
+
+
+def model_of(*called: Any, shape: tuple[int | None, ...] = (6,), **options: Any) -> Any:
+    x = keras.Input(shape, name="x", **options)
+    y = x
+    for call in called:
+        y = call(y)
+    return keras.Model(x, y)
+
+
+def test_a_layer_without_a_form_is_told_with_those_that_have_one() -> None:
+    error = refusal(model_of(layers.UnitNormalization(name="unit")))
+    assert "'unit' (UnitNormalization)" in error.what
+    assert "(None, 6)" in error.got
+    assert "LayerNormalization" in error.expected
+    assert "replace it by layers of this list" in error.fix
+
+
+def test_an_operation_without_a_form_is_told_with_those_that_have_one() -> None:
+    error = refusal(model_of(ops.cumsum))
+    assert "keras.ops" in error.expected
+    assert "Maximum" in error.expected
+
+
+def test_a_layer_of_a_nested_model_is_named_by_its_path() -> None:
+    inner = keras.Sequential([keras.Input((6,)), layers.UnitNormalization(name="unit")], name="encoder")
+    assert "'encoder/unit'" in refusal(model_of(inner)).what
+
+
+def test_a_configuration_without_a_form_is_named_by_its_path_too() -> None:
+    inner = keras.Sequential([keras.Input((6, 4)), layers.BatchNormalization(axis=1, name="norm")], name="encoder")
+    error = refusal(model_of(inner, shape=(6, 4)))
+    assert "'encoder/norm'" in error.what
+    assert "axis=1" in error.got
+    assert "use axis=-1" in error.fix
+
+
+def test_root_mean_squares_have_a_layer_of_their_own() -> None:
+    with pytest.warns(UserWarning, match="rms_scaling"):
+        layer = layers.LayerNormalization(rms_scaling=True)
+    assert "RMSNormalization" in refusal(model_of(layer)).fix
+
+
+def test_a_lambda_is_refused_unless_it_is_allowed() -> None:
+    error = refusal(model_of(layers.Lambda(lambda x: x + 1.0, name="shift")))
+    assert "'shift' (Lambda)" in error.what
+    assert "allow=('shift',)" in error.fix
+
+
+def test_an_allowed_lambda_that_leaves_keras_ops_is_refused() -> None:
+    model = model_of(layers.Lambda(lambda x: np.tanh(x) if hasattr(x, "numpy") else float(x), (6,), name="own"))
+    error = refusal(model, allow=("own",))
+    assert "'own'" in error.what
+    assert "write the code with keras.ops" in error.fix
+
+
+class Doubled(layers.Dense):
+    """A subclass of a layer that has a form."""
+
+    def call(self, x: Any) -> Any:
+        return 2 * super().call(x)
+
+
+class Holder(layers.Layer):
+    """A layer with a layer in it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.dense = layers.Dense(6)
+
+    def call(self, x: Any) -> Any:
+        return self.dense(x)
+
+
+def test_a_subclass_of_a_layer_with_a_form_is_not_taken_for_it() -> None:
+    error = refusal(model_of(Doubled(3, name="doubled")))
+    assert "a subclass of keras.layers.Dense" in error.got
+    assert "allow=('doubled',)" in error.fix
+
+
+def test_an_allowed_layer_that_holds_layers_is_refused() -> None:
+    error = refusal(model_of(Holder(name="holder")), allow=("holder",))
+    assert "move layers out into the model" in error.fix
+
+
+def test_an_activation_function_of_ones_own_is_refused_unless_it_is_allowed() -> None:
+    error = refusal(model_of(layers.Dense(2, activation=lambda x: x * x, name="square")))
+    assert "relu6" in error.expected
+    assert "allow=('square',)" in error.fix
+
+
+def test_allowing_a_layer_that_is_not_there_is_an_error() -> None:
+    error = refusal(model_of(layers.Dense(2, name="scores")), ConfigError, allow=("score",))
+    assert "did you mean 'scores'?" in error.fix
+
+
+def test_a_mask_is_refused() -> None:
+    x, mask = keras.Input((6, 4), name="x"), keras.Input((6,), name="mask")
+    error = refusal(keras.Model([x, mask], layers.BatchNormalization(name="norm")(x, mask=mask)))
+    assert "'norm' (BatchNormalization)" in error.what
+    assert "train without Masking layers" in error.fix
+
+
+def test_an_input_of_unknown_size_is_refused_with_the_line_that_fixes_it() -> None:
+    error = refusal(model_of(layers.GlobalAveragePooling2D(), shape=(None, None, 3)), InputError)
+    assert "input 'x'" in error.what
+    assert "keras.Input(shape=(224, 224, 3))" in error.fix
+
+
+def test_a_model_of_unknown_size_loads_once_it_is_called_on_a_known_one() -> None:
+    model = model_of(layers.GlobalAveragePooling2D(), shape=(None, None, 3))
+    image = keras.Input((8, 8, 3), name="image")
+    graph = load_keras(keras.Model(image, model(image))).graph
+    assert graph.tensors["image"].shape == (1, 8, 8, 3)
+
+
+@pytest.mark.parametrize("dtype", ["string", "bool"])
+def test_an_input_that_holds_no_numbers_is_refused(dtype: str) -> None:
+    error = refusal(model_of(layers.Identity(), dtype=dtype), InputError)
+    assert "dtype='float32'" in error.fix
+
+
+def test_a_nested_model_called_on_another_rank_is_refused() -> None:
+    inner = keras.Sequential([keras.Input((6, 1)), layers.Flatten()], name="inner")
+    assert "keras.layers.Reshape" in refusal(model_of(inner), InputError).fix
+
+
+def test_a_model_that_was_never_built_is_refused() -> None:
+    error = refusal(keras.Sequential([layers.Dense(2)], name="deferred"))
+    assert "'deferred' is not built" in error.what
+    assert "begin it with keras.Input" in error.fix
+
+
+class Subclassed(keras.Model):
+    """A model whose graph is Python code."""
+
+    def __init__(self) -> None:
+        super().__init__(name="subclassed")
+        self.dense = layers.Dense(2)
+
+    def call(self, x: Any) -> Any:
+        return self.dense(x)
+
+
+def test_a_subclassed_model_is_refused_alone_and_nested() -> None:
+    model = Subclassed()
+    model(np.zeros((1, 6), np.float32))
+    for error in (refusal(model), refusal(model_of(model))):
+        assert "'subclassed' (Subclassed)" in error.what
+        assert "keras.Model(inputs, outputs)" in error.fix
+
+
+class Named(keras.Model):
+    """A functional model of an own class that leaves `call` alone."""
+
+
+def test_a_functional_model_of_an_own_class_is_read() -> None:
+    x = keras.Input((6,))
+    assert [node.op for node in load_keras(Named(x, layers.Dense(2)(x))).graph.nodes] == ["FULLY_CONNECTED"]
+
+
+def test_a_model_that_keras_has_quantized_is_refused() -> None:
+    model = model_of(layers.Dense(4, name="dense"))
+    model.get_layer("dense").quantize("int8")
+    error = refusal(model)
+    assert "'dense' (Dense)" in error.what
+    assert "before model.quantize" in error.fix
+
+
+def channels_first_layers() -> list[Any]:
+    first = {"data_format": "channels_first"}
+    return [
+        layers.Conv2D(2, 3, **first),
+        layers.DepthwiseConv2D(3, **first),
+        layers.SeparableConv2D(2, 3, **first),
+        layers.Conv2DTranspose(2, 3, **first),
+        layers.MaxPooling2D(**first),
+        layers.AveragePooling2D(2, **first),
+        layers.GlobalAveragePooling2D(**first),
+        layers.GlobalMaxPooling2D(**first),
+        layers.ZeroPadding2D(**first),
+        layers.Cropping2D(**first),
+        layers.UpSampling2D(**first),
+        layers.Flatten(**first),
+    ]
+
+
+@pytest.mark.parametrize("layer", channels_first_layers(), ids=lambda layer: type(layer).__name__)
+def test_channels_first_are_refused(layer: Any) -> None:
+    assert "channels_last" in refusal(model_of(layer, shape=(3, 8, 8))).fix

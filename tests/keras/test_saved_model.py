@@ -1,0 +1,164 @@
+"""What only TensorFlow can read: SavedModel folders, and models whose `call` is Python code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from octavo.errors import MissingDependencyError, ModelFileError, UnsupportedLayerError
+from octavo.load import load
+from octavo.load.tensorflow import load_saved_model
+from octavo.run.litert import LiteRT
+from octavo.write.tflite import write_tflite
+
+# Float32 sums of at most 9 * 3 + 4 * 36 products in another order.
+CLOSE = {"rtol": 0, "atol": 171 * float(np.finfo(np.float32).eps) * 4}
+
+WITH_OWN_CALL = """
+import keras, numpy as np
+
+class Branches(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.conv = keras.layers.Conv2D(4, 3, activation="relu")
+        self.flat, self.dense = keras.layers.Flatten(), keras.layers.Dense(3)
+
+    def call(self, x):
+        y = self.conv(x)
+        return self.dense(self.flat(y + keras.ops.mean(y, axis=(1, 2), keepdims=True)))
+
+keras.utils.set_random_seed(1)
+model = Branches()
+x = np.random.default_rng(0).random((2, 8, 8, 3)).astype("float32")
+y = np.asarray(model(x))
+"""
+
+
+def run(backend: str, program: str) -> None:
+    """Run a program in a process of its own, since a process has one backend."""
+    command = [sys.executable, "-c", WITH_OWN_CALL + program]
+    finished = subprocess.run(command, env={"KERAS_BACKEND": backend}, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a SavedModel, its input and output, and the .tflite of the same model loaded without a folder."""
+    pytest.importorskip("tensorflow")
+    folder = tmp_path_factory.mktemp("exported")
+    run(
+        "tensorflow",
+        f"""
+model.export({str(folder / "saved")!r}, verbose=False)
+np.savez({str(folder / "values.npz")!r}, x=x, y=y)
+from octavo.load import load
+from octavo.write.tflite import write_tflite
+open({str(folder / "direct.tflite")!r}, "wb").write(write_tflite(load(model).graph))
+try:
+    load(Branches())
+except Exception as error:
+    open({str(folder / "unbuilt.txt")!r}, "w").write(f"{{type(error).__name__}}: {{error}}")
+""",
+    )
+    return folder
+
+
+def computed(content: bytes, x: np.ndarray) -> np.ndarray:
+    runtime = LiteRT(content)
+    return next(iter(runtime.run({runtime.inputs[0].name: x}).values()))
+
+
+@pytest.mark.tensorflow
+def test_a_saved_model_of_a_subclassed_model_computes_the_same(exported: Path) -> None:
+    values = np.load(exported / "values.npz")
+    graph = load(exported / "saved").graph
+    assert graph.tensors[graph.inputs[0]].shape == (1, 8, 8, 3)
+    np.testing.assert_allclose(computed(write_tflite(graph), values["x"][:1]), values["y"][:1], **CLOSE)
+
+
+@pytest.mark.tensorflow
+def test_a_model_with_its_own_call_is_loaded_through_tensorflow(exported: Path) -> None:
+    values = np.load(exported / "values.npz")
+    content = (exported / "direct.tflite").read_bytes()
+    np.testing.assert_allclose(computed(content, values["x"][:1]), values["y"][:1], **CLOSE)
+
+
+@pytest.mark.tensorflow
+def test_a_model_with_its_own_call_that_was_never_called_says_so(exported: Path) -> None:
+    message = (exported / "unbuilt.txt").read_text()
+    assert message.startswith("UnsupportedLayerError: model 'branches")
+    assert "fix:      call the model once on a batch of data" in message
+
+
+@pytest.mark.tensorflow
+def test_a_saved_model_made_on_jax_says_how_to_make_it(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    run("jax", f"model.export({str(tmp_path)!r}, verbose=False)")
+    with pytest.raises(UnsupportedLayerError, match=r"fix: +export it again with KERAS_BACKEND=tensorflow"):
+        load_saved_model(tmp_path)
+
+
+@pytest.fixture
+def module() -> tuple[Any, Any]:
+    """A tf.Module and TensorFlow itself."""
+    tf = pytest.importorskip("tensorflow")
+    return tf.Module(), tf
+
+
+def save(module: Any, folder: Path, **signatures: Any) -> Path:
+    made, tf = module
+    spec = tf.TensorSpec((None, 4), tf.float32, "x")
+    functions = {name: tf.function(function, input_signature=[spec]) for name, function in signatures.items()}
+    made.functions = list(functions.values())
+    tf.saved_model.save(made, str(folder), signatures=functions)
+    return folder
+
+
+@pytest.mark.tensorflow
+def test_the_only_signature_is_read_and_the_default_of_several(module: Any, tmp_path: Path) -> None:
+    only = load_saved_model(save(module, tmp_path / "only", double=lambda x: {"y": 2.0 * x}))
+    assert (only.graph.inputs, [node.op for node in only.graph.nodes]) == (("x",), ["MUL"])
+    functions = {"other": lambda x: {"y": x + 1.0}, "serving_default": lambda x: {"y": 3.0 * x}}
+    default = load_saved_model(save(module, tmp_path / "two", **functions))
+    assert [node.op for node in default.graph.nodes] == ["MUL"]
+
+
+@pytest.mark.tensorflow
+def test_several_signatures_without_a_default_are_refused(module: Any, tmp_path: Path) -> None:
+    folder = save(module, tmp_path / "m", a=lambda x: {"y": 2.0 * x}, b=lambda x: {"y": x + 1.0})
+    with pytest.raises(ModelFileError, match=r"(?s)'a', 'b'.*fix: +export it with tf\.saved_model\.save"):
+        load_saved_model(folder)
+
+
+@pytest.mark.tensorflow
+def test_an_operator_that_the_converter_lacks_is_refused(module: Any, tmp_path: Path) -> None:
+    tf = module[1]
+    folder = save(module, tmp_path / "m", f=lambda x: {"y": tf.raw_ops.Erfinv(x=x)})
+    with pytest.raises(UnsupportedLayerError, match=r"(?s)Erfinv.*fix: +build the model of Keras layers"):
+        load_saved_model(folder)
+
+
+@pytest.mark.tensorflow
+def test_a_damaged_saved_model_is_refused(module: Any, tmp_path: Path) -> None:
+    folder = save(module, tmp_path / "m", f=lambda x: {"y": 2.0 * x})
+    (folder / "saved_model.pb").write_bytes(b"\x00\x01\x02")
+    with pytest.raises(UnsupportedLayerError, match=r"fix: +build the model of Keras layers"):
+        load_saved_model(folder)
+
+
+@pytest.mark.tensorflow
+def test_a_folder_without_a_saved_model_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    with pytest.raises(ModelFileError, match=r"fix: +give the folder that saved_model\.pb lies in"):
+        load_saved_model(tmp_path)
+
+
+def test_without_tensorflow_a_saved_model_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(MissingDependencyError, match=r"fix: +pip install 'octavo\[tensorflow\]'"):
+        load_saved_model(tmp_path)
