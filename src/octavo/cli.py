@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     code = _run(arguments)
+    if code == INTERRUPTED:
+        print("Interrupted; files that were not finished are gone.", file=sys.stderr)
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, `head` for one, has what it wanted

@@ -16,9 +16,10 @@ from octavo.errors import ConfigError, VerificationError
 from octavo.evaluate.verification import Verification
 from octavo.evaluate.verify import SAMPLE_INPUTS
 from octavo.evaluate.verify import verify as run_verification
-from octavo.ir.check import check_quantized
+from octavo.ir.check import check_quantized, check_structure
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
+from octavo.ops.check import check_scales
 from octavo.plan.make import make_plan
 from octavo.plan.types import Plan
 from octavo.quantization.assign import Range, assign
@@ -79,11 +80,12 @@ def quantize(
     Raises:
         ModelFileError, UnsupportedLayerError: if the model cannot be loaded.
         DatasetError, NonFiniteError: if the data does not serve.
-        ConfigError: for an unknown option value.
+        ConfigError: for an unknown option value, or one that a trained model has decided already.
         VerificationError: if the written file does not compute what it should.
     """
     trained = _trained(model)
     if trained is not None:
+        _check_left_to_training(skip=tuple(skip), per_axis=per_axis, estimator=estimator)
         return deploy(
             trained, scheme, input_type, output_type, verify, Source(data, samples, integer_divisor, progress)
         )
@@ -126,6 +128,23 @@ def _trained(model: Any) -> Trained | None:
     from octavo.qat import QuantizationAwareModel, trained
 
     return trained(model) if isinstance(model, QuantizationAwareModel) else None
+
+
+def _check_left_to_training(*, skip: tuple[str, ...], per_axis: bool, estimator: str) -> None:
+    """Refuse options that say otherwise than the plan a model was trained by.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    default = QuantizeConfig()
+    for name, value in (("skip", skip), ("per_axis", per_axis), ("estimator", estimator)):
+        if value != getattr(default, name):
+            raise ConfigError(
+                f"{name} was decided when the model was made for training.",
+                got=f"{name}={value!r}",
+                expected=f"no {name}",
+                fix=f"leave {name} out, or quantize octavo.qat.strip(model) with it",
+            )
 
 
 def deploy(
@@ -179,10 +198,7 @@ def finish(
     """
     clock = clock or Clock()
     with clock("quantize"):
-        graph = assign(prepared.graph, plan, ranges, limits) if plan.scheme.needs_data else None
-        graph = shrink_weights(prepared.graph, plan) if graph is None else graph
-        graph = set_io_types(graph, _io_type(config.input_type), _io_type(config.output_type))
-        check_quantized(graph)
+        graph = quantized_graph(prepared.graph, plan, config, ranges, limits)
     with clock("write"):
         model = write_tflite(graph, _metadata(plan.scheme, config, origin))
     verification = None
@@ -202,6 +218,22 @@ def finish(
         ranges=dict(ranges),
         seconds=clock.seconds,
     )
+
+
+def quantized_graph(
+    graph: Graph, plan: Plan, config: QuantizeConfig, ranges: Mapping[str, Range], limits: Weights | None = None
+) -> Graph:
+    """The graph to write; see `finish`.
+
+    Raises:
+        ConfigError: if an input or output type is asked for that a float layer cannot give.
+    """
+    quantized = assign(graph, plan, ranges, limits) if plan.scheme.needs_data else shrink_weights(graph, plan)
+    quantized = set_io_types(quantized, _io_type(config.input_type), _io_type(config.output_type))
+    check_structure(quantized)
+    check_quantized(quantized)
+    check_scales(quantized)
+    return quantized
 
 
 def proven(model: bytes, graph: Graph, samples: Sequence[Weights], config: QuantizeConfig) -> Verification:

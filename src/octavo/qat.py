@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
-import keras
 from octavo.config import SCHEMES, QuantizeConfig, scheme_named
 from octavo.errors import ConfigError, InputError, NonFiniteError
 from octavo.load.keras import load_keras
@@ -24,11 +24,13 @@ from octavo.plan.types import Plan
 from octavo.quantization.assign import Range
 from octavo.quantization.weights import largest_magnitude
 from octavo.stages import Prepared, Source, calibrated_ranges, prepare, prepare_loaded
+from octavo.training.blueprint import Blueprint
 from octavo.training.flatten import flatten
 from octavo.training.insert import insert_fake_quantization, remove_fake_quantization
 from octavo.training.model import QuantizationAwareModel
+from octavo.training.origins import Origins, nudged_values, numbered_elements
 from octavo.training.settings import TrainingConfig
-from octavo.training.weight_sources import limits_as_weights, numbered_elements, weight_quantizers
+from octavo.training.weights import limits_as_weights, weight_quantizers
 
 __all__ = ["QuantizationAwareModel", "TrainingConfig", "quantize_model", "strip"]
 
@@ -69,11 +71,13 @@ def quantize_model(
     options = QuantizeConfig(scheme=scheme, skip=tuple(skip), per_axis=per_axis)
     check_trainable(model, options, training, data)
     flat = flatten(model)
-    prepared = prepare(flat)
+    loaded = load_keras(flat, values=nudged_values(flat))
+    prepared = prepare_loaded(loaded)
     plan = make_plan(prepared.graph, options)
-    numbered = load_keras(flat, values=numbered_elements(flat)).graph
-    weights = weight_quantizers(flat, plan, numbered, training.weights)
-    result = insert_fake_quantization(flat, prepared.graph, plan, prepared.names, weights, options, training)
+    origins = Origins(flat, loaded.graph, load_keras(flat, values=numbered_elements(flat)).graph)
+    blueprint = Blueprint(flat, loaded.graph, loaded.names, prepared.graph, plan, origins)
+    weights = weight_quantizers(blueprint, training.weights)
+    result = insert_fake_quantization(blueprint, weights, options, training)
     if data is not None:
         source = Source(data, samples, integer_divisor)
         start_ranges(result, calibrated_ranges(prepared, plan, options, source))
@@ -85,7 +89,7 @@ def strip(model: QuantizationAwareModel) -> keras.Model:
 
     Nested models stay opened, and an activation that was an argument of its layer is a layer after it.
     """
-    float_model = remove_fake_quantization(model)
+    float_model, _ = remove_fake_quantization(model)
     copy = keras.models.clone_model(float_model)
     copy.set_weights(float_model.get_weights())
     return copy
@@ -117,7 +121,7 @@ def trained(model: QuantizationAwareModel) -> Trained:
         InputError: if a range was neither calibrated nor trained.
         NonFiniteError: if training diverged.
     """
-    float_model = remove_fake_quantization(model)
+    float_model, _ = remove_fake_quantization(model)
     prepared = prepare(float_model)
     plan = make_plan(prepared.graph, model.quantization)
     ranges = learned_ranges(model)
@@ -125,7 +129,9 @@ def trained(model: QuantizationAwareModel) -> Trained:
     spread = limits_as_weights(model)
     if spread:
         folded = prepare_loaded(load_keras(float_model, values=spread)).graph
-        learned = {q.tensor for layer in model.quantized_layers for q in layer.quantizers if q.observer == "learned"}
+        learned = {
+            q.tensor for layer in model.quantized_layers for q in layer.weight_quantizers if q.observer == "learned"
+        }
         for rule in plan.weights:
             data = folded.tensors[rule.tensor].data
             if rule.tensor in learned and data is not None:
@@ -162,6 +168,13 @@ def learned_ranges(model: QuantizationAwareModel) -> dict[str, Range]:
                 fix="train again with a smaller learning rate, and stop on NaN with keras.callbacks.TerminateOnNaN()",
             )
     return ranges
+
+
+def deployed_tensors(model: QuantizationAwareModel) -> dict[str, Any]:
+    """The Keras tensors of a model, fake-quantized where they are, by the graph tensor that each stands for."""
+    float_model, stands_for = remove_fake_quantization(model)
+    names = load_keras(float_model).names
+    return {name: stands_for[key] for key, name in names.items() if key in stands_for}
 
 
 def check_trainable(model: Any, options: QuantizeConfig, training: TrainingConfig, data: Any) -> None:

@@ -16,6 +16,7 @@ from octavo.calibrate.sources import is_spent
 from octavo.calibrate.statistics import Statistics
 from octavo.config import QuantizeConfig
 from octavo.errors import DatasetError
+from octavo.ir.check import check_finite
 from octavo.ir.graph import drop_dead
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
@@ -96,12 +97,21 @@ def prepare(model: Any, allow: Sequence[str] = ()) -> Prepared:
     Args:
         model: keras.Model, or path of a .keras, .h5, .tflite file or a SavedModel folder.
         allow: Names of Lambda layers whose code may be traced.
+
+    Raises:
+        InputError: if there is no model that can be read.
+        NonFiniteError: if a weight is NaN or infinite.
     """
     return prepare_loaded(load(model, allow=allow))
 
 
 def prepare_loaded(loaded: Loaded) -> Prepared:
-    """Run the passes on a loaded model."""
+    """Run the passes on a loaded model.
+
+    Raises:
+        NonFiniteError: if it holds NaN or infinity.
+    """
+    check_finite(loaded.graph)
     graph, notes = run_passes(loaded.graph)
     return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph))
 

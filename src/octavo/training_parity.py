@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
+import keras
 import numpy as np
 
-import keras
-from octavo.evaluate.predict import predict
+from octavo.evaluate.predict import Samples, predict
 from octavo.ir.graph import drop_dead, producers
-from octavo.ir.types import Graph
+from octavo.ir.types import Graph, Tensor
 from octavo.ops.spec import Scale
 from octavo.ops.table import spec_of
+from octavo.qat import deployed_tensors
 from octavo.result import QuantizedModel
 from octavo.training.model import QuantizationAwareModel
 from octavo.write.tflite import write_tflite
 
 BATCH = 256
 LARGEST_COUNTED = 4
+CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +55,22 @@ class Parity:
         return {**asdict(self), "within_one_step": self.within_one_step}
 
 
-def parity(model: QuantizationAwareModel, quantized: QuantizedModel, data: np.ndarray) -> Parity:
+def parity(model: QuantizationAwareModel, quantized: QuantizedModel, data: Samples, output: int = 0) -> Parity:
     """Compare a trained model in inference with the file made of it, in LiteRT on its default kernels.
 
     Args:
         model: Trained.
         quantized: Made by `octavo.quantize(model)`.
-        data: Samples along the first axis, as in training.
+        data: Samples along the first axis, as in training; several inputs by name or in the model's order.
+        output: Which of the model's outputs to look at.
     """
+    shown = deployed_tensors(model)
     graph = quantized.graph
-    name = compared_tensor(graph)
-    tensor = graph.tensors[name]
-    assert tensor.quantization is not None
-    trained = keras.Model(model.inputs, model.tensor_named(name)).predict(data, batch_size=BATCH, verbose=0)
+    name = [name for name in towards_inputs(graph, output) if name in shown][-1]
+    trained = keras.Model(model.input, shown[name]).predict(data, batch_size=BATCH, verbose=0)
     deployed = predict(write_tflite(drop_dead(replace(graph, outputs=(name,)))), data)[name]
     trained, deployed = trained.reshape(len(trained), -1), deployed.reshape(len(deployed), -1)
-    steps = np.round(np.abs(trained - deployed) / tensor.quantization.scale[0]).astype(np.int64)
+    steps = np.round(np.abs(trained - deployed) / step_of(graph.tensors[name], trained)).astype(np.int64)
     counts = np.bincount(np.minimum(steps.ravel(), LARGEST_COUNTED), minlength=LARGEST_COUNTED + 1)
     choice = trained.argmax(axis=1)
     mismatched = choice != deployed.argmax(axis=1)
@@ -82,11 +85,19 @@ def parity(model: QuantizationAwareModel, quantized: QuantizedModel, data: np.nd
     )
 
 
-def compared_tensor(graph: Graph) -> str:
-    """The first output, or what enters it where its parameters are fixed (softmax, sigmoid) and a step means less."""
+def towards_inputs(graph: Graph, output: int) -> Iterator[str]:
+    """An output, then what enters it where it only converts or has fixed parameters (softmax) and a step means less."""
     made_by = producers(graph)
-    name: str | None = graph.outputs[0]
-    while name in made_by and spec_of(made_by[name].op).scale is Scale.FIXED:
-        name = made_by[name].inputs[0]
-    assert name is not None
-    return name
+    name: str | None = graph.outputs[output]
+    while name is not None:
+        yield name
+        node = made_by.get(name)
+        passed = node is not None and (node.op in CONVERSIONS or spec_of(node.op).scale is Scale.FIXED)
+        name = node.inputs[0] if node is not None and passed else None
+
+
+def step_of(tensor: Tensor, values: np.ndarray) -> float:
+    """The real size of one step of a tensor; one of 255 between the extremes of its values where it is float."""
+    if tensor.quantization is not None:
+        return float(tensor.quantization.scale[0])
+    return max(float(np.ptp(values)) / 255, float(np.finfo(np.float32).tiny))

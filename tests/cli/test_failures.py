@@ -71,7 +71,7 @@ def test_a_place_that_cannot_be_written_is_told(run: Run, small: Path, tmp_path:
 @pytest.mark.parametrize(
     ("raised", "code", "told"),
     [
-        (KeyboardInterrupt(), INTERRUPTED, ""),
+        (KeyboardInterrupt(), INTERRUPTED, "Interrupted"),
         (MemoryError("no room"), BAD_INPUT, "use fewer samples"),
         (VerificationError("wrong.", got="1", expected="2", fix="report it"), CHECK_SAID_NO, "report it"),
         (ZeroDivisionError("ours"), OUR_BUG, "ZeroDivisionError: ours"),

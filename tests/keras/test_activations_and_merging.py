@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-from layer_calls import Shape, assert_computes_the_same, refusal_of
-
-import keras
 from keras import activations, layers, ops
+from layer_calls import Shape, assert_computes_the_same, refusal_of
 
 IMAGE, VECTOR = (4, 5, 3), (6,)
 # A few float32 operations on values below 16, each rounded once; exp and its like err by a few units more.

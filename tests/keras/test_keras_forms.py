@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
-import keras
 from keras_agreement import assert_computes_the_same, random_inputs, results, spread_weights
 from octavo.load.keras import load_keras
 from octavo.load.keras.form_names import form_name
 from octavo.ops.table import KERAS_FORMS
+
+# Forms whose example Keras computes otherwise on one backend, with the reason.
+DIFFERS = {
+    ("torch", "layers.AveragePooling2D"): "where padding is uneven, Keras's torch backend averages repeated borders",
+}
 
 
 def example_model(name: str) -> keras.Model:
@@ -29,7 +34,10 @@ def names_shown(model: Any) -> set[str | None]:
 
 
 @pytest.mark.parametrize("name", sorted(KERAS_FORMS))
-def test_a_form_computes_what_keras_computes(name: str) -> None:
+def test_a_form_computes_what_keras_computes(name: str, request: pytest.FixtureRequest) -> None:
+    reason = DIFFERS.get((keras.backend.backend(), name))
+    if reason is not None:
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     model = example_model(name)
     spread_weights(model)
     assert name in names_shown(model), "the example shows another form"

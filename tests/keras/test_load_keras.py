@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-
-import keras
 from keras import layers, ops
+
 from keras_agreement import assert_computes_the_same, spread_weights
 from octavo.dtypes import DType
-from octavo.ops.text import format_graph
 from octavo.ir.types import Graph
 from octavo.load.keras import load_keras
 from octavo.load.loaded import Loaded
+from octavo.ops.text import format_graph
 
 
 def loads_the_same(model: Any, **options: Any) -> Loaded:
@@ -97,6 +97,14 @@ def test_a_layer_used_inside_and_outside_a_nested_model_has_one_kernel() -> None
     x = keras.Input((4,))
     graph = loads_the_same(keras.Model(x, shared(inner(x)))).graph
     assert sum(tensor.is_constant and len(tensor.shape) == 2 for tensor in graph.tensors.values()) == 1
+
+
+def test_a_branch_is_finished_before_the_next_begins() -> None:
+    x = keras.Input((6,), name="x")
+    first = layers.Dense(3, name="first_2")(layers.Dense(3, name="first_1")(x))
+    second = layers.Dense(3, name="second_2")(layers.Dense(3, name="second_1")(x))
+    graph = load_keras(keras.Model(x, layers.Add(name="sum")([first, second]))).graph
+    assert [node.layer for node in graph.nodes] == ["first_1", "first_2", "second_1", "second_2", "sum"]
 
 
 def test_dicts_of_inputs_and_outputs_name_the_graphs() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-
-import keras
 from keras import layers, ops
+
 from octavo.errors import ConfigError, InputError, OctavoError, UnsupportedLayerError
 from octavo.load.keras import load_keras
 
@@ -58,6 +58,12 @@ def test_root_mean_squares_have_a_layer_of_their_own() -> None:
     with pytest.warns(UserWarning, match="rms_scaling"):
         layer = layers.LayerNormalization(rms_scaling=True)
     assert "RMSNormalization" in refusal(model_of(layer)).fix
+
+
+def test_a_crop_larger_than_the_images_is_refused() -> None:
+    error = refusal(model_of(layers.CenterCrop(9, 4), shape=(8, 8, 3)))
+    assert "images of 8 x 8" in error.got
+    assert "keras.layers.Resizing" in error.fix
 
 
 def test_a_lambda_is_refused_unless_it_is_allowed() -> None:

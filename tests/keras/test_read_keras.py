@@ -28,7 +28,7 @@ def small_model(*more: Any) -> Any:
     y = layers.Conv2D(3, 3, activation="relu", name="conv")(x)
     for layer in more:
         y = layer(y)
-    model = keras.Model(x, layers.Flatten(name="flat")(y) * 2.0, name="small")
+    model = keras.Model(x, layers.Flatten(name="flat")(y), name="small")
     spread_weights(model)
     return model
 
@@ -144,6 +144,14 @@ def test_what_keras_cannot_read_is_told_in_one_line(tmp_path: Path) -> None:
     assert "open it with the Keras that wrote it" in error.fix
 
 
+@pytest.mark.parametrize(
+    "config", [[], {}, {"config": {"layers": [1]}}, {"class_name": "Functional", "config": {"layers": [{}]}}]
+)
+def test_a_configuration_of_another_form_is_refused(tmp_path: Path, config: Any) -> None:
+    path = saved(tmp_path, "model.keras")
+    assert refusal(rewritten(path, "config.json", lambda _: config)).fix
+
+
 def test_a_keras_file_of_keras_2_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, "model.keras")
     error = refusal(rewritten(path, "metadata.json", lambda data: {**data, "keras_version": "2.15.0"}))
@@ -188,7 +196,8 @@ def test_a_layer_without_a_form_is_refused_before_it_is_made(tmp_path: Path, nam
     assert name in error.got
 
 
-def test_keras_without_its_backend_says_what_to_install(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["torch", "theano"])
+def test_keras_without_its_backend_says_what_to_install(tmp_path: Path, backend: str) -> None:
     program = (
         "import sys; sys.modules['torch'] = None\n"
         "from octavo.errors import MissingDependencyError\n"
@@ -198,7 +207,7 @@ def test_keras_without_its_backend_says_what_to_install(tmp_path: Path) -> None:
     )
     path = saved(tmp_path, "model.keras")
     finished = subprocess.run(
-        [sys.executable, "-c", program, str(path)], env={"KERAS_BACKEND": "torch"}, capture_output=True, text=True
+        [sys.executable, "-c", program, str(path)], env={"KERAS_BACKEND": backend}, capture_output=True, text=True
     )
     assert "pip install 'octavo[jax]'" in finished.stdout, finished.stderr
 

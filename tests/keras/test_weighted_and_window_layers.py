@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-from layer_calls import assert_computes_the_same, refusal_of
-
-import keras
 from keras import layers, ops
+from layer_calls import assert_computes_the_same, refusal_of
 
 # No result here sums more than 200 products of values and weights below 5.
 ROUNDING = 200 * 25 * float(np.finfo(np.float32).eps)

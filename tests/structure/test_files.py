@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from source_tree import PACKAGE, ROOT, tracked_files
 
+from octavo.cli import app
 from octavo.report.operators import operators_page
 
 LONGEST_MODULE_LINES = 400
@@ -32,10 +36,27 @@ def test_no_tracked_file_names_a_path_of_somebodys_machine() -> None:
     assert not found
 
 
-def test_the_constraints_are_plain_pins() -> None:
-    pins = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
-    assert pins
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", pin) for pin in pins)
+def pins() -> dict[str, str]:
+    """Version by package, in the normal form of its name."""
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lines)
+    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+
+
+def test_every_dependency_is_pinned_to_a_plain_version_it_allows() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [project["dependencies"], *project["optional-dependencies"].values()]
+    for requirement in (Requirement(text) for part in wanted for text in part):
+        version = pins()[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version, prereleases=True), requirement
+
+
+def test_commands_that_pages_name_exist() -> None:
+    pages = "".join((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md", "docs/decisions.md"))
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert set(re.findall(r"(?:^|`|  )make (\w+)", pages, re.MULTILINE)) <= targets
+    assert set(re.findall(r"(?:^|`)octavo (\w+)", pages, re.MULTILINE)) <= commands
 
 
 def test_the_generated_operator_page_is_fresh() -> None:

@@ -208,28 +208,22 @@ def _reshape_hint(shape: Shape, sample: Shape) -> str:
 
 
 def _check_dtype(array: np.ndarray, tensor: Tensor, divisor: float | None) -> None:
-    kind = array.dtype.kind
     if tensor.dtype.is_float:
-        if kind == "f" or divisor is not None:
-            return
-        got, fix = (
-            array.dtype.name,
-            (
-                "data.astype('float32') if the model was trained on these integers, data / 255 if on 0..1; "
-                "or say integer_divisor=1 or integer_divisor=255"
-            ),
+        fits = array.dtype.kind == "f" or divisor is not None
+        fix = (
+            "data.astype('float32') if the model was trained on these integers, data / 255 if on 0..1; "
+            "or say integer_divisor=1 or integer_divisor=255"
         )
     else:
         fits = _fits(array, tensor.dtype)
-        if fits:
-            return
-        got, fix = (
-            f"{array.dtype.name} beyond {tensor.dtype.value}",
-            f"give whole numbers that fit {tensor.dtype.value}",
+        fix = f"give whole numbers that fit {tensor.dtype.value}"
+    if not fits:
+        raise DatasetError(
+            f"the data for input '{tensor.name}' has the wrong type.",
+            got=f"{array.dtype.name} from {array.min()} to {array.max()}" if array.size else array.dtype.name,
+            expected=tensor.dtype.value,
+            fix=fix,
         )
-    raise DatasetError(
-        f"the data for input '{tensor.name}' has the wrong type.", got=got, expected=tensor.dtype.value, fix=fix
-    )
 
 
 def _fits(array: np.ndarray, dtype: DType) -> bool:

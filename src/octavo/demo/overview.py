@@ -23,6 +23,7 @@ def overview_page(toured: Toured) -> str:
             in_words(toured.mapping),
         ],
         *([f"## {table.title}", "\n".join(as_markdown(table))] for table in tables(toured)),
+        [f"The files lie beside this page, one a scheme: `{toured.file_name('int8')}` and its like."],
         ["## Which one to use", recommendation(toured)],
         ["## What next", "\n".join(("```", *next_steps(toured, folder=""), "```"))],
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from octavo.dtypes import DType
-from octavo.errors import GraphError
+from octavo.errors import GraphError, NonFiniteError
 from octavo.ir.types import Graph, Node, PerAxis, Quantization, Tensor
 
 # Types that only quantization makes; int32, int64, uint8 and bool also occur as shapes, indices and images.
@@ -102,6 +102,25 @@ def check_float(graph: Graph) -> None:
                 expected="float32 values and integer indices",
                 fix="start from the float model, not from a quantized one",
             )
+
+
+def check_finite(graph: Graph) -> None:
+    """Check that no constant holds NaN or infinity; what is made of one is worthless, and no integer stands for it.
+
+    Raises:
+        NonFiniteError: naming the tensor and layer.
+    """
+    for tensor in graph.tensors.values():
+        if tensor.data is None or np.isfinite(tensor.data).all():
+            continue
+        bad = ~np.isfinite(tensor.data)
+        first = tuple(int(index) for index in np.argwhere(bad)[0])
+        raise NonFiniteError(
+            f"constant '{tensor.name}' of layer '{tensor.layer}' holds NaN or infinity.",
+            got=f"{tensor.data[first]} at index {first}, {np.count_nonzero(bad)} such values of {tensor.size}",
+            expected="finite weights",
+            fix="train again with a smaller learning rate, or take a checkpoint from before they diverged",
+        )
 
 
 def check_quantized(graph: Graph) -> None:

@@ -43,7 +43,7 @@ def check_scales(graph: Graph) -> None:
                 f"{node.op} of layer '{node.layer}' has parameters its kernel does not honour.",
                 got=problem[0],
                 expected=problem[1],
-                fix="assign parameters by octavo.quantize.plan",
+                fix="take parameters from the plan, as octavo.quantization.assign does",
             )
 
 

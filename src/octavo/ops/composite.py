@@ -8,6 +8,8 @@ from octavo.ir.types import Shape
 from octavo.ops import composed_activations
 from octavo.ops import normalization_layers as normalization
 from octavo.ops.forms import layer_form
+from octavo.ops.refuse import refuse, require_channels_last
+from octavo.ops.slices import emit_strided_slice
 from octavo.ops.spec import Emitter, KerasCall, KerasForm
 
 # Layers that do nothing at inference, with arguments to construct one.
@@ -53,6 +55,23 @@ def lower_activation_layer(b: Emitter, call: KerasCall) -> str:
     return b.activation(call.operation.activation, call.inputs[0])
 
 
+def lower_center_crop(b: Emitter, call: KerasCall) -> str:
+    """keras.layers.CenterCrop of images no smaller than the crop; where a margin is odd, the far side loses more."""
+    layer, (x,) = call.operation, call.inputs
+    require_channels_last(layer)
+    height, width = b.shape(x)[1:3]
+    top, left = (height - layer.height) // 2, (width - layer.width) // 2
+    if top < 0 or left < 0:
+        raise refuse(
+            layer,
+            got=f"images of {height} x {width}, cropped to {layer.height} x {layer.width}",
+            expected="images no smaller than the crop",
+            fix="make the images larger first, with keras.layers.Resizing",
+        )
+    rows, columns = slice(top, top + layer.height), slice(left, left + layer.width)
+    return emit_strided_slice(b, x, [slice(None), rows, columns, slice(None)], suffix="")
+
+
 def _identity(name: str, arguments: tuple[Any, ...], shape: Shape = (6, 5, 3)) -> KerasForm:
     return layer_form(lower_identity, lambda keras: getattr(keras.layers, name)(*arguments), shape)
 
@@ -68,6 +87,7 @@ FORMS: dict[str, KerasForm] = {
     "layers.BatchNormalization": layer_form(
         normalization.lower_batch_normalization, lambda keras: keras.layers.BatchNormalization(), IMAGE
     ),
+    "layers.CenterCrop": layer_form(lower_center_crop, lambda keras: keras.layers.CenterCrop(3, 3), IMAGE),
     "layers.GroupNormalization": layer_form(
         normalization.lower_group_normalization, lambda keras: keras.layers.GroupNormalization(3), IMAGE
     ),

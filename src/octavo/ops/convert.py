@@ -74,11 +74,15 @@ def _per_axis(tensor: Tensor) -> bool:
     return tensor.quantization is not None and isinstance(tensor.quantization.granularity, PerAxis)
 
 
+INTEGERS = frozenset({DType.INT8, DType.INT16, DType.UINT8})
+
 QUANTIZE = OpSpec(
     name="QUANTIZE",
     shapes=same_shape,
     run_float=as_float32,
     run_integer=quantize_integer,
+    activations=INTEGERS,
+    micro=INTEGERS | {DType.FLOAT32},
     version=quantize_version,
     note="also between int8 and uint8, and from one integer type and scale to another",
 )
@@ -88,6 +92,8 @@ DEQUANTIZE = OpSpec(
     shapes=same_shape,
     run_float=as_float32,
     run_integer=dequantize_integer,
+    activations=INTEGERS,
+    micro=INTEGERS | {DType.FLOAT32},
     version=dequantize_version,
     note="also of float16, which TensorFlow Lite Micro lacks",
 )

@@ -189,6 +189,8 @@ SOFTMAX = OpSpec(
     shapes=same_shape,
     run_float=softmax_float,
     run_integer=softmax_integer,
+    # PreprocessSoftmaxScaling checks that the multiplier, scale * 2**26 for int8, is above 1; beta is 1 in all files.
+    smallest_input_scale=2.0**-25,
     scale=Scale.FIXED,
     fixed={DType.INT8: (1 / 256, -128), DType.INT16: (1 / 32768, 0)},
     version=version_by_type(int8=2, int16=3),

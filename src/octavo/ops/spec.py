@@ -164,6 +164,7 @@ class OpSpec:
         scale: How output parameters follow from the inputs.
         moves: Whether every output value is one of the inputs' values, so that nothing is rounded.
         fixed: Output (scale, zero_point) by activation type, where `scale` is FIXED.
+        smallest_input_scale: Below it kernels abort, or shift by more bits than their integers have.
         parameters: Indices of inputs that are never quantized: shapes, paddings, axes, indices.
         weight: The input holding weights, if any.
         bias: Index of the bias input, if any.
@@ -189,6 +190,7 @@ class OpSpec:
     scale: Scale = Scale.FREE
     moves: bool = False
     fixed: Mapping[DType, tuple[float, int]] = field(default_factory=dict)
+    smallest_input_scale: float = 0.0
     parameters: frozenset[int] = frozenset()
     weight: Weight | None = None
     bias: int | None = None

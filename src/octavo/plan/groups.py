@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from octavo.dtypes import DType
@@ -16,29 +18,49 @@ from octavo.plan.types import Edge, Group
 def group_tensors(
     graph: Graph, nodes: list[Node], activations: DType
 ) -> tuple[tuple[Group, ...], tuple[tuple[Edge, str], ...]]:
-    """Unite tensors along same-scale operators; where two fixed or a fixed and a free group would meet, requantize."""
+    """Unite tensors along same-scale operators; where two fixed or a fixed and a free group would meet, requantize.
+
+    A constant that clips enters the group of what it clips, and joins none: what lies beyond the group's range clips
+    nothing there, and one constant may clip tensors of several groups.
+
+    Returns:
+        The groups, and the inputs that enter a group they are no member of, each with a member of that group.
+    """
     sets = _DisjointSets()
     fixed: dict[str, Quantization] = {}
     requantized: list[tuple[Edge, str]] = []
+    clips: list[tuple[Edge, str]] = []
     for node in nodes:
-        spec = spec_of(node.op)
-        inputs = activation_inputs(graph, node)
-        for _, name in inputs:
+        spec, output = spec_of(node.op), node.outputs[0]
+        clipping = _clipping_constants(graph, node)
+        members = {i: name for i, name in activation_inputs(graph, node) if i not in clipping}
+        for name in (*members.values(), *node.outputs):
             sets.add(name)
-        for name in node.outputs:
-            sets.add(name)
-            if spec.scale is Scale.FIXED:
-                scale, zero_point = spec.fixed[activations]
-                fixed[name] = Quantization(np.array(scale), np.array(zero_point))
+        if spec.scale is Scale.FIXED:
+            scale, zero_point = spec.fixed[activations]
+            fixed |= dict.fromkeys(node.outputs, Quantization(np.array(scale), np.array(zero_point)))
         if spec.scale in (Scale.SAME_AS_INPUT, Scale.SAME_AS_OUTPUT):
-            kept, entering = _split_inputs([(i, name, fixed.get(sets.find(name))) for i, name in inputs])
-            requantized += [(Edge(node.outputs[0], i), node.outputs[0]) for i in entering]
-            for name in (*kept, *node.outputs[1:]):
-                parameters = fixed.get(sets.find(name)) or fixed.get(sets.find(node.outputs[0]))
-                root = sets.unite(node.outputs[0], name)
+            kinds = {i: fixed.get(sets.find(name)) for i, name in members.items()}
+            entering = _entering({**kinds, **dict.fromkeys(clipping)})
+            requantized += [(Edge(output, i), output) for i in entering]
+            clips += [(Edge(output, i), output) for i in clipping]
+            for name in (*(name for i, name in members.items() if i not in entering), *node.outputs[1:]):
+                parameters = fixed.get(sets.find(name)) or fixed.get(sets.find(output))
+                root = sets.unite(output, name)
                 if parameters is not None:
                     fixed[root] = parameters
     requantizing = frozenset(edge.node for edge, _ in requantized)
+    groups = _groups(graph, nodes, requantizing, [(each, fixed.get(sets.find(each[0]))) for each in sets.members()])
+    return groups, (*requantized, *clips)
+
+
+def _groups(
+    graph: Graph,
+    nodes: list[Node],
+    requantizing: frozenset[str],
+    sets: list[tuple[tuple[str, ...], Quantization | None]],
+) -> tuple[Group, ...]:
+    """The groups of these sets of tensors, each with its fixed parameters if it has any."""
     observed = _observed(graph, nodes, requantizing)
     moved = {
         name
@@ -46,13 +68,27 @@ def group_tensors(
         if spec_of(node.op).moves and node.outputs[0] not in requantizing and not _reads_constant(graph, node)
         for name in node.outputs
     }
-    groups = []
-    for members in sets.members():
-        parameters = fixed.get(sets.find(members[0]))
-        ranged = () if parameters else tuple(name for name in members if name in observed)
-        rounded = tuple(name for name in members if name not in moved)
-        groups.append(Group(members, parameters, ranged, rounded))
-    return tuple(groups), tuple(requantized)
+    needed: dict[str, float] = {}
+    for node in nodes:
+        for _, name in activation_inputs(graph, node):
+            needed[name] = max(needed.get(name, 0.0), spec_of(node.op).smallest_input_scale)
+    return tuple(
+        Group(
+            members,
+            parameters,
+            () if parameters else tuple(name for name in members if name in observed),
+            tuple(name for name in members if name not in moved),
+            max(needed.get(name, 0.0) for name in members),
+        )
+        for members, parameters in sets
+    )
+
+
+def _clipping_constants(graph: Graph, node: Node) -> tuple[int, ...]:
+    """Indices of the constants of an operator that clips (same as output)."""
+    if spec_of(node.op).scale is not Scale.SAME_AS_OUTPUT:
+        return ()
+    return tuple(i for i, name in activation_inputs(graph, node) if graph.tensors[name].is_constant)
 
 
 def _reads_constant(graph: Graph, node: Node) -> bool:
@@ -60,29 +96,26 @@ def _reads_constant(graph: Graph, node: Node) -> bool:
     return any(graph.tensors[name].is_constant for _, name in activation_inputs(graph, node))
 
 
-def _split_inputs(inputs: list[tuple[int, str, Quantization | None]]) -> tuple[list[str], list[int]]:
-    """Names of inputs that may share the output's parameters, and indices of those that must be requantized.
+def _entering(kinds: Mapping[int, Quantization | None]) -> frozenset[int]:
+    """Indices of the inputs that must be requantized to share the output's parameters.
 
     A single input always shares. Of several, all share if none is fixed or all are fixed alike; else the fixed ones are
     requantized.
     """
-    kinds = {parameters for _, _, parameters in inputs}
-    if len(inputs) == 1 or len(kinds) == 1:
-        return [name for _, name, _ in inputs], []
-    return (
-        [name for _, name, parameters in inputs if parameters is None],
-        [i for i, _, parameters in inputs if parameters is not None],
-    )
+    if len(set(kinds.values())) == 1:
+        return frozenset()
+    return frozenset(i for i, parameters in kinds.items() if parameters is not None)
 
 
 def _observed(graph: Graph, nodes: list[Node], requantizing: frozenset[str]) -> frozenset[str]:
     """Tensors whose ranges matter.
 
     The output of an operator that shares its inputs' parameters lies within their range (0 included) and
-    needs no statistics, unless an input is requantized and so not among those sharing. An operator that clips
-    (same as output) makes its input's excess irrelevant, if nothing else reads that input.
+    needs no statistics, unless an input is requantized and so not among those sharing. Operators that clip
+    (same as output) make their input's excess irrelevant, if nothing else reads that input.
     """
     readers = consumers(graph)
+    clipping = {node.outputs[0] for node in nodes if spec_of(node.op).scale is Scale.SAME_AS_OUTPUT}
     names = {name for node in nodes for _, name in activation_inputs(graph, node)}
     names.update(name for node in nodes for name in node.outputs)
     for node in nodes:
@@ -93,7 +126,7 @@ def _observed(graph: Graph, nodes: list[Node], requantizing: frozenset[str]) -> 
             names.difference_update(
                 name
                 for _, name in activation_inputs(graph, node)
-                if len(readers[name]) == 1 and name not in graph.outputs and not graph.tensors[name].is_constant
+                if name not in graph.outputs and all(reader.outputs[0] in clipping for reader in readers[name])
             )
     return frozenset(names)
 

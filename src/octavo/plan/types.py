@@ -26,12 +26,14 @@ class Group:
         fixed: Parameters a kernel demands, or None where a range decides.
         observed: The members whose ranges, united, are the group's range; the others cannot exceed them.
         rounded: The members that are rounded to the group's grid; the others are made of values that were.
+        smallest_scale: The scale that kernels reading a member need at least.
     """
 
     tensors: tuple[str, ...]
     fixed: Quantization | None
     observed: tuple[str, ...]
     rounded: tuple[str, ...]
+    smallest_scale: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,8 @@ class Plan:
         integer: First outputs of the nodes that run on integers.
         groups: Groups of tensors with the same parameters.
         weights, biases: Rules for constants, by node.
-        requantized: Edges where a tensor of one group enters another; a QUANTIZE goes there. Maps the edge to
-            the name of a member of the group entered.
+        requantized: Edges where a tensor enters a group it is no member of, each with the name of a member; a QUANTIZE
+            goes there, unless the tensor is a constant.
         islands: What stays in float.
     """
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from octavo.config import Scheme
 from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name, producers, with_nodes
 from octavo.ir.types import Graph, Node, NoOptions, Quantization, Tensor
@@ -16,6 +17,9 @@ from octavo.quantization.bias import quantize_bias
 from octavo.quantization.weights import largest_magnitude, limit_for_bias, quantize_weight
 
 Range = tuple[float, float]
+
+# A narrower range is as good as zero everywhere; its scale would push multipliers out of what kernels hold.
+SMALLEST_WIDTH = 1e-7
 
 
 def assign(
@@ -46,16 +50,21 @@ def group_parameters(graph: Graph, plan: Plan, ranges: Mapping[str, Range]) -> d
         chosen = group.fixed
         if chosen is None:
             seen = [_range(graph.tensors[name], ranges) for name in group.observed]
-            chosen = activation_parameters(min(low for low, _ in seen), max(high for _, high in seen), plan)
+            low, high = min(low for low, _ in seen), max(high for _, high in seen)
+            chosen = activation_parameters(low, high, plan.scheme, group.smallest_scale)
         parameters.update(dict.fromkeys(group.tensors, chosen))
     return parameters
 
 
-def activation_parameters(low: float, high: float, plan: Plan) -> Quantization:
-    """Parameters of an activation with this range under the plan's scheme."""
-    dtype = plan.scheme.activations
+def activation_parameters(low: float, high: float, scheme: Scheme, smallest_scale: float = 0.0) -> Quantization:
+    """Parameters of an activation with this range; a range too narrow for the kernels is widened upwards."""
+    dtype = scheme.activations
     assert dtype is not None
-    if plan.scheme.symmetric_activations:
+    smallest, largest = dtype.integer_range
+    width = max(SMALLEST_WIDTH, smallest_scale * (largest - smallest))
+    if 0.0 < high - low < width:
+        high = low + width
+    if scheme.symmetric_activations:
         return symmetric(max(abs(low), abs(high)), dtype)
     return asymmetric(low, high, dtype)
 
@@ -116,9 +125,9 @@ class _Assignment:
         if bias is not None and name == bias.tensor:
             assert weight is not None
             return self._bias(bias, weight)
-        if name not in self.parameters:
-            return name
         member = self.requantized.get((node.outputs[0], index), name)
+        if member not in self.parameters:
+            return name
         target = self.parameters[member]
         if self.graph.tensors[name].is_constant:
             return self._constant(name, quantize(self._data(name), target, self.activations), target)

@@ -9,7 +9,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name, with_nodes
 from octavo.ir.types import Graph, Node, NoOptions, Tensor
-from octavo.plan.types import Plan
+from octavo.plan.types import Plan, WeightRule
 from octavo.quantization.weights import largest_magnitude, quantize_weight
 
 
@@ -17,25 +17,43 @@ def shrink_weights(graph: Graph, plan: Plan) -> Graph:
     """Store the planned weights smaller.
 
     int8 weights (dynamic) feed hybrid kernels, which quantize their float input on the fly; float16 weights pass
-    through a DEQUANTIZE that runtimes fold when they load the file.
+    through a DEQUANTIZE that runtimes fold when they load the file. A weight that some other node reads in float stands
+    in both forms.
 
     Source: LiteRT post-training quantization guide, dynamic range and float16.
     """
-    tensors: dict[str, Tensor] = {}
+    if not plan.weights:
+        return graph
+    rules = {rule.node: rule for rule in plan.weights}
+    kept = {name for node in graph.nodes if node.outputs[0] not in rules for name in node.inputs}
+    tensors = dict(graph.tensors)
     nodes: list[Node] = []
-    for rule in plan.weights:
-        weight = graph.tensors[rule.tensor]
-        if weight.data is None or rule.tensor in tensors:
-            continue
-        if rule.dtype is DType.FLOAT16:
-            half = fresh_name(graph.tensors, f"{rule.tensor}/half")
-            largest = np.finfo(np.float16).max
-            data = np.clip(weight.data, -largest, largest).astype(np.float16)
-            tensors[half] = Tensor(half, weight.shape, DType.FLOAT16, data, None, weight.layer)
-            tensors[rule.tensor] = replace(weight, data=None)
-            nodes.append(Node("DEQUANTIZE", (half,), (rule.tensor,), NoOptions(), weight.layer))
-        else:
-            limit = largest_magnitude(weight.data, rule.granularity)
-            values, parameters = quantize_weight(weight.data, limit, rule.dtype, rule.granularity)
-            tensors[rule.tensor] = replace(weight, dtype=rule.dtype, data=values, quantization=parameters)
-    return with_nodes(graph, (*nodes, *graph.nodes), tensors.values()) if tensors else graph
+    made: dict[tuple[str, object], str] = {}
+    for node in graph.nodes:
+        rule = rules.get(node.outputs[0])
+        if rule is not None:
+            key = rule.tensor, rule.granularity
+            if key not in made:
+                weight = graph.tensors[rule.tensor]
+                made[key] = fresh_name(tensors, weight.name) if weight.name in kept else weight.name
+                nodes += _store(replace(weight, name=made[key]), rule, tensors)
+            inputs = tuple(made[key] if name == rule.tensor else name for name in node.inputs)
+            node = replace(node, inputs=inputs)
+        nodes.append(node)
+    return with_nodes(graph, nodes, tensors.values())
+
+
+def _store(weight: Tensor, rule: WeightRule, tensors: dict[str, Tensor]) -> tuple[Node, ...]:
+    """Add the smaller form of a weight to `tensors`, and return what makes float32 of it where no kernel does."""
+    assert weight.data is not None
+    if rule.dtype is not DType.FLOAT16:
+        limit = largest_magnitude(weight.data, rule.granularity)
+        values, parameters = quantize_weight(weight.data, limit, rule.dtype, rule.granularity)
+        tensors[weight.name] = replace(weight, dtype=rule.dtype, data=values, quantization=parameters)
+        return ()
+    half = fresh_name(tensors, f"{weight.name}/half")
+    largest = np.finfo(np.float16).max
+    data = np.clip(weight.data, -largest, largest).astype(np.float16)
+    tensors[half] = Tensor(half, weight.shape, DType.FLOAT16, data, None, weight.layer)
+    tensors[weight.name] = replace(weight, data=None)
+    return (Node("DEQUANTIZE", (half,), (weight.name,), NoOptions(), weight.layer),)

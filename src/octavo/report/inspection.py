@@ -133,7 +133,6 @@ def operator_table(inspection: Inspection) -> TextTable:
     """One row an operator, in execution order."""
     rows = tuple(
         (
-            str(index),
             line.op,
             line.output.name,
             _shape(line.output.shape),
@@ -142,10 +141,10 @@ def operator_table(inspection: Inspection) -> TextTable:
             ", ".join(line.constants),
             number(line.constant_bytes) if line.constant_bytes else "",
         )
-        for index, line in enumerate(inspection.operators)
+        for line in inspection.operators
     )
-    header = ("", "operator", "output", "shape", "type", "scale, zero point", "constants", "bytes")
-    return TextTable("Operators", header, rows, frozenset({0, 7}))
+    header = ("operator", "output", "shape", "type", "scale, zero point", "constants", "bytes")
+    return TextTable("Operators", header, rows, frozenset({6}))
 
 
 def tensor_table(inspection: Inspection) -> TextTable:

@@ -18,8 +18,8 @@ def print_result(console: Console, result: QuantizedModel, path: Path) -> None:
         f"[bold]{escape(str(path))}[/]: {result.scheme.title}, {number(len(result.model))} bytes", highlight=False
     )
     print_lines(console, result.verification.notes if result.verification else ["Not verified: verify='off'."])
-    islands = len(result.islands)
-    print_lines(console, [f"{islands} operators stay in float."] if islands else [])
+    if result.islands:
+        print_lines(console, [f"Left in float: {len(result.islands)} of {len(result.graph.nodes)} operators."])
     print_notes(console, result.notes)
 
 

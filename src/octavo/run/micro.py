@@ -19,6 +19,7 @@ from octavo.run.signature import Port, checked_inputs, read_signature, run_faile
 
 _ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
 SAFE_RANK = 4
+SAFE_SCALE = 1e-6
 _STARTED, _ENDED = b"started", b"ended"
 
 
@@ -116,17 +117,18 @@ class Micro:
 
 
 def rehearse(model: bytes, inputs: Sequence[Mapping[str, np.ndarray]] = ()) -> None:
-    """Load and run a model in a process that may end, if it has tensors of more than `SAFE_RANK` dimensions.
+    """Load and run a model in a process that may end, if it has what kernels of TensorFlow Lite Micro abort on.
 
-    Kernels of TensorFlow Lite Micro that are made for fewer dimensions call `abort`, which no exception handler sees.
-    What they refuse in an orderly way is left for `Micro` to report.
+    These are tensors of more than `SAFE_RANK` dimensions, and activation scales so small that multipliers leave
+    their range. No exception handler sees an `abort`; what kernels refuse in an orderly way is left for `Micro` to report.
 
     Raises:
         MissingDependencyError: if the package tflite-micro is not installed.
         ModelFileError: if the process ended; what it printed is the error's `got`.
     """
     _runtime()
-    if read_signature(model).rank <= SAFE_RANK:
+    signature = read_signature(model)
+    if signature.rank <= SAFE_RANK and signature.smallest_scale >= SAFE_SCALE:
         return
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", "from octavo.run.micro import _rehearsal; _rehearsal()"]
@@ -137,8 +139,8 @@ def rehearse(model: bytes, inputs: Sequence[Mapping[str, np.ndarray]] = ()) -> N
         raise ModelFileError(
             "TensorFlow Lite Micro ends the process on this model.",
             got=_reason([f"exit status {done.returncode}", *done.stderr.decode(errors="replace").splitlines()]),
-            expected="shapes that its kernels are made for",
-            fix=f"reshape to at most {SAFE_RANK} dimensions, or run the model in LiteRT only",
+            expected="shapes and scales that its kernels are made for",
+            fix=f"reshape to at most {SAFE_RANK} dimensions, calibrate on data as in training, or use LiteRT only",
         )
 
 

@@ -1,11 +1,10 @@
-"""An equal model in which every tensor that deployment rounds is the output of a Keras call.
+"""An equal model in which what deployment rounds is, as far as layers can be split, the output of a Keras call.
 
     nested model            =>  its layers
     layer(activation=f)     =>  layer -> Activation(f)
     SeparableConv           =>  DepthwiseConv -> Conv
-    silu(x)                 =>  x * sigmoid(x)
 
-Fake quantization can then stand between any two calls, without looking inside a layer.
+Fake quantization can then stand between any two calls. What is still rounded inside one is `lowering`'s task.
 """
 
 from __future__ import annotations
@@ -89,11 +88,8 @@ def _separate(kind: str, config: Config) -> list[Piece]:
 
 
 def _activation(function: Any, name: str) -> Piece:
-    """An activation as a call of its own; silu is the product that the deployed model computes."""
-    if function is not keras.activations.silu:
-        return keras.layers.Activation(function, name=name)
-    gate, product = keras.layers.Activation("sigmoid", name=f"{name}_gate"), keras.layers.Multiply(name=name)
-    return lambda x: product([x, gate(x)])
+    """An activation as a call of its own."""
+    return keras.layers.Activation(function, name=name)
 
 
 def _unique(name: str, taken: set[str]) -> str:

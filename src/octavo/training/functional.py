@@ -80,7 +80,9 @@ def rebuild(
         on_input: Given an input of `model` and its new counterpart, returns what the first operations read.
     """
     graph = functional_graph(model)
-    inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x._keras_history.operation.name) for x in graph.inputs]
+    inputs = [
+        keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x._keras_history.operation.name) for x in graph.inputs
+    ]
     entering = [on_input(original, tensor) for original, tensor in zip(graph.inputs, inputs, strict=True)]
     outputs = run_through(model, entering, call)
     return kind(tree.pack_sequence_as(graph._inputs_struct, inputs), outputs, name=model.name)

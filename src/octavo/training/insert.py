@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import tree
+
 from octavo.config import QuantizeConfig
 from octavo.ir.types import Graph
-from octavo.plan.types import Plan
+from octavo.plan.types import Group, Plan
+from octavo.training.blueprint import Blueprint
 from octavo.training.functional import rebuild
+from octavo.training.lowered_call import LoweredCall
+from octavo.training.lowering import Site, lower_calls
 from octavo.training.model import QuantizationAwareModel
 from octavo.training.observer import FakeQuantize
 from octavo.training.quantized_layer import QuantizedLayer, WeightQuantizer
 from octavo.training.settings import TrainingConfig
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where a tensor is fake-quantized: its group's layer, and its number in it (-1: not observed)."""
-
-    layer: FakeQuantize
-    index: int
-
-
 def insert_fake_quantization(
-    flat: keras.Model,
-    graph: Graph,
-    plan: Plan,
-    names: Mapping[int, str],
+    blueprint: Blueprint,
     weights: Mapping[int, Sequence[WeightQuantizer]],
     config: QuantizeConfig,
     training: TrainingConfig,
@@ -38,66 +30,116 @@ def insert_fake_quantization(
     """Rebuild a flat model with fake quantization.
 
     Args:
-        flat: Made by `octavo.training.flatten`; its layers are used, not copied.
-        graph: Loaded from it, and passed through the passes.
-        plan: Of that graph.
-        names: Graph tensor by `id` of each of its Keras tensors.
+        blueprint: Of the model; its layers are used, not copied.
         weights: What to quantize of a layer, by the layer's `id`.
         config: What the plan was made by; the model remembers it.
         training: Observers.
     """
-    sites = make_sites(graph, plan, training)
+    sites = make_sites(blueprint.graph, blueprint.plan, training)
+    lowered = lower_calls(blueprint, sites)
+    shown = shown_sites(blueprint, sites)
     wrapped: dict[int, QuantizedLayer] = {}
 
     def quantized(original: Any, tensor: Any) -> Any:
-        site = sites.get(names.get(id(original), ""))
-        return tensor if site is None else site.layer(tensor, site=site.index)
+        for site in shown.get(id(original), ()):
+            tensor = site.layer(tensor, site=site.index)
+        return tensor
 
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
         operation = node.operation
-        if id(operation) in weights:
+        if id(node) in lowered:
+            args, kwargs = tree.map_structure(_as_array, (args, kwargs))
+            operation, kwargs["which"] = lowered[id(node)].layer, lowered[id(node)].which
+        elif id(operation) in weights:
             operation = wrapped.setdefault(id(operation), QuantizedLayer(operation, weights[id(operation)]))
         results = operation(*args, **kwargs)
         pairs = zip(node.outputs, tree.flatten(results), strict=True)
         return tree.pack_sequence_as(results, [quantized(original, tensor) for original, tensor in pairs])
 
-    model = rebuild(flat, call, kind=QuantizationAwareModel, on_input=quantized)
+    model = rebuild(blueprint.flat, call, kind=QuantizationAwareModel, on_input=quantized)
     model.quantization = config
+    for layer in model.quantized_layers:
+        layer.start_limits()
     return model
 
 
 def make_sites(graph: Graph, plan: Plan, training: TrainingConfig) -> dict[str, Site]:
     """One fake-quantization layer a group of the plan, and the site of each of its activations in it."""
-    assert plan.scheme.activations is not None
     sites: dict[str, Site] = {}
     for number, group in enumerate(plan.groups):
-        observed = [name for name in group.observed if not graph.tensors[name].is_constant]
-        if group.fixed is None and not observed:
-            continue
-        fixed = None if group.fixed is None else (float(group.fixed.scale[0]), int(group.fixed.zero_point[0]))
-        layer = FakeQuantize(
-            observed,
-            plan.scheme.activations.value,
-            training.activations,
-            training.momentum,
-            fixed,
-            name=f"fake_quantize_{number}",
-        )
-        for name in group.rounded:
-            sites[name] = Site(layer, observed.index(name) if name in observed else -1)
+        touched = [name for name in group.tensors if name in group.rounded or name in group.observed]
+        touched = [name for name in touched if not graph.tensors[name].is_constant]
+        if touched:
+            layer = _fake_quantizer(f"fake_quantize_{number}", graph, plan, group, training)
+            numbers = {name: index for index, name in enumerate(layer.tensors)}
+            sites |= {name: Site(layer, numbers.get(name, -1)) for name in touched}
     return sites
 
 
-def remove_fake_quantization(model: QuantizationAwareModel) -> keras.Model:
-    """The float model on the same layers and variables, without fake quantization."""
+def _fake_quantizer(name: str, graph: Graph, plan: Plan, group: Group, training: TrainingConfig) -> FakeQuantize:
+    dtype = plan.scheme.activations
+    assert dtype is not None
+    constants = [graph.tensors[tensor].data for tensor in group.observed if graph.tensors[tensor].is_constant]
+    return FakeQuantize(
+        [tensor for tensor in group.observed if not graph.tensors[tensor].is_constant],
+        dtype.value,
+        training.activations,
+        training.momentum,
+        fixed=None if group.fixed is None else (float(group.fixed.scale[0]), int(group.fixed.zero_point[0])),
+        least=min((float(data.min()) for data in constants if data is not None), default=0.0),
+        most=max((float(data.max()) for data in constants if data is not None), default=0.0),
+        narrowest=group.smallest_scale * (dtype.integer_range[1] - dtype.integer_range[0]),
+        name=name,
+    )
+
+
+def shown_sites(blueprint: Blueprint, sites: Mapping[str, Site]) -> dict[int, list[Site]]:
+    """Where to quantize the results of calls, by `id` of the Keras tensor.
+
+    A tensor inside a call whose values show after they were moved is quantized where they show. Where several Keras
+    tensors stand for one of the graph, as before and after a Dropout, the first is.
+    """
+    at: dict[str, list[Site]] = {}
+    for name, site in sites.items():
+        place = blueprint.shown_at.get(name, name)
+        known = at.setdefault(place, [])
+        # A clipped value and what it was clipped from share a grid; the one that is observed counts.
+        known[:] = [other for other in known if other.layer is not site.layer or other.index > site.index]
+        if all(other.layer is not site.layer for other in known):
+            known.append(site)
+    tensors = [*blueprint.flat.inputs, *(tensor for call in blueprint.calls() for tensor in call.outputs)]
+    first = {blueprint.names[id(tensor)]: id(tensor) for tensor in reversed(tensors)}
+    return {first[name]: places for name, places in at.items() if name in first}
+
+
+def remove_fake_quantization(model: QuantizationAwareModel) -> tuple[keras.Model, dict[int, Any]]:
+    """The float model on the same layers and variables, without fake quantization.
+
+    Returns:
+        The model, and for the `id` of each of its tensors the one of `model` it stands for, quantized if that is.
+    """
+    stands_for: dict[int, Any] = {}
 
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
         operation = node.operation
         if isinstance(operation, FakeQuantize):
-            return args[0]
-        if not isinstance(operation, QuantizedLayer):
-            return operation(*args, **kwargs)
-        result = operation.layer(*args, **kwargs)
-        return result if operation.batch_norm is None else operation.batch_norm(result)
+            results = args[0]
+        elif isinstance(operation, LoweredCall):
+            results = operation.operation(*args, **{key: kwargs[key] for key in kwargs if key != "which"})
+        else:
+            results = (operation.layer if isinstance(operation, QuantizedLayer) else operation)(*args, **kwargs)
+        stands_for.update((id(new), old) for new, old in zip(tree.flatten(results), node.outputs, strict=True))
+        return results
 
-    return rebuild(model, call)
+    def on_input(original: Any, tensor: Any) -> Any:
+        stands_for[id(tensor)] = original
+        return tensor
+
+    return rebuild(model, call, on_input=on_input), stands_for
+
+
+def _as_array(value: Any) -> Any:
+    """A number among the arguments of a call as an array, which a layer accepts in its place."""
+    import numpy as np
+
+    return np.asarray(value, "float32") if isinstance(value, (int, float)) and not isinstance(value, bool) else value

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from octavo.training.links import Links
 from octavo.training.live_constant import LiveConstant, batch_norm_affine
 from octavo.training.observer import FakeQuantize
 from octavo.training.operators import OPERATORS
@@ -34,14 +35,14 @@ class Program:
         outputs: Graph tensors that are the call's results.
         steps: In order.
         constants: By graph tensor.
-        sites: (index among the layer's fake quantizers, site) of each inner tensor that is rounded.
+        sites: (name of a fake quantizer, site) of each inner tensor that is rounded.
     """
 
     inputs: tuple[tuple[int, str], ...]
     outputs: tuple[str, ...]
     steps: tuple[Step, ...]
     constants: Mapping[str, LiveConstant]
-    sites: Mapping[str, tuple[int, int]]
+    sites: Mapping[str, tuple[str, int]]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a layer's config."""
@@ -63,7 +64,7 @@ class Program:
             outputs=tuple(plain["outputs"]),
             steps=tuple(Step(**{**step, "inputs": tuple(step["inputs"])}) for step in plain["steps"]),
             constants={name: LiveConstant.from_dict(constant) for name, constant in plain["constants"].items()},
-            sites={name: (index, site) for name, (index, site) in plain["sites"].items()},
+            sites={name: (quantizer, site) for name, (quantizer, site) in plain["sites"].items()},
         )
 
 
@@ -77,7 +78,8 @@ class LoweredCall(keras.layers.Layer):
     Args:
         operation: The layer or operation.
         programs: The steps of each of its calls; the argument `which` of a call chooses.
-        quantizers: Fake quantization of inner tensors.
+        quantizers: Fake quantization of inner tensors; that of tensors which share parameters with others of the
+            model stands elsewhere in it.
     """
 
     def __init__(
@@ -92,6 +94,9 @@ class LoweredCall(keras.layers.Layer):
         super().__init__(name=name or operation.name, trainable=trainable, dtype=dtype)
         self.operation, self.quantizers = operation, list(quantizers)
         self.programs = tuple(programs)
+        own = {quantizer.name for quantizer in quantizers}
+        used = (quantizer for program in programs for quantizer, _ in program.sites.values())
+        self.links = Links(quantizer for quantizer in used if quantizer not in own)
 
     def build(self, input_shape: Any) -> None:
         """Make the ranges, and the layer's variables if they are not there yet."""
@@ -104,15 +109,16 @@ class LoweredCall(keras.layers.Layer):
     def call(self, *args: Any, which: int = 0, training: bool | None = None, **kwargs: Any) -> Any:
         """Run the steps of call number `which`; arguments are those of the layer or operation."""
         program = self.programs[which]
+        quantizers = {**{quantizer.name: quantizer for quantizer in self.quantizers}, **self.links.layers}
         leaves = keras.tree.flatten((args, kwargs))
         values = {name: leaves[place] for place, name in program.inputs}
         values |= self._constants(program, leaves[program.inputs[0][0]], bool(training))
         for step in program.steps:
             operands = [None if name is None else values[name] for name in step.inputs]
             result = OPERATORS[step.op](*operands, **step.options)
-            if step.output in program.sites:
-                index, site = program.sites[step.output]
-                result = self.quantizers[index](result, site=site, training=training)
+            quantizer, site = program.sites.get(step.output, ("", -1))
+            if quantizer in quantizers:
+                result = quantizers[quantizer](result, site=site, training=training)
             values[step.output] = result
         results = [values[name] for name in program.outputs]
         return results[0] if len(results) == 1 else results

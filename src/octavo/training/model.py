@@ -6,7 +6,10 @@ from dataclasses import asdict
 from typing import Any, Self
 
 import keras
+
 from octavo.config import QuantizeConfig
+from octavo.training.links import connect
+from octavo.training.lowered_call import LoweredCall
 from octavo.training.observer import FakeQuantize
 from octavo.training.quantized_layer import QuantizedLayer
 
@@ -20,6 +23,10 @@ class QuantizationAwareModel(keras.Model):
     """
 
     quantization: QuantizeConfig
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        connect(self.layers)
 
     def get_config(self) -> dict[str, Any]:
         """The functional model's config and the quantization."""
@@ -37,22 +44,12 @@ class QuantizationAwareModel(keras.Model):
     @property
     def fake_quantizers(self) -> tuple[FakeQuantize, ...]:
         """Fake quantization of activations, a layer for each group of tensors."""
-        return tuple(layer for layer in self.layers if isinstance(layer, FakeQuantize))
+        inside = [
+            quantizer for layer in self.layers if isinstance(layer, LoweredCall) for quantizer in layer.quantizers
+        ]
+        return (*(layer for layer in self.layers if isinstance(layer, FakeQuantize)), *inside)
 
     @property
     def quantized_layers(self) -> tuple[QuantizedLayer, ...]:
         """Layers whose weights are fake-quantized."""
         return tuple(layer for layer in self.layers if isinstance(layer, QuantizedLayer))
-
-    def tensor_named(self, name: str) -> Any:
-        """The fake-quantized Keras tensor that stands for graph tensor `name`.
-
-        Raises:
-            KeyError: if the plan observes no such tensor.
-        """
-        for layer in self.fake_quantizers:
-            for node in layer._inbound_nodes:
-                site = node.arguments.kwargs.get("site", -1)
-                if site >= 0 and layer.tensors[site] == name:
-                    return node.outputs[0]
-        raise KeyError(name)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import keras
 from keras import ops
+
 from octavo.dtypes import DType
 from octavo.training.fake_quantize import affine_range, fake_quantize, scale_gradient, symmetric_range
 from octavo.training.replicas import extremes_of_replicas
@@ -30,6 +31,8 @@ class FakeQuantize(keras.layers.Layer):
             by gradient from where a calibration put it.
         momentum: Of the moving average.
         fixed: (scale, zero_point) that a kernel demands; nothing is observed then.
+        least, most: What the range contains whatever is observed: 0, and the constants among the group's members.
+        narrowest: Width that a narrower range is widened to, upwards, as kernels need it.
     """
 
     def __init__(
@@ -39,6 +42,9 @@ class FakeQuantize(keras.layers.Layer):
         observer: Observer = "moving_average",
         momentum: float = 0.99,
         fixed: tuple[float, int] | None = None,
+        least: float = 0.0,
+        most: float = 0.0,
+        narrowest: float = 0.0,
         name: str | None = None,
         trainable: bool = True,
         dtype: Any = None,
@@ -47,10 +53,11 @@ class FakeQuantize(keras.layers.Layer):
         self.tensors, self.integer = list(tensors), integer
         self.observer, self.momentum = observer, momentum
         self.fixed = None if fixed is None else (float(fixed[0]), int(fixed[1]))
+        self.least, self.most, self.narrowest = min(least, 0.0), max(most, 0.0), narrowest
 
     def build(self, input_shape: Any) -> None:
         """Make the range variables, each of shape (sites,)."""
-        if self.fixed is None and not self.built:
+        if self.fixed is None and not hasattr(self, "weight"):
             self.low, self.high = (self._variable(name, self.observer == "learned") for name in ("low", "high"))
             # What the moving averages divide by; 0 until something was observed.
             self.weight = self._variable("weight", trainable=False)
@@ -84,8 +91,8 @@ class FakeQuantize(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
-        own = {name: getattr(self, name) for name in ("tensors", "integer", "observer", "momentum", "fixed")}
-        return {**super().get_config(), **own}
+        own = ("tensors", "integer", "observer", "momentum", "fixed", "least", "most", "narrowest")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The input's shape."""
@@ -100,7 +107,10 @@ class FakeQuantize(keras.layers.Layer):
 
     def _range(self, x: Any) -> tuple[Any, Any]:
         weight = ops.where(self.weight.value > 0, self.weight.value, 1.0)
-        low, high = ops.min(self.low.value / weight), ops.max(self.high.value / weight)
+        low = ops.minimum(ops.min(self.low.value / weight), self.least)
+        high = ops.maximum(ops.max(self.high.value / weight), self.most)
+        if self.narrowest:
+            high = ops.where(high > low, ops.maximum(high, low + self.narrowest), high)
         if self.observer != "learned":
             return low, high
         # LSQ, section 2.2: a step's gradient sums over all elements, and is scaled down accordingly.

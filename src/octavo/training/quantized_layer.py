@@ -3,17 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 import keras
+import numpy as np
 from keras import ops
 
 from octavo.dtypes import DType
 from octavo.training.fake_quantize import fake_quantize_weight, scale_gradient
+from octavo.training.links import Links
+from octavo.training.live_constant import LiveConstant, batch_norm_affine, variables_of
 
 WeightObserver = Literal["current", "learned"]
 WEIGHT_OBSERVERS: tuple[WeightObserver, ...] = ("current", "learned")
+# Of a channel that a normalization switches off: it folds to zero and has nothing to quantize.
+SMALLEST_FACTOR = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """What folding multiplies a weight by: a constant of a neighbour, such as a batch normalization.
+
+    Attributes:
+        layer: Name of the layer the constant belongs to; "" for a number of the code.
+        constant: The constant.
+        index: Which of its elements meets which of the weight's, broadcast against the weight's variable.
+        inverse: Whether it divides.
+    """
+
+    layer: str
+    constant: LiveConstant
+    index: np.ndarray
+    inverse: bool = False
+
+    def of(self, layer: Any) -> Any:
+        """Its present value, broadcast against the variable; no gradient."""
+        batch_norm = batch_norm_affine(layer) if self.constant.kind in ("scale", "offset") else None
+        value = ops.take(ops.reshape(self.constant.of(layer, batch_norm), (-1,)), self.index)
+        value = ops.stop_gradient(ops.cast(value, "float32"))
+        value = ops.where(ops.abs(value) > SMALLEST_FACTOR, value, 1.0)
+        return 1.0 / value if self.inverse else value
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a layer's config."""
+        own = {"layer": self.layer, "index": self.index.tolist(), "inverse": self.inverse}
+        return {**own, "constant": self.constant.to_dict()}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        constant = LiveConstant.from_dict(plain["constant"])
+        return cls(**{**plain, "constant": constant, "index": np.array(plain["index"], np.int32)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +67,8 @@ class WeightQuantizer:
         integer: "int8" or "int4".
         axes: Dimensions of the variable that share one scale; all of them for a per-tensor scale.
         observer: "current" takes the largest magnitude at each step, "learned" trains the limit by gradient.
+        factors: What folding multiplies the weight by, where that changes what is rounded to what: it is then
+            quantized as folded. Factors that are one for all that share a scale commute with rounding and are left out.
     """
 
     variable: str
@@ -33,6 +76,18 @@ class WeightQuantizer:
     integer: str
     axes: tuple[int, ...]
     observer: WeightObserver = "current"
+    factors: tuple[Factor, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a layer's config."""
+        plain = {name: getattr(self, name) for name in ("variable", "tensor", "integer", "observer")}
+        return {**plain, "axes": list(self.axes), "factors": [factor.to_dict() for factor in self.factors]}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        factors = tuple(Factor.from_dict(factor) for factor in plain["factors"])
+        return cls(**{**plain, "axes": tuple(plain["axes"]), "factors": factors})
 
 
 @keras.saving.register_keras_serializable(package="octavo")
@@ -45,102 +100,100 @@ class QuantizedLayer(keras.layers.Layer):
     Args:
         layer: The layer to run.
         weights: What to quantize.
-        batch_norm: The batch normalization that follows and is folded into the weights at export, if they have
-            one scale per tensor: they are then quantized as folded, by the moving statistics. Per-axis scales
-            commute with the fold and need it not.
     """
 
     def __init__(
         self,
         layer: keras.layers.Layer,
         weights: Sequence[WeightQuantizer],
-        batch_norm: keras.layers.Layer | None = None,
         name: str | None = None,
         trainable: bool = True,
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name or layer.name, trainable=trainable, dtype=dtype or layer.dtype_policy)
-        self.layer, self.batch_norm = layer, batch_norm
-        self.quantizers = tuple(weights)
+        self.layer = layer
+        self.weight_quantizers = tuple(weights)
+        self.links = Links(factor.layer for quantizer in weights for factor in quantizer.factors if factor.layer)
         self.limits: list[Any] = []
 
     def build(self, input_shape: Any) -> None:
         """Build the layer, and a limit for each quantizer that learns one."""
         if not self.layer.built:
             self.layer.build(input_shape)
-        if self.batch_norm is not None and not self.batch_norm.built:
-            self.batch_norm.build(self.layer.compute_output_shape(input_shape))
         variables = dict(variables_of(self.layer))
-        for quantizer in self.quantizers if not self.limits else ():
+        for quantizer in self.weight_quantizers if not self.limits else ():
             if quantizer.observer == "learned":
-                start = _magnitude(variables[quantizer.variable], quantizer)
+                axes = enumerate(variables[quantizer.variable].shape)
+                shape = [1 if axis in quantizer.axes else size for axis, size in axes]
                 name = quantizer.variable.replace("/", "_") + "_limit"
-                self.limits.append(self.add_weight(name=name, shape=start.shape, initializer="ones"))
-                self.limits[-1].assign(start)
+                self.limits.append(self.add_weight(name=name, shape=shape, initializer="ones"))
         self.built = True
 
     def call(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
-        """Call the layer on its fake-quantized weights, then the batch normalization it absorbed."""
+        """Call the layer on its fake-quantized weights."""
         variables = dict(variables_of(self.layer))
         limits = dict(self.learned_limits())
-        quantized = {q.variable: self._quantize(variables[q.variable], q, limits) for q in self.quantizers}
+        quantized = {q.variable: self._quantize(variables[q.variable], q, limits) for q in self.weight_quantizers}
         values = [(variable, quantized.get(path, variable.value)) for path, variable in variables.items()]
         if self.layer._call_has_training_arg:
             kwargs["training"] = training
         with keras.StatelessScope(state_mapping=values):
-            result = self.layer(*args, **kwargs)
-        return result if self.batch_norm is None else self.batch_norm(result, training=training)
+            return self.layer(*args, **kwargs)
+
+    def start_limits(self) -> None:
+        """Let the learned limits begin at the largest magnitudes of the weights."""
+        variables = dict(variables_of(self.layer))
+        quantizers = {quantizer.variable: quantizer for quantizer in self.weight_quantizers}
+        for path, limit in self.learned_limits():
+            value = ops.cast(variables[path].value, "float32")
+            limit.assign(_magnitude(value * self._factor(quantizers[path]), quantizers[path]))
 
     def learned_limits(self) -> Iterator[tuple[str, Any]]:
         """(variable path, limit) of each quantizer that learns one."""
-        learned = [quantizer.variable for quantizer in self.quantizers if quantizer.observer == "learned"]
+        learned = [quantizer.variable for quantizer in self.weight_quantizers if quantizer.observer == "learned"]
         yield from zip(learned, self.limits, strict=True)
+
+    def unfolded_limits(self) -> Iterator[tuple[Any, np.ndarray]]:
+        """(variable, magnitude) of each learned limit: what folding makes the limit of, broadcast to the variable."""
+        variables = dict(variables_of(self.layer))
+        quantizers = {quantizer.variable: quantizer for quantizer in self.weight_quantizers}
+        for path, limit in self.learned_limits():
+            yield variables[path], ops.convert_to_numpy(ops.abs(limit.value / self._factor(quantizers[path])))
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
-        layers = {
-            "layer": keras.saving.serialize_keras_object(self.layer),
-            "batch_norm": keras.saving.serialize_keras_object(self.batch_norm),
-        }
-        return {**super().get_config(), **layers, "weights": [asdict(quantizer) for quantizer in self.quantizers]}
+        layer = keras.saving.serialize_keras_object(self.layer)
+        weights = [quantizer.to_dict() for quantizer in self.weight_quantizers]
+        return {**super().get_config(), "layer": layer, "weights": weights}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> QuantizedLayer:
         """The inverse of `get_config`."""
-        config = dict(config)
-        for key in ("layer", "batch_norm", "dtype"):
-            config[key] = keras.saving.deserialize_keras_object(config[key])
-        config["weights"] = [
-            WeightQuantizer(**{**weight, "axes": tuple(weight["axes"])}) for weight in config["weights"]
-        ]
-        return cls(**config)
+        restored = {key: keras.saving.deserialize_keras_object(config[key]) for key in ("layer", "dtype")}
+        weights = [WeightQuantizer.from_dict(weight) for weight in config["weights"]]
+        return cls(**{**config, **restored, "weights": weights})
 
     def _quantize(self, variable: Any, quantizer: WeightQuantizer, limits: dict[str, Any]) -> Any:
-        value = ops.cast(variable.value, "float32")
-        factor = self._fold_factor(value)
-        value = value * factor
+        value, dtype = ops.cast(variable.value, "float32"), DType(quantizer.integer)
+        factor = self._factor(quantizer) if quantizer.factors else None
+        folded = value if factor is None else value * factor
         if quantizer.observer == "learned":
-            count = max(1, value.size if hasattr(value, "size") and isinstance(value.size, int) else 1)
             limit = limits[quantizer.variable]
-            limit = ops.abs(scale_gradient(limit.value, (count * DType(quantizer.integer).integer_range[1]) ** -0.5))
+            # LSQ, section 2.2: a step's gradient sums over all weights that share it, and is scaled down accordingly.
+            sharing = max(1, int(np.prod(variable.shape)) // int(np.prod(limit.shape)))
+            magnitude = ops.abs(scale_gradient(limit.value, (sharing * dtype.integer_range[1]) ** -0.5))
         else:
-            limit = _magnitude(value, quantizer)
-        return ops.cast(fake_quantize_weight(value, limit, DType(quantizer.integer)) / factor, variable.dtype)
+            magnitude = _magnitude(folded, quantizer)
+        rounded = fake_quantize_weight(folded, magnitude, dtype)
+        return ops.cast(rounded if factor is None else rounded / factor, variable.dtype)
 
-    def _fold_factor(self, value: Any) -> Any:
-        """What folding multiplies the weights by, broadcast against them (output channels last); 1 without a fold."""
-        if self.batch_norm is None:
-            return 1.0
-        norm = self.batch_norm
-        factor = ops.rsqrt(norm.moving_variance + norm.epsilon) * (norm.gamma if norm.scale else 1.0)
-        # A channel that the normalization switches off folds to zero and has nothing to quantize.
-        return ops.stop_gradient(ops.where(ops.abs(factor) > 1e-12, factor, 1.0))
-
-
-def variables_of(layer: keras.layers.Layer) -> Iterator[tuple[str, Any]]:
-    """(path below the layer, variable) of each variable of a layer."""
-    for variable in layer.variables:
-        yield variable.path.removeprefix(f"{layer.path}/"), variable
+    def _factor(self, quantizer: WeightQuantizer) -> Any:
+        """The product of a quantizer's factors; those of layers come in when the layer is part of a model."""
+        product: Any = 1.0
+        for factor in quantizer.factors:
+            if not factor.layer or factor.layer in self.links.layers:
+                product = product * factor.of(self.links.layers.get(factor.layer))
+        return product
 
 
 def _magnitude(value: Any, quantizer: WeightQuantizer) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from octavo.errors import InputError, UnsupportedLayerError
@@ -50,13 +50,28 @@ def _author(model: Any) -> type:
     return next(kind for kind in type(model).__mro__ if "call" in vars(kind))
 
 
-def execution_order(function: Any) -> Iterator[Any]:
+def execution_order(function: Any) -> list[Any]:
     """The call nodes of a `keras.Function`, inputs left out, each after those it depends on.
 
-    As Keras runs them, deepest first; those of one depth in the order they lead to the results, which Keras reverses.
+    A branch is finished before the next begins, in the order of arguments, so that few tensors wait for their readers;
+    Keras's own order goes breadth first.
     """
-    for depth in sorted(function._nodes_by_depth, reverse=True):
-        yield from (node for node in reversed(function._nodes_by_depth[depth]) if not node.is_input)
+    given = {id(tensor) for tensor in function.inputs}
+    finished: dict[Any, None] = {}
+    pending = _makers(reversed(function.outputs), given)
+    while pending:
+        waiting = [node for node in _makers(reversed(pending[-1].input_tensors), given) if node not in finished]
+        if waiting and pending[-1] not in finished:
+            pending += waiting
+        else:
+            finished.setdefault(pending.pop())
+    return list(finished)
+
+
+def _makers(tensors: Iterable[Any], given: set[int]) -> list[Any]:
+    """The call nodes that make the tensors that are not given."""
+    histories = [tensor._keras_history for tensor in tensors if id(tensor) not in given]
+    return [history.operation._inbound_nodes[history.node_index] for history in histories]
 
 
 def input_shape(tensor: Any) -> tuple[int, ...]:

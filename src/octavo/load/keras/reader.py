@@ -12,7 +12,7 @@ from octavo.errors import MissingDependencyError, ModelFileError
 from octavo.ir.notes import Note
 from octavo.load.keras.repair import repair
 from octavo.load.keras.screen import screen
-from octavo.load.keras.stored import StoredModel, read_stored, write_config
+from octavo.load.keras.stored import StoredModel, broken, read_stored, write_config
 from octavo.load.paths import existing
 
 
@@ -32,14 +32,21 @@ def read_keras(path: str | Path) -> tuple[Any, tuple[Note, ...]]:
     """
     _import_keras()
     stored = read_stored(existing(Path(path)))
-    if stored.path.suffix == ".keras" or stored.keras_version.startswith("3."):
-        screen(stored)
-        return _construct(stored, stored.path), ()
-    config, notes = repair(stored.config)
-    screen(replace(stored, config=config))
+    try:
+        config, notes = _mended(stored)
+        screen(replace(stored, config=config))
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise broken(stored.path, f"a configuration of another form ({type(error).__name__}: {error})") from error
     with tempfile.TemporaryDirectory() as folder:
         place = write_config(stored, config, Path(folder)) if notes else stored.path
         return _construct(stored, place), notes
+
+
+def _mended(stored: StoredModel) -> tuple[dict[str, Any], tuple[Note, ...]]:
+    """The configuration of a file as Keras 3 reads it; only HDF5 files of Keras 2 need mending."""
+    if stored.path.suffix == ".keras" or stored.keras_version.startswith("3."):
+        return stored.config, ()
+    return repair(stored.config)
 
 
 def _construct(stored: StoredModel, place: Path) -> Any:
@@ -73,7 +80,7 @@ def _import_keras() -> None:
     """
     try:
         import keras  # noqa: F401
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
         raise MissingDependencyError(
             "Keras, which reads this file, does not start.",
             got=f"{type(error).__name__}: {error}",

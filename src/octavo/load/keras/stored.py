@@ -54,13 +54,13 @@ def _read_zip(path: Path) -> StoredModel:
         with zipfile.ZipFile(path) as archive:
             missing = sorted(set(ZIP_PARTS).difference(archive.namelist()))
             if missing:
-                raise _broken(path, f"a zip without {', '.join(missing)}")
+                raise broken(path, f"a zip without {', '.join(missing)}")
             config, metadata = (json.loads(archive.read(part)) for part in ZIP_PARTS[:2])
             damaged = archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
-        raise _broken(path, f"{path.stat().st_size} bytes that are no zip archive: {error}") from error
+        raise broken(path, f"{path.stat().st_size} bytes that are no zip archive: {error}") from error
     if damaged is not None:
-        raise _broken(path, f"a zip whose {damaged} is damaged")
+        raise broken(path, f"a zip whose {damaged} is damaged")
     return StoredModel(path, config, str(metadata.get("keras_version", "")))
 
 
@@ -72,7 +72,7 @@ def _read_hdf5(path: Path) -> StoredModel:
         with h5py.File(path, "r") as file:
             config, version = (_text(file.attrs.get(name, "")) for name in ("model_config", "keras_version"))
     except OSError as error:
-        raise _broken(path, f"{path.stat().st_size} bytes that are no HDF5 file: {error}") from error
+        raise broken(path, f"{path.stat().st_size} bytes that are no HDF5 file: {error}") from error
     if not config:
         raise ModelFileError(
             f"'{path.name}' holds weights only, without the model they belong to.",
@@ -84,14 +84,15 @@ def _read_hdf5(path: Path) -> StoredModel:
     try:
         return StoredModel(path, json.loads(config), version)
     except ValueError as error:
-        raise _broken(path, f"a configuration that is no JSON: {error}") from error
+        raise broken(path, f"a configuration that is no JSON: {error}") from error
 
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _broken(path: Path, got: str) -> ModelFileError:
+def broken(path: Path, got: str) -> ModelFileError:
+    """The error for a file that is not what model.save(...) writes."""
     return ModelFileError(
         f"'{path.name}' is not a whole Keras model file.",
         got=got,

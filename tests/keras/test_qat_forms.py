@@ -1,0 +1,53 @@
+"""Every layer, activation and operation the loader knows trains one step under fake quantization and is deployed so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from keras_agreement import random_inputs, results, spread_weights
+from qat_agreement import assert_deployed_as_trained
+
+import keras
+import octavo
+from octavo import qat
+from octavo.ops.table import KERAS_FORMS
+
+FORMS_AT_ONCE = 12
+# In training on JAX, Keras's own layer stops with an AttributeError.
+BROKEN_IN_KERAS = {"layers.RandomElasticTransform"} if keras.backend.backend() == "jax" else set()
+
+
+def chunks() -> list[list[str]]:
+    """The names of all forms, some at a time: a model of several costs little more than a model of one."""
+    names = sorted(set(KERAS_FORMS) - BROKEN_IN_KERAS)
+    return [names[i : i + FORMS_AT_ONCE] for i in range(0, len(names), FORMS_AT_ONCE)]
+
+
+def example(name: str) -> tuple[list[keras.KerasTensor], list[keras.KerasTensor], list[np.ndarray]]:
+    """Inputs of the form's example, its results, and values where these are finite."""
+    call, shapes = KERAS_FORMS[name].example(keras)
+    inputs = [keras.Input(shape) for shape in shapes]
+    outputs = keras.tree.flatten(call(*inputs))
+    model = keras.Model(inputs, outputs)
+    spread_weights(model)
+    values = [np.concatenate([array] * 4) for array in random_inputs(model)]
+    if not all(np.isfinite(value).all() for value in results(model, values)):
+        values = [np.abs(array) + np.float32(0.1) for array in values]
+    return inputs, outputs, values
+
+
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
+@pytest.mark.filterwarnings("ignore:The structure of `inputs`")
+@pytest.mark.filterwarnings("ignore:Tensor.T is deprecated")
+@pytest.mark.parametrize("names", chunks(), ids=lambda names: f"{names[0]}-{names[-1]}")
+def test_a_form_trains_and_is_deployed_as_it_trained(names: Sequence[str]) -> None:
+    examples = [example(name) for name in names]
+    inputs, outputs, values = ([part for each in examples for part in each[i]] for i in range(3))
+    model = qat.quantize_model(keras.Model(inputs, outputs))
+    model.compile("sgd", ["mse"] * len(outputs))
+    targets = [np.zeros((len(values[0]), *output.shape[1:]), np.float32) for output in outputs]
+    loss = model.train_on_batch(values, targets)
+    assert np.isfinite(loss if np.isscalar(loss) else loss[0])
+    assert_deployed_as_trained(model, octavo.quantize(model), values)

@@ -1,0 +1,219 @@
+"""octavo.quantize from end to end: the same bytes, every option, proof, and what the result holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import octavo
+from keras_networks import branching, convolutional, images
+from octavo.config import SCHEMES, QuantizeConfig
+from octavo.dtypes import DType
+from octavo.errors import ConfigError, DatasetError, VerificationError
+from octavo.pipeline import proven
+from octavo.result import QuantizedModel
+from octavo.run.signature import read_signature
+from octavo.write.tflite import write_tflite
+from small_network import network
+from small_network import samples as small_samples
+
+DATA = images(24)
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return convolutional()
+
+
+@pytest.fixture(scope="module")
+def int8(model: Any) -> QuantizedModel:
+    return octavo.quantize(model, "int8", DATA)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_same_model_data_and_seed_give_the_same_bytes(model: Any, scheme: str) -> None:
+    first, second = (octavo.quantize(model, scheme, DATA, seed=3) for _ in range(2))
+    assert first.model == second.model
+    assert first.verification is not None
+    assert first.verification.ok
+
+
+def permuted() -> np.ndarray:
+    return DATA[np.random.default_rng(5).permutation(len(DATA))]
+
+
+def in_batches() -> Iterator[np.ndarray]:
+    """Batches of 1, 2, 3, ... samples."""
+    ends = np.cumsum(np.arange(7))
+    yield from (DATA[start:end] for start, end in zip(ends[:-1], ends[1:], strict=True))
+    yield DATA[ends[-1] :]
+
+
+ARRANGEMENTS: dict[str, Callable[[], Any]] = {
+    "in another order": permuted,
+    "in a function that returns a generator": lambda: in_batches,
+    "in a generator": in_batches,
+    "one by one": lambda: list(DATA),
+    "with labels": lambda: (DATA, np.zeros(len(DATA))),
+}
+
+
+@pytest.mark.parametrize("arrange", ARRANGEMENTS.values(), ids=ARRANGEMENTS)
+@pytest.mark.parametrize("estimator", ["minmax", "percentile"])
+def test_the_same_samples_however_arranged_give_the_same_bytes(
+    model: Any, estimator: Any, arrange: Callable[[], Any]
+) -> None:
+    options: dict[str, Any] = {"estimator": estimator, "percentile": 99.0, "verify": "off"}
+    expected = octavo.quantize(model, "int8", DATA, **options)
+    assert octavo.quantize(model, "int8", arrange(), **options).model == expected.model
+
+
+def test_a_generator_is_verified_with_and_calibrated_on_all_its_samples(model: Any, int8: QuantizedModel) -> None:
+    result = octavo.quantize(model, "int8", in_batches(), verify="full")
+    assert result.model == int8.model
+    assert result.verification is not None
+    assert result.verification.inputs == len(DATA)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5", "tflite"])
+def test_a_saved_model_gives_the_ranges_of_the_one_in_memory(
+    model: Any, int8: QuantizedModel, tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"model.{ending}"
+    if ending == "tflite":
+        octavo.quantize(model, "float32", verify="off").save(path)
+    else:
+        model.save(path)
+    result = octavo.quantize(path, "int8", DATA)
+    assert sorted(result.ranges.values()) == sorted(int8.ranges.values())
+    assert ending == "tflite" or result.model == int8.model
+
+
+def test_int8_is_the_default_and_leaves_no_float(model: Any, int8: QuantizedModel) -> None:
+    assert octavo.quantize(model, data=DATA, verify="off").model == int8.model
+    assert int8.islands == ()
+    assert not [tensor.name for tensor in int8.graph.tensors.values() if tensor.dtype.is_float]
+
+
+def test_the_result_tells_how_it_was_made(model: Any) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    result = octavo.quantize(model, "int8", DATA, seed=7, progress=lambda *news: told.append(news))
+    assert set(result.seconds) == {"load", "plan", "calibrate", "quantize", "write", "verify"}
+    assert told[-1] == ("calibrate", len(DATA), len(DATA))
+    assert set(result.ranges) == {"image", "relu", "depthwise", "sum", "scores"} or set(result.ranges) >= {"image"}
+    start = result.model.index(b'{"made_by"')
+    facts = json.loads(result.model[start : result.model.index(b"}", start) + 1])
+    assert facts == {"made_by": f"octavo {octavo.__version__}", "ranges": "minmax", "scheme": "int8", "seed": 7}
+
+
+def test_only_as_many_samples_as_asked_for_are_used(model: Any) -> None:
+    few = octavo.quantize(model, "int8", DATA, samples=5, verify="off")
+    assert few.model == octavo.quantize(model, "int8", DATA[:5], verify="off").model
+    assert few.model != octavo.quantize(model, "int8", DATA, verify="off").model
+
+
+def test_percentiles_cut_what_minmax_keeps(model: Any) -> None:
+    data = DATA.copy()
+    data[0, 0, 0, 0] = 1000.0
+    wide = octavo.quantize(model, "int8", data, verify="off").ranges["image"]
+    narrow = octavo.quantize(model, "int8", data, estimator="percentile", percentile=99.9, verify="off").ranges["image"]
+    assert wide == (float(data.min()), 1000.0)
+    # One value in 4,608 is an outlier; of the others, half a thousandth is cut at each end.
+    assert float(np.sort(DATA.ravel())[-10]) < narrow[1] <= float(DATA.max())
+
+
+def test_one_scale_a_tensor_makes_a_smaller_file(model: Any, int8: QuantizedModel) -> None:
+    coarse = octavo.quantize(model, "int8", DATA, per_axis=False)
+    assert coarse.verification is not None
+    assert coarse.verification.ok
+    assert len(coarse.model) < len(int8.model)
+
+
+@pytest.mark.parametrize("skip", [("depthwise",), ("d*", "scores")])
+def test_a_skipped_layer_is_an_island_and_a_remark(model: Any, skip: tuple[str, ...]) -> None:
+    result = octavo.quantize(model, "int8", DATA, skip=skip)
+    assert result.verification is not None
+    assert result.verification.ok
+    assert {island.layer for island in result.islands} == {"depthwise", *skip[1:]}
+    assert {island.reason for island in result.islands} == {"named in skip"}
+    remarks = [note.text for note in result.notes if note.stage == "plan"]
+    assert "DEPTHWISE_CONV_2D stays in float: named in skip" in remarks
+    assert len(remarks) == len(result.islands)
+
+
+def test_inputs_and_outputs_take_the_types_asked_for(model: Any, int8: QuantizedModel) -> None:
+    result = octavo.quantize(model, "int8", DATA, input_type="uint8", output_type="float32")
+    signature = read_signature(result.model)
+    assert [port.dtype for port in (*signature.inputs, *signature.outputs)] == [DType.UINT8, DType.FLOAT32]
+    np.testing.assert_array_equal(result.predict(DATA), int8.predict(DATA))
+
+
+@pytest.mark.parametrize(("verify", "inputs"), [("sample", 4), ("full", 24)])
+def test_verification_runs_some_or_all_samples(model: Any, verify: Any, inputs: int) -> None:
+    verification = octavo.quantize(model, "int8", DATA, verify=verify).verification
+    assert verification is not None
+    assert [check.inputs for check in verification.runtimes] == [inputs] * 3
+    assert verification.runtimes[0].exact
+
+
+def test_verification_can_be_switched_off_and_is_then_absent(model: Any) -> None:
+    assert octavo.quantize(model, "int8", DATA, verify="off").verification is None
+
+
+@pytest.mark.parametrize("scheme", ["float32", "float16", "dynamic"])
+def test_schemes_with_float_activations_need_no_data_and_are_proven_all_the_same(model: Any, scheme: str) -> None:
+    result = octavo.quantize(model, scheme)
+    assert result.verification is not None
+    assert result.verification.inputs == 4
+    assert result.ranges == {}
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int16x8", "int8x4"])
+def test_integer_schemes_without_data_are_refused(model: Any, scheme: str) -> None:
+    with pytest.raises(DatasetError, match=r"fix: +pass data=x_train\[:500\], or choose scheme='dynamic'"):
+        octavo.quantize(model, scheme)
+
+
+def test_a_file_that_computes_something_else_is_not_handed_over() -> None:
+    wrong = write_tflite(network("float32"))
+    right = network("dynamic")
+    with pytest.raises(VerificationError, match=r"fix: +report this with the model's layers"):
+        proven(wrong, right, small_samples(), QuantizeConfig("dynamic"))
+
+
+def test_several_inputs_and_outputs_go_by_name() -> None:
+    model = branching()
+    rng = np.random.default_rng(2)
+    x = {name: rng.normal(size=(30, 6)).astype(np.float32) for name in ("first", "second")}
+    result = octavo.quantize(model, "int8", x)
+    outputs = result.predict(x)
+    assert isinstance(outputs, dict)
+    expected = dict(zip(outputs, model.predict([x["first"], x["second"]], verbose=0), strict=True))
+    for name, values in outputs.items():
+        step = read_signature(result.model).outputs[list(outputs).index(name)].quantization
+        assert step is not None
+        # Four roundings on the way (inputs, weights, sum, output), each of at most a step where it is made.
+        assert np.abs(values - expected[name]).max() <= 4 * float(step.scale[0])
+
+
+def test_a_result_is_saved_and_evaluated(int8: QuantizedModel, tmp_path: Path) -> None:
+    path = int8.save(tmp_path / "model.tflite")
+    assert path.read_bytes() == int8.model
+    own = np.asarray(int8.predict(DATA)).argmax(axis=1)
+    evaluation = int8.evaluate(DATA, own, time_it=False)
+    assert (evaluation.scheme, evaluation.samples, evaluation.top1) == ("int8", len(DATA), 1.0)
+    assert evaluation.memory.file_bytes == len(int8.model)
+    assert evaluation.memory.arena_bytes
+
+
+def test_options_that_a_trained_model_has_decided_are_refused(model: Any) -> None:
+    trained = octavo.qat.quantize_model(model, data=DATA)
+    with pytest.raises(ConfigError, match=r"fix: +leave skip out, or quantize octavo.qat.strip\(model\) with it"):
+        octavo.quantize(trained, skip=["conv"])
+    with pytest.raises(ConfigError, match=r"fix: +leave scheme out, or quantize octavo.qat.strip\(model\) by 'dynamic'"):
+        octavo.quantize(trained, "dynamic")
