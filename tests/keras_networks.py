@@ -20,7 +20,7 @@ def draw_weights(model: Any, seed: int = 0) -> Any:
 
 
 def convolutional(name: str = "small") -> Any:
-    """Convolution, normalization, activation, pooling, depthwise, a residual sum, a dense softmax: 8x8x3 -> 4."""
+    """Convolution, normalization, activation, pooling, depthwise, a residual sum, a dense softmax: 8x8x3 -> 10."""
     layers = keras.layers
     inputs = layers.Input((8, 8, 3), name="image")
     x = layers.Conv2D(8, 3, padding="same", use_bias=False, name="conv")(inputs)
@@ -28,7 +28,7 @@ def convolutional(name: str = "small") -> Any:
     y = layers.DepthwiseConv2D(3, padding="same", activation="relu", name="depthwise")(x)
     x = layers.Add(name="sum")([x, y])
     x = layers.Flatten(name="flatten")(layers.MaxPooling2D(name="pool")(x))
-    x = layers.Dense(4, activation="softmax", name="scores")(x)
+    x = layers.Dense(10, activation="softmax", name="scores")(x)
     return draw_weights(keras.Model(inputs, x, name=name))
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from octavo.config import SCHEMES, QuantizeConfig, unknown_name
+from octavo.config import SCHEMES, QuantizeConfig, scheme_named
 from octavo.errors import ConfigError
 from octavo.evaluate.evaluation import Evaluation
-from octavo.pipeline import quantize_prepared
+from octavo.pipeline import quantize, quantize_prepared
 from octavo.result import QuantizedModel
 from octavo.stages import Progress, Source, prepare
 
@@ -63,8 +63,9 @@ class Comparison:
         """Which technique to use on a board.
 
         Of the rows whose file fits the flash and whose TensorFlow Lite Micro arena fits the RAM, those within half a
-        point of the best accuracy (without labels: within 3 dB of the best output SQNR) count as equals; among them the
-        smallest arena decides, then the smallest file.
+        point of the best accuracy count as equals; among them the smallest arena decides, then the smallest file.
+        Without labels those within 3 dB of the best output SQNR count as equals, and the float model, which the others
+        are measured against, is chosen only if no other fits.
 
         Args:
             flash: Bytes, or a number with KB or MB, for the model file.
@@ -77,6 +78,8 @@ class Comparison:
         fitting = [row for row in self.rows if _fits(row.evaluation, *limits)]
         if not fitting:
             return Recommendation(None, _why_nothing_fits(self.rows, *limits))
+        if not _labelled(self.rows):
+            fitting = [row for row in fitting if row.technique != "float"] or fitting
         measure, tolerance = _measure(self.rows)
         top = max(measure(row.evaluation) for row in fitting)
         equals = [row for row in fitting if measure(row.evaluation) >= top - tolerance]
@@ -102,10 +105,12 @@ def compare(
     samples: int | None = None,
     integer_divisor: float | None = None,
     seed: int = 0,
+    train: Callable[[Any], object] | None = None,
+    train_schemes: Sequence[str] = ("int8",),
     time_it: bool = True,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Quantize a model by every scheme and measure each on the same test set.
+    """Quantize a model by every scheme, after training and, given a way to train, by training; measure each alike.
 
     Args:
         model: As for `octavo.quantize`.
@@ -113,6 +118,9 @@ def compare(
         test: Test set (x, y), real values as in training; y None where it does not classify.
         schemes: Names of the schemes, in the table's order.
         skip, samples, integer_divisor, seed, progress: As for `octavo.quantize`.
+        train: Trains the quantization-aware model it is given, by compile and fit; None leaves these rows out. The
+            model must then be a keras.Model.
+        train_schemes: Schemes to train for.
         time_it: Whether to measure latency.
 
     Raises:
@@ -125,23 +133,46 @@ def compare(
             expected="test=(x, y), samples the model was not trained on",
             fix="pass test=(x_test, y_test), or test=(x, None) to compare with the float model's outputs alone",
         )
+    for scheme in schemes:
+        scheme_named(scheme)
     prepared = prepare(model)
     x, y = test
     rows: list[Row] = []
     float_outputs = None
     # The float model runs first, whatever the order asked for: the others are measured against its outputs.
     for scheme in sorted(dict.fromkeys(("float32", *schemes)), key=lambda name: name != "float32"):
-        if scheme not in SCHEMES:
-            raise unknown_name("scheme", scheme, tuple(SCHEMES))
         if progress is not None:
             progress(scheme, len(rows), len(schemes))
-        config = QuantizeConfig(scheme=scheme, skip=tuple(skip) if scheme != "float32" else (), seed=seed)
+        config = QuantizeConfig(scheme=scheme, skip=skip if scheme != "float32" else (), seed=seed)
         quantized = quantize_prepared(prepared, config, Source(data, samples, integer_divisor, progress))
         if float_outputs is None:
             float_outputs = quantized.predict(x)
         evaluation = quantized.evaluate(x, y, float_outputs=float_outputs, time_it=time_it)
         rows.append(Row("float" if scheme == "float32" else "PTQ", quantized, evaluation))
-    return Comparison(tuple(row for row in rows if row.quantized.scheme.name in schemes))
+    rows = [row for row in rows if row.quantized.scheme.name in schemes]
+    for scheme in train_schemes if train is not None else ():
+        quantized = _trained(model, scheme, train, Source(data, samples, integer_divisor), skip)
+        evaluation = quantized.evaluate(x, y, float_outputs=float_outputs, time_it=time_it)
+        rows.append(Row("QAT", quantized, evaluation))
+    return Comparison(tuple(rows))
+
+
+def _trained(
+    model: Any, scheme: str, train: Callable[[Any], object], source: Source, skip: Sequence[str]
+) -> QuantizedModel:
+    """The file of a model trained for a scheme, its ranges started from the representative data if there is any."""
+    from octavo.qat import quantize_model
+
+    aware = quantize_model(
+        model,
+        scheme,
+        data=source.data,
+        skip=skip,
+        samples=source.samples,
+        integer_divisor=source.integer_divisor,
+    )
+    train(aware)
+    return quantize(aware)
 
 
 def parse_bytes(size: str | int) -> int:
@@ -169,11 +200,15 @@ def _fits(evaluation: Evaluation, flash: int, ram: int) -> bool:
     return evaluation.memory.file_bytes <= flash and arena is not None and arena <= ram
 
 
+def _labelled(rows: Sequence[Row]) -> bool:
+    return all(row.evaluation.top1 is not None for row in rows)
+
+
 def _measure(rows: Sequence[Row]) -> tuple[Callable[[Evaluation], float], float]:
     """How rows are ranked, higher is better, and the difference that counts as none."""
-    if all(row.evaluation.top1 is not None for row in rows):
+    if _labelled(rows):
         return lambda evaluation: 100.0 * (evaluation.top1 or 0.0), 0.5
-    # The float row has no error; it is as good as can be.
+    # A row whose outputs equal the float model's has no error; it is as good as can be.
     return lambda evaluation: _or_infinity(evaluation.outputs[0].sqnr_db), 3.0
 
 

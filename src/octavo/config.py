@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
@@ -72,7 +73,7 @@ def unknown_name(kind: str, name: str, known: tuple[str, ...]) -> ConfigError:
         f"unknown {kind} '{name}'.",
         got=repr(name),
         expected=", ".join(known),
-        fix=f"did you mean '{close[0]}'?" if close else f"use one of the {kind} names above",
+        fix=f"did you mean '{close[0]}'?" if close else "use one of these names",
     )
 
 
@@ -85,7 +86,7 @@ class QuantizeConfig:
         per_axis: One weight scale per output channel (True) or one per tensor; "dynamic" always has the former.
         input_type: Type of the written model's inputs; None takes the scheme's own.
         output_type: Likewise for its outputs.
-        skip: Layer names or shell patterns kept in float.
+        skip: Layer names or shell patterns kept in float; any sequence, or a single one.
         estimator: How a range is made of statistics: "minmax" or "percentile".
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
         seed: Seed of every random choice.
@@ -96,13 +97,14 @@ class QuantizeConfig:
     per_axis: bool = True
     input_type: str | None = None
     output_type: str | None = None
-    skip: tuple[str, ...] = ()
+    skip: Sequence[str] = ()
     estimator: Literal["minmax", "percentile"] = "minmax"
     percentile: float = 99.99
     seed: int = 0
     verify: Literal["sample", "full", "off"] = "sample"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "skip", (self.skip,) if isinstance(self.skip, str) else tuple(self.skip))
         scheme_named(self.scheme)
         for kind, name, known in (
             ("estimator", self.estimator, ("minmax", "percentile")),
@@ -121,7 +123,7 @@ class QuantizeConfig:
             )
 
     @classmethod
-    def from_mapping(cls, values: dict[str, object]) -> Self:
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
         """Make a config of a parsed TOML table.
 
         Raises:
@@ -131,6 +133,4 @@ class QuantizeConfig:
         for key in values:
             if key not in known:
                 raise unknown_name("option", key, known)
-        if isinstance(values.get("skip"), list):
-            values = {**values, "skip": tuple(values["skip"])}  # type: ignore[arg-type]
         return replace(cls(), **values)

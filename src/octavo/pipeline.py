@@ -62,7 +62,7 @@ def quantize(
         scheme: "int8", "int16x8", "dynamic", "float16" or "float32"; None takes int8, or the trained one.
         data: Representative dataset, prepared as in training: an array, .npz, folder of images, generator function,
             tf.data, PyDataset or DataLoader. The integer schemes need it; to the others it only serves verification.
-        skip: Layer names or shell patterns kept in float.
+        skip: Layer names or shell patterns kept in float; a single one may stand alone.
         per_axis: One weight scale per output channel (True), or one per tensor.
         input_type, output_type: "int8", "uint8", "int16" or "float32"; None takes the scheme's own.
         estimator: How a range is made of statistics.
@@ -85,7 +85,7 @@ def quantize(
     """
     trained = _trained(model)
     if trained is not None:
-        _check_left_to_training(skip=tuple(skip), per_axis=per_axis, estimator=estimator)
+        _check_left_to_training(QuantizeConfig(skip=skip, per_axis=per_axis, estimator=estimator))
         return deploy(
             trained, scheme, input_type, output_type, verify, Source(data, samples, integer_divisor, progress)
         )
@@ -94,7 +94,7 @@ def quantize(
         per_axis=per_axis,
         input_type=input_type,
         output_type=output_type,
-        skip=tuple(skip),
+        skip=skip,
         estimator=estimator,
         percentile=percentile,
         seed=seed,
@@ -130,15 +130,15 @@ def _trained(model: Any) -> Trained | None:
     return trained(model) if isinstance(model, QuantizationAwareModel) else None
 
 
-def _check_left_to_training(*, skip: tuple[str, ...], per_axis: bool, estimator: str) -> None:
+def _check_left_to_training(config: QuantizeConfig) -> None:
     """Refuse options that say otherwise than the plan a model was trained by.
 
     Raises:
         ConfigError: naming the option.
     """
-    default = QuantizeConfig()
-    for name, value in (("skip", skip), ("per_axis", per_axis), ("estimator", estimator)):
-        if value != getattr(default, name):
+    for name in ("skip", "per_axis", "estimator"):
+        value = getattr(config, name)
+        if value != getattr(QuantizeConfig(), name):
             raise ConfigError(
                 f"{name} was decided when the model was made for training.",
                 got=f"{name}={value!r}",

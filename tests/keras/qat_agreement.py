@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
-
-import numpy as np
 
 import keras
+import numpy as np
+
 from octavo.evaluate.predict import predict
-from octavo.ir.graph import drop_dead
 from octavo.ir.types import Graph
+from octavo.numerics.affine import quantize
 from octavo.ops.table import spec_of
 from octavo.result import QuantizedModel
 from octavo.run import reference
@@ -36,37 +34,38 @@ def moved_by_one_step(graph: Graph, inputs: Arrays) -> dict[str, float]:
     A kernel rounds in fixed point where training rounds in float, so that each may be. The sum of what each tensor
     moves alone bounds what they move together.
     """
-    real = dict(zip(graph.inputs, inputs, strict=True))
-    values = reference.run(graph, quantized_inputs(graph, real), keep=[*graph.inputs, *made(graph), *graph.outputs])
+    names = [name for node in graph.nodes for name in node.outputs]
+    values = reference.run(graph, quantized_inputs(graph, inputs), keep=[*graph.inputs, *graph.outputs, *names])
+    values |= {name: tensor.data for name, tensor in graph.tensors.items() if tensor.data is not None}
     bounds = {name: own_step(graph, name, values[name]) for name in graph.outputs}
-    for name in made(graph):
-        rest = drop_dead(replace(graph, inputs=(*graph.inputs, name), nodes=without(graph, name)))
-        if not rest.nodes or graph.tensors[name].quantization is None:
-            continue
-        moved = {output: 0.0 for output in graph.outputs}
+    for name in rounded(graph):
+        moved = dict.fromkeys(graph.outputs, 0.0)
         for direction in directions(values[name]):
-            shifted = {**{key: values[key] for key in graph.inputs}, name: shift(graph, name, values[name], direction)}
-            for output, array in reference.run(replace(rest, inputs=tuple(shifted)), shifted).items():
+            for output, array in rerun(graph, values, {name: shift(graph, name, values[name], direction)}).items():
                 distance = np.abs(as_real(graph, output, array) - as_real(graph, output, values[output])).max(initial=0)
                 moved[output] = max(moved[output], float(distance))
         bounds = {output: bounds[output] + moved[output] for output in bounds}
     return bounds
 
 
-def made(graph: Graph) -> list[str]:
-    """Tensors that a node which rounds makes, outputs left out."""
-    nodes = [node for node in graph.nodes if not spec_of(node.op).moves]
-    return [name for node in nodes for name in node.outputs if name not in graph.outputs]
+def rounded(graph: Graph) -> list[str]:
+    """Integer tensors that a node rounds to, outputs left out."""
+    names = [name for node in graph.nodes if not spec_of(node.op).moves for name in node.outputs]
+    return [name for name in names if graph.tensors[name].quantization is not None and name not in graph.outputs]
 
 
-def without(graph: Graph, name: str) -> tuple[Any, ...]:
-    return tuple(node for node in graph.nodes if name not in node.outputs)
+def rerun(graph: Graph, values: Mapping[str, np.ndarray], changed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The outputs that change when these tensors do."""
+    for node in graph.nodes:
+        if not changed.keys().isdisjoint(node.inputs):
+            changed |= zip(node.outputs, reference.run_node(graph, node, {**values, **changed}), strict=True)
+    return {name: changed[name] for name in graph.outputs if name in changed}
 
 
 def directions(values: np.ndarray) -> list[np.ndarray]:
-    """Up everywhere, down everywhere, and three times up here and down there."""
+    """Up everywhere, down everywhere, and twice up here and down there."""
     rng = np.random.default_rng(0)
-    return [np.ones(values.shape), -np.ones(values.shape), *(rng.choice([-1, 1], values.shape) for _ in range(3))]
+    return [np.ones(values.shape), -np.ones(values.shape), *(rng.choice([-1, 1], values.shape) for _ in range(2))]
 
 
 def shift(graph: Graph, name: str, values: np.ndarray, direction: np.ndarray) -> np.ndarray:
@@ -89,12 +88,10 @@ def as_real(graph: Graph, name: str, values: np.ndarray) -> np.ndarray:
     return (values.astype(np.float64) - parameters.zero_point[0]) * parameters.scale[0]
 
 
-def quantized_inputs(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def quantized_inputs(graph: Graph, inputs: Arrays) -> dict[str, np.ndarray]:
     """Real inputs as the graph takes them."""
-    from octavo.numerics.affine import quantize
-
-    tensors = {name: graph.tensors[name] for name in inputs}
-    return {
-        name: array if tensors[name].quantization is None else quantize(array, tensors[name].quantization, tensors[name].dtype)
-        for name, array in inputs.items()
-    }
+    taken: dict[str, np.ndarray] = {}
+    for name, array in zip(graph.inputs, inputs, strict=True):
+        tensor = graph.tensors[name]
+        taken[name] = array if tensor.quantization is None else quantize(array, tensor.quantization, tensor.dtype)
+    return taken

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 import pytest
-from keras_agreement import random_inputs, results, spread_weights
 from qat_agreement import assert_deployed_as_trained
 
-import keras
 import octavo
+from keras_agreement import random_inputs, results, spread_weights
 from octavo import qat
 from octavo.ops.table import KERAS_FORMS
 

@@ -63,7 +63,23 @@ def train(data: Data, *, epochs: int | None, seed: int, progress: Progress) -> k
 
     keras.utils.set_random_seed(seed)
     model, default_epochs = (digits_network(), 12) if data.name == "digits" else (tutorial_network(), 1)
-    epochs = epochs or default_epochs
+    fit(model, data, epochs=epochs or default_epochs, stage="train", progress=progress)
+    return model
+
+
+def train_further(model: keras.Model, data: Data, *, seed: int, progress: Progress) -> None:
+    """Train a quantization-aware model for a few epochs: 3 for digits, 1 (the tutorial's) for MNIST."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    stage = f"train for {model.quantization.scheme}"
+    fit(model, data, epochs=3 if data.name == "digits" else 1, stage=stage, progress=progress)
+
+
+def fit(model: keras.Model, data: Data, *, epochs: int, stage: str, progress: Progress) -> None:
+    """Compile and fit, telling `progress` of every batch."""
+    import keras
+
     batch_size = 32
     batches = -(-len(data.x_train) // batch_size)
     done = 0
@@ -71,9 +87,8 @@ def train(data: Data, *, epochs: int | None, seed: int, progress: Progress) -> k
     def count(batch: int, logs: object) -> None:
         nonlocal done
         done += 1
-        progress("train", done, epochs * batches)
+        progress(stage, done, epochs * batches)
 
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     counter = keras.callbacks.LambdaCallback(on_train_batch_end=count)
     model.fit(data.x_train, data.y_train, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[counter])
-    return model

@@ -11,7 +11,7 @@ from octavo.comparison import Comparison, compare
 from octavo.config import unknown_name
 from octavo.demo.data import Data, digits, mnist_file, mnist_of_keras
 from octavo.demo.folder import check_replaceable, whole_folder
-from octavo.demo.networks import Progress, train
+from octavo.demo.networks import Progress, train, train_further
 from octavo.demo.overview import overview_page
 from octavo.demo.toured import Toured
 from octavo.report.mapping import LayerMapping, map_layer
@@ -19,6 +19,7 @@ from octavo.report.plots import mapping_picture
 
 CALIBRATION_SAMPLES = 500
 KEPT_TEST_SAMPLES = 1000
+TRAINED_SCHEMES = ("int8", "int8x4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Tour:
 
 
 def run_tour(tour: Tour, progress: Progress) -> Toured:
-    """Train, quantize by every scheme, measure, verify, and write it all into a folder.
+    """Train, quantize by every scheme and by training for two of them, measure, verify, write it all into a folder.
 
     Raises:
         DatasetError: if the data cannot be read.
@@ -51,7 +52,13 @@ def run_tour(tour: Tour, progress: Progress) -> Toured:
     data = load_data(tour)
     model = train(data, epochs=tour.epochs, seed=tour.seed, progress=progress)
     comparison = compare(
-        model, data.x_train[:CALIBRATION_SAMPLES], (data.x_test, data.y_test), seed=tour.seed, progress=progress
+        model,
+        data.x_train[:CALIBRATION_SAMPLES],
+        (data.x_test, data.y_test),
+        seed=tour.seed,
+        train=lambda aware: train_further(aware, data, seed=tour.seed, progress=progress),
+        train_schemes=TRAINED_SCHEMES,
+        progress=progress,
     )
     toured = Toured(data, model, comparison, map_last_layer(comparison, data), tour.out)
     with whole_folder(tour.out) as folder:
@@ -75,7 +82,7 @@ def load_data(tour: Tour) -> Data:
 
 def map_last_layer(comparison: Comparison, data: Data) -> LayerMapping:
     """The last layer's float values on the calibration samples, through the parameters that int8 got from them."""
-    models = {row.name: row.quantized for row in comparison.rows}
+    models = {row.name: row.quantized for row in comparison.rows if row.technique != "QAT"}
     graph = models["int8"].graph
     output = graph.tensors[graph.outputs[0]]
     assert output.quantization is not None

@@ -64,7 +64,7 @@ def matches(layer: str, patterns: Iterable[str]) -> bool:
     )
 
 
-def float_reason(graph: Graph, node: Node, activations: DType, skip: tuple[str, ...]) -> str | None:
+def float_reason(graph: Graph, node: Node, activations: DType, skip: Iterable[str]) -> str | None:
     """Why a node cannot run on integers, or None if it can."""
     spec = spec_of(node.op)
     if not _computes(graph, node):

@@ -1,0 +1,151 @@
+"""octavo.compare: every scheme on the same samples, and which one to use on a board."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import octavo
+from keras_networks import convolutional, images
+from octavo.comparison import Comparison, Row, parse_bytes
+from octavo.config import SCHEMES
+from octavo.errors import ConfigError, DatasetError
+
+DATA, TEST = images(24), images(40, seed=2)
+LABELS = np.arange(40) % 10
+# No microcontroller runs these: hybrid kernels and half-precision weights.
+NOT_MICRO = {"float16", "dynamic"}
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    return octavo.compare(convolutional(), DATA, (TEST, LABELS), time_it=False)
+
+
+def with_measures(row: Row, *, top1: float | None, arena_bytes: int | None, file_bytes: int) -> Row:
+    """The row with other results."""
+    evaluation = row.evaluation
+    outputs = (replace(evaluation.outputs[0], top1=top1),)
+    memory = replace(evaluation.memory, arena_bytes=arena_bytes, file_bytes=file_bytes)
+    return replace(row, evaluation=replace(evaluation, outputs=outputs, memory=memory))
+
+
+def chosen(*rows: Row, flash: str | int = "1MB", ram: str | int = "256KB") -> str | None:
+    row = Comparison(rows).best(flash, ram).row
+    return None if row is None else row.name
+
+
+def test_every_scheme_is_a_row_measured_on_the_same_samples(comparison: Comparison) -> None:
+    assert [row.name for row in comparison.rows] == list(SCHEMES)
+    assert [row.technique for row in comparison.rows] == ["float", *["PTQ"] * (len(SCHEMES) - 1)]
+    assert {row.evaluation.samples for row in comparison.rows} == {len(TEST)}
+    assert all(row.evaluation.top1 is not None for row in comparison.rows)
+    assert {row.name for row in comparison.rows if row.evaluation.memory.arena_bytes is None} == NOT_MICRO
+
+
+def test_each_row_is_what_quantize_makes(comparison: Comparison) -> None:
+    for row in comparison.rows:
+        alone = octavo.quantize(convolutional(), row.name, DATA, verify="off")
+        assert row.quantized.model == alone.model
+
+
+def test_schemes_are_measured_against_float_though_it_is_not_asked_for(comparison: Comparison) -> None:
+    some = octavo.compare(convolutional(), DATA, (TEST, LABELS), schemes=("int8", "dynamic"), time_it=False)
+    assert [row.name for row in some.rows] == ["int8", "dynamic"]
+    expected = {row.name: row.evaluation.outputs for row in comparison.rows}
+    assert all(row.evaluation.outputs == expected[row.name] for row in some.rows)
+
+
+def test_a_comparison_turns_into_json(comparison: Comparison) -> None:
+    values = json.loads(json.dumps(comparison.to_dict()))
+    assert [row["name"] for row in values["rows"]] == list(SCHEMES)
+    assert values["recommended"] in set(SCHEMES) - NOT_MICRO
+
+
+def test_the_most_accurate_is_chosen_and_half_a_point_counts_as_nothing(comparison: Comparison) -> None:
+    first, _, _, second, third, _ = comparison.rows
+    best = with_measures(first, top1=0.900, arena_bytes=90_000, file_bytes=100_000)
+    equal = with_measures(second, top1=0.895, arena_bytes=50_000, file_bytes=60_000)
+    worse = with_measures(third, top1=0.894, arena_bytes=10_000, file_bytes=10_000)
+    assert chosen(best, equal, worse) == equal.name
+
+
+def test_among_equals_the_arena_decides_then_the_file(comparison: Comparison) -> None:
+    rows = comparison.rows[3:]
+    same = [with_measures(row, top1=0.9, arena_bytes=50_000, file_bytes=60_000) for row in rows]
+    smaller_file = with_measures(rows[1], top1=0.9, arena_bytes=50_000, file_bytes=50_000)
+    smaller_arena = with_measures(rows[2], top1=0.9, arena_bytes=40_000, file_bytes=90_000)
+    assert chosen(same[0], smaller_file, same[2]) == smaller_file.name
+    assert chosen(same[0], smaller_file, smaller_arena) == smaller_arena.name
+
+
+def test_only_what_fits_the_board_is_chosen(comparison: Comparison) -> None:
+    large, small = comparison.rows[4], comparison.rows[3]
+    large = with_measures(large, top1=0.95, arena_bytes=90_000, file_bytes=400_000)
+    small = with_measures(small, top1=0.70, arena_bytes=30_000, file_bytes=100_000)
+    assert chosen(large, small) == large.name
+    assert chosen(large, small, ram=89_999) == small.name
+    assert chosen(large, small, flash="390KB") == small.name
+    nothing = Comparison((large, small)).best(flash="50KB", ram="20KB")
+    assert nothing.row is None
+    assert nothing.reason == (
+        "Nothing fits 50 KB flash and 20 KB RAM: the smallest file takes 98 KB, the smallest arena 29 KB."
+    )
+
+
+def test_what_micro_does_not_run_is_never_chosen(comparison: Comparison) -> None:
+    perfect = with_measures(comparison.rows[2], top1=1.0, arena_bytes=None, file_bytes=1)
+    assert chosen(perfect, comparison.rows[3]) == comparison.rows[3].name
+
+
+def test_the_reason_names_what_it_costs(comparison: Comparison) -> None:
+    first = with_measures(comparison.rows[0], top1=0.91, arena_bytes=120 * 1024, file_bytes=400 * 1024)
+    second = with_measures(comparison.rows[3], top1=0.907, arena_bytes=40 * 1024, file_bytes=100 * 1024)
+    assert Comparison((first, second)).best().reason == (
+        "int8 runs on TensorFlow Lite Micro within 256 KB RAM and 1024 KB flash (arena 40.0 KB, file 100.0 KB), "
+        "4.0x smaller than float, at -0.30 points of accuracy."
+    )
+
+
+def test_without_labels_the_error_decides_and_float_is_the_last_resort() -> None:
+    table = octavo.compare(convolutional(), DATA, (TEST, None), time_it=False)
+    assert all(row.evaluation.top1 is None for row in table.rows)
+    errors = {row.name: row.evaluation.outputs[0].sqnr_db for row in table.rows}
+    assert errors["float32"] is None
+    best = table.best().row
+    assert best is not None
+    assert best.name == max(("int8", "int16x8", "int8x4"), key=lambda name: errors[name] or 0.0)
+    alone = octavo.compare(convolutional(), None, (TEST, None), schemes=["float32", "dynamic"], time_it=False)
+    assert alone.best().row is alone.rows[0]
+
+
+def test_a_comparison_needs_a_test_set() -> None:
+    with pytest.raises(ConfigError, match=r"fix: +pass test=\(x_test, y_test\)"):
+        octavo.compare(convolutional(), DATA)
+
+
+def test_an_unknown_scheme_is_refused_before_the_model_is_looked_at() -> None:
+    with pytest.raises(ConfigError, match=r"fix: +did you mean 'int8'\?"):
+        octavo.compare("absent.keras", None, (TEST, LABELS), schemes=["float32", "int9"])
+
+
+def test_integer_schemes_without_data_are_refused() -> None:
+    with pytest.raises(DatasetError, match=r"fix: +pass data=x_train\[:500\]"):
+        octavo.compare(convolutional(), None, (TEST, LABELS), schemes=["int8"], time_it=False)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(1000, 1000), ("1000", 1000), ("7B", 7), ("256KB", 262_144), (" 1.5 mb ", 1_572_864), ("1GB", 1 << 30)],
+)
+def test_sizes_are_bytes_or_have_a_unit(size: str | int, expected: int) -> None:
+    assert parse_bytes(size) == expected
+
+
+@pytest.mark.parametrize("size", ["", "KB", "1TB", "-1", "1,5MB", "1e3"])
+def test_a_size_that_cannot_be_read_is_refused(size: str) -> None:
+    with pytest.raises(ConfigError, match=r"fix: +write it like 256KB or 1MB"):
+        parse_bytes(size)
