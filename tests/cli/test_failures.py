@@ -14,7 +14,7 @@ import octavo.doctor
 from octavo.backend import start_keras
 from octavo.cli import BAD_INPUT, CHECK_SAID_NO, INTERRUPTED, OUR_BUG
 from octavo.errors import DatasetError, MissingDependencyError, VerificationError
-from octavo.test_set import read_test_set
+from octavo.labelled import read_test_set
 
 
 def fix_of(error: str) -> str:

@@ -12,7 +12,7 @@ from source_tree import imports, modules
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
     frozenset({"cli"}),
-    frozenset({"demo", "test_set"}),
+    frozenset({"demo", "fine_tune", "labelled"}),
     frozenset({""}),
     frozenset({"comparison", "training_parity"}),
     frozenset({"pipeline"}),

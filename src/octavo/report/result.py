@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +22,16 @@ def print_result(console: Console, result: QuantizedModel, path: Path) -> None:
     if result.islands:
         print_lines(console, [f"Left in float: {len(result.islands)} of {len(result.graph.nodes)} operators."])
     print_notes(console, result.notes)
+
+
+def print_history(console: Console, history: Mapping[str, Sequence[float]], checkpoint: Path) -> None:
+    """Print how each epoch of a training went, which one was kept, and where to go on from."""
+    losses = history["val_loss"]
+    best = min(range(len(losses)), key=losses.__getitem__)
+    for epoch, values in enumerate(zip(*history.values(), strict=True)):
+        row = ", ".join(f"{name} {value:.4f}" for name, value in zip(history, values, strict=True))
+        console.print(f"epoch {epoch + 1}: {row}{'  (kept)' if epoch == best else ''}", highlight=False)
+    print_lines(console, [f"Go on from {checkpoint}: give it to octavo train instead of the model."])
 
 
 def result_dict(result: QuantizedModel, path: Path) -> dict[str, object]:

@@ -9,15 +9,20 @@ import numpy as np
 
 from octavo.errors import DatasetError
 
-NAMES = (("x", "y"), ("x_test", "y_test"))
+Names = tuple[tuple[str, str], ...]
+NAMES: Names = (("x", "y"), ("x_test", "y_test"))
+TRAINING_NAMES: Names = (("x", "y"), ("x_train", "y_train"))
 
 
-def read_test_set(path: Path, integer_divisor: float | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+def read_test_set(
+    path: Path, integer_divisor: float | None = None, accepted: Names = NAMES
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Read samples and, where there are any, labels.
 
     Args:
         path: An .npz file with arrays x and y, or x_test and y_test as Keras's own data sets have; y may be absent.
         integer_divisor: What integer samples are divided by to become what the model was trained on.
+        accepted: Pairs of names of samples and labels; the first pair found is read.
 
     Returns:
         float32 samples and labels.
@@ -27,9 +32,9 @@ def read_test_set(path: Path, integer_divisor: float | None = None) -> tuple[np.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = next((names for names in NAMES if names[0] in arrays), None)
+            found = next((names for names in accepted if names[0] in arrays), None)
             if found is None:
-                raise _no_samples(path, tuple(arrays))
+                raise _no_samples(path, tuple(arrays), accepted)
             x, y = arrays[found[0]], arrays.get(found[1])
     except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise DatasetError(
@@ -50,10 +55,27 @@ def read_test_set(path: Path, integer_divisor: float | None = None) -> tuple[np.
     return (x / np.float32(integer_divisor)).astype(np.float32), y
 
 
-def _no_samples(path: Path, found: tuple[str, ...]) -> DatasetError:
+def read_training_set(path: Path, integer_divisor: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Read samples and labels to train on: arrays x and y, or x_train and y_train.
+
+    Raises:
+        DatasetError: as `read_test_set`, and without labels.
+    """
+    x, y = read_test_set(path, integer_divisor, TRAINING_NAMES)
+    if y is None:
+        raise DatasetError(
+            f"'{path}' holds no labels to train on.",
+            got="samples alone",
+            expected="arrays x and y, or x_train and y_train",
+            fix="write it with numpy.savez('train.npz', x=x_train, y=y_train)",
+        )
+    return x, y
+
+
+def _no_samples(path: Path, found: tuple[str, ...], accepted: Names) -> DatasetError:
     return DatasetError(
         f"'{path}' holds no array of samples.",
         got="arrays named " + (", ".join(found) or "nothing"),
-        expected="x and y, or x_test and y_test",
+        expected=", or ".join(" and ".join(names) for names in accepted),
         fix="write it with numpy.savez('test.npz', x=x_test, y=y_test)",
     )
