@@ -13,6 +13,7 @@ from octavo.config import SCHEMES, QuantizeConfig, scheme_named
 from octavo.errors import ConfigError
 from octavo.evaluate.evaluation import Evaluation
 from octavo.pipeline import quantize, quantize_prepared
+from octavo.report.tables import as_markdown, comparison_tables
 from octavo.result import QuantizedModel
 from octavo.stages import Progress, Source, prepare
 
@@ -85,6 +86,10 @@ class Comparison:
         equals = [row for row in fitting if measure(row.evaluation) >= top - tolerance]
         chosen = min(equals, key=lambda row: (row.evaluation.memory.arena_bytes or 0, row.evaluation.memory.file_bytes))
         return Recommendation(chosen, _why(chosen, self.rows, *limits))
+
+    def __str__(self) -> str:
+        tables = comparison_tables((row.name, row.evaluation, row.quantized.verification) for row in self.rows)
+        return "\n".join((*(line for table in tables for line in (*as_markdown(table), "")), self.best().reason))
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""

@@ -136,7 +136,10 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
             expected="some hundred samples, prepared as in training",
             fix="pass data=x_train[:500], or choose scheme='dynamic', which needs none",
         )
-    tensors = [name for name in plan.observed if not graph.tensors[name].is_constant]
+    observed = {name for name in plan.observed if not graph.tensors[name].is_constant}
+    # In execution order, so that a NaN is found in the tensor where it is born.
+    made = (name for node in graph.nodes for name in node.outputs)
+    tensors = [name for name in (*graph.inputs, *made) if name in observed]
     progress = source.progress
     divisor = source.integer_divisor
     return calibrate(

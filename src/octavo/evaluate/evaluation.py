@@ -55,6 +55,28 @@ class Evaluation:
         """Plain values for JSON."""
         return asdict(self)
 
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """What was measured, as (name, value with unit)."""
+        rows = [("scheme", self.scheme), ("runtime", self.runtime), ("samples", f"{self.samples:,}")]
+        for output in self.outputs:
+            label = f" of {output.name}" if len(self.outputs) > 1 else ""
+            shares = {"top-1": output.top1, "top-5": output.top5, "agreement with float": output.agreement}
+            rows += [(name + label, f"{share:.2%}") for name, share in shares.items() if share is not None]
+            errors = {"largest error": output.max_error, "RMS error": output.rms_error}
+            rows += [(name + label, f"{error:.4g}") for name, error in errors.items() if error is not None]
+            rows += [(f"SQNR{label}", f"{output.sqnr_db:.1f} dB")] if output.sqnr_db is not None else []
+        arena = self.memory.arena_bytes
+        rows.append(("file", f"{self.memory.file_bytes:,} bytes"))
+        rows.append(("arena", f"{arena:,} bytes" if arena is not None else f"unknown: {self.memory.arena_reason}"))
+        if self.latency is not None:
+            rows.append(("latency, 1 thread", f"{self.latency.one_thread_ms:.3f} ms"))
+            rows.append((f"latency, {self.latency.cores} threads", f"{self.latency.all_cores_ms:.3f} ms"))
+        return tuple((name, value) for name, value in rows if value)
+
+    def __str__(self) -> str:
+        width = max(len(name) for name, _ in self.rows())
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in self.rows())
+
 
 def evaluate(
     model: bytes,
