@@ -42,7 +42,8 @@ demo: $(DEMO_STAMP)
 test: $(TEST_STAMP)
 	@$(PYTEST) tests
 	@for backend in $(filter-out $(KERAS_BACKEND),$(BACKENDS)); do \
-	    echo "tests/keras again, on $$backend:"; KERAS_BACKEND=$$backend $(PYTEST) tests/keras || exit 1; done
+	    echo "the tests marked every_backend again, on $$backend:"; \
+	    KERAS_BACKEND=$$backend $(PYTEST) -m every_backend tests/keras || exit 1; done
 
 check: $(TEST_STAMP)
 	@$(BIN)/ruff format --check .

@@ -155,7 +155,9 @@ def compare(
         evaluation = quantized.evaluate(x, y, float_outputs=float_outputs, time_it=time_it)
         rows.append(Row("float" if scheme == "float32" else "PTQ", quantized, evaluation))
     rows = [row for row in rows if row.quantized.scheme.name in schemes]
-    for scheme in train_schemes if train is not None else ():
+    if train is None:
+        return Comparison(tuple(rows))
+    for scheme in train_schemes:
         quantized = _trained(model, scheme, train, Source(data, samples, integer_divisor), skip)
         evaluation = quantized.evaluate(x, y, float_outputs=float_outputs, time_it=time_it)
         rows.append(Row("QAT", quantized, evaluation))

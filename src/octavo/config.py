@@ -77,6 +77,28 @@ def unknown_name(kind: str, name: str, known: tuple[str, ...]) -> ConfigError:
     )
 
 
+WEIGHT_TYPES = {"int8": DType.INT8, "int4": DType.INT4}
+
+
+@dataclass(frozen=True, slots=True)
+class LayerConfig:
+    """What is different for some layers.
+
+    Attributes:
+        pattern: Layer name or shell pattern.
+        weights: "int8" or "int4"; None takes the scheme's.
+        per_axis: One weight scale per output channel or one per tensor; None takes the configuration's.
+    """
+
+    pattern: str
+    weights: str | None = None
+    per_axis: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and self.weights not in WEIGHT_TYPES:
+            raise unknown_name("weight type", self.weights, tuple(WEIGHT_TYPES))
+
+
 @dataclass(frozen=True, slots=True)
 class QuantizeConfig:
     """Options of one quantization. Every field has a default that suits most models.
@@ -87,6 +109,7 @@ class QuantizeConfig:
         input_type: Type of the written model's inputs; None takes the scheme's own.
         output_type: Likewise for its outputs.
         skip: Layer names or shell patterns kept in float; any sequence, or a single one.
+        layers: What is different for some layers; the first that fits a layer counts.
         estimator: How a range is made of statistics: "minmax" or "percentile".
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
         seed: Seed of every random choice.
@@ -98,6 +121,7 @@ class QuantizeConfig:
     input_type: str | None = None
     output_type: str | None = None
     skip: Sequence[str] = ()
+    layers: tuple[LayerConfig, ...] = ()
     estimator: Literal["minmax", "percentile"] = "minmax"
     percentile: float = 99.99
     seed: int = 0
@@ -105,7 +129,10 @@ class QuantizeConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "skip", (self.skip,) if isinstance(self.skip, str) else tuple(self.skip))
-        scheme_named(self.scheme)
+        layers = (layer if isinstance(layer, LayerConfig) else LayerConfig(**layer) for layer in self.layers)
+        object.__setattr__(self, "layers", tuple(layers))
+        if scheme_named(self.scheme).activations is not DType.INT8:
+            self._refuse_int4()
         for kind, name, known in (
             ("estimator", self.estimator, ("minmax", "percentile")),
             ("verify", self.verify, ("sample", "full", "off")),
@@ -121,6 +148,16 @@ class QuantizeConfig:
                 expected="a number above 50 and at most 100",
                 fix="use 99.9 to cut one value in a thousand from each range",
             )
+
+    def _refuse_int4(self) -> None:
+        for layer in self.layers:
+            if layer.weights == "int4":
+                raise ConfigError(
+                    f"int4 weights of '{layer.pattern}' need int8 activations: other kernels compute garbage.",
+                    got=f"scheme '{self.scheme}'",
+                    expected="int8 or int8x4",
+                    fix="use scheme='int8', or leave these weights in int8",
+                )
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:

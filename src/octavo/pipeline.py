@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from octavo.config import IO_TYPES, QuantizeConfig, Scheme
-from octavo.errors import ConfigError, VerificationError
-from octavo.evaluate.verification import Verification
-from octavo.evaluate.verify import SAMPLE_INPUTS
-from octavo.evaluate.verify import verify as run_verification
+from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme
+from octavo.errors import ConfigError
 from octavo.ir.check import check_quantized, check_structure
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.ops.check import check_scales
 from octavo.plan.make import make_plan
 from octavo.plan.types import Plan
+from octavo.proof import proven, random_samples, verified_samples
 from octavo.quantization.assign import Range, assign
 from octavo.quantization.io_types import set_io_types
 from octavo.quantization.shrink import shrink_weights
@@ -42,6 +40,7 @@ def quantize(
     data: Any = None,
     *,
     skip: Sequence[str] = (),
+    layers: Sequence[LayerConfig] = (),
     per_axis: bool = True,
     input_type: str | None = None,
     output_type: str | None = None,
@@ -63,6 +62,7 @@ def quantize(
         data: Representative dataset, prepared as in training: an array, .npz, folder of images, generator function,
             tf.data, PyDataset or DataLoader. The integer schemes need it; to the others it only serves verification.
         skip: Layer names or shell patterns kept in float; a single one may stand alone.
+        layers: What is different for some layers: the type of their weights, or its granularity.
         per_axis: One weight scale per output channel (True), or one per tensor.
         input_type, output_type: "int8", "uint8", "int16" or "float32"; None takes the scheme's own.
         estimator: How a range is made of statistics.
@@ -95,6 +95,7 @@ def quantize(
         input_type=input_type,
         output_type=output_type,
         skip=skip,
+        layers=tuple(layers),
         estimator=estimator,
         percentile=percentile,
         seed=seed,
@@ -114,7 +115,7 @@ def quantize_prepared(
     with clock("plan"):
         plan = make_plan(prepared.graph, config)
     ranges: dict[str, Range] = {}
-    source, samples = source.peek(prepared.graph, verified_samples(config))
+    source, samples = source.peek(prepared, verified_samples(config))
     if plan.scheme.needs_data:
         with clock("calibrate"):
             ranges = calibrated_ranges(prepared, plan, config, source)
@@ -169,7 +170,7 @@ def deploy(
         )
     config = replace(trained.config, input_type=input_type, output_type=output_type, verify=verify)
     prepared, plan = trained.prepared, trained.plan
-    _, samples = source.peek(prepared.graph, verified_samples(config))
+    _, samples = source.peek(prepared, verified_samples(config))
     return finish(prepared, plan, config, trained.ranges, origin="training", limits=trained.limits, samples=samples)
 
 
@@ -234,39 +235,6 @@ def quantized_graph(
     check_quantized(quantized)
     check_scales(quantized)
     return quantized
-
-
-def proven(model: bytes, graph: Graph, samples: Sequence[Weights], config: QuantizeConfig) -> Verification:
-    """The verification of a written file.
-
-    Raises:
-        VerificationError: if a runtime does not compute what the reference computes.
-    """
-    verification = run_verification(model, graph, samples, "full" if config.verify == "full" else "sample")
-    if not verification.ok:
-        wrong = next(check for check in verification.runtimes if not check.ok)
-        raise VerificationError(
-            "the written file does not compute what it should; it is not handed over.",
-            got=wrong.summary(),
-            expected="each operator within what the op table allows of this runtime",
-            fix="report this with the model's layers, or keep the named layer in float with skip=[...]",
-        )
-    return verification
-
-
-def verified_samples(config: QuantizeConfig) -> int | None:
-    """How many samples verification wants; None stands for all, too many to hold unless asked for."""
-    return {"off": 0, "sample": SAMPLE_INPUTS, "full": None}[config.verify]
-
-
-def random_samples(graph: Graph, seed: int) -> tuple[dict[str, np.ndarray], ...]:
-    """Inputs uniform in [0, 1), for a model verified without data."""
-    rng = np.random.default_rng(seed)
-    shapes = {name: graph.tensors[name] for name in graph.inputs}
-    return tuple(
-        {name: rng.random(tensor.shape).astype(tensor.dtype.numpy) for name, tensor in shapes.items()}
-        for _ in range(SAMPLE_INPUTS)
-    )
 
 
 class Clock:

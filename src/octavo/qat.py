@@ -16,23 +16,24 @@ from typing import Any
 import keras
 import numpy as np
 
-from octavo.config import SCHEMES, QuantizeConfig, scheme_named
+from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, scheme_named
 from octavo.errors import ConfigError, InputError, NonFiniteError
 from octavo.load.keras import load_keras
 from octavo.plan.make import make_plan
 from octavo.plan.types import Plan
 from octavo.quantization.assign import Range
 from octavo.quantization.weights import largest_magnitude
-from octavo.stages import Prepared, Source, calibrated_ranges, prepare, prepare_loaded
+from octavo.stages import Prepared, Source, calibrated_ranges, prepare_loaded
+from octavo.training.annotate import Annotated, layers_of, without_annotations
 from octavo.training.blueprint import Blueprint
 from octavo.training.flatten import flatten
 from octavo.training.insert import insert_fake_quantization, remove_fake_quantization
 from octavo.training.model import QuantizationAwareModel
 from octavo.training.origins import Origins, nudged_values, numbered_elements
 from octavo.training.settings import TrainingConfig
-from octavo.training.weights import limits_as_weights, weight_quantizers
+from octavo.training.weights import limits_as_weights, rounded_weights, weight_quantizers
 
-__all__ = ["QuantizationAwareModel", "TrainingConfig", "quantize_model", "strip"]
+__all__ = ["Annotated", "QuantizationAwareModel", "TrainingConfig", "annotate", "apply", "quantize_model", "strip"]
 
 
 def quantize_model(
@@ -42,6 +43,7 @@ def quantize_model(
     *,
     data: Any = None,
     skip: Sequence[str] = (),
+    layers: Sequence[LayerConfig] = (),
     per_axis: bool = True,
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -55,6 +57,7 @@ def quantize_model(
         data: Representative dataset to start the ranges from, in any form `octavo.quantize` takes. Without it they
             start at the first training batch.
         skip: Layer names or shell patterns kept in float.
+        layers: What is different for some layers: the type of their weights, or its granularity.
         per_axis: One weight scale per output channel (True), or one per tensor.
         samples, integer_divisor: As for `octavo.quantize`.
 
@@ -68,9 +71,9 @@ def quantize_model(
         ConfigError: for an unknown scheme or option; for learned ranges without data.
     """
     training = config or TrainingConfig()
-    options = QuantizeConfig(scheme=scheme, skip=tuple(skip), per_axis=per_axis)
-    check_trainable(model, options, training, data)
-    flat = flatten(model)
+    check_trainable(model, scheme, training, data)
+    flat, skipped = flatten(model, skip)
+    options = QuantizeConfig(scheme=scheme, skip=skipped, layers=tuple(layers), per_axis=per_axis)
     loaded = load_keras(flat, values=nudged_values(flat))
     prepared = prepare_loaded(loaded)
     plan = make_plan(prepared.graph, options)
@@ -82,6 +85,40 @@ def quantize_model(
         source = Source(data, samples, integer_divisor)
         start_ranges(result, calibrated_ranges(prepared, plan, options, source))
     return result
+
+
+def annotate(layer: keras.layers.Layer) -> Annotated:
+    """Mark a layer for `apply`, in the place of the layer in a Sequential, or called in its stead."""
+    return Annotated(layer)
+
+
+def apply(
+    model: keras.Model,
+    scheme: str = "int8",
+    config: TrainingConfig | None = None,
+    *,
+    data: Any = None,
+    layers: Sequence[LayerConfig] = (),
+) -> QuantizationAwareModel:
+    """Quantize the annotated layers of a model; the others stay in float.
+
+    Args:
+        model: With some layers marked by `annotate`.
+        scheme, config, data, layers: As for `quantize_model`.
+
+    Raises:
+        InputError: if no layer is marked; else as `quantize_model`.
+    """
+    plain, marked = without_annotations(model)
+    if not marked:
+        raise InputError(
+            f"no layer of model '{model.name}' is marked for quantization.",
+            got="a model without annotations",
+            expected="at least one layer wrapped by annotate",
+            fix="wrap the layers: octavo.qat.annotate(keras.layers.Dense(10)); or call quantize_model for all of them",
+        )
+    others = tuple(dict.fromkeys(layer.name for layer in layers_of(plain) if layer.name not in marked))
+    return quantize_model(plain, scheme, config, data=data, skip=others, layers=layers)
 
 
 def strip(model: QuantizationAwareModel) -> keras.Model:
@@ -100,7 +137,7 @@ class Trained:
     """What a trained model is deployed by.
 
     Attributes:
-        prepared: Its float graph, weights as trained.
+        prepared: Its float graph, weights rounded as in training.
         plan: Of that graph; the one it was trained by.
         config: What the plan is made by.
         ranges: Learned (low, high) of each observed tensor.
@@ -122,7 +159,7 @@ def trained(model: QuantizationAwareModel) -> Trained:
         NonFiniteError: if training diverged.
     """
     float_model, _ = remove_fake_quantization(model)
-    prepared = prepare(float_model)
+    prepared = prepare_loaded(load_keras(float_model, values=rounded_weights(model)))
     plan = make_plan(prepared.graph, model.quantization)
     ranges = learned_ranges(model)
     limits = {}
@@ -177,7 +214,7 @@ def deployed_tensors(model: QuantizationAwareModel) -> dict[str, Any]:
     return {name: stands_for[key] for key, name in names.items() if key in stands_for}
 
 
-def check_trainable(model: Any, options: QuantizeConfig, training: TrainingConfig, data: Any) -> None:
+def check_trainable(model: Any, scheme: str, training: TrainingConfig, data: Any) -> None:
     """Refuse what cannot be trained with fake quantization.
 
     Raises:
@@ -190,10 +227,10 @@ def check_trainable(model: Any, options: QuantizeConfig, training: TrainingConfi
             expected="a float model",
             fix="train it as it is, or take its float model with octavo.qat.strip(model)",
         )
-    if not scheme_named(options.scheme).needs_data:
+    if not scheme_named(scheme).needs_data:
         raise ConfigError(
-            f"scheme '{options.scheme}' has nothing to train for.",
-            got=repr(options.scheme),
+            f"scheme '{scheme}' has nothing to train for.",
+            got=repr(scheme),
             expected="a scheme with integer activations: " + ", ".join(n for n, s in SCHEMES.items() if s.needs_data),
             fix="use scheme='int8'",
         )

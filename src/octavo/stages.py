@@ -68,7 +68,11 @@ class Source:
     integer_divisor: float | None = None
     progress: Progress | None = None
 
-    def peek(self, graph: Graph, count: int | None) -> tuple[Source, tuple[dict[str, np.ndarray], ...]]:
+    def divisor_for(self, prepared: Prepared) -> float | None:
+        """What integers are divided by; left alone for a model that scales images itself, unless something is said."""
+        return 1 if self.integer_divisor is None and prepared.rescales_images else self.integer_divisor
+
+    def peek(self, prepared: Prepared, count: int | None) -> tuple[Source, tuple[dict[str, np.ndarray], ...]]:
         """A source of the same samples, and the first `count` of them (None: all) by input name, batch 1 each.
 
         What can be read only once is held back for the source returned.
@@ -81,10 +85,10 @@ class Source:
             head = list(itertools.islice(data, None if count is None else 1))
             source, data = replace(self, data=itertools.chain(head, data)), head
         limit = min((number for number in (count, self.samples) if number is not None), default=None)
-        inputs = [graph.tensors[name] for name in graph.inputs]
-        dataset = Dataset(data, inputs, integer_divisor=self.integer_divisor, samples=limit)
+        inputs = [prepared.graph.tensors[name] for name in prepared.graph.inputs]
+        dataset = Dataset(data, inputs, integer_divisor=self.divisor_for(prepared), samples=limit)
         rows = (
-            {name: array[i : i + 1] for name, array in zip(graph.inputs, chunk.arrays, strict=True)}
+            {tensor.name: array[i : i + 1] for tensor, array in zip(inputs, chunk.arrays, strict=True)}
             for chunk in dataset.chunks(PEEK_CHUNK)
             for i in range(chunk.count)
         )
@@ -141,7 +145,6 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
     made = (name for node in graph.nodes for name in node.outputs)
     tensors = [name for name in (*graph.inputs, *made) if name in observed]
     progress = source.progress
-    divisor = source.integer_divisor
     return calibrate(
         instrument(graph, [name for name in tensors if name not in graph.inputs]),
         tensors,
@@ -150,7 +153,7 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
         inputs=[graph.tensors[name] for name in graph.inputs],
         needs_histogram=estimator_for(config).needs_histogram,
         samples=source.samples,
-        integer_divisor=1 if divisor is None and prepared.rescales_images else divisor,
+        integer_divisor=source.divisor_for(prepared),
         progress=None if progress is None else lambda done, total: progress("calibrate", done, total),
     )
 

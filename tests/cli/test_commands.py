@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Run
 
+from command_line import Run
 from octavo.config import SCHEMES
 from octavo.evaluate.predict import predict
 from octavo.ops.table import KERAS_FORMS, OPS

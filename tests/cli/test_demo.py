@@ -9,18 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Run
 
+from command_line import Run
 from octavo.config import SCHEMES
 from octavo.demo.data import mnist_file
 from octavo.demo.folder import MARKER, check_replaceable, whole_folder
 from octavo.demo.networks import tutorial_network
+from octavo.demo.tour import TRAINED_SCHEMES
 from octavo.dtypes import DType
 from octavo.errors import DatasetError, OutputError
 from octavo.evaluate.predict import predict
 from octavo.numerics.affine import asymmetric
 from octavo.report.mapping import in_words, map_layer
 from octavo.report.plots import mapping_picture
+
+ROWS = [*SCHEMES, *(f"{scheme} QAT" for scheme in TRAINED_SCHEMES)]
 
 
 @pytest.fixture(scope="module")
@@ -32,26 +35,26 @@ def toured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     return out, json.loads(ended.stdout)
 
 
-def test_the_demo_measures_every_scheme_on_held_out_digits(toured: tuple[Path, dict]) -> None:
+def test_the_demo_measures_every_scheme_and_every_training_on_held_out_digits(toured: tuple[Path, dict]) -> None:
     _, result = toured
-    assert [row["name"] for row in result["rows"]] == list(SCHEMES)
+    assert [row["name"] for row in result["rows"]] == ROWS
     assert all(row["evaluation"]["samples"] == result["data"]["test"] == 450 for row in result["rows"])
     # Ten classes, and two passes over the data suffice to be right far more often than by chance.
     assert all(row["evaluation"]["outputs"][0]["top1"] > 0.5 for row in result["rows"])
-    assert result["recommended"] in SCHEMES
+    assert result["recommended"] in ROWS
 
 
 def test_the_demo_leaves_every_model_and_a_page_that_shows_them(toured: tuple[Path, dict]) -> None:
     out, result = toured
     assert {path.name for path in out.iterdir()} == {
-        *(f"digits_{scheme}.tflite" for scheme in SCHEMES),
+        *(f"digits_{row.lower().replace(' ', '_')}.tflite" for row in ROWS),
         *("digits.keras", "samples.npz", "test.npz", "mapping.png", "overview.md"),
     }
     page = (out / "overview.md").read_text()
     assert "(mapping.png)" in page
     assert result["mapping"]["words"] in page
     assert result["reason"] in page
-    assert all(f"\n| {scheme} |" in page for scheme in SCHEMES)
+    assert all(f"\n| {row} |" in page for row in ROWS)
     assert [path.name for path in out.parent.iterdir()] == [out.name]
 
 

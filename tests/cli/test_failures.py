@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Run
 
 import octavo.doctor
+from command_line import Run
 from octavo.backend import start_keras
 from octavo.cli import BAD_INPUT, CHECK_SAID_NO, INTERRUPTED, OUR_BUG
 from octavo.errors import DatasetError, MissingDependencyError, VerificationError

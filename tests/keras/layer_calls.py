@@ -34,7 +34,7 @@ def assert_computes_the_same(call: Callable[..., Any], *shapes: Shape, rounding:
     results = reference.run(graph, dict(zip(graph.inputs, values, strict=True)))
     expected = model(values)
     for name, array in zip(graph.outputs, expected if isinstance(expected, list) else [expected], strict=True):
-        np.testing.assert_allclose(results[name], np.asarray(array), rtol=0, atol=rounding)
+        np.testing.assert_allclose(results[name], keras.ops.convert_to_numpy(array), rtol=0, atol=rounding)
 
 
 def refusal_of(call: Callable[..., Any], *shapes: Shape) -> UnsupportedLayerError:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import keras
 import numpy as np
 
-from octavo.evaluate.predict import predict
+from octavo import qat
+from octavo.ir.graph import drop_dead
 from octavo.ir.types import Graph
 from octavo.numerics.affine import quantize
 from octavo.ops.table import spec_of
@@ -18,24 +20,52 @@ Arrays = Sequence[np.ndarray]
 
 
 def assert_deployed_as_trained(model: keras.Model, quantized: QuantizedModel, inputs: Arrays) -> None:
-    """Every output of the file is the trained model's, but for what one step in any tensor before it can move it."""
+    """Every tensor that Keras shows is computed by the file's integer kernels as in training, within a step.
+
+    Each is computed from the nearest that Keras shows before it, as trained, so that no error hides another. Between
+    them, every tensor inside a Keras call may be a step off. That the file computes what the integer kernels do was
+    verified when it was made.
+    """
+    graph = quantized.graph
+    trained = trained_values(model, graph, inputs)
+    assert set(graph.outputs) <= set(trained)
+    for name in trained:
+        piece = between(graph, frozenset(trained), name)
+        if not piece.nodes:
+            continue
+        entering = {key: as_stored(graph, key, trained[key]) for key in piece.inputs}
+        deployed = as_real(graph, name, reference.run(piece, entering)[name])
+        difference = np.abs(deployed - trained[name]).max(initial=0)
+        bound = moved_by_one_step(piece, entering)[name]
+        assert difference <= bound, f"{name}: off by {difference:g}, {bound:g} is what rounding explains"
+
+
+def trained_values(model: keras.Model, graph: Graph, inputs: Arrays) -> dict[str, np.ndarray]:
+    """What the trained model computes at inference, by graph tensor."""
+    shown = {name: tensor for name, tensor in qat.deployed_tensors(model).items() if name in graph.tensors}
     structure = keras.tree.pack_sequence_as(model.input, list(inputs))
-    trained = keras.tree.flatten(model.predict(structure, batch_size=len(inputs[0]), verbose=0))
-    deployed = predict(quantized.model, list(inputs) if len(inputs) > 1 else inputs[0])
-    bounds = moved_by_one_step(quantized.graph, inputs)
-    for name, value in zip(quantized.graph.outputs, trained, strict=True):
-        difference = np.abs(deployed[name] - value).max(initial=0)
-        assert difference <= bounds[name], f"{name}: off by {difference:g}, {bounds[name]:g} is what rounding explains"
+    values = keras.Model(model.input, list(shown.values())).predict(structure, batch_size=len(inputs[0]), verbose=0)
+    return dict(zip(shown, values, strict=True))
 
 
-def moved_by_one_step(graph: Graph, inputs: Arrays) -> dict[str, float]:
+def between(graph: Graph, known: frozenset[str], name: str) -> Graph:
+    """The part of the graph that makes one tensor of known ones."""
+    nodes = tuple(node for node in graph.nodes if name in node.outputs or not known & set(node.outputs))
+    piece = drop_dead(replace(graph, inputs=(), outputs=(name,), nodes=nodes))
+    made = {output for node in piece.nodes for output in node.outputs}
+    read = dict.fromkeys(key for node in piece.nodes for key in node.inputs if key is not None)
+    entering = tuple(key for key in read if key not in made and not graph.tensors[key].is_constant)
+    return replace(piece, inputs=entering, tensors={**piece.tensors, **{key: graph.tensors[key] for key in entering}})
+
+
+def moved_by_one_step(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, float]:
     """How far each output moves, at most, when every integer tensor before it is a step off.
 
     A kernel rounds in fixed point where training rounds in float, so that each may be. The sum of what each tensor
     moves alone bounds what they move together.
     """
     names = [name for node in graph.nodes for name in node.outputs]
-    values = reference.run(graph, quantized_inputs(graph, inputs), keep=[*graph.inputs, *graph.outputs, *names])
+    values = reference.run(graph, inputs, keep=[*graph.inputs, *graph.outputs, *names])
     values |= {name: tensor.data for name, tensor in graph.tensors.items() if tensor.data is not None}
     bounds = {name: own_step(graph, name, values[name]) for name in graph.outputs}
     for name in rounded(graph):
@@ -88,10 +118,6 @@ def as_real(graph: Graph, name: str, values: np.ndarray) -> np.ndarray:
     return (values.astype(np.float64) - parameters.zero_point[0]) * parameters.scale[0]
 
 
-def quantized_inputs(graph: Graph, inputs: Arrays) -> dict[str, np.ndarray]:
-    """Real inputs as the graph takes them."""
-    taken: dict[str, np.ndarray] = {}
-    for name, array in zip(graph.inputs, inputs, strict=True):
-        tensor = graph.tensors[name]
-        taken[name] = array if tensor.quantization is None else quantize(array, tensor.quantization, tensor.dtype)
-    return taken
+def as_stored(graph: Graph, name: str, values: np.ndarray) -> np.ndarray:
+    tensor = graph.tensors[name]
+    return values if tensor.quantization is None else quantize(values, tensor.quantization, tensor.dtype)

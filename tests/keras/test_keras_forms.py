@@ -13,6 +13,8 @@ from octavo.load.keras import load_keras
 from octavo.load.keras.form_names import form_name
 from octavo.ops.table import KERAS_FORMS
 
+pytestmark = pytest.mark.every_backend
+
 # Forms whose example Keras computes otherwise on one backend, with the reason.
 DIFFERS = {
     ("torch", "layers.AveragePooling2D"): "where padding is uneven, Keras's torch backend averages repeated borders",

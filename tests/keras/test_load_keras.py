@@ -16,6 +16,8 @@ from octavo.load.keras import load_keras
 from octavo.load.loaded import Loaded
 from octavo.ops.text import format_graph
 
+pytestmark = pytest.mark.every_backend
+
 
 def loads_the_same(model: Any, **options: Any) -> Loaded:
     """Load a model and check what its graph computes."""

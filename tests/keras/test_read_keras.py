@@ -22,6 +22,8 @@ from octavo.errors import ModelFileError, OctavoError, UnsupportedLayerError
 from octavo.load import load
 from octavo.load.keras import read_keras
 
+pytestmark = pytest.mark.every_backend
+
 
 def small_model(*more: Any) -> Any:
     x = keras.Input((6, 6, 2), name="x")

@@ -36,12 +36,12 @@ LAYERS = (
     *(
         (pool(keepdims=keep), IMAGE)
         for pool in (layers.GlobalMaxPooling2D, layers.GlobalAveragePooling2D)
-        for keep in (0, 1)
+        for keep in (False, True)
     ),
     *(
         (pool(keepdims=keep), SEQUENCE)
         for pool in (layers.GlobalMaxPooling1D, layers.GlobalAveragePooling1D)
-        for keep in (0, 1)
+        for keep in (False, True)
     ),
 )
 TRANSPOSED = [

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from shared_files import NEEDS_SHARED, cifar_pixels, model_path
 
 from octavo.calibrate.runner import calibrate
 from octavo.calibrate.statistics import Statistics
@@ -21,20 +20,19 @@ from octavo.run.litert import LiteRT
 from octavo.stages import instrument, prepare
 from octavo.write.tflite import write_tflite
 
-SHARED = Path(os.environ.get("OCTAVO_SHARED", Path(__file__).parents[3] / "shared"))
 SAMPLES = 500
-pytestmark = [pytest.mark.real, pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared")]
+pytestmark = NEEDS_SHARED
 
 
 @pytest.fixture(scope="module")
 def graph() -> Graph:
-    return prepare(SHARED / "models" / "resnet8.keras").graph
+    return prepare(model_path("resnet8.keras")).graph
 
 
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
     """uint8, shape (500, 32, 32, 3)."""
-    return np.load(SHARED / "data" / "cifar10_train4000_lossless.npz")["x"][:SAMPLES]
+    return cifar_pixels(SAMPLES)
 
 
 def observe(graph: Graph, data: Any, **options: Any) -> Statistics:
@@ -67,30 +65,6 @@ def test_a_pixel_that_is_not_a_number_is_found_among_all(graph: Graph, pixels: n
         observe(graph, images)
 
 
-def best_of(repeats: int, works: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Seconds of each piece of work, the least of some repeats taken in turns."""
-    seconds = dict.fromkeys(works, np.inf)
-    for _ in range(repeats):
-        for name, work in works.items():
-            start = time.perf_counter()
-            work()
-            seconds[name] = min(seconds[name], time.perf_counter() - start)
-    return seconds
-
-
-def test_calibration_costs_at_most_one_point_eight_times_plain_inference(graph: Graph, pixels: np.ndarray) -> None:
-    images = pixels.astype(np.float32)
-    runtime = LiteRT(write_tflite(graph), threads=len(os.sched_getaffinity(0)))
-    name = graph.inputs[0]
-
-    def plain() -> None:
-        for i in range(SAMPLES):
-            runtime.run({name: images[i : i + 1]})
-
-    seconds = best_of(7, {"plain": plain, "calibrate": lambda: observe(graph, images)})
-    assert seconds["calibrate"] <= 1.8 * seconds["plain"]
-
-
 # Files of others ------------------------------------------------------------------------------------------------------
 
 
@@ -103,7 +77,7 @@ def test_calibration_costs_at_most_one_point_eight_times_plain_inference(graph: 
     ],
 )
 def test_a_published_file_is_read(file: str, operators: dict[str, int], dtype: str) -> None:
-    graph = read_tflite((SHARED / "models" / file).read_bytes())
+    graph = read_tflite((model_path(file)).read_bytes())
     counts = Counter(node.op for node in graph.nodes)
     others = {"AVERAGE_POOL_2D": 1, "RESHAPE": 1, "SOFTMAX": 1}
     assert counts == operators | others
@@ -116,7 +90,7 @@ def test_a_published_file_is_read(file: str, operators: dict[str, int], dtype: s
 
 
 def test_the_published_float_file_is_loaded_and_computes_the_same(pixels: np.ndarray) -> None:
-    content = (SHARED / "models" / "resnet8_official_float.tflite").read_bytes()
+    content = (model_path("resnet8_official_float.tflite")).read_bytes()
     written, original = LiteRT(write_tflite(load_tflite(content).graph)), LiteRT(content)
     for i in range(10):
         inputs = {"input_1": pixels[i : i + 1].astype(np.float32)}

@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"qat"}),
     frozenset({"stages"}),
     frozenset({"report"}),
-    frozenset({"doctor", "result"}),
+    frozenset({"doctor", "proof", "result"}),
     frozenset({"calibrate", "load", "passes", "quantization", "training", "write"}),
     frozenset({"plan"}),
     frozenset({"backend", "evaluate"}),

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 import octavo
-from keras_networks import branching, convolutional, images
+from keras_networks import branching, convolutional, draw_weights, images
 from octavo import qat
 from octavo.config import SCHEMES, QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError, VerificationError
 from octavo.ir.graph import with_tensors
-from octavo.pipeline import proven
+from octavo.proof import proven
 from octavo.result import QuantizedModel
 from octavo.run.signature import read_signature
 from octavo.write.tflite import write_tflite
@@ -53,7 +55,7 @@ def permuted() -> np.ndarray:
 def in_batches() -> Iterator[np.ndarray]:
     """Batches of 1, 2, 3, ... samples."""
     ends = np.cumsum(np.arange(7))
-    yield from (DATA[start:end] for start, end in zip(ends[:-1], ends[1:], strict=True))
+    yield from (DATA[start:end] for start, end in pairwise(ends))
     yield DATA[ends[-1] :]
 
 
@@ -118,6 +120,16 @@ def test_only_as_many_samples_as_asked_for_are_used(model: Any) -> None:
     few = octavo.quantize(model, "int8", DATA, samples=5, verify="off")
     assert few.model == octavo.quantize(model, "int8", DATA[:5], verify="off").model
     assert few.model != octavo.quantize(model, "int8", DATA, verify="off").model
+
+
+def test_a_model_that_scales_images_itself_takes_their_integers() -> None:
+    layers = keras.layers
+    model = draw_weights(keras.Sequential([keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), layers.Conv2D(4, 3)]))
+    pixels = np.random.default_rng(4).integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
+    result = octavo.quantize(model, "int8", pixels)
+    assert result.model == octavo.quantize(model, "int8", pixels.astype(np.float32)).model
+    assert result.verification is not None
+    assert result.verification.ok
 
 
 def test_percentiles_cut_what_minmax_keeps(model: Any) -> None:
@@ -221,5 +233,7 @@ def test_options_that_a_trained_model_has_decided_are_refused(model: Any) -> Non
     trained = qat.quantize_model(model, data=DATA)
     with pytest.raises(ConfigError, match=r"fix: +leave skip out, or quantize octavo.qat.strip\(model\) with it"):
         octavo.quantize(trained, skip=["conv"])
-    with pytest.raises(ConfigError, match=r"fix: +leave scheme out, or quantize octavo.qat.strip\(model\) by 'dynamic'"):
+    with pytest.raises(
+        ConfigError, match=r"fix: +leave scheme out, or quantize octavo.qat.strip\(model\) by 'dynamic'"
+    ):
         octavo.quantize(trained, "dynamic")

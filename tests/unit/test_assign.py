@@ -14,7 +14,7 @@ from octavo.ir.types import Graph, PerAxis
 from octavo.numerics.affine import dequantize, representable
 from octavo.ops.check import check_scales, check_shapes
 from octavo.plan.types import Plan
-from octavo.quantization.assign import assign
+from octavo.quantization.assign import SMALLEST_WIDTH, assign
 from octavo.quantization.weights import LARGEST_BIAS_STEPS
 from plan_graphs import GRAPHS, executed, graph_of, ops, parameters, planned, ranges_of
 
@@ -69,6 +69,19 @@ def test_a_range_is_that_of_the_group_widened_to_hold_zero() -> None:
     assert ranges["x"] == pytest.approx((0.0, 2.0), abs=1 / 255)
     assert ranges["line"] == pytest.approx((0.0, 5.1), abs=2.55 / 255)
     assert ranges["z"] == pytest.approx((-4.0, 0.0), abs=2 / 255)
+
+
+@pytest.mark.parametrize("seen", [(0.0, 1e-30), (1e-20, 1e-20), (-1e-12, 0.0)])
+def test_a_range_too_narrow_for_the_kernels_is_widened(seen: tuple[float, float]) -> None:
+    graph, plan = planned("a chain that only moves values")
+    quantized = assign(graph, plan, {"x": seen, "y": (0.0, 1.0), "z": (0.0, 1.0)})
+    assert parameters(quantized, "x").scale[0] == pytest.approx(SMALLEST_WIDTH / 255, rel=1e-3)
+
+
+def test_a_tensor_that_is_always_zero_has_scale_one() -> None:
+    graph, plan = planned("a chain that only moves values")
+    quantized = assign(graph, plan, {"x": (0.0, 0.0), "y": (0.0, 1.0), "z": (0.0, 1.0)})
+    assert parameters(quantized, "x").scale[0] == 1.0
 
 
 def test_int16_activations_are_symmetric() -> None:

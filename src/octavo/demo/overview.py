@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -25,7 +28,7 @@ def overview_page(toured: Toured) -> str:
         *([f"## {table.title}", "\n".join(as_markdown(table))] for table in tables(toured)),
         [f"The files lie beside this page, one a scheme: `{toured.file_name('int8')}` and its like."],
         ["## Which one to use", recommendation(toured)],
-        ["## What next", "\n".join(("```", *next_steps(toured, folder=""), "```"))],
+        ["## What next", "\n".join(("```", *next_steps(toured), "```"))],
     ]
     return "\n\n".join(paragraph for section in sections for paragraph in section) + "\n"
 
@@ -39,7 +42,7 @@ def print_overview(console: Console, toured: Toured) -> None:
         print_table(console, table)
     console.print(f"[bold green]Recommended:[/] {escape(recommendation(toured))}", highlight=False)
     print_lines(console, ["", f"Written: {toured.out / 'overview.md'} and the files it names. Try next:"])
-    for step in next_steps(toured, folder=f"{toured.out}/"):
+    for step in next_steps(toured, program_name(), f"{toured.out}/"):
         console.print(f"  {escape(step)}", highlight=False, soft_wrap=True)
 
 
@@ -63,11 +66,16 @@ def recommendation(toured: Toured) -> str:
     return toured.comparison.best().reason
 
 
-def next_steps(toured: Toured, folder: str) -> Iterable[str]:
+def next_steps(toured: Toured, program: str = "octavo", folder: str = "") -> Iterable[str]:
     """Commands that go on from here."""
     name = toured.data.name
     return (
-        f"octavo inspect {folder}{name}_int8.tflite",
-        f"octavo quantize {folder}{name}.keras --scheme int16x8 --data {folder}samples.npz",
-        f"octavo compare {folder}{name}.keras --data {folder}samples.npz --test {folder}test.npz",
+        f"{program} inspect {folder}{name}_int8.tflite",
+        f"{program} quantize {folder}{name}.keras --scheme int16x8 --data {folder}samples.npz",
+        f"{program} compare {folder}{name}.keras --data {folder}samples.npz --test {folder}test.npz",
     )
+
+
+def program_name() -> str:
+    """How the user can call this program again: by its name if the shell finds it, else by its path."""
+    return "octavo" if shutil.which("octavo") else os.path.relpath(sys.argv[0])

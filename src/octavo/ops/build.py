@@ -44,7 +44,7 @@ class GraphBuilder:
         array = array.astype({"float64": "float32", "int64": "int32"}.get(array.dtype.name, array.dtype), copy=False)
         name = f"{self.layer}/{suffix}" if self.layer else suffix
         known = self._tensors.get(name)
-        if known is not None and known.dtype is DType.of(array) and np.array_equal(known.data, array):
+        if known is not None and known.data is not None and _same(known.data, array):
             return name
         return self._add(Tensor(fresh_name(self._tensors, name), array.shape, DType.of(array), array, layer=self.layer))
 
@@ -89,3 +89,7 @@ class GraphBuilder:
     def _add(self, tensor: Tensor) -> str:
         self._tensors[tensor.name] = tensor
         return tensor.name
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.dtype == b.dtype and np.array_equal(a, b)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable
 
-from octavo.config import QuantizeConfig, Scheme, scheme_named, unknown_name
+from octavo.config import WEIGHT_TYPES, LayerConfig, QuantizeConfig, Scheme, scheme_named, unknown_name
 from octavo.dtypes import DType
 from octavo.ir.types import Granularity, Graph, Node, PerAxis, PerTensor
-from octavo.ops.spec import OpSpec
 from octavo.ops.table import spec_of
 from octavo.plan.groups import group_tensors
 from octavo.plan.roles import activation_inputs, weight_input
@@ -29,7 +28,7 @@ def make_plan(graph: Graph, config: QuantizeConfig) -> Plan:
         ConfigError: if a `skip` pattern matches no layer.
     """
     scheme = scheme_named(config.scheme)
-    check_skip(graph, config.skip)
+    check_skip(graph, (*config.skip, *(layer.pattern for layer in config.layers)))
     if scheme.activations is None:
         return Plan(scheme, frozenset(), (), _hybrid_weights(graph, scheme, config), (), (), ())
     islands = tuple(
@@ -81,12 +80,16 @@ def _computes(graph: Graph, node: Node) -> bool:
     return any(graph.tensors[name].dtype.is_float for name in node.outputs)
 
 
-def _weight_form(spec: OpSpec, dtype: DType, config: QuantizeConfig) -> tuple[DType, Granularity]:
-    """Type and granularity of an operator's weights: int8 where some runtime has no int4 kernel for it."""
-    assert spec.weight is not None
-    if dtype is DType.INT4 and spec.weight.int4 is not None:
-        return dtype, spec.weight.int4 if config.per_axis else PerTensor()
-    return DType.INT8, PerAxis(spec.weight.axis) if config.per_axis else PerTensor()
+def _weight_form(node: Node, scheme: Scheme, config: QuantizeConfig) -> tuple[DType, Granularity]:
+    """Type and granularity of a node's weights: int8 where some runtime has no int4 kernel for it."""
+    weight = spec_of(node.op).weight
+    assert weight is not None
+    own = next((layer for layer in config.layers if matches(node.layer, (layer.pattern,))), LayerConfig(""))
+    dtype = scheme.weights if own.weights is None else WEIGHT_TYPES[own.weights]
+    per_axis = config.per_axis if own.per_axis is None else own.per_axis
+    if dtype is DType.INT4 and weight.int4 is not None:
+        return dtype, weight.int4 if per_axis else PerTensor()
+    return DType.INT8, PerAxis(weight.axis) if per_axis else PerTensor()
 
 
 def _constants(
@@ -98,7 +101,7 @@ def _constants(
         weight = weight_input(graph, node, spec)
         if weight is None:
             continue
-        weights.append(WeightRule(node.outputs[0], weight, *_weight_form(spec, scheme.weights, config)))
+        weights.append(WeightRule(node.outputs[0], weight, *_weight_form(node, scheme, config)))
         bias = node.inputs[spec.bias] if spec.bias is not None and spec.bias < len(node.inputs) else None
         if bias is not None:
             data = activation_inputs(graph, node)[0][1]

@@ -57,9 +57,10 @@ def group_parameters(graph: Graph, plan: Plan, ranges: Mapping[str, Range]) -> d
 
 
 def activation_parameters(low: float, high: float, scheme: Scheme, smallest_scale: float = 0.0) -> Quantization:
-    """Parameters of an activation with this range; a range too narrow for the kernels is widened upwards."""
+    """Parameters of an activation with this range and 0; what is too narrow for the kernels is widened upwards."""
     dtype = scheme.activations
     assert dtype is not None
+    low, high = min(low, 0.0), max(high, 0.0)
     smallest, largest = dtype.integer_range
     width = max(SMALLEST_WIDTH, smallest_scale * (largest - smallest))
     if 0.0 < high - low < width:

@@ -9,36 +9,45 @@ Fake quantization can then stand between any two calls. What is still rounded in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import keras
 
+from octavo.plan.make import matches
 from octavo.training.functional import rebuild
 
 Piece = Callable[..., Any]
 Config = dict[str, Any]
 
 
-def flatten(model: keras.Model) -> keras.Model:
+def flatten(model: keras.Model, skip: Sequence[str] = ()) -> tuple[keras.Model, tuple[str, ...]]:
     """Clone `model` flat; weights are copied, layer names kept (made unique where nested models repeat them).
 
     Args:
         model: Built, Sequential or Functional.
+        skip: Names or shell patterns of layers that stay in float and so in one piece.
 
     Returns:
-        A functional model with variables of its own that computes the same.
+        A functional model with variables of its own that computes the same; and the names its skipped layers have,
+        followed by the patterns that no layer fits.
     """
     clones: dict[int, tuple[keras.layers.Layer, list[Piece]]] = {}
     taken: set[str] = set()
+    skipped: list[str] = []
+    unused = list(skip)
 
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
         operation = node.operation
         if not isinstance(operation, keras.layers.Layer):
             return operation(*args, **kwargs)
         if id(operation) not in clones:
-            clones[id(operation)] = operation, split(operation, _unique(operation.name, taken))
+            name = _unique(operation.name, taken)
+            fitting = [pattern for pattern in skip if matches(operation.name, (pattern.rpartition("/")[2],))]
+            unused[:] = [pattern for pattern in unused if pattern not in fitting]
+            skipped.extend([name] if fitting else [])
+            clones[id(operation)] = operation, _whole(operation, name) if fitting else split(operation, name)
         first, *rest = clones[id(operation)][1]
         result = first(*args, **kwargs)
         for piece in rest:
@@ -52,7 +61,11 @@ def flatten(model: keras.Model) -> keras.Model:
             if isinstance(piece, keras.layers.Layer):
                 piece.set_weights(values[: len(piece.weights)])
                 values = values[len(piece.weights) :]
-    return flat
+    return flat, (*skipped, *unused)
+
+
+def _whole(layer: keras.layers.Layer, name: str) -> list[Piece]:
+    return [type(layer).from_config({**layer.get_config(), "name": name})]
 
 
 def split(layer: keras.layers.Layer, name: str) -> list[Piece]:
@@ -64,7 +77,7 @@ def split(layer: keras.layers.Layer, name: str) -> list[Piece]:
         return [_activation(layer.activation, name)]
     function = getattr(layer, "activation", None)
     if function in (None, keras.activations.linear):
-        return [type(layer).from_config(config)]
+        return _whole(layer, name)
     return [type(layer).from_config({**config, "activation": "linear"}), _activation(function, f"{name}_activation")]
 
 

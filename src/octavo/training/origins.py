@@ -53,15 +53,15 @@ def nudged_values(model: keras.Model) -> dict[int, np.ndarray]:
     planned for training must not depend on that.
     """
     one = np.nextafter(np.float32(1), np.float32(2))
-    values = {id(variable): to_float32(variable) for _, _, variable in changing_variables(model)}
+    values = {id(variable): to_float32(variable.value) for _, _, variable in changing_variables(model)}
     return {
         key: np.where(array == 0, np.float32(1e-30), np.where(array == 1, one, array)) for key, array in values.items()
     }
 
 
-def to_float32(variable: Any) -> np.ndarray:
-    """A variable's value in numpy."""
-    return keras.ops.convert_to_numpy(keras.ops.cast(variable.value, "float32"))
+def to_float32(value: Any) -> np.ndarray:
+    """A tensor of the backend in numpy."""
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(value, "float32")))
 
 
 @dataclass(frozen=True, slots=True)

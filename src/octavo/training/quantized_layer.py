@@ -131,14 +131,17 @@ class QuantizedLayer(keras.layers.Layer):
 
     def call(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
         """Call the layer on its fake-quantized weights."""
-        variables = dict(variables_of(self.layer))
-        limits = dict(self.learned_limits())
-        quantized = {q.variable: self._quantize(variables[q.variable], q, limits) for q in self.weight_quantizers}
-        values = [(variable, quantized.get(path, variable.value)) for path, variable in variables.items()]
+        rounded = self.rounded_weights()
+        values = [(variable, rounded.get(path, variable.value)) for path, variable in variables_of(self.layer)]
         if self.layer._call_has_training_arg:
             kwargs["training"] = training
         with keras.StatelessScope(state_mapping=values):
             return self.layer(*args, **kwargs)
+
+    def rounded_weights(self) -> dict[str, Any]:
+        """The fake-quantized value of each quantized variable, by its path below the layer."""
+        variables, limits = dict(variables_of(self.layer)), dict(self.learned_limits())
+        return {q.variable: self._quantize(variables[q.variable], q, limits) for q in self.weight_quantizers}
 
     def start_limits(self) -> None:
         """Let the learned limits begin at the largest magnitudes of the weights."""

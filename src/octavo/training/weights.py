@@ -13,7 +13,8 @@ from octavo.ops.table import spec_of
 from octavo.plan.types import WeightRule
 from octavo.training.blueprint import Blueprint
 from octavo.training.constants import live_constant
-from octavo.training.origins import Origin, channel_index
+from octavo.training.live_constant import variables_of
+from octavo.training.origins import Origin, channel_index, to_float32
 from octavo.training.quantized_layer import Factor, WeightObserver, WeightQuantizer
 
 
@@ -111,6 +112,21 @@ def shared_axes(origin: Origin, rule: WeightRule) -> tuple[int, ...]:
         return tuple(range(origin.numbers.ndim))
     shape = channel_index(origin, rule.granularity.axis).shape
     return tuple(axis for axis, size in enumerate(shape) if size == 1)
+
+
+def rounded_weights(model: Any) -> dict[int, np.ndarray]:
+    """Fake-quantized weights by `id` of their variable.
+
+    Loaded and folded in the variables' place, they make the biases that training saw: folding a sum in front of a
+    layer into its bias multiplies it by the weights.
+    """
+    return {
+        id(variable): to_float32(rounded[path])
+        for layer in model.quantized_layers
+        for rounded in (layer.rounded_weights(),)
+        for path, variable in variables_of(layer.layer)
+        if path in rounded
+    }
 
 
 def limits_as_weights(model: Any) -> dict[int, np.ndarray]:

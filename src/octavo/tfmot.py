@@ -1,0 +1,248 @@
+"""The names of tensorflow_model_optimization's Keras quantization, over `octavo.qat`.
+
+    from octavo import tfmot
+    q_aware_model = tfmot.quantization.keras.quantize_model(model)
+
+What differs from the original, and why, stands in docs/migrating-from-tfmot.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+
+from octavo import qat
+from octavo.config import LayerConfig
+from octavo.errors import ConfigError
+from octavo.training.observer import Observer
+
+WEIGHT_TYPES_BY_BITS = {8: "int8", 4: "int4"}
+
+
+@dataclass(frozen=True, slots=True)
+class Quantizer:
+    """Base of the quantizers: how many bits, and how scales are shared.
+
+    Attributes:
+        num_bits: 8, or 4 for weights.
+        per_axis: One scale per output channel, for weights.
+        symmetric: Weights are; int8 activations are not.
+        narrow_range: Weights leave the smallest integer out; activations do not.
+    """
+
+    num_bits: int = 8
+    per_axis: bool = False
+    symmetric: bool = False
+    narrow_range: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LastValueQuantizer(Quantizer):
+    """Range of the last batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovingAverageQuantizer(Quantizer):
+    """Range by a moving average of the batches' extremes."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllValuesQuantizer(Quantizer):
+    """Range of all batches."""
+
+
+OBSERVERS: dict[type[Quantizer], Observer] = {
+    LastValueQuantizer: "last",
+    MovingAverageQuantizer: "moving_average",
+    AllValuesQuantizer: "all",
+}
+
+
+class QuantizeConfig:
+    """How one layer is quantized; override what differs, as with tfmot.
+
+    Of the weights' quantizers, bits and per_axis count, of the outputs' and activations' quantizers the kind of
+    range. Where fake quantization stands is decided by the plan, so that training and deployment agree.
+    """
+
+    def get_weights_and_quantizers(self, layer: keras.layers.Layer) -> list[tuple[Any, Quantizer]]:
+        """Pairs of a weight and its quantizer."""
+        return []
+
+    def get_activations_and_quantizers(self, layer: keras.layers.Layer) -> list[tuple[Any, Quantizer]]:
+        """Pairs of an activation and its quantizer."""
+        return []
+
+    def set_quantize_weights(self, layer: keras.layers.Layer, quantize_weights: list[Any]) -> None:
+        """Never called: weights are replaced where the layer reads them."""
+
+    def set_quantize_activations(self, layer: keras.layers.Layer, quantize_activations: list[Any]) -> None:
+        """Never called, likewise."""
+
+    def get_output_quantizers(self, layer: keras.layers.Layer) -> list[Quantizer]:
+        """Quantizers of the outputs."""
+        return []
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {}
+
+
+class Default8BitQuantizeScheme:
+    """int8 weights per output channel and int8 activations; the only scheme tfmot had by name."""
+
+
+def quantize_model(to_quantize: keras.Model, quantized_layer_name_prefix: str = "quant_") -> qat.QuantizationAwareModel:
+    """Make a whole model quantization aware, as tfmot's.
+
+    Args:
+        to_quantize: Built, Sequential or Functional; also nested, shared and with keras.ops calls.
+        quantized_layer_name_prefix: Accepted and not used: layers keep their names.
+
+    Raises:
+        InputError, UnsupportedLayerError: as `octavo.qat.quantize_model`.
+    """
+    return qat.quantize_model(to_quantize)
+
+
+def quantize_annotate_layer(
+    to_annotate: keras.layers.Layer, quantize_config: QuantizeConfig | None = None
+) -> keras.layers.Layer:
+    """Mark a layer for `quantize_apply`.
+
+    Raises:
+        ConfigError: for something that is no layer, or a config that no kernel has.
+    """
+    if not isinstance(to_annotate, keras.layers.Layer) or isinstance(to_annotate, keras.Model):
+        raise ConfigError(
+            "only a layer can be annotated.",
+            got=type(to_annotate).__name__,
+            expected="an instance of keras.layers.Layer",
+            fix="annotate each layer, or the whole model with quantize_annotate_model",
+        )
+    annotated = qat.annotate(to_annotate)
+    annotated.quantize_config = quantize_config
+    return annotated
+
+
+def quantize_annotate_model(to_annotate: keras.Model) -> keras.Model:
+    """A copy of a model with every layer marked for `quantize_apply`; those already marked keep their configs."""
+
+    def mark(layer: keras.layers.Layer) -> keras.layers.Layer:
+        known = isinstance(layer, (qat.Annotated, keras.Model, keras.layers.InputLayer))
+        return layer if known else quantize_annotate_layer(type(layer).from_config(layer.get_config()))
+
+    copy = keras.models.clone_model(to_annotate, clone_function=mark)
+    copy.set_weights(to_annotate.get_weights())
+    return copy
+
+
+def quantize_apply(
+    model: keras.Model,
+    scheme: Any = None,
+    quantized_layer_name_prefix: str = "quant_",
+) -> qat.QuantizationAwareModel:
+    """Make the annotated layers of a model quantization aware; the others stay in float.
+
+    Args:
+        model: With layers marked by `quantize_annotate_layer` or `quantize_annotate_model`.
+        scheme: None or a `Default8BitQuantizeScheme`.
+        quantized_layer_name_prefix: Accepted and not used.
+
+    Raises:
+        InputError: if no layer is marked.
+        ConfigError: for a scheme or config that no kernel has.
+    """
+    if scheme is not None and not isinstance(scheme, Default8BitQuantizeScheme):
+        raise ConfigError(
+            "unknown tfmot scheme.",
+            got=type(scheme).__name__,
+            expected="Default8BitQuantizeScheme",
+            fix="leave scheme out, or use octavo.qat.quantize_model(model, scheme='int8x4') and its like",
+        )
+    configs = [
+        (layer.layer, config)
+        for layer in model.layers
+        if isinstance(layer, qat.Annotated) and (config := getattr(layer, "quantize_config", None)) is not None
+    ]
+    layers = tuple(layer_config(layer, config) for layer, config in configs)
+    return qat.apply(model, "int8", qat.TrainingConfig(activations=observer_of(configs)), layers=layers)
+
+
+def layer_config(layer: keras.layers.Layer, config: QuantizeConfig) -> LayerConfig:
+    """What a tfmot config says of a layer's weights.
+
+    Raises:
+        ConfigError: for a number of bits that no kernel has.
+    """
+    quantizers = [quantizer for _, quantizer in config.get_weights_and_quantizers(layer)]
+    if not quantizers:
+        return LayerConfig(layer.name)
+    bits = {quantizer.num_bits for quantizer in quantizers}
+    if len(bits) > 1 or not bits <= WEIGHT_TYPES_BY_BITS.keys():
+        raise ConfigError(
+            f"the weights of layer '{layer.name}' cannot have these bits.",
+            got=", ".join(map(str, sorted(bits))),
+            expected="8, or 4",
+            fix="use num_bits=8 or num_bits=4 for all weights of the layer",
+        )
+    return LayerConfig(layer.name, WEIGHT_TYPES_BY_BITS[bits.pop()], any(q.per_axis for q in quantizers) or None)
+
+
+def observer_of(configs: list[tuple[keras.layers.Layer, QuantizeConfig]]) -> Observer:
+    """The one kind of range that all configs ask of activations.
+
+    Raises:
+        ConfigError: if they ask for several.
+    """
+    quantizers = [
+        quantizer
+        for layer, config in configs
+        for quantizer in (
+            *(each for _, each in config.get_activations_and_quantizers(layer)),
+            *config.get_output_quantizers(layer),
+        )
+    ]
+    kinds = {OBSERVERS[type(quantizer)] for quantizer in quantizers}
+    if len(kinds) > 1:
+        raise ConfigError(
+            "activations are observed in one way throughout a model.",
+            got=", ".join(sorted(kinds)),
+            expected="one kind of quantizer for all activations and outputs",
+            fix="use MovingAverageQuantizer for each",
+        )
+    return kinds.pop() if kinds else "moving_average"
+
+
+@contextmanager
+def quantize_scope(*custom_objects: dict[str, Any]) -> Iterator[None]:
+    """Load quantization-aware models inside; importing this module already registers all of Octavo's layers."""
+    with keras.saving.custom_object_scope({name: value for each in custom_objects for name, value in each.items()}):
+        yield
+
+
+_quantize: dict[str, Callable[..., Any] | type] = {
+    "QuantizeConfig": QuantizeConfig,
+    "quantize_annotate_layer": quantize_annotate_layer,
+    "quantize_annotate_model": quantize_annotate_model,
+    "quantize_apply": quantize_apply,
+    "quantize_model": quantize_model,
+    "quantize_scope": quantize_scope,
+}
+quantization = SimpleNamespace(
+    keras=SimpleNamespace(
+        **_quantize,
+        quantizers=SimpleNamespace(
+            Quantizer=Quantizer,
+            LastValueQuantizer=LastValueQuantizer,
+            MovingAverageQuantizer=MovingAverageQuantizer,
+            AllValuesQuantizer=AllValuesQuantizer,
+        ),
+        default_8bit=SimpleNamespace(Default8BitQuantizeScheme=Default8BitQuantizeScheme),
+    )
+)

@@ -1,0 +1,66 @@
+"""Marks on layers: which ones of a model are to be quantized, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from octavo.training.functional import rebuild
+
+
+@keras.saving.register_keras_serializable(package="octavo")
+class Annotated(keras.layers.Layer):
+    """A layer marked for quantization; it computes what the layer computes.
+
+    Args:
+        layer: The layer.
+    """
+
+    def __init__(self, layer: keras.layers.Layer, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(name=name or f"annotated_{layer.name}", dtype=dtype or layer.dtype_policy)
+        self.layer = layer
+
+    def build(self, input_shape: Any) -> None:
+        """Build the layer."""
+        if not self.layer.built:
+            self.layer.build(input_shape)
+        self.built = True
+
+    def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call the layer."""
+        return self.layer(inputs, *args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {**super().get_config(), "layer": keras.saving.serialize_keras_object(self.layer)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Annotated:
+        """The inverse of `get_config`."""
+        layer, dtype = (keras.saving.deserialize_keras_object(config[key]) for key in ("layer", "dtype"))
+        return cls(layer, config["name"], dtype)
+
+
+def without_annotations(model: keras.Model) -> tuple[keras.Model, frozenset[str]]:
+    """The model on the annotated layers themselves, and their names; variables are shared with `model`."""
+    names: set[str] = set()
+
+    def call(node: Any, *args: Any, **kwargs: Any) -> Any:
+        operation = node.operation
+        if isinstance(operation, Annotated):
+            names.add(operation.layer.name)
+            operation = operation.layer
+        return operation(*args, **kwargs)
+
+    return rebuild(model, call), frozenset(names)
+
+
+def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Layers of a model and of the models in it, models and inputs left out."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from layers_of(layer)
+        elif not isinstance(layer, keras.layers.InputLayer):
+            yield layer
