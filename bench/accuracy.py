@@ -106,6 +106,7 @@ def simulate(model: str) -> dict[str, Any]:
 def _mnist() -> tuple[Any, np.ndarray, dict[str, tuple[np.ndarray, np.ndarray]]]:
     """The tutorial's network, trained for one epoch and kept, so that every tool gets the same one."""
     import keras
+
     from bench.networks import tutorial_network
     from bench.shared import RESULTS
 

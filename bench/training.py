@@ -32,6 +32,7 @@ def measure(network: str, seeds: int, backend: str) -> dict[str, dict[str, Any]]
 def one_seed(network: str, seed: int) -> dict[str, dict[str, float]]:
     """All rows of one network and seed."""
     import keras
+
     import octavo
     from octavo import qat
 

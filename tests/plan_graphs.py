@@ -166,6 +166,13 @@ GRAPHS: dict[str, str] = {
         z = FULLY_CONNECTED(flat, w) @dense
         output z
     """,
+    "a transposed convolution": """
+        input x: float32[1,3,3,4]
+        const size: int32[4] = 1 6 6 6 @up
+        const k: float32[6,8,8,4] = normal(1) @up
+        y = TRANSPOSE_CONV(size, k, x) {stride_w=2, stride_h=2} @up
+        output y
+    """,
     "a layer large enough for hybrid kernels and one that is not": """
         input x: float32[1,64]
         const w1: float32[32,64] = normal(1) @large

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from octavo.calibrate.sources import is_spent
 from octavo.config import SCHEMES, QuantizeConfig, scheme_named
-from octavo.errors import ConfigError
+from octavo.errors import ConfigError, DatasetError
 from octavo.evaluate.evaluation import Evaluation
 from octavo.pipeline import quantize, quantize_prepared
 from octavo.report.tables import as_markdown, comparison_tables
@@ -130,6 +131,36 @@ def compare(
 
     Raises:
         ConfigError: for an unknown scheme, or without a test set.
+        DatasetError: for data that can be read only once.
+    """
+    x, y = _held_out(test)
+    for scheme in schemes:
+        scheme_named(scheme)
+    source = Source(_readable_again(data), samples, integer_divisor, progress)
+    prepared = prepare(model)
+    original = quantize_prepared(prepared, QuantizeConfig("float32", seed=seed), source)
+    float_outputs = original.predict(x)
+
+    def row(technique: str, quantized: QuantizedModel) -> Row:
+        return Row(technique, quantized, quantized.evaluate(x, y, float_outputs=float_outputs, time_it=time_it))
+
+    rows = [row("float", original)] if "float32" in schemes else []
+    names = [name for name in dict.fromkeys(schemes) if name != "float32"]
+    for done, scheme in enumerate(names):
+        if progress is not None:
+            progress(scheme, done, len(names))
+        config = QuantizeConfig(scheme, skip=skip, seed=seed)
+        rows.append(row("PTQ", quantize_prepared(prepared, config, source)))
+    if train is not None:
+        rows += [row("QAT", _trained(model, scheme, train, source, skip)) for scheme in train_schemes]
+    return Comparison(tuple(rows))
+
+
+def _held_out(test: tuple[Any, np.ndarray | None] | None) -> tuple[Any, np.ndarray | None]:
+    """The test set.
+
+    Raises:
+        ConfigError: if there is none.
     """
     if test is None:
         raise ConfigError(
@@ -138,30 +169,23 @@ def compare(
             expected="test=(x, y), samples the model was not trained on",
             fix="pass test=(x_test, y_test), or test=(x, None) to compare with the float model's outputs alone",
         )
-    for scheme in schemes:
-        scheme_named(scheme)
-    prepared = prepare(model)
-    x, y = test
-    rows: list[Row] = []
-    float_outputs = None
-    # The float model runs first, whatever the order asked for: the others are measured against its outputs.
-    for scheme in sorted(dict.fromkeys(("float32", *schemes)), key=lambda name: name != "float32"):
-        if progress is not None:
-            progress(scheme, len(rows), len(schemes))
-        config = QuantizeConfig(scheme=scheme, skip=skip if scheme != "float32" else (), seed=seed)
-        quantized = quantize_prepared(prepared, config, Source(data, samples, integer_divisor, progress))
-        if float_outputs is None:
-            float_outputs = quantized.predict(x)
-        evaluation = quantized.evaluate(x, y, float_outputs=float_outputs, time_it=time_it)
-        rows.append(Row("float" if scheme == "float32" else "PTQ", quantized, evaluation))
-    rows = [row for row in rows if row.quantized.scheme.name in schemes]
-    if train is None:
-        return Comparison(tuple(rows))
-    for scheme in train_schemes:
-        quantized = _trained(model, scheme, train, Source(data, samples, integer_divisor), skip)
-        evaluation = quantized.evaluate(x, y, float_outputs=float_outputs, time_it=time_it)
-        rows.append(Row("QAT", quantized, evaluation))
-    return Comparison(tuple(rows))
+    return test
+
+
+def _readable_again(data: Any) -> Any:
+    """The representative data, which every scheme reads from its beginning.
+
+    Raises:
+        DatasetError: if it can be read only once.
+    """
+    if is_spent(data):
+        raise DatasetError(
+            "a comparison reads the data once for each scheme.",
+            got="a generator, which can be read only once",
+            expected="an array, a list, or a function that returns a new generator",
+            fix="pass the function itself: data=samples instead of data=samples()",
+        )
+    return data
 
 
 def _trained(

@@ -14,10 +14,10 @@ import numpy as np
 from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme
 from octavo.errors import ConfigError
 from octavo.ir.check import check_quantized, check_structure
-from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.ops.check import check_scales
 from octavo.plan.make import make_plan
+from octavo.plan.remarks import remarks
 from octavo.plan.types import Plan
 from octavo.proof import proven, random_samples, verified_samples
 from octavo.quantization.assign import Range, assign
@@ -85,7 +85,7 @@ def quantize(
     """
     trained = _trained(model)
     if trained is not None:
-        _check_left_to_training(QuantizeConfig(skip=skip, per_axis=per_axis, estimator=estimator))
+        _check_left_to_training(QuantizeConfig(skip=skip, layers=tuple(layers), per_axis=per_axis, estimator=estimator))
         return deploy(
             trained, scheme, input_type, output_type, verify, Source(data, samples, integer_divisor, progress)
         )
@@ -137,7 +137,7 @@ def _check_left_to_training(config: QuantizeConfig) -> None:
     Raises:
         ConfigError: naming the option.
     """
-    for name in ("skip", "per_axis", "estimator"):
+    for name in ("skip", "layers", "per_axis", "estimator"):
         value = getattr(config, name)
         if value != getattr(QuantizeConfig(), name):
             raise ConfigError(
@@ -206,16 +206,13 @@ def finish(
     if config.verify != "off":
         with clock("verify"):
             verification = proven(model, graph, samples or random_samples(prepared.graph, config.seed), config)
-    islands = tuple(
-        Note("plan", island.layer, f"{island.op} stays in float: {island.reason}") for island in plan.islands
-    )
     return QuantizedModel(
         scheme=plan.scheme,
         graph=graph,
         model=model,
         verification=verification,
         islands=plan.islands,
-        notes=(*prepared.notes, *islands),
+        notes=(*prepared.notes, *remarks(prepared.graph, plan, config)),
         ranges=dict(ranges),
         seconds=clock.seconds,
     )

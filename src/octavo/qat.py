@@ -10,7 +10,7 @@ Fake quantization stands exactly where the plan of `octavo.plan` puts integers, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -19,21 +19,34 @@ import numpy as np
 from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, scheme_named
 from octavo.errors import ConfigError, InputError, NonFiniteError
 from octavo.load.keras import load_keras
-from octavo.plan.make import make_plan
+from octavo.load.loaded import Loaded
+from octavo.plan.make import check_skip, make_plan
 from octavo.plan.types import Plan
-from octavo.quantization.assign import Range
+from octavo.quantization.assign import Range, assign
 from octavo.quantization.weights import largest_magnitude
 from octavo.stages import Prepared, Source, calibrated_ranges, prepare_loaded
-from octavo.training.annotate import Annotated, layers_of, without_annotations
+from octavo.training.annotate import Annotated
+from octavo.training.batch_norm import FreezeBatchNorm
+from octavo.training.bias_rounding import bias_offsets
 from octavo.training.blueprint import Blueprint
-from octavo.training.flatten import flatten
+from octavo.training.flatten import annotated_paths, flatten, in_terms_of_user
 from octavo.training.insert import insert_fake_quantization, remove_fake_quantization
 from octavo.training.model import QuantizationAwareModel
 from octavo.training.origins import Origins, nudged_values, numbered_elements
-from octavo.training.settings import TrainingConfig
+from octavo.training.settings import LayerTraining, TrainingConfig
 from octavo.training.weights import limits_as_weights, rounded_weights, weight_quantizers
 
-__all__ = ["Annotated", "QuantizationAwareModel", "TrainingConfig", "annotate", "apply", "quantize_model", "strip"]
+__all__ = [
+    "Annotated",
+    "FreezeBatchNorm",
+    "LayerTraining",
+    "QuantizationAwareModel",
+    "TrainingConfig",
+    "annotate",
+    "apply",
+    "quantize_model",
+    "strip",
+]
 
 
 def quantize_model(
@@ -47,6 +60,7 @@ def quantize_model(
     per_axis: bool = True,
     samples: int | None = None,
     integer_divisor: float | None = None,
+    distill: bool = False,
 ) -> QuantizationAwareModel:
     """Make a model that trains with the rounding of its deployment.
 
@@ -60,6 +74,8 @@ def quantize_model(
         layers: What is different for some layers: the type of their weights, or its granularity.
         per_axis: One weight scale per output channel (True), or one per tensor.
         samples, integer_divisor: As for `octavo.quantize`.
+        distill: Train against `model`'s outputs and not against labels: the compiled loss, such as "mse" or
+            "kl_divergence", compares with them, and `fit(x)` is enough. Metrics still compare with labels.
 
     Returns:
         An ordinary model on copies of the weights: compile, fit, evaluate, save and load it. `octavo.quantize`
@@ -72,15 +88,17 @@ def quantize_model(
     """
     training = config or TrainingConfig()
     check_trainable(model, scheme, training, data)
-    flat, skipped = flatten(model, skip)
-    options = QuantizeConfig(scheme=scheme, skip=skipped, layers=tuple(layers), per_axis=per_axis)
+    options = QuantizeConfig(scheme=scheme, skip=skip, layers=tuple(layers), per_axis=per_axis)
+    flat, paths = flatten(model)
     loaded = load_keras(flat, values=nudged_values(flat))
-    prepared = prepare_loaded(loaded)
+    prepared = prepare_as_named(loaded, paths)
     plan = make_plan(prepared.graph, options)
+    check_skip(prepared.graph, [layer.pattern for layer in training.layers])
     origins = Origins(flat, loaded.graph, load_keras(flat, values=numbered_elements(flat)).graph)
     blueprint = Blueprint(flat, loaded.graph, loaded.names, prepared.graph, plan, origins)
-    weights = weight_quantizers(blueprint, training.weights)
-    result = insert_fake_quantization(blueprint, weights, options, training)
+    result = insert_fake_quantization(blueprint, weight_quantizers(blueprint, training), training)
+    result.quantization, result.paths = options, {name: path for name, path in paths.items() if name != path}
+    result.teacher = model if distill else None
     if data is not None:
         source = Source(data, samples, integer_divisor)
         start_ranges(result, calibrated_ranges(prepared, plan, options, source))
@@ -109,16 +127,19 @@ def apply(
     Raises:
         InputError: if no layer is marked; else as `quantize_model`.
     """
-    plain, marked = without_annotations(model)
-    if not marked:
+    check_trainable(model, scheme, config or TrainingConfig(), data)
+    chosen = set(annotated_paths(model))
+    if not chosen:
         raise InputError(
             f"no layer of model '{model.name}' is marked for quantization.",
             got="a model without annotations",
             expected="at least one layer wrapped by annotate",
             fix="wrap the layers: octavo.qat.annotate(keras.layers.Dense(10)); or call quantize_model for all of them",
         )
-    others = tuple(dict.fromkeys(layer.name for layer in layers_of(plain) if layer.name not in marked))
-    return quantize_model(plain, scheme, config, data=data, skip=others, layers=layers)
+    flat, paths = flatten(model)
+    known = dict.fromkeys(paths.get(node.layer, node.layer) for node in load_keras(flat).graph.nodes)
+    others = [path for path in known if path not in chosen]
+    return quantize_model(model, scheme, config, data=data, skip=others, layers=layers)
 
 
 def strip(model: QuantizationAwareModel) -> keras.Model:
@@ -159,7 +180,7 @@ def trained(model: QuantizationAwareModel) -> Trained:
         NonFiniteError: if training diverged.
     """
     float_model, _ = remove_fake_quantization(model)
-    prepared = prepare_loaded(load_keras(float_model, values=rounded_weights(model)))
+    prepared = prepare_as_named(load_keras(float_model, values=rounded_weights(model)), model.paths)
     plan = make_plan(prepared.graph, model.quantization)
     ranges = learned_ranges(model)
     limits = {}
@@ -173,7 +194,23 @@ def trained(model: QuantizationAwareModel) -> Trained:
             data = folded.tensors[rule.tensor].data
             if rule.tensor in learned and data is not None:
                 limits[rule.tensor] = largest_magnitude(data, rule.granularity)
-    return Trained(prepared, plan, model.quantization, ranges, limits)
+    result = Trained(prepared, plan, model.quantization, ranges, limits)
+    round_biases(model, result)
+    return result
+
+
+def round_biases(model: QuantizationAwareModel, trained: Trained) -> None:
+    """Leave in a model how its biases are rounded, so that in inference it predicts what the file predicts."""
+    integer = assign(trained.prepared.graph, trained.plan, trained.ranges, trained.limits)
+    offsets = bias_offsets(trained.prepared.graph, integer)
+    for layer in model.bias_roundings:
+        layer.offset.assign(offsets[layer.tensor])
+
+
+def prepare_as_named(loaded: Loaded, paths: Mapping[str, str]) -> Prepared:
+    """Run the passes on the graph of a flat model, whose layers then bear the names of the user's model."""
+    prepared = prepare_loaded(loaded)
+    return replace(prepared, graph=in_terms_of_user(prepared.graph, paths))
 
 
 def learned_ranges(model: QuantizationAwareModel) -> dict[str, Range]:
@@ -234,7 +271,7 @@ def check_trainable(model: Any, scheme: str, training: TrainingConfig, data: Any
             expected="a scheme with integer activations: " + ", ".join(n for n, s in SCHEMES.items() if s.needs_data),
             fix="use scheme='int8'",
         )
-    if training.activations == "learned" and data is None:
+    if training.learns_activations and data is None:
         raise ConfigError(
             "learned activation ranges need a calibration to start from.",
             got="TrainingConfig(activations='learned') without data",

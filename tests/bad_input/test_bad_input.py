@@ -111,6 +111,13 @@ def test_a_place_that_takes_no_file_is_told(good: tuple[Path, Path], out: Path, 
     assert [path.name for path in out.parent.iterdir()] == ["file"]
 
 
+def test_a_folder_closed_to_us_is_told(good: tuple[Path, Path], closed_folder: Path, run: Run) -> None:
+    failed = run("quantize", good[0], "--data", good[1], "--out", closed_folder / "model.tflite")
+    assert failed.code == BAD_INPUT
+    assert "choose another folder, or change the permissions" in failed.err
+    assert not (closed_folder / "model.tflite").exists()
+
+
 @contextmanager
 def files_of_at_most(size_bytes: int) -> Iterator[None]:
     """The system refuses to let a file grow beyond this size, as a full disk does."""

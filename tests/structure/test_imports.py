@@ -14,7 +14,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"demo", "fine_tune", "labelled"}),
     frozenset({""}),
-    frozenset({"comparison", "training_parity"}),
+    frozenset({"comparison", "tfmot", "training_parity"}),
     frozenset({"pipeline"}),
     frozenset({"qat"}),
     frozenset({"stages"}),

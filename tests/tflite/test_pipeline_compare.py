@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
@@ -57,6 +58,21 @@ def test_schemes_are_measured_against_float_though_it_is_not_asked_for(compariso
     assert [row.name for row in some.rows] == ["int8", "dynamic"]
     expected = {row.name: row.evaluation.outputs for row in comparison.rows}
     assert all(row.evaluation.outputs == expected[row.name] for row in some.rows)
+
+
+def test_a_way_to_train_adds_rows_that_are_measured_alike(comparison: Comparison) -> None:
+    def train(model: keras.Model) -> None:
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        model.fit(DATA, np.arange(len(DATA)) % 10, verbose=0)
+
+    table = octavo.compare(convolutional(), DATA, (TEST, LABELS), schemes=["int8"], train=train, time_it=False)
+    assert [(row.name, row.technique) for row in table.rows] == [("int8", "PTQ"), ("int8 QAT", "QAT")]
+    assert table.rows[0].quantized.model == comparison.rows[3].quantized.model
+    trained = table.rows[1].quantized
+    assert trained.verification is not None
+    assert trained.verification.ok
+    assert trained.model != table.rows[0].quantized.model
+    assert table.rows[1].evaluation.samples == len(TEST)
 
 
 def test_a_comparison_turns_into_json(comparison: Comparison) -> None:
@@ -130,6 +146,11 @@ def test_a_comparison_needs_a_test_set() -> None:
 def test_an_unknown_scheme_is_refused_before_the_model_is_looked_at() -> None:
     with pytest.raises(ConfigError, match=r"fix: +did you mean 'int8'\?"):
         octavo.compare("absent.keras", None, (TEST, LABELS), schemes=["float32", "int9"])
+
+
+def test_data_that_can_be_read_only_once_is_refused() -> None:
+    with pytest.raises(DatasetError, match=r"fix: +pass the function itself"):
+        octavo.compare(convolutional(), iter([DATA]), (TEST, LABELS), schemes=["int8"])
 
 
 def test_integer_schemes_without_data_are_refused() -> None:

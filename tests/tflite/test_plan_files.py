@@ -76,6 +76,16 @@ def test_weights_per_tensor_cost_accuracy_and_nothing_else(scheme: str) -> None:
     assert worst_sqnr_db(graph, predict(model, batch(graph))) >= least_sqnr_db(graph, scheme)
 
 
+def test_layers_with_weights_of_their_own_run_in_every_runtime() -> None:
+    layers = [{"pattern": "conv", "weights": "int4"}, {"pattern": "dense", "per_axis": False}]
+    graph, plan = planned("a chain that only moves values", layers=layers)
+    quantized = executed(graph, plan)
+    model = write_tflite(quantized)
+    verification = verify(model, quantized, samples(graph), "full")
+    assert verification.runtimes[MICRO].exact, verification.notes[MICRO]
+    assert worst_sqnr_db(graph, predict(model, batch(graph))) >= least_sqnr_db(graph, "int8x4")
+
+
 @pytest.mark.parametrize("skip", ["conv", "pool", "flatten", "dense", "*"])
 @pytest.mark.parametrize("scheme", ["int8", "int16x8"])
 def test_a_model_with_a_float_island_anywhere_runs_in_every_runtime(scheme: str, skip: str) -> None:

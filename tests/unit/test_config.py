@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from octavo.config import IO_TYPES, SCHEMES, QuantizeConfig, scheme_named, unknown_name
+from octavo.config import IO_TYPES, SCHEMES, LayerConfig, QuantizeConfig, scheme_named, unknown_name
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
 
@@ -54,6 +54,15 @@ def test_a_value_that_is_not_known_is_refused(options: dict[str, Any], fix: str)
         QuantizeConfig(**options)
 
 
+def test_a_layers_own_weights_are_refused_where_no_kernel_takes_them() -> None:
+    with pytest.raises(ConfigError, match=r"fix: +did you mean 'int4'\?"):
+        LayerConfig("dense", weights="nt4")
+    for scheme in ("int16x8", "dynamic"):
+        with pytest.raises(ConfigError, match=r"fix: +use scheme='int8', or leave these weights in int8"):
+            QuantizeConfig(scheme, layers=(LayerConfig("dense", weights="int4"),))
+    assert QuantizeConfig("int16x8", layers=(LayerConfig("dense", per_axis=False),)).layers[0].weights is None
+
+
 def test_an_error_for_a_name_lists_all_known_ones() -> None:
     assert unknown_name("colour", "grean", ("red", "green")).expected == "red, green"
 
@@ -75,7 +84,8 @@ def test_a_toml_table_becomes_a_config() -> None:
 
 
 def test_a_config_as_a_table_is_the_same_config() -> None:
-    config = QuantizeConfig("dynamic", skip=("a",), estimator="percentile", percentile=99.0, verify="off")
+    layers = (LayerConfig("head", "int4"), LayerConfig("*", per_axis=False))
+    config = QuantizeConfig("int8", skip=("a",), layers=layers, estimator="percentile", percentile=99.0, verify="off")
     assert QuantizeConfig.from_mapping(asdict(config)) == config
 
 

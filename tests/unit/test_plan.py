@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from octavo.config import QuantizeConfig
+from octavo.config import LayerConfig, QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
 from octavo.ir.types import PerAxis, PerTensor, Quantization
 from octavo.ops.text import parse_graph
 from octavo.plan.make import MINIMUM_HYBRID_ELEMENTS, make_plan
+from octavo.plan.remarks import remarks
 from octavo.plan.types import Edge, WeightRule
 from plan_graphs import GRAPHS, graph_of, group_of, planned
 
@@ -170,6 +171,42 @@ def test_dynamic_quantizes_the_large_weights_of_hybrid_kernels() -> None:
 def test_float16_halves_every_weight() -> None:
     _, plan = planned("a layer large enough for hybrid kernels and one that is not", "float16")
     assert [(rule.tensor, rule.dtype) for rule in plan.weights] == [("w1", DType.FLOAT16), ("w2", DType.FLOAT16)]
+
+
+def test_weights_left_wider_than_the_scheme_says_are_told_with_the_reason() -> None:
+    def told(name: str, scheme: str, **options: object) -> list[tuple[str, str]]:
+        graph, plan = planned(name, scheme, **options)
+        config = QuantizeConfig.from_mapping({"scheme": scheme, **options})
+        return [(note.subject, note.text) for note in remarks(graph, plan, config)]
+
+    hybrid = "a layer large enough for hybrid kernels and one that is not"
+    assert told(hybrid, "dynamic") == [("small", "FULLY_CONNECTED has float32 weights: they are fewer than 1024")]
+    assert told(hybrid, "float16", skip=["large"]) == [("large", "FULLY_CONNECTED has float32 weights: named in skip")]
+    assert told(hybrid, "float16") == told(hybrid, "float32") == told(hybrid, "int8") == told(hybrid, "int8x4") == []
+    assert told(hybrid, "int8", skip=["large"]) == [("large", "FULLY_CONNECTED stays in float: named in skip")]
+    upward = "a transposed convolution"
+    assert told(upward, "int8x4") == [
+        ("up", "TRANSPOSE_CONV has int8 weights: not every runtime has an int4 kernel for it")
+    ]
+    assert told(upward, "dynamic") == [
+        ("up", "TRANSPOSE_CONV has float32 weights: it has no kernel for float activations and int8 weights")
+    ]
+
+
+def test_a_layer_may_have_weights_of_its_own() -> None:
+    layers = (LayerConfig("dense", weights="int4"), LayerConfig("*", per_axis=False))
+    _, plan = planned("a chain that only moves values", layers=layers)
+    assert [(rule.dtype, rule.granularity) for rule in plan.weights] == [
+        (DType.INT8, PerTensor()),
+        (DType.INT4, PerTensor()),
+    ]
+    _, plan = planned("a chain that only moves values", "int8x4", layers=[{"pattern": "conv", "weights": "int8"}])
+    assert [rule.dtype for rule in plan.weights] == [DType.INT8, DType.INT4]
+
+
+def test_a_pattern_of_a_layers_own_that_matches_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"unknown layer 'densse'(.|\n)*fix: +did you mean 'dense'\?"):
+        planned("a chain that only moves values", layers=(LayerConfig("densse", weights="int4"),))
 
 
 def test_float32_changes_nothing() -> None:

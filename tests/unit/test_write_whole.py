@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -80,16 +79,3 @@ def test_another_refusal_of_the_system_is_passed_on(tmp_path: Path) -> None:
         OutputError, match=r"(?s)File name too long.*fix: +choose a shorter name, or a folder on another"
     ):
         write_whole(tmp_path / ("x" * 300), b"abc")
-
-
-@pytest.fixture
-def closed_folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder that takes no files from this user; root is only stopped by the kernel's own file systems."""
-    if os.geteuid() == 0:
-        if not Path("/sys").is_dir():
-            pytest.skip("root may write everywhere on this system")
-        yield Path("/sys")
-        return
-    tmp_path.chmod(0o500)
-    yield tmp_path
-    tmp_path.chmod(0o700)

@@ -22,10 +22,10 @@ def make_plan(graph: Graph, config: QuantizeConfig) -> Plan:
 
     Args:
         graph: Checked and passed through `octavo.passes`.
-        config: Names the scheme; `skip` names layers kept in float.
+        config: Names the scheme, the layers kept in float, and what is different for some.
 
     Raises:
-        ConfigError: if a `skip` pattern matches no layer.
+        ConfigError: if a pattern of `skip` or `layers` matches no layer.
     """
     scheme = scheme_named(config.scheme)
     check_skip(graph, (*config.skip, *(layer.pattern for layer in config.layers)))
@@ -44,15 +44,16 @@ def make_plan(graph: Graph, config: QuantizeConfig) -> Plan:
 
 
 def check_skip(graph: Graph, patterns: Iterable[str]) -> None:
-    """Refuse a skip pattern that names no layer.
+    """Refuse a pattern that names no layer.
 
     Raises:
         ConfigError: naming the closest layer.
     """
-    layers = tuple(dict.fromkeys(node.layer for node in graph.nodes if node.layer))
+    named = (*(node.layer for node in graph.nodes), *(tensor.layer for tensor in graph.tensors.values()))
+    layers = tuple(dict.fromkeys(filter(None, named)))
     for pattern in patterns:
         if not any(matches(layer, (pattern,)) for layer in layers):
-            raise unknown_name("layer to skip", pattern, layers)
+            raise unknown_name("layer", pattern, layers)
 
 
 def matches(layer: str, patterns: Iterable[str]) -> bool:

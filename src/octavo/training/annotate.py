@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import keras
-
-from octavo.training.functional import rebuild
 
 
 @keras.saving.register_keras_serializable(package="octavo")
@@ -41,26 +38,3 @@ class Annotated(keras.layers.Layer):
         """The inverse of `get_config`."""
         layer, dtype = (keras.saving.deserialize_keras_object(config[key]) for key in ("layer", "dtype"))
         return cls(layer, config["name"], dtype)
-
-
-def without_annotations(model: keras.Model) -> tuple[keras.Model, frozenset[str]]:
-    """The model on the annotated layers themselves, and their names; variables are shared with `model`."""
-    names: set[str] = set()
-
-    def call(node: Any, *args: Any, **kwargs: Any) -> Any:
-        operation = node.operation
-        if isinstance(operation, Annotated):
-            names.add(operation.layer.name)
-            operation = operation.layer
-        return operation(*args, **kwargs)
-
-    return rebuild(model, call), frozenset(names)
-
-
-def layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Layers of a model and of the models in it, models and inputs left out."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from layers_of(layer)
-        elif not isinstance(layer, keras.layers.InputLayer):
-            yield layer

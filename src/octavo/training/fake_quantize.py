@@ -14,6 +14,9 @@ from keras import ops
 
 from octavo.dtypes import DType
 
+# float32 holds 255 steps to about 2**-16 of a step.
+TIE_RESOLUTION = 2.0**14
+
 
 def round_straight_through(x: Any) -> Any:
     """Round to nearest; the gradient is that of the identity. Any shape, float."""
@@ -61,6 +64,23 @@ def fake_quantize(x: Any, scale: Any, zero_point: Any, dtype: DType, *, narrow: 
     smallest, largest = dtype.integer_range
     steps = ops.clip(x / scale + zero_point, smallest + narrow, largest)
     return (round_straight_through(steps) - zero_point) * scale
+
+
+def quantize_with_ties(x: Any, scale: Any, zero_point: Any, dtype: DType) -> Any:
+    """Fake quantization of averages of integers: ties go away from the integer 0, as in the kernels.
+
+    Averages of integers often end in exactly one half, which float32 misses by a little; a value that close to a tie
+    is one.
+
+    Args:
+        x, scale, zero_point, dtype: As for `fake_quantize`; no gradient.
+
+    Source: tensorflow/lite/kernels/internal/reference/integer_ops/pooling.h, AveragePool.
+    """
+    smallest, largest = dtype.integer_range
+    steps = ops.round(x / scale * TIE_RESOLUTION) / TIE_RESOLUTION + zero_point
+    integers = ops.sign(steps) * ops.floor(ops.abs(steps) + 0.5)
+    return (ops.clip(integers, smallest, largest) - zero_point) * scale
 
 
 def fake_quantize_weight(weight: Any, limit: Any, dtype: DType) -> Any:

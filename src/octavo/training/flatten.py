@@ -1,6 +1,7 @@
 """An equal model in which what deployment rounds is, as far as layers can be split, the output of a Keras call.
 
     nested model            =>  its layers
+    annotated layer         =>  the layer
     layer(activation=f)     =>  layer -> Activation(f)
     SeparableConv           =>  DepthwiseConv -> Conv
 
@@ -9,45 +10,43 @@ Fake quantization can then stand between any two calls. What is still rounded in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import keras
 
-from octavo.plan.make import matches
-from octavo.training.functional import rebuild
+from octavo.ir.types import Graph
+from octavo.training.annotate import Annotated
+from octavo.training.functional import functional_graph, rebuild
 
-Piece = Callable[..., Any]
 Config = dict[str, Any]
 
 
-def flatten(model: keras.Model, skip: Sequence[str] = ()) -> tuple[keras.Model, tuple[str, ...]]:
+def flatten(model: keras.Model) -> tuple[keras.Model, dict[str, str]]:
     """Clone `model` flat; weights are copied, layer names kept (made unique where nested models repeat them).
 
     Args:
         model: Built, Sequential or Functional.
-        skip: Names or shell patterns of layers that stay in float and so in one piece.
 
     Returns:
-        A functional model with variables of its own that computes the same; and the names its skipped layers have,
-        followed by the patterns that no layer fits.
+        A functional model with variables of its own that computes the same; and for each of its layers the path of
+        the layer in `model` that it came from, such as "encoder/conv_1".
     """
-    clones: dict[int, tuple[keras.layers.Layer, list[Piece]]] = {}
+    clones: dict[int, tuple[keras.layers.Layer, list[keras.layers.Layer]]] = {}
+    origins = dict(paths_of(model))
     taken: set[str] = set()
-    skipped: list[str] = []
-    unused = list(skip)
+    paths: dict[str, str] = {}
 
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
-        operation = node.operation
+        operation = marked(node.operation)
         if not isinstance(operation, keras.layers.Layer):
+            paths.setdefault(operation.name, origins[id(operation)])
             return operation(*args, **kwargs)
         if id(operation) not in clones:
-            name = _unique(operation.name, taken)
-            fitting = [pattern for pattern in skip if matches(operation.name, (pattern.rpartition("/")[2],))]
-            unused[:] = [pattern for pattern in unused if pattern not in fitting]
-            skipped.extend([name] if fitting else [])
-            clones[id(operation)] = operation, _whole(operation, name) if fitting else split(operation, name)
+            clones[id(operation)] = operation, split(operation, _unique(operation.name, taken))
+            taken.update(piece.name for piece in clones[id(operation)][1])
         first, *rest = clones[id(operation)][1]
         result = first(*args, **kwargs)
         for piece in rest:
@@ -58,17 +57,42 @@ def flatten(model: keras.Model, skip: Sequence[str] = ()) -> tuple[keras.Model, 
     for layer, pieces in clones.values():
         values = layer.get_weights()
         for piece in pieces:
-            if isinstance(piece, keras.layers.Layer):
-                piece.set_weights(values[: len(piece.weights)])
-                values = values[len(piece.weights) :]
-    return flat, (*skipped, *unused)
+            paths[piece.name] = origins[id(layer)]
+            piece.set_weights(values[: len(piece.weights)])
+            values = values[len(piece.weights) :]
+    return flat, paths
 
 
-def _whole(layer: keras.layers.Layer, name: str) -> list[Piece]:
-    return [type(layer).from_config({**layer.get_config(), "name": name})]
+def in_terms_of_user(graph: Graph, paths: Mapping[str, str]) -> Graph:
+    """A graph loaded from a flat model whose nodes and tensors name the layers of the model it was made of."""
+    tensors = {name: replace(t, layer=paths.get(t.layer, t.layer)) for name, t in graph.tensors.items()}
+    nodes = tuple(replace(node, layer=paths.get(node.layer, node.layer)) for node in graph.nodes)
+    return replace(graph, tensors=tensors, nodes=nodes)
 
 
-def split(layer: keras.layers.Layer, name: str) -> list[Piece]:
+def paths_of(model: keras.Model, prefix: str = "") -> Iterator[tuple[int, str]]:
+    """(`id`, path) of each layer and operation of a model and of the models in it; of a mark, its layer's."""
+    for operation in map(marked, functional_graph(model).operations):
+        yield id(operation), f"{prefix}{operation.name}"
+        if isinstance(operation, keras.Model):
+            yield from paths_of(operation, f"{prefix}{operation.name}/")
+
+
+def annotated_paths(model: keras.Model, prefix: str = "") -> Iterator[str]:
+    """Paths of the layers that are marked."""
+    for operation in functional_graph(model).operations:
+        if isinstance(operation, Annotated):
+            yield f"{prefix}{operation.layer.name}"
+        elif isinstance(operation, keras.Model):
+            yield from annotated_paths(operation, f"{prefix}{operation.name}/")
+
+
+def marked(operation: Any) -> Any:
+    """The layer under a mark; anything else as it is."""
+    return operation.layer if isinstance(operation, Annotated) else operation
+
+
+def split(layer: keras.layers.Layer, name: str) -> list[keras.layers.Layer]:
     """What to call, one after the other, instead of `layer`; the weights of these pieces, in order, are its own."""
     config = {**layer.get_config(), "name": name}
     if type(layer).__name__ in _SEPARABLE:
@@ -77,7 +101,7 @@ def split(layer: keras.layers.Layer, name: str) -> list[Piece]:
         return [_activation(layer.activation, name)]
     function = getattr(layer, "activation", None)
     if function in (None, keras.activations.linear):
-        return _whole(layer, name)
+        return [type(layer).from_config(config)]
     return [type(layer).from_config({**config, "activation": "linear"}), _activation(function, f"{name}_activation")]
 
 
@@ -87,7 +111,7 @@ _SEPARABLE: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
-def _separate(kind: str, config: Config) -> list[Piece]:
+def _separate(kind: str, config: Config) -> list[keras.layers.Layer]:
     """SeparableConv => DepthwiseConv without bias -> Conv with kernel 1 -> Activation."""
     depthwise, pointwise = (getattr(keras.layers, half) for half in _SEPARABLE[kind])
     shared = {key: config[key] for key in ("trainable", "dtype", "data_format")}
@@ -100,7 +124,7 @@ def _separate(kind: str, config: Config) -> list[Piece]:
     ]
 
 
-def _activation(function: Any, name: str) -> Piece:
+def _activation(function: Any, name: str) -> keras.layers.Layer:
     """An activation as a call of its own."""
     return keras.layers.Activation(function, name=name)
 

@@ -8,12 +8,13 @@ from typing import Any
 import keras
 from keras import tree
 
-from octavo.config import QuantizeConfig
 from octavo.ir.types import Graph
 from octavo.plan.types import Group, Plan
+from octavo.training.batch_norm import LiveBatchNorm
+from octavo.training.bias_rounding import BiasRounding, linear_results
 from octavo.training.blueprint import Blueprint
 from octavo.training.functional import rebuild
-from octavo.training.lowered_call import LoweredCall
+from octavo.training.links import parts_of
 from octavo.training.lowering import Site, lower_calls
 from octavo.training.model import QuantizationAwareModel
 from octavo.training.observer import FakeQuantize
@@ -24,7 +25,6 @@ from octavo.training.settings import TrainingConfig
 def insert_fake_quantization(
     blueprint: Blueprint,
     weights: Mapping[int, Sequence[WeightQuantizer]],
-    config: QuantizeConfig,
     training: TrainingConfig,
 ) -> QuantizationAwareModel:
     """Rebuild a flat model with fake quantization.
@@ -32,15 +32,17 @@ def insert_fake_quantization(
     Args:
         blueprint: Of the model; its layers are used, not copied.
         weights: What to quantize of a layer, by the layer's `id`.
-        config: What the plan was made by; the model remembers it.
         training: Observers.
     """
     sites = make_sites(blueprint.graph, blueprint.plan, training)
     lowered = lower_calls(blueprint, sites)
     shown = shown_sites(blueprint, sites)
-    wrapped: dict[int, QuantizedLayer] = {}
+    biased = biased_results(blueprint)
+    wrapped: dict[int, keras.layers.Layer] = {}
 
     def quantized(original: Any, tensor: Any) -> Any:
+        if id(original) in biased:
+            tensor = biased[id(original)](tensor)
         for site in shown.get(id(original), ()):
             tensor = site.layer(tensor, site=site.index)
         return tensor
@@ -52,12 +54,13 @@ def insert_fake_quantization(
             operation, kwargs["which"] = lowered[id(node)].layer, lowered[id(node)].which
         elif id(operation) in weights:
             operation = wrapped.setdefault(id(operation), QuantizedLayer(operation, weights[id(operation)]))
+        elif isinstance(operation, keras.layers.BatchNormalization):
+            operation = wrapped.setdefault(id(operation), LiveBatchNorm(operation))
         results = operation(*args, **kwargs)
         pairs = zip(node.outputs, tree.flatten(results), strict=True)
         return tree.pack_sequence_as(results, [quantized(original, tensor) for original, tensor in pairs])
 
     model = rebuild(blueprint.flat, call, kind=QuantizationAwareModel, on_input=quantized)
-    model.quantization = config
     for layer in model.quantized_layers:
         layer.start_limits()
     return model
@@ -78,12 +81,13 @@ def make_sites(graph: Graph, plan: Plan, training: TrainingConfig) -> dict[str, 
 
 def _fake_quantizer(name: str, graph: Graph, plan: Plan, group: Group, training: TrainingConfig) -> FakeQuantize:
     dtype = plan.scheme.activations
+    first = next((tensor for tensor in group.tensors if not graph.tensors[tensor].is_constant), group.tensors[0])
     assert dtype is not None
     constants = [graph.tensors[tensor].data for tensor in group.observed if graph.tensors[tensor].is_constant]
     return FakeQuantize(
         [tensor for tensor in group.observed if not graph.tensors[tensor].is_constant],
         dtype.value,
-        training.activations,
+        training.activations_of(graph.tensors[first].layer),
         training.momentum,
         fixed=None if group.fixed is None else (float(group.fixed.scale[0]), int(group.fixed.zero_point[0])),
         least=min((float(data.min()) for data in constants if data is not None), default=0.0),
@@ -91,6 +95,20 @@ def _fake_quantizer(name: str, graph: Graph, plan: Plan, group: Group, training:
         narrowest=group.smallest_scale * (dtype.integer_range[1] - dtype.integer_range[0]),
         name=name,
     )
+
+
+def biased_results(blueprint: Blueprint) -> dict[int, BiasRounding]:
+    """The layers that round biases, by `id` of the Keras tensor each follows."""
+    places = linear_results(blueprint.loaded, blueprint.graph, blueprint.plan)
+    first = _first_shown(blueprint)
+    shown = [(first[place], result) for place, result in places.items() if place in first]
+    return {key: BiasRounding(result, name=f"bias_rounding_{i}") for i, (key, result) in enumerate(shown)}
+
+
+def _first_shown(blueprint: Blueprint) -> dict[str, int]:
+    """The `id` of the first Keras tensor that stands for each graph tensor."""
+    tensors = [*blueprint.flat.inputs, *(tensor for call in blueprint.calls() for tensor in call.outputs)]
+    return {blueprint.names[id(tensor)]: id(tensor) for tensor in reversed(tensors)}
 
 
 def shown_sites(blueprint: Blueprint, sites: Mapping[str, Site]) -> dict[int, list[Site]]:
@@ -107,8 +125,7 @@ def shown_sites(blueprint: Blueprint, sites: Mapping[str, Site]) -> dict[int, li
         known[:] = [other for other in known if other.layer is not site.layer or other.index > site.index]
         if all(other.layer is not site.layer for other in known):
             known.append(site)
-    tensors = [*blueprint.flat.inputs, *(tensor for call in blueprint.calls() for tensor in call.outputs)]
-    first = {blueprint.names[id(tensor)]: id(tensor) for tensor in reversed(tensors)}
+    first = _first_shown(blueprint)
     return {first[name]: places for name, places in at.items() if name in first}
 
 
@@ -122,12 +139,9 @@ def remove_fake_quantization(model: QuantizationAwareModel) -> tuple[keras.Model
 
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
         operation = node.operation
-        if isinstance(operation, FakeQuantize):
-            results = args[0]
-        elif isinstance(operation, LoweredCall):
-            results = operation.operation(*args, **{key: kwargs[key] for key in kwargs if key != "which"})
-        else:
-            results = (operation.layer if isinstance(operation, QuantizedLayer) else operation)(*args, **kwargs)
+        own = {key: value for key, value in kwargs.items() if key != "which"}
+        passing = isinstance(operation, FakeQuantize | BiasRounding)
+        results = args[0] if passing else parts_of(operation)[0](*args, **own)
         stands_for.update((id(new), old) for new, old in zip(tree.flatten(results), node.outputs, strict=True))
         return results
 

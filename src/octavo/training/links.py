@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+import keras
 
 
 class Links:
@@ -19,17 +21,32 @@ class Links:
         self.layers: dict[str, Any] = {}
 
 
+class Around(keras.layers.Layer):
+    """A layer of this package that was put around one of the user's.
+
+    Attributes:
+        links: Layers it looks at.
+        quantizers: Fake quantizers of tensors inside it.
+    """
+
+    links: Links = Links(())
+    quantizers: Sequence[Any] = ()
+
+    @property
+    def around(self) -> Any:
+        """The user's layer or operation."""
+        raise NotImplementedError
+
+
 def connect(layers: Iterable[Any]) -> None:
     """Let the `links` of each layer find what they name among these layers and the parts they are made of."""
     layers = tuple(layers)
     known = {part.name: part for layer in layers for part in parts_of(layer)}
     for layer in layers:
-        links = getattr(layer, "links", None)
-        if isinstance(links, Links):
-            links.layers = {name: known[name] for name in links.names}
+        if isinstance(layer, Around):
+            layer.links.layers = {name: known[name] for name in layer.links.names}
 
 
 def parts_of(layer: Any) -> tuple[Any, ...]:
-    """A layer, or what a layer of this package was put around: the user's layer, and fake quantizers."""
-    own = getattr(layer, "operation", None) or getattr(layer, "layer", None)
-    return (layer if own is None else own, *getattr(layer, "quantizers", ()))
+    """A layer; or, of a layer of this package, the user's layer that it was put around, then its fake quantizers."""
+    return (layer.around, *layer.quantizers) if isinstance(layer, Around) else (layer,)

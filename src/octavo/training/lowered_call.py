@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from octavo.training.links import Links
+from octavo.training.links import Around, Links
 from octavo.training.live_constant import LiveConstant, batch_norm_affine
 from octavo.training.observer import FakeQuantize
 from octavo.training.operators import OPERATORS
@@ -69,7 +69,7 @@ class Program:
 
 
 @keras.saving.register_keras_serializable(package="octavo")
-class LoweredCall(keras.layers.Layer):
+class LoweredCall(Around):
     """A layer or operation that is computed by the operators it is deployed as, with fake quantization between them.
 
     It stands where deployment rounds a value that the Keras call does not show, such as the mean in a layer
@@ -80,6 +80,9 @@ class LoweredCall(keras.layers.Layer):
         programs: The steps of each of its calls; the argument `which` of a call chooses.
         quantizers: Fake quantization of inner tensors; that of tensors which share parameters with others of the
             model stands elsewhere in it.
+
+    Attributes:
+        frozen: Whether a batch normalization uses its moving statistics in training too.
     """
 
     def __init__(
@@ -93,10 +96,15 @@ class LoweredCall(keras.layers.Layer):
     ) -> None:
         super().__init__(name=name or operation.name, trainable=trainable, dtype=dtype)
         self.operation, self.quantizers = operation, list(quantizers)
-        self.programs = tuple(programs)
+        self.programs, self.frozen = tuple(programs), False
         own = {quantizer.name for quantizer in quantizers}
         used = (quantizer for program in programs for quantizer, _ in program.sites.values())
         self.links = Links(quantizer for quantizer in used if quantizer not in own)
+
+    @property
+    def around(self) -> Any:
+        """The user's layer or operation."""
+        return self.operation
 
     def build(self, input_shape: Any) -> None:
         """Make the ranges, and the layer's variables if they are not there yet."""
@@ -150,7 +158,7 @@ class LoweredCall(keras.layers.Layer):
         """The constants by graph tensor; numbers in the precision of `x`."""
         affine = None
         if any(constant.kind in ("scale", "offset") for constant in program.constants.values()):
-            affine = batch_norm_affine(self.operation, x, training=training)
+            affine = batch_norm_affine(self.operation, x, training=training and not self.frozen)
         values = {name: constant.of(self.operation, affine) for name, constant in program.constants.items()}
         indices = {name for name, value in values.items() if getattr(value, "dtype", None) == np.int32}
         return {name: value if name in indices else ops.cast(value, x.dtype) for name, value in values.items()}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from types import SimpleNamespace
 from typing import Any, Self
 
 import keras
 
 from octavo.config import QuantizeConfig
+from octavo.training.bias_rounding import BiasRounding
 from octavo.training.links import connect
 from octavo.training.lowered_call import LoweredCall
 from octavo.training.observer import FakeQuantize
@@ -20,25 +22,47 @@ class QuantizationAwareModel(keras.Model):
 
     Attributes:
         quantization: The scheme and options its fake quantization stands for.
+        paths: For layers that are called otherwise here, the path of the layer in the user's model.
+        teacher: A float model whose outputs take the place of the labels in the loss, or None. It is not saved.
     """
 
     quantization: QuantizeConfig
+    paths: dict[str, str]
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(inputs, outputs, name=name, **kwargs)
+        # Keras would count the variables of a model that is an attribute among this one's.
+        self._held = SimpleNamespace(teacher=None)
         connect(self.layers)
 
+    @property
+    def teacher(self) -> keras.Model | None:
+        """See the class."""
+        return self._held.teacher
+
+    @teacher.setter
+    def teacher(self, model: keras.Model | None) -> None:
+        self._held.teacher = model
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """The compiled loss, between the outputs and the teacher's where there is one, else the labels."""
+        if self.teacher is not None:
+            y = keras.tree.map_structure(keras.ops.stop_gradient, self.teacher(x, training=False))
+        return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
+
     def get_config(self) -> dict[str, Any]:
-        """The functional model's config and the quantization."""
-        return {**super().get_config(), "quantization": asdict(self.quantization)}
+        """The functional model's config, the quantization and the paths."""
+        return {**super().get_config(), "quantization": asdict(self.quantization), "paths": dict(self.paths)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
         """The inverse of `get_config`."""
         config = dict(config)
-        quantization = QuantizeConfig.from_mapping(config.pop("quantization"))
+        quantization, paths = QuantizeConfig.from_mapping(config.pop("quantization")), config.pop("paths")
         model = super().from_config(config, custom_objects)
-        model.quantization = quantization
+        model.quantization, model.paths = quantization, paths
         return model
 
     @property
@@ -48,6 +72,11 @@ class QuantizationAwareModel(keras.Model):
             quantizer for layer in self.layers if isinstance(layer, LoweredCall) for quantizer in layer.quantizers
         ]
         return (*(layer for layer in self.layers if isinstance(layer, FakeQuantize)), *inside)
+
+    @property
+    def bias_roundings(self) -> tuple[BiasRounding, ...]:
+        """What rounding adds to biases, a layer for each."""
+        return tuple(layer for layer in self.layers if isinstance(layer, BiasRounding))
 
     @property
     def quantized_layers(self) -> tuple[QuantizedLayer, ...]:

@@ -9,7 +9,13 @@ import keras
 from keras import ops
 
 from octavo.dtypes import DType
-from octavo.training.fake_quantize import affine_range, fake_quantize, scale_gradient, symmetric_range
+from octavo.training.fake_quantize import (
+    affine_range,
+    fake_quantize,
+    quantize_with_ties,
+    scale_gradient,
+    symmetric_range,
+)
 from octavo.training.replicas import extremes_of_replicas
 
 Observer = Literal["moving_average", "last", "all", "learned"]
@@ -73,7 +79,9 @@ class FakeQuantize(keras.layers.Layer):
         symmetric = DType(self.integer) is DType.INT16
         scale, zero_point = (symmetric_range if symmetric else affine_range)(low, high, DType(self.integer))
         # Quantizing before anything was observed would collapse the tensor to zero.
-        return ops.where(ops.min(self.weight.value) > 0, self._quantize(x, scale, zero_point), x)
+        return ops.where(
+            ops.min(self.weight.value) > 0, self._quantize(x, scale, zero_point, tied=site < 0 and not training), x
+        )
 
     def set_range(self, low: Sequence[float], high: Sequence[float]) -> None:
         """Start from known ranges, one pair a site."""
@@ -118,8 +126,10 @@ class FakeQuantize(keras.layers.Layer):
         factor = (elements * DType(self.integer).integer_range[1]) ** -0.5
         return scale_gradient(low, factor), scale_gradient(high, factor)
 
-    def _quantize(self, x: Any, scale: Any, zero_point: Any) -> Any:
-        return ops.cast(fake_quantize(ops.cast(x, "float32"), scale, zero_point, DType(self.integer)), x.dtype)
+    def _quantize(self, x: Any, scale: Any, zero_point: Any, *, tied: bool = False) -> Any:
+        # What is not observed was computed on this very grid, and averages of steps end in halves.
+        rounded = quantize_with_ties if tied else fake_quantize
+        return ops.cast(rounded(ops.cast(x, "float32"), scale, zero_point, DType(self.integer)), x.dtype)
 
     def _observe(self, x: Any, site: int) -> None:
         low, high = extremes_of_replicas(ops.cast(ops.min(x), "float32"), ops.cast(ops.max(x), "float32"))

@@ -12,7 +12,7 @@ from keras import ops
 
 from octavo.dtypes import DType
 from octavo.training.fake_quantize import fake_quantize_weight, scale_gradient
-from octavo.training.links import Links
+from octavo.training.links import Around, Links
 from octavo.training.live_constant import LiveConstant, batch_norm_affine, variables_of
 
 WeightObserver = Literal["current", "learned"]
@@ -91,7 +91,7 @@ class WeightQuantizer:
 
 
 @keras.saving.register_keras_serializable(package="octavo")
-class QuantizedLayer(keras.layers.Layer):
+class QuantizedLayer(Around):
     """A layer that is called on fake-quantized weights; variables and gradients stay the layer's own.
 
     The call runs inside a scope that maps each variable of the layer to its value, and the quantized ones to their
@@ -115,6 +115,11 @@ class QuantizedLayer(keras.layers.Layer):
         self.weight_quantizers = tuple(weights)
         self.links = Links(factor.layer for quantizer in weights for factor in quantizer.factors if factor.layer)
         self.limits: list[Any] = []
+
+    @property
+    def around(self) -> Any:
+        """The user's layer."""
+        return self.layer
 
     def build(self, input_shape: Any) -> None:
         """Build the layer, and a limit for each quantizer that learns one."""

@@ -15,17 +15,18 @@ from octavo.training.blueprint import Blueprint
 from octavo.training.constants import live_constant
 from octavo.training.live_constant import variables_of
 from octavo.training.origins import Origin, channel_index, to_float32
-from octavo.training.quantized_layer import Factor, WeightObserver, WeightQuantizer
+from octavo.training.quantized_layer import Factor, WeightQuantizer
+from octavo.training.settings import TrainingConfig
 
 
-def weight_quantizers(blueprint: Blueprint, observer: WeightObserver) -> dict[int, list[WeightQuantizer]]:
+def weight_quantizers(blueprint: Blueprint, training: TrainingConfig) -> dict[int, list[WeightQuantizer]]:
     """What to fake-quantize of each layer, by the layer's `id`.
 
     A variable that several calls read is quantized once, as the first of them is deployed.
 
     Args:
         blueprint: Of the model.
-        observer: Of weights.
+        training: Observers of weights.
     """
     quantizers: dict[int, list[WeightQuantizer]] = {}
     known: set[tuple[int, str]] = set()
@@ -36,6 +37,7 @@ def weight_quantizers(blueprint: Blueprint, observer: WeightObserver) -> dict[in
             continue
         known.add((id(origin.layer), origin.variable))
         axes = shared_axes(origin, rule)
+        observer = training.weights_of(blueprint.graph.tensors[rule.tensor].layer)
         factors = tuple(folded_factors(blueprint, linear, origin, axes))
         quantizer = WeightQuantizer(origin.variable, rule.tensor, rule.dtype.value, axes, observer, factors)
         quantizers.setdefault(id(origin.layer), []).append(quantizer)
