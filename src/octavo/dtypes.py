@@ -32,6 +32,7 @@ class DType(enum.Enum):
 
     @property
     def is_float(self) -> bool:
+        """Whether elements are real numbers as they stand."""
         return self in (DType.FLOAT32, DType.FLOAT16)
 
     @property

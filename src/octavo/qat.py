@@ -75,7 +75,8 @@ def quantize_model(
         per_axis: One weight scale per output channel (True), or one per tensor.
         samples, integer_divisor: As for `octavo.quantize`.
         distill: Train against `model`'s outputs and not against labels: the compiled loss, such as "mse" or
-            "kl_divergence", compares with them, and `fit(x)` is enough. Metrics still compare with labels.
+            "kl_divergence", compares with them, and `fit(x)` is enough. Metrics still compare with labels. After
+            loading, `model.distill(float_model)` goes on with it.
 
     Returns:
         An ordinary model on copies of the weights: compile, fit, evaluate, save and load it. `octavo.quantize`
@@ -98,7 +99,7 @@ def quantize_model(
     blueprint = Blueprint(flat, loaded.graph, loaded.names, prepared.graph, plan, origins)
     result = insert_fake_quantization(blueprint, weight_quantizers(blueprint, training), training)
     result.quantization, result.paths = options, {name: path for name, path in paths.items() if name != path}
-    result.teacher = model if distill else None
+    result.distill(model if distill else None)
     if data is not None:
         source = Source(data, samples, integer_divisor)
         start_ranges(result, calibrated_ranges(prepared, plan, options, source))

@@ -120,7 +120,8 @@ def rehearse(model: bytes, inputs: Sequence[Mapping[str, np.ndarray]] = ()) -> N
     """Load and run a model in a process that may end, if it has what kernels of TensorFlow Lite Micro abort on.
 
     These are tensors of more than `SAFE_RANK` dimensions, and activation scales so small that multipliers leave
-    their range. No exception handler sees an `abort`; what kernels refuse in an orderly way is left for `Micro` to report.
+    their range. No exception handler sees an `abort`; what kernels refuse in an orderly way is left for `Micro` to
+    report.
 
     Raises:
         MissingDependencyError: if the package tflite-micro is not installed.

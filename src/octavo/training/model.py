@@ -23,7 +23,6 @@ class QuantizationAwareModel(keras.Model):
     Attributes:
         quantization: The scheme and options its fake quantization stands for.
         paths: For layers that are called otherwise here, the path of the layer in the user's model.
-        teacher: A float model whose outputs take the place of the labels in the loss, or None. It is not saved.
     """
 
     quantization: QuantizeConfig
@@ -31,25 +30,23 @@ class QuantizationAwareModel(keras.Model):
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(inputs, outputs, name=name, **kwargs)
-        # Keras would count the variables of a model that is an attribute among this one's.
+        # Keras counts the variables of a model that is an attribute among this one's.
         self._held = SimpleNamespace(teacher=None)
         connect(self.layers)
 
-    @property
-    def teacher(self) -> keras.Model | None:
-        """See the class."""
-        return self._held.teacher
+    def distill(self, teacher: keras.Model | None) -> None:
+        """Let a float model's outputs take the place of the labels in the loss; None takes the labels again.
 
-    @teacher.setter
-    def teacher(self, model: keras.Model | None) -> None:
-        self._held.teacher = model
+        The teacher is not saved with the model, and its weights do not change.
+        """
+        self._held.teacher = teacher
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """The compiled loss, between the outputs and the teacher's where there is one, else the labels."""
-        if self.teacher is not None:
-            y = keras.tree.map_structure(keras.ops.stop_gradient, self.teacher(x, training=False))
+        if self._held.teacher is not None:
+            y = keras.tree.map_structure(keras.ops.stop_gradient, self._held.teacher(x, training=False))
         return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
 
     def get_config(self) -> dict[str, Any]:
