@@ -138,8 +138,8 @@ def apply(
             fix="wrap the layers: octavo.qat.annotate(keras.layers.Dense(10)); or call quantize_model for all of them",
         )
     flat, paths = flatten(model)
-    known = dict.fromkeys(paths.get(node.layer, node.layer) for node in load_keras(flat).graph.nodes)
-    others = [path for path in known if path not in chosen]
+    graph = prepare_as_named(load_keras(flat, values=nudged_values(flat)), paths).graph
+    others = list(dict.fromkeys(node.layer for node in graph.nodes if node.layer not in chosen))
     return quantize_model(model, scheme, config, data=data, skip=others, layers=layers)
 
 

@@ -34,9 +34,9 @@ def assert_deployed_as_trained(model: keras.Model, quantized: QuantizedModel, in
         if not piece.nodes:
             continue
         entering = {key: as_stored(graph, key, trained[key]) for key in piece.inputs}
-        deployed = as_real(graph, name, reference.run(piece, entering)[name])
+        deployed = as_trained(graph, name, reference.run(piece, entering)[name])
         difference = np.abs(deployed - trained[name]).max(initial=0)
-        bound = moved_by_one_step(piece, entering)[name]
+        bound = moved_by_one_step(piece, entering)[name] + step_of(graph, quantized_form(graph, name))
         assert difference <= bound, f"{name}: off by {difference:g}, {bound:g} is what rounding explains"
 
 
@@ -104,11 +104,29 @@ def shift(graph: Graph, name: str, values: np.ndarray, direction: np.ndarray) ->
 
 
 def own_step(graph: Graph, name: str, values: np.ndarray) -> float:
-    """A step of an integer tensor, or the rounding of float32 where one is float."""
-    parameters = graph.tensors[name].quantization
-    if parameters is not None:
-        return float(parameters.scale[0]) * 1.001
-    return 16 * float(np.finfo(np.float32).eps) * max(1.0, float(np.abs(values).max(initial=0)))
+    """The rounding of float32, and a step of an integer tensor."""
+    largest = max(1.0, float(np.abs(as_real(graph, name, values)).max(initial=0)))
+    return 16 * float(np.finfo(np.float32).eps) * largest + step_of(graph, name)
+
+
+def step_of(graph: Graph, name: str | None) -> float:
+    """The real size of an integer tensor's step; 0 for a float one and for none."""
+    parameters = None if name is None else graph.tensors[name].quantization
+    return 0.0 if parameters is None else float(parameters.scale[0])
+
+
+def as_trained(graph: Graph, name: str, values: np.ndarray) -> np.ndarray:
+    """Real values as training shows them: of a float tensor that integers are made of, rounded already."""
+    rounded = quantized_form(graph, name)
+    if rounded is None:
+        return as_real(graph, name, values)
+    return as_real(graph, rounded, as_stored(graph, rounded, values))
+
+
+def quantized_form(graph: Graph, name: str) -> str | None:
+    """The integer tensor that is made of a float one, if one is."""
+    made = (node.outputs[0] for node in graph.nodes if node.op == "QUANTIZE" and name in node.inputs)
+    return next(made, None) if graph.tensors[name].quantization is None else None
 
 
 def as_real(graph: Graph, name: str, values: np.ndarray) -> np.ndarray:

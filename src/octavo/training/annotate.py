@@ -16,7 +16,7 @@ class Annotated(keras.layers.Layer):
     """
 
     def __init__(self, layer: keras.layers.Layer, name: str | None = None, dtype: Any = None) -> None:
-        super().__init__(name=name or f"annotated_{layer.name}", dtype=dtype or layer.dtype_policy)
+        super().__init__(name=name or layer.name, dtype=dtype or layer.dtype_policy)
         self.layer = layer
 
     def build(self, input_shape: Any) -> None:

@@ -15,6 +15,7 @@ from octavo.training.bias_rounding import BiasRounding, linear_results
 from octavo.training.blueprint import Blueprint
 from octavo.training.functional import rebuild
 from octavo.training.links import parts_of
+from octavo.training.lowered_call import LoweredCall
 from octavo.training.lowering import Site, lower_calls
 from octavo.training.model import QuantizationAwareModel
 from octavo.training.observer import FakeQuantize
@@ -50,8 +51,8 @@ def insert_fake_quantization(
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
         operation = node.operation
         if id(node) in lowered:
-            args, kwargs = tree.map_structure(_as_array, (args, kwargs))
-            operation, kwargs["which"] = lowered[id(node)].layer, lowered[id(node)].which
+            args = ([leaf for leaf in tree.flatten((args, kwargs)) if isinstance(leaf, keras.KerasTensor)],)
+            operation, kwargs = lowered[id(node)].layer, {"which": lowered[id(node)].which}
         elif id(operation) in weights:
             operation = wrapped.setdefault(id(operation), QuantizedLayer(operation, weights[id(operation)]))
         elif isinstance(operation, keras.layers.BatchNormalization):
@@ -139,9 +140,12 @@ def remove_fake_quantization(model: QuantizationAwareModel) -> tuple[keras.Model
 
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
         operation = node.operation
-        own = {key: value for key, value in kwargs.items() if key != "which"}
-        passing = isinstance(operation, FakeQuantize | BiasRounding)
-        results = args[0] if passing else parts_of(operation)[0](*args, **own)
+        if isinstance(operation, FakeQuantize | BiasRounding):
+            results = args[0]
+        elif isinstance(operation, LoweredCall):
+            results = operation.call_operation(*args, **kwargs)
+        else:
+            results = parts_of(operation)[0](*args, **kwargs)
         stands_for.update((id(new), old) for new, old in zip(tree.flatten(results), node.outputs, strict=True))
         return results
 
@@ -150,10 +154,3 @@ def remove_fake_quantization(model: QuantizationAwareModel) -> tuple[keras.Model
         return tensor
 
     return rebuild(model, call, on_input=on_input), stands_for
-
-
-def _as_array(value: Any) -> Any:
-    """A number among the arguments of a call as an array, which a layer accepts in its place."""
-    import numpy as np
-
-    return np.asarray(value, "float32") if isinstance(value, (int, float)) and not isinstance(value, bool) else value

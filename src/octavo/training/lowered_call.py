@@ -15,6 +15,8 @@ from octavo.training.live_constant import LiveConstant, batch_norm_affine
 from octavo.training.observer import FakeQuantize
 from octavo.training.operators import OPERATORS
 
+PLACE = "tensor:"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -31,14 +33,17 @@ class Program:
     """The steps of one call.
 
     Attributes:
-        inputs: (place among the call's flat arguments, graph tensor) of each tensor it reads.
+        arguments: The positional and keyword arguments of the Keras call as Keras saves them; "tensor:0" stands for
+            the first tensor among them.
+        inputs: Graph tensor of each.
         outputs: Graph tensors that are the call's results.
         steps: In order.
         constants: By graph tensor.
         sites: (name of a fake quantizer, site) of each inner tensor that is rounded.
     """
 
-    inputs: tuple[tuple[int, str], ...]
+    arguments: Any
+    inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     steps: tuple[Step, ...]
     constants: Mapping[str, LiveConstant]
@@ -49,7 +54,8 @@ class Program:
         constants = {name: constant.to_dict() for name, constant in self.constants.items()}
         steps = [asdict(step) for step in self.steps]
         return {
-            "inputs": [list(pair) for pair in self.inputs],
+            "arguments": self.arguments,
+            "inputs": list(self.inputs),
             "outputs": list(self.outputs),
             "steps": [{**step, "inputs": list(step["inputs"])} for step in steps],
             "constants": constants,
@@ -60,7 +66,8 @@ class Program:
     def from_dict(cls, plain: dict[str, Any]) -> Self:
         """The inverse of `to_dict`."""
         return cls(
-            inputs=tuple((place, name) for place, name in plain["inputs"]),
+            arguments=plain["arguments"],
+            inputs=tuple(plain["inputs"]),
             outputs=tuple(plain["outputs"]),
             steps=tuple(Step(**{**step, "inputs": tuple(step["inputs"])}) for step in plain["steps"]),
             constants={name: LiveConstant.from_dict(constant) for name, constant in plain["constants"].items()},
@@ -114,13 +121,12 @@ class LoweredCall(Around):
             quantizer.build(None)
         self.built = True
 
-    def call(self, *args: Any, which: int = 0, training: bool | None = None, **kwargs: Any) -> Any:
-        """Run the steps of call number `which`; arguments are those of the layer or operation."""
+    def call(self, tensors: Sequence[Any], which: int = 0, training: bool | None = None) -> Any:
+        """Run the steps of call number `which` on the tensors among its arguments."""
         program = self.programs[which]
         quantizers = {**{quantizer.name: quantizer for quantizer in self.quantizers}, **self.links.layers}
-        leaves = keras.tree.flatten((args, kwargs))
-        values = {name: leaves[place] for place, name in program.inputs}
-        values |= self._constants(program, leaves[program.inputs[0][0]], bool(training))
+        values = dict(zip(program.inputs, tensors, strict=True))
+        values |= self._constants(program, tensors[0], bool(training))
         for step in program.steps:
             operands = [None if name is None else values[name] for name in step.inputs]
             result = OPERATORS[step.op](*operands, **step.options)
@@ -130,6 +136,14 @@ class LoweredCall(Around):
             values[step.output] = result
         results = [values[name] for name in program.outputs]
         return results[0] if len(results) == 1 else results
+
+    def call_operation(self, tensors: Sequence[Any], which: int) -> Any:
+        """Call the layer or operation itself, with all its arguments."""
+        arguments = keras.saving.deserialize_keras_object(self.programs[which].arguments)
+        args, kwargs = keras.tree.map_structure(
+            lambda leaf: tensors[int(leaf.removeprefix(PLACE))] if str(leaf).startswith(PLACE) else leaf, arguments
+        )
+        return self.operation(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

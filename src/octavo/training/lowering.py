@@ -14,7 +14,7 @@ from octavo.ir.types import Node
 from octavo.training.blueprint import Blueprint
 from octavo.training.constants import live_constant
 from octavo.training.live_constant import LiveConstant
-from octavo.training.lowered_call import LoweredCall, Program, Step
+from octavo.training.lowered_call import PLACE, LoweredCall, Program, Step
 from octavo.training.observer import FakeQuantize
 from octavo.training.operators import OPERATORS, WITH_POLE
 
@@ -92,13 +92,17 @@ def _must_lower(blueprint: Blueprint, nodes: Sequence[Node], sites: Mapping[str,
 
 def _program(blueprint: Blueprint, call: Any, nodes: Sequence[Node], sites: Mapping[str, Site]) -> Program:
     """The steps of one call."""
-    leaves = keras.tree.flatten((call.arguments.args, call.arguments.kwargs))
-    tensors = [(i, leaf) for i, leaf in enumerate(leaves) if isinstance(leaf, keras.KerasTensor)]
+    tensors = call.arguments.keras_tensors
+    places = {id(tensor): f"{PLACE}{i}" for i, tensor in reversed([*enumerate(tensors)])}
+    arguments = keras.tree.map_structure(
+        lambda leaf: places.get(id(leaf), leaf), (tuple(call.arguments.args), dict(call.arguments.kwargs))
+    )
     made = [name for node in nodes for name in node.outputs if name in sites and blueprint.is_inner(name)]
     read = dict.fromkeys(name for node in nodes for name in node.inputs if name is not None)
     constants = [name for name in read if blueprint.loaded.tensors[name].is_constant]
     return Program(
-        inputs=tuple((i, blueprint.names[id(tensor)]) for i, tensor in tensors),
+        arguments=keras.saving.serialize_keras_object(arguments),
+        inputs=tuple(blueprint.names[id(tensor)] for tensor in tensors),
         outputs=tuple(blueprint.names[id(tensor)] for tensor in call.outputs),
         steps=tuple(_step(node) for node in nodes),
         constants={name: _constant(blueprint, call.operation, name, nodes) for name in constants},

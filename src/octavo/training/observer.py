@@ -110,7 +110,13 @@ class FakeQuantize(keras.layers.Layer):
         shape = (len(self.tensors),)
         # Replicas observe one range together, so their mean is each one's value.
         return self.add_weight(
-            name=name, shape=shape, initializer="zeros", dtype="float32", trainable=trainable, aggregation="mean"
+            name=name,
+            shape=shape,
+            initializer="zeros",
+            dtype="float32",
+            trainable=trainable,
+            autocast=False,
+            aggregation="mean",
         )
 
     def _range(self, x: Any) -> tuple[Any, Any]:

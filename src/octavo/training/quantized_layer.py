@@ -131,7 +131,8 @@ class QuantizedLayer(Around):
                 axes = enumerate(variables[quantizer.variable].shape)
                 shape = [1 if axis in quantizer.axes else size for axis, size in axes]
                 name = quantizer.variable.replace("/", "_") + "_limit"
-                self.limits.append(self.add_weight(name=name, shape=shape, initializer="ones"))
+                limit = self.add_weight(name=name, shape=shape, initializer="ones", dtype="float32", autocast=False)
+                self.limits.append(limit)
         self.built = True
 
     def call(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
