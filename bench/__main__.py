@@ -19,13 +19,13 @@ console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 @app.command()
-def accuracy(models: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+def accuracy(models: Annotated[list[str] | None, typer.Argument()] = None, draws: int = 5) -> None:
     """Accuracy and bytes of every scheme against the converter and LiteRT Quantizer: mnist, resnet8, kws."""
     from bench.accuracy import measure, proof
 
     models = models or ["mnist", "resnet8", "kws"]
     for model in models:
-        show(f"accuracy_{model}", measure(model))
+        show(f"accuracy_{model}", measure(model, draws))
     show("proof", {model: proof(model) for model in models})
 
 

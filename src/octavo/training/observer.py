@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -16,6 +16,7 @@ from octavo.training.fake_quantize import (
     scale_gradient,
     symmetric_range,
 )
+from octavo.training.fused import fake_quantize_fused
 from octavo.training.replicas import extremes_of_replicas
 
 Observer = Literal["moving_average", "last", "all", "learned"]
@@ -71,17 +72,18 @@ class FakeQuantize(keras.layers.Layer):
 
     def call(self, x: Any, site: int = -1, training: bool | None = None) -> Any:
         """Fake-quantize `x` (any shape, float), after observing it where it is an observed site in training."""
+        quantize = self._quantizer(site, bool(training))
         if self.fixed is not None:
-            return self._quantize(x, *self.fixed)
-        if training and site >= 0 and self.trainable and self.observer != "learned":
+            return quantize(x, *self.fixed)
+        observing = training and site >= 0 and self.trainable and self.observer != "learned"
+        if observing:
             self._observe(ops.stop_gradient(x), site)
         low, high = self._range(x)
         symmetric = DType(self.integer) is DType.INT16
-        scale, zero_point = (symmetric_range if symmetric else affine_range)(low, high, DType(self.integer))
+        parameters = (symmetric_range if symmetric else affine_range)(low, high, DType(self.integer))
+        quantized = quantize(x, *parameters)
         # Quantizing before anything was observed would collapse the tensor to zero.
-        return ops.where(
-            ops.min(self.weight.value) > 0, self._quantize(x, scale, zero_point, tied=site < 0 and not training), x
-        )
+        return quantized if observing else ops.where(ops.min(self.weight.value) > 0, quantized, x)
 
     def set_range(self, low: Sequence[float], high: Sequence[float]) -> None:
         """Start from known ranges, one pair a site."""
@@ -132,10 +134,18 @@ class FakeQuantize(keras.layers.Layer):
         factor = (elements * DType(self.integer).integer_range[1]) ** -0.5
         return scale_gradient(low, factor), scale_gradient(high, factor)
 
-    def _quantize(self, x: Any, scale: Any, zero_point: Any, *, tied: bool = False) -> Any:
-        # What is not observed was computed on this very grid, and averages of steps end in halves.
-        rounded = quantize_with_ties if tied else fake_quantize
-        return ops.cast(rounded(ops.cast(x, "float32"), scale, zero_point, DType(self.integer)), x.dtype)
+    def _quantizer(self, site: int, training: bool) -> Callable[[Any, Any, Any], Any]:
+        """What rounds a tensor, given scale and zero point."""
+        if training:
+            rounded = fake_quantize if self.observer == "learned" else fake_quantize_fused
+        else:
+            # What is not observed was computed on this very grid, and averages of steps end in halves.
+            rounded = quantize_with_ties if site < 0 and self.fixed is None else fake_quantize
+
+        def quantize(x: Any, scale: Any, zero_point: Any) -> Any:
+            return ops.cast(rounded(ops.cast(x, "float32"), scale, zero_point, DType(self.integer)), x.dtype)
+
+        return quantize
 
     def _observe(self, x: Any, site: int) -> None:
         low, high = extremes_of_replicas(ops.cast(ops.min(x), "float32"), ops.cast(ops.max(x), "float32"))
