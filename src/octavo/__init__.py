@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from octavo.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from octavo.calibration.statistics import Statistics
     from octavo.comparison import Comparison, compare
     from octavo.config import SCHEMES, QuantizeConfig
     from octavo.errors import OctavoError
-    from octavo.pipeline import quantize
+    from octavo.pipeline import calibrate, quantize
     from octavo.result import QuantizedModel
     from octavo.training_parity import parity
 
@@ -27,7 +28,9 @@ __all__ = [
     "OctavoError",
     "QuantizeConfig",
     "QuantizedModel",
+    "Statistics",
     "__version__",
+    "calibrate",
     "compare",
     "parity",
     "quantize",
@@ -39,6 +42,8 @@ _HOMES = {
     "OctavoError": "octavo.errors",
     "QuantizeConfig": "octavo.config",
     "QuantizedModel": "octavo.result",
+    "Statistics": "octavo.calibration.statistics",
+    "calibrate": "octavo.pipeline",
     "compare": "octavo.comparison",
     "parity": "octavo.training_parity",
     "quantize": "octavo.pipeline",

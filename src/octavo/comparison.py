@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from octavo.calibrate.sources import is_spent
+from octavo.calibration.sources import is_spent
 from octavo.config import SCHEMES, QuantizeConfig, scheme_named
 from octavo.errors import ConfigError, DatasetError
 from octavo.evaluate.evaluation import Evaluation

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from octavo.calibration.statistics import Statistics
 from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme
 from octavo.errors import ConfigError
 from octavo.ir.check import check_quantized, check_structure
@@ -24,7 +25,7 @@ from octavo.quantization.assign import Range, assign
 from octavo.quantization.io_types import set_io_types
 from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
-from octavo.stages import Prepared, Progress, Source, calibrated_ranges, prepare
+from octavo.stages import Prepared, Progress, Source, calibrated_ranges, gather, prepare
 from octavo.version import VERSION
 from octavo.write.tflite import write_tflite
 
@@ -60,7 +61,8 @@ def quantize(
             `octavo.qat.quantize_model` is written by the plan and ranges it was trained with.
         scheme: "int8", "int16x8", "dynamic", "float16" or "float32"; None takes int8, or the trained one.
         data: Representative dataset, prepared as in training: an array, .npz, folder of images, generator function,
-            tf.data, PyDataset or DataLoader. The integer schemes need it; to the others it only serves verification.
+            tf.data, PyDataset or DataLoader; or what `calibrate` measured. The integer schemes need it; to the others
+            it only serves verification.
         skip: Layer names or shell patterns kept in float; a single one may stand alone.
         layers: What is different for some layers: the type of their weights, or its granularity.
         per_axis: One weight scale per output channel (True), or one per tensor.
@@ -105,6 +107,50 @@ def quantize(
     with clock("load"):
         prepared = prepare(model, allow)
     return quantize_prepared(prepared, config, Source(data, samples, integer_divisor, progress), clock)
+
+
+def calibrate(
+    model: Any,
+    data: Any,
+    scheme: str = "int8",
+    *,
+    skip: Sequence[str] = (),
+    estimator: Literal["minmax", "percentile"] = "minmax",
+    samples: int | None = None,
+    integer_divisor: float | None = None,
+    allow: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Statistics:
+    """Measure what the activations of a model are, to quantize by it now or later.
+
+    Statistics do not depend on the order of samples. Those of several parts of the data, measured on one machine or
+    several, merge into those of all of it:
+
+        part = octavo.calibrate(model, x[:500])
+        part.save("statistics.npz")
+        both = octavo.Statistics.load("statistics.npz").merge(octavo.calibrate(model, x[500:]))
+        q = octavo.quantize(model, data=both)
+
+    Args:
+        model, data, skip, samples, integer_divisor, allow, progress: As for `quantize`, which must be given the same
+            scheme and `skip` then.
+        scheme: One with integer activations.
+        estimator: "percentile" counts values by bin, as that estimator of `quantize` needs.
+
+    Raises:
+        ModelFileError, UnsupportedLayerError, DatasetError, NonFiniteError, ConfigError: as `quantize`.
+    """
+    config = QuantizeConfig(scheme, skip=skip, estimator=estimator)
+    prepared = prepare(model, allow)
+    plan = make_plan(prepared.graph, config)
+    if not plan.scheme.needs_data:
+        raise ConfigError(
+            f"scheme '{scheme}' has no activation ranges to measure.",
+            got=repr(scheme),
+            expected="a scheme with integer activations",
+            fix="use scheme='int8', or quantize without calibration",
+        )
+    return gather(prepared, plan, config, Source(data, samples, integer_divisor, progress))
 
 
 def quantize_prepared(

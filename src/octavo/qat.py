@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from octavo.calibration.statistics import Statistics
 from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, scheme_named
 from octavo.errors import ConfigError, InputError, NonFiniteError
 from octavo.load.keras import load_keras
@@ -271,6 +272,13 @@ def check_trainable(model: Any, scheme: str, training: TrainingConfig, data: Any
             got=repr(scheme),
             expected="a scheme with integer activations: " + ", ".join(n for n, s in SCHEMES.items() if s.needs_data),
             fix="use scheme='int8'",
+        )
+    if isinstance(data, Statistics):
+        raise ConfigError(
+            "training cannot start from statistics.",
+            got="octavo.Statistics, of the model whose weights are not trained yet",
+            expected="a representative dataset",
+            fix="pass the samples: data=x_train[:500]",
         )
     if training.learns_activations and data is None:
         raise ConfigError(

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from octavo.calibrate.dataset import Dataset, rescales_images
-from octavo.calibrate.estimators import estimate, estimator_for
-from octavo.calibrate.runner import calibrate
-from octavo.calibrate.sources import is_spent
-from octavo.calibrate.statistics import Statistics
+from octavo.calibration.dataset import Dataset, rescales_images
+from octavo.calibration.estimators import estimate, estimator_for
+from octavo.calibration.runner import calibrate
+from octavo.calibration.sources import is_spent
+from octavo.calibration.statistics import Statistics
 from octavo.config import QuantizeConfig
 from octavo.errors import DatasetError
 from octavo.ir.check import check_finite
@@ -57,7 +57,7 @@ class Source:
     """A representative dataset and how it is read.
 
     Attributes:
-        data: In any form of `octavo.calibrate.sources.ACCEPTED`; None where there is none.
+        data: In any form of `octavo.calibration.sources.ACCEPTED`, or statistics of such data; None if there is none.
         samples: Use at most this many.
         integer_divisor: What integer samples are divided by for a float input.
         progress: Told of every chunk.
@@ -77,7 +77,7 @@ class Source:
 
         What can be read only once is held back for the source returned.
         """
-        if self.data is None or count == 0:
+        if self.data is None or isinstance(self.data, Statistics) or count == 0:
             return self, ()
         source, data = self, self.data
         if is_spent(data):
@@ -144,14 +144,19 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
     # In execution order, so that a NaN is found in the tensor where it is born.
     made = (name for node in graph.nodes for name in node.outputs)
     tensors = [name for name in (*graph.inputs, *made) if name in observed]
+    instrumented = instrument(graph, [name for name in tensors if name not in graph.inputs])
+    needs_histogram = estimator_for(config).needs_histogram
+    if isinstance(source.data, Statistics):
+        source.data.check_measured_on(instrumented, needs_histogram)
+        return source.data
     progress = source.progress
     return calibrate(
-        instrument(graph, [name for name in tensors if name not in graph.inputs]),
+        instrumented,
         tensors,
         {name: graph.tensors[name].layer for name in tensors},
         source.data,
         inputs=[graph.tensors[name] for name in graph.inputs],
-        needs_histogram=estimator_for(config).needs_histogram,
+        needs_histogram=needs_histogram,
         samples=source.samples,
         integer_divisor=source.divisor_for(prepared),
         progress=None if progress is None else lambda done, total: progress("calibrate", done, total),

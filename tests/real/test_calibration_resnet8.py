@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from shared_files import NEEDS_SHARED, cifar_pixels, model_path
 
-from octavo.calibrate.runner import calibrate
-from octavo.calibrate.statistics import Statistics
+from octavo.calibration.runner import calibrate
+from octavo.calibration.statistics import Statistics
 from octavo.errors import NonFiniteError
 from octavo.ir.types import Graph, PerAxis
 from octavo.load.tflite import load_tflite, read_tflite

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from source_tree import imports, modules
 
 # Highest first. Modules of one layer do not import each other unless they are parts of one package.
@@ -20,7 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"stages"}),
     frozenset({"report"}),
     frozenset({"doctor", "proof", "result"}),
-    frozenset({"calibrate", "load", "passes", "quantization", "training", "write"}),
+    frozenset({"calibration", "load", "passes", "quantization", "training", "write"}),
     frozenset({"plan"}),
     frozenset({"backend", "evaluate"}),
     frozenset({"run"}),

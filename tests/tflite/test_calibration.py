@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from octavo.calibrate.observer import MAXIMUM_CHUNK
-from octavo.calibrate.runner import calibrate
-from octavo.calibrate.statistics import BINS, Statistics
+from octavo.calibration.observer import MAXIMUM_CHUNK
+from octavo.calibration.runner import calibrate
+from octavo.calibration.statistics import BINS, Statistics
 from octavo.errors import DatasetError, InputError, NonFiniteError
 from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octavo.calibrate.estimators import estimate, estimator_for, minmax, percentile
-from octavo.calibrate.statistics import Accumulator, Statistics, TensorStatistics
+from octavo.calibration.estimators import estimate, estimator_for, minmax, percentile
+from octavo.calibration.statistics import Accumulator, Statistics, TensorStatistics
 from octavo.config import QuantizeConfig
 
 # Values of one bin agree in sign, exponent and 7 bits of mantissa.

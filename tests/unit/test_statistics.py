@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from octavo.calibrate.statistics import BINS, Accumulator, Statistics, TensorStatistics
+from octavo.calibration.statistics import BINS, Accumulator, Statistics, TensorStatistics
 from octavo.errors import InputError, OutputError
 
 finite_floats = st.floats(width=32, allow_nan=False, allow_infinity=False)

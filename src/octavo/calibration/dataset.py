@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from octavo.calibrate.sources import elements, is_spent, length
+from octavo.calibration.sources import elements, is_spent, length
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError
 from octavo.ir.graph import consumers
@@ -32,7 +32,7 @@ class Chunk:
 
 
 class Dataset:
-    """Samples in any form that `octavo.calibrate.sources` reads.
+    """Samples in any form that `octavo.calibration.sources` reads.
 
     Integer samples for a float input are ambiguous: images in 0..255 may be what the model saw in training, or need a
     division first. They are refused unless `integer_divisor` says which.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from octavo.calibrate.dataset import Chunk
-from octavo.calibrate.statistics import Accumulator, Statistics
+from octavo.calibration.dataset import Chunk
+from octavo.calibration.statistics import Accumulator, Statistics
 from octavo.errors import DatasetError, NonFiniteError
 from octavo.ir.types import Tensor
 from octavo.run.litert import LiteRT

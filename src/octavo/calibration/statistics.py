@@ -5,6 +5,7 @@ Counts are integers and extremes are exact, so that statistics of parts, merged 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -15,7 +16,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from octavo.errors import InputError
+from octavo.errors import DatasetError, InputError
 from octavo.files import write_whole
 
 # A bin is the upper half of a float32's bit pattern: sign, exponent and 7 bits of mantissa. Its values differ by less
@@ -148,6 +149,31 @@ class Statistics(Mapping[str, TensorStatistics]):
         """Whether values were counted by bin."""
         return any(statistics.histogram is not None for statistics in self.tensors.values())
 
+    def check_measured_on(self, model: bytes, needs_histogram: bool) -> None:
+        """Refuse statistics that do not serve to quantize a model.
+
+        Args:
+            model: The instrumented model that calibration would run.
+            needs_histogram: Whether ranges are made of histograms.
+
+        Raises:
+            DatasetError: for those of another model, or without the histograms that are needed.
+        """
+        if self.fingerprint != fingerprint(model):
+            raise DatasetError(
+                "these statistics were not measured on this model.",
+                got="statistics of another model, scheme or skip=",
+                expected="what octavo.calibrate measured on the same model with the same options",
+                fix="calibrate again: octavo.calibrate(model, data, scheme=..., skip=...)",
+            )
+        if needs_histogram and not self.has_histograms:
+            raise DatasetError(
+                "percentiles cannot be made of these statistics.",
+                got="extremes alone",
+                expected="histograms of the values",
+                fix="calibrate again with estimator='percentile', or use estimator='minmax'",
+            )
+
     def merge(self, other: Statistics) -> Statistics:
         """Statistics of both sets of samples; associative and commutative.
 
@@ -215,6 +241,11 @@ class Statistics(Mapping[str, TensorStatistics]):
                 expected="an .npz file written by Statistics.save",
                 fix="check the path, or calibrate again and save the result",
             ) from error
+
+
+def fingerprint(model: bytes) -> str:
+    """Digest of an instrumented model."""
+    return hashlib.sha256(model).hexdigest()
 
 
 def _kind(statistics: Statistics) -> str:

@@ -7,7 +7,6 @@ samples compute alone; statistics then depend neither on how the data comes in b
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 from collections import deque
@@ -16,9 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import reduce
 from typing import Any
 
-from octavo.calibrate.dataset import Chunk, Dataset
-from octavo.calibrate.observer import Observer, Task
-from octavo.calibrate.statistics import Statistics
+from octavo.calibration.dataset import Chunk, Dataset
+from octavo.calibration.observer import Observer, Task
+from octavo.calibration.statistics import Statistics, fingerprint
 from octavo.ir.types import Tensor
 
 # Every worker holds a copy of the weights.
@@ -46,11 +45,11 @@ def calibrate(
         model: A float .tflite whose outputs are the observed tensors; observed inputs may be left out.
         tensors: The observed tensors, in execution order.
         layers: The user's layer by tensor name, for messages.
-        data: The samples, in any form `octavo.calibrate.sources.ACCEPTED` lists.
+        data: The samples, in any form `octavo.calibration.sources.ACCEPTED` lists.
         inputs: The model's inputs, batch dimension 1.
         needs_histogram: Whether to count values by bin, which percentiles need.
         samples: Use at most this many.
-        integer_divisor: What integer samples are divided by, see `octavo.calibrate.dataset.Dataset`.
+        integer_divisor: What integer samples are divided by, see `octavo.calibration.dataset.Dataset`.
         progress: Called with the number of samples done and, if known, of all.
         threads: Worker threads; None takes one for each available processor, at most eight.
 
@@ -72,8 +71,7 @@ def calibrate(
         done += count
         if progress is not None:
             progress(done, dataset.total)
-    fingerprint = hashlib.sha256(model).hexdigest()
-    return reduce(Statistics.merge, (observer.statistics(fingerprint) for observer in observers))
+    return reduce(Statistics.merge, (observer.statistics(fingerprint(model)) for observer in observers))
 
 
 def _spread(observers: list[Observer], chunks: Iterable[Chunk], workers: int) -> Iterator[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from octavo.calibrate.statistics import Statistics, TensorStatistics
+from octavo.calibration.statistics import Statistics, TensorStatistics
 from octavo.config import QuantizeConfig
 
 # The upper halves of the float32 patterns of infinity and of -0.0.
