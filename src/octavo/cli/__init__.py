@@ -1,0 +1,83 @@
+"""The command line. Commands import what they need when they run, so that `octavo --help` is immediate."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+
+import typer
+from rich.console import Console
+
+from octavo.cli.commands.compare import compare
+from octavo.cli.commands.demo import demo
+from octavo.cli.commands.doctor import doctor
+from octavo.cli.commands.inspect import inspect
+from octavo.cli.commands.ops import ops
+from octavo.cli.commands.quantize import quantize
+from octavo.cli.commands.train import train
+from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, DONE, INTERRUPTED, OUR_BUG
+from octavo.errors import OctavoError, VerificationError
+
+app = typer.Typer(
+    help="Fold a Keras network into eight bits, see what that cost, and get something a microcontroller can run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+# In the order of `octavo --help`.
+for command in (demo, quantize, compare, train, inspect, ops, doctor):
+    app.command()(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    code = _run(arguments)
+    if code == INTERRUPTED:
+        print("Interrupted; files that were not finished are gone.", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` for one, has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command and translate what it raises into an exit code."""
+    try:
+        app(arguments, prog_name="octavo", standalone_mode=True)
+        return DONE
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else DONE
+    except OctavoError as error:
+        return _failed(error, as_json="--json" in arguments)
+    except MemoryError as error:
+        return _failed(_out_of_memory(error), as_json="--json" in arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        print("This is a bug in Octavo, not in what you did. Please report it with the lines above.", file=sys.stderr)
+        return OUR_BUG
+
+
+def _failed(error: OctavoError, *, as_json: bool) -> int:
+    from octavo.report.terminal import print_error
+
+    if as_json:
+        print(json.dumps({"error": {"kind": type(error).__name__, "what": error.what, "got": error.got,
+                                    "expected": error.expected, "fix": error.fix}}))  # fmt: skip
+    print_error(Console(stderr=True), error)
+    return CHECK_SAID_NO if isinstance(error, VerificationError) else BAD_INPUT
+
+
+def _out_of_memory(error: MemoryError) -> OctavoError:
+    return OctavoError(
+        "there is not enough memory.",
+        got=str(error) or "an allocation that failed",
+        expected="room for the model and the data",
+        fix="use fewer samples: --samples 100",
+    )

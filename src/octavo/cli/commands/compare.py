@@ -1,0 +1,52 @@
+"""`octavo compare`: every scheme in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from octavo.cli.options import DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip
+from octavo.cli.shared import print_json, start_keras_for
+
+
+def compare(
+    model: ModelPath,
+    test: Annotated[Path, typer.Option(help="Held-out data: an .npz file with arrays x and y.", show_default=False)],
+    data: DataPath = None,
+    schemes: Annotated[str, typer.Option(help="Names, separated by commas; all if not given.")] = "",
+    flash: Annotated[str, typer.Option(help="Room on the board for the file.")] = "1MB",
+    ram: Annotated[str, typer.Option(help="Room on the board for the arena.")] = "256KB",
+    samples: Samples = None,
+    integer_divisor: Divisor = None,
+    skip: Skip = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Quantize by every scheme, measure each on held-out data, and say which to use on a board."""
+    from octavo.comparison import compare as run
+    from octavo.config import SCHEMES
+    from octavo.labelled import read_test_set
+    from octavo.report.progress import progress_bar
+    from octavo.report.tables import comparison_tables
+    from octavo.report.terminal import print_lines, print_table
+
+    held_out = read_test_set(test, integer_divisor)
+    start_keras_for(model)
+    names = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
+    with progress_bar() as progress:
+        table = run(
+            str(model), None if data is None else str(data), held_out, schemes=names, skip=tuple(skip or ()),
+            samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress,
+        )  # fmt: skip
+    best = table.best(flash=flash, ram=ram)
+    if as_json:
+        recommended = None if best.row is None else best.row.name
+        print_json({**table.to_dict(), "recommended": recommended, "reason": best.reason})
+        return
+    console = Console()
+    for each in comparison_tables((row.name, row.evaluation, row.quantized.verification) for row in table.rows):
+        print_table(console, each)
+    print_lines(console, [best.reason])

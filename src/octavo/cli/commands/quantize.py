@@ -1,0 +1,54 @@
+"""`octavo quantize`: one proven file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from octavo.cli.options import DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip
+from octavo.cli.shared import print_json, start_keras_for
+
+
+def quantize(
+    model: ModelPath,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; MODEL_SCHEME.tflite if not given.")
+    ] = None,
+    scheme: Annotated[str, typer.Option(help="float32, float16, dynamic, int8 or int16x8.")] = "int8",
+    data: DataPath = None,
+    samples: Samples = None,
+    integer_divisor: Divisor = None,
+    skip: Skip = None,
+    per_tensor: Annotated[
+        bool, typer.Option("--per-tensor", help="One weight scale a tensor instead of one a channel.")
+    ] = False,
+    input_type: Annotated[
+        str | None, typer.Option(help="int8, uint8, int16 or float32; the scheme's own if not given.")
+    ] = None,
+    output_type: Annotated[str | None, typer.Option(help="Likewise.")] = None,
+    estimator: Annotated[str, typer.Option(help="How ranges are made: minmax or percentile.")] = "minmax",
+    percentile: Annotated[float, typer.Option(help="Share of values, in percent, that 'percentile' keeps.")] = 99.99,
+    verify: Annotated[str, typer.Option(help="sample, full or off.")] = "sample",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Quantize a model and prove the file before writing it."""
+    from octavo.pipeline import quantize as run
+    from octavo.report.progress import progress_bar
+    from octavo.report.result import print_result, result_dict
+
+    start_keras_for(model)
+    with progress_bar() as progress:
+        result = run(
+            str(model), scheme, None if data is None else str(data), skip=tuple(skip or ()), per_axis=not per_tensor,
+            input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,  # type: ignore[arg-type]
+            samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify, progress=progress,  # type: ignore[arg-type]
+        )  # fmt: skip
+    path = result.save(out or Path(f"{model.stem}_{scheme}.tflite"))
+    if as_json:
+        print_json(result_dict(result, path))
+    else:
+        print_result(Console(), result, path)

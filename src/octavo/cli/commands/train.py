@@ -1,0 +1,61 @@
+"""`octavo train`: quantization-aware training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from octavo.cli.options import Divisor, Json, Seed, Skip
+from octavo.cli.shared import print_json
+
+
+def train(
+    model: Annotated[
+        Path, typer.Argument(help="A .keras or .h5 file, float or of an earlier training.", show_default=False)
+    ],
+    data: Annotated[Path, typer.Option(help="Training data: an .npz file with arrays x and y.", show_default=False)],
+    scheme: Annotated[str, typer.Option(help="int8, int16x8 or int8x4.")] = "int8",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training data.")] = 3,
+    batch: Annotated[int, typer.Option(min=1, help="Samples a step.")] = 128,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam, at the beginning.")] = 1e-4,
+    validation: Annotated[float, typer.Option(help="Share of the data that chooses the best epoch.")] = 0.1,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs without improvement before it stops.")] = 3,
+    loss: Annotated[str, typer.Option(help="auto, cross_entropy or mean_squared_error.")] = "auto",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; MODEL_SCHEME_qat.tflite.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The best epoch as .keras, to go on from; MODEL_SCHEME_qat.keras.")
+    ] = None,
+    integer_divisor: Divisor = None,
+    skip: Skip = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Train with the rounding of deployment, keep the best epoch, and write its proven file."""
+    from octavo.backend import start_keras
+
+    start_keras()
+    from octavo.fine_tune import FineTuning, fine_tune
+    from octavo.labelled import read_training_set
+    from octavo.load.keras import read_keras
+    from octavo.pipeline import quantize as run
+    from octavo.report.progress import progress_bar
+    from octavo.report.result import print_history, print_result, result_dict
+
+    x, y = read_training_set(data, integer_divisor)
+    checkpoint = checkpoint or Path(f"{model.stem}_{scheme}_qat.keras")
+    settings = FineTuning(
+        scheme, epochs, batch, learning_rate, validation, patience, loss, skip=tuple(skip or ()),
+        checkpoint=checkpoint, seed=seed,
+    )  # fmt: skip
+    with progress_bar() as progress:
+        trained = fine_tune(read_keras(model)[0], x, y, settings, progress)
+        result = run(trained.model, data=x[:16])
+    path = result.save(out or Path(f"{model.stem}_{scheme}_qat.tflite"))
+    if as_json:
+        print_json({**result_dict(result, path), "history": trained.history, "checkpoint": str(checkpoint)})
+    else:
+        print_result(Console(), result, path)
+        print_history(Console(), trained.history, checkpoint)

@@ -1,0 +1,23 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+ModelPath = Annotated[
+    Path, typer.Argument(help="A .keras, .h5 or float .tflite file, or a SavedModel folder.", show_default=False)
+]
+DataPath = Annotated[
+    Path | None, typer.Option("--data", help="Representative dataset: an .npz file or a folder of images.")
+]
+Samples = Annotated[int | None, typer.Option(min=1, help="Use at most this many samples of --data.")]
+Divisor = Annotated[
+    float | None,
+    typer.Option(help="Divide integer data by this: 255 if the model was trained on 0..1, 1 if on 0..255."),
+]
+Skip = Annotated[list[str] | None, typer.Option(help="Layer name or shell pattern kept in float; may be repeated.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]

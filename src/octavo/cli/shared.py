@@ -1,0 +1,21 @@
+"""What several commands do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+
+def start_keras_for(model: Path) -> None:
+    """Start Keras if the model is one of its files."""
+    from octavo.load.paths import existing
+
+    if existing(model).suffix in (".keras", ".h5", ".hdf5"):
+        from octavo.backend import start_keras
+
+        start_keras()
+
+
+def print_json(value: object) -> None:
+    """Print one object on standard output."""
+    print(json.dumps(value, indent=2, default=str))
