@@ -21,7 +21,10 @@ CALIBRATION = 500
 
 def measure(network: str, seeds: int, backend: str) -> dict[str, dict[str, Any]]:
     """Accuracy of each row, mean over seeds, and how each trained model agrees with its file."""
-    runs = [in_process("training", "one_seed", network, seed, backend=backend) for seed in range(seeds)]
+    runs = []
+    for seed in range(seeds):
+        runs.append(in_process("training", "one_seed", network, seed, backend=backend))
+        print(f"{network}, seed {seed}: " + ", ".join(f"{row} {run['accuracy']:.4f}" for row, run in runs[-1].items()))
     rows: dict[str, dict[str, Any]] = {}
     for row in runs[0]:
         rows[row] = {key: statistics.mean(run[row][key] for run in runs) for key in runs[0][row]}

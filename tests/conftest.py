@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from errors_made import ErrorsMade
+
 os.environ.setdefault("KERAS_BACKEND", "jax")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a run of the whole suite tell which errors no test made."""
+    config.pluginmanager.register(ErrorsMade(config))
 
 
 @pytest.fixture

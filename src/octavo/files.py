@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from octavo.errors import OutputError
@@ -16,16 +17,35 @@ _NO_FOLDER = {errno.ENOENT, errno.ENOTDIR}
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
-    """Write a file: beside its place under another name, flushed to the disk, then renamed over it.
+    """Write a file as `whole_file` does.
+
+    Args:
+        path: The file's place.
+        content: All of its bytes.
+
+    Returns:
+        The path.
+
+    Raises:
+        OutputError: as `whole_file`.
+    """
+    with whole_file(path, f"room for {len(content)} bytes") as beside:
+        beside.write_bytes(content)
+    return Path(path)
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str], room: str = "room for the file") -> Iterator[Path]:
+    """Fill a file beside its place under another name, which is then flushed to the disk and renamed over it.
 
     Whoever reads `path` sees the old content or the new, never a part; if anything fails the old file stays.
 
     Args:
         path: The file's place. A symbolic link is followed, and the file it points to replaced.
-        content: All of its bytes.
+        room: What a full disk would have to offer, for the error.
 
-    Returns:
-        The path.
+    Yields:
+        The place of the file to fill, which has the ending of `path`.
 
     Raises:
         OutputError: if the place is a folder or a device, its folder is missing or closed to us, or the disk is full.
@@ -36,17 +56,17 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
         target = place.resolve()
         if target.exists() and not target.is_file():
             raise _not_a_file(place)
-        beside = target.parent / f".octavo-{secrets.token_hex(8)}"
-        _write_synced(beside, content)
+        beside = target.parent / f".octavo-{secrets.token_hex(8)}{target.suffix}"
+        yield beside
+        _sync(beside, os.O_RDWR)
         os.replace(beside, target)
         _sync_folder(target.parent)
     except OSError as error:
-        raise _output_error(place, len(content), error) from error
+        raise _output_error(place, room, error) from error
     finally:
         if beside is not None:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
-    return place
 
 
 def _not_a_file(place: Path) -> OutputError:
@@ -59,27 +79,23 @@ def _not_a_file(place: Path) -> OutputError:
     )
 
 
-def _write_synced(path: Path, content: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _sync_folder(folder: Path) -> None:
     """Flush the rename itself; where a folder cannot be opened (Windows) the system sees to it."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+    if os.name == "posix":
+        _sync(folder, os.O_RDONLY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _output_error(path: Path, size_bytes: int, error: OSError) -> OutputError:
+def _output_error(path: Path, room: str, error: OSError) -> OutputError:
     if error.errno in _NO_ROOM:
-        expected, fix = f"room for {size_bytes} bytes", "free some space, or choose a folder on another disk"
+        expected, fix = room, "free some space, or choose a folder on another disk"
     elif error.errno in _FORBIDDEN:
         expected, fix = (
             "a folder that may be written to",

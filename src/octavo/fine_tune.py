@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from octavo.errors import ConfigError, NonFiniteError
+from octavo.files import whole_file
 from octavo.ir.graph import producers
 from octavo.qat import QuantizationAwareModel, quantize_model
 from octavo.stages import Progress, prepare
@@ -69,9 +70,11 @@ def fine_tune(
         progress: Told of every batch.
 
     Raises:
-        ConfigError: for an unknown loss, or data too small to hold a part out.
+        ConfigError: for an unknown loss, a checkpoint of another ending, or data too small to hold a part out.
         NonFiniteError: if the loss becomes NaN.
+        OutputError: if the checkpoint cannot be written.
     """
+    check_checkpoint(settings.checkpoint)
     kept = held_out(len(x), settings)
     aware = model
     if not isinstance(model, QuantizationAwareModel):
@@ -97,6 +100,21 @@ def fine_tune(
             fix=f"use a smaller learning rate, for example --learning-rate {settings.learning_rate / 10:g}",
         )
     return FineTuned(aware, {name: [float(value) for value in values] for name, values in history.items()})
+
+
+def check_checkpoint(path: Path | None) -> None:
+    """Refuse a checkpoint that could not be read again.
+
+    Raises:
+        ConfigError: for another ending than Keras's.
+    """
+    if path is not None and path.suffix != ".keras":
+        raise ConfigError(
+            "a checkpoint is a .keras file.",
+            got=f"'{path}'",
+            expected="a name that ends in .keras",
+            fix=f"name it {path.stem}.keras",
+        )
 
 
 def held_out(count: int, settings: FineTuning) -> np.ndarray:
@@ -150,14 +168,42 @@ def _metrics(y: np.ndarray) -> list[str]:
 
 def _callbacks(settings: FineTuning, batches: int, progress: Progress | None) -> list[Any]:
     callbacks: list[Any] = [
-        keras.callbacks.TerminateOnNaN(),
+        _StopOnNaN(),
         keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True),
     ]
     if settings.checkpoint is not None:
-        callbacks.append(keras.callbacks.ModelCheckpoint(settings.checkpoint, "val_loss", save_best_only=True))
+        callbacks.append(_Checkpoint(settings.checkpoint))
     if progress is not None:
         callbacks.append(_Counter(progress, settings.epochs * batches))
     return callbacks
+
+
+class _StopOnNaN(keras.callbacks.Callback):
+    """Ends training at a loss that is not finite; Keras's own callback prints a line where results are printed."""
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Look at the loss."""
+        if not np.isfinite(logs["loss"]):
+            self.model.stop_training = True
+
+
+class _Checkpoint(keras.callbacks.Callback):
+    """Keeps the best epoch in a file, whole or not at all; one that diverged is none, however well it validates."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path, self.best = path, np.inf
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Replace the file if the epoch is better than all before."""
+        if logs["val_loss"] < self.best and np.isfinite(logs["loss"]) and _is_finite(self.model):
+            self.best = logs["val_loss"]
+            with whole_file(self.path) as beside:
+                self.model.save(beside)
+
+
+def _is_finite(model: keras.Model) -> bool:
+    return all(np.isfinite(keras.ops.convert_to_numpy(variable)).all() for variable in model.trainable_variables)
 
 
 class _Counter(keras.callbacks.Callback):

@@ -17,7 +17,7 @@ from spoiled_inputs import CASES, Case, good_data, good_model
 
 import octavo
 from command_line import Run, runner
-from octavo.cli import BAD_INPUT
+from octavo.cli.exit_codes import BAD_INPUT
 from octavo.errors import NonFiniteError, OctavoError, OutputError
 
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

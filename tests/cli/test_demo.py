@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +14,14 @@ import numpy as np
 import pytest
 
 from command_line import Run
+from octavo.cli.exit_codes import BAD_INPUT
 from octavo.config import SCHEMES
-from octavo.demo.data import mnist_file
+from octavo.demo.data import digits, mnist_file
 from octavo.demo.folder import MARKER, check_replaceable, whole_folder
 from octavo.demo.networks import tutorial_network
 from octavo.demo.tour import TRAINED_SCHEMES
 from octavo.dtypes import DType
-from octavo.errors import DatasetError, OutputError
+from octavo.errors import DatasetError, MissingDependencyError, OutputError
 from octavo.evaluate.predict import predict
 from octavo.numerics.affine import asymmetric
 from octavo.report.mapping import in_words, map_layer
@@ -83,6 +87,28 @@ def test_mnist_of_another_shape_is_refused(tmp_path: Path) -> None:
         mnist_file(tmp_path / "mnist.npz")
 
 
+def test_the_digits_need_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(MissingDependencyError, match=r'fix: +pip install "octavo\[demo\]", or bring MNIST along'):
+        digits()
+
+
+def test_mnist_that_cannot_be_downloaded_is_told_and_writes_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*address: object, **options: object) -> socket.socket:
+        raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "keras"))
+    monkeypatch.setattr(socket, "create_connection", unreachable)
+    failed = run("demo", "--dataset", "mnist", "--out", tmp_path / "out" / "demo")
+    assert failed.code == BAD_INPUT
+    assert "copy mnist.npz here and use --data mnist.npz" in failed.err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_the_mnist_network_is_the_tutorials() -> None:
     # Conv2D 12 x (3*3 + 1), then 13*13*12 values into 10 logits.
     assert tutorial_network().count_params() == 12 * 10 + (13 * 13 * 12 + 1) * 10
@@ -95,6 +121,14 @@ def test_the_mapping_names_the_widest_merge_in_words_and_draws_it() -> None:
     assert mapping.merged == pytest.approx((1.0, 1.015))
     assert "1.000 and 1.015 both become" in in_words(mapping)
     assert mapping_picture(mapping).startswith(b"\x89PNG")
+
+
+def test_the_picture_needs_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters = asymmetric(-5.0, 5.0, DType.INT8)
+    mapping = map_layer("dense", np.array([-5.0, 1.0, 1.015, 5.0]), parameters, DType.INT8)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingDependencyError, match=r'fix: +pip install "octavo\[demo\]"'):
+        mapping_picture(mapping)
 
 
 def test_a_folder_appears_only_when_it_is_complete(tmp_path: Path) -> None:

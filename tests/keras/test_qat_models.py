@@ -287,6 +287,13 @@ def test_a_model_whose_loss_became_nan_is_not_deployed() -> None:
         octavo.quantize(model)
 
 
+def test_ranges_that_became_infinite_are_not_deployed() -> None:
+    model = qat.quantize_model(shared_layer())
+    model([np.full((2, 5), np.inf, np.float32)] * 2, training=True)
+    with pytest.raises(NonFiniteError, match=r"range of 'input(.*\n)+ +fix: +train again with a smaller learning rate"):
+        octavo.quantize(model)
+
+
 def test_a_model_that_is_not_built_is_refused() -> None:
     with pytest.raises(InputError, match=r"fix: +start it with keras\.Input"):
         qat.quantize_model(keras.Sequential([layers.Dense(3)]))
@@ -318,6 +325,13 @@ def test_a_subclassed_model_is_refused_with_what_works() -> None:
 def test_a_layer_without_a_form_is_refused_by_name() -> None:
     model = keras.Sequential([keras.Input((4, 2)), layers.LSTM(3, name="memory")])
     with pytest.raises(UnsupportedLayerError, match="memory"):
+        qat.quantize_model(model)
+
+
+def test_a_form_of_operators_that_training_lacks_is_refused_by_the_layers_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("octavo.training.lowering.OPERATORS", {})
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "silu", name="gated")])
+    with pytest.raises(UnsupportedLayerError, match=r"LOGISTIC(.*\n)+ +fix: +keep it in float with skip=\['gated"):
         qat.quantize_model(model)
 
 

@@ -18,7 +18,7 @@ from keras import layers, ops
 from keras.src.saving.serialization_lib import SafeModeScope
 
 from keras_agreement import assert_computes_the_same, spread_weights
-from octavo.errors import ModelFileError, OctavoError, UnsupportedLayerError
+from octavo.errors import MissingDependencyError, ModelFileError, OctavoError, UnsupportedLayerError
 from octavo.load import load
 from octavo.load.keras import read_keras
 
@@ -212,6 +212,12 @@ def test_keras_without_its_backend_says_what_to_install(tmp_path: Path, backend:
         [sys.executable, "-c", program, str(path)], env={"KERAS_BACKEND": backend}, capture_output=True, text=True
     )
     assert "pip install 'octavo[jax]'" in finished.stdout, finished.stderr
+
+
+def test_without_keras_a_model_file_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(MissingDependencyError, match=r"fix: +pip install 'octavo\[jax\]'"):
+        read_keras(tmp_path / "model.keras")
 
 
 def test_weights_read_from_a_file_are_the_files(tmp_path: Path) -> None:

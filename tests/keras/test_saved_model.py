@@ -12,7 +12,7 @@ import pytest
 
 from octavo.errors import MissingDependencyError, ModelFileError, UnsupportedLayerError
 from octavo.load import load
-from octavo.load.tensorflow import load_saved_model
+from octavo.load.tensorflow import load_saved_model, load_subclassed
 from octavo.run.litert import LiteRT
 from octavo.write.tflite import write_tflite
 
@@ -93,6 +93,15 @@ def test_a_model_with_its_own_call_that_was_never_called_says_so(exported: Path)
     message = (exported / "unbuilt.txt").read_text()
     assert message.startswith("UnsupportedLayerError: model 'branches")
     assert "fix:      call the model once on a batch of data" in message
+
+
+@pytest.mark.tensorflow
+def test_what_keras_cannot_export_is_refused() -> None:
+    pytest.importorskip("tensorflow")
+    import keras
+
+    with pytest.raises(UnsupportedLayerError, match=r"fix: +call the model once on a batch of data"):
+        load_subclassed(keras.Sequential([keras.layers.Dense(3)]))
 
 
 @pytest.mark.tensorflow

@@ -7,10 +7,10 @@ import tomllib
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from source_tree import PACKAGE, ROOT, tracked_files
 
 from octavo.cli import app
 from octavo.report.operators import operators_page
+from source_tree import PACKAGE, ROOT, tracked_files
 
 LONGEST_MODULE_LINES = 400
 # Modules allowed to be longer, each with its reason.

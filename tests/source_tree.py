@@ -1,4 +1,4 @@
-"""The package's source as syntax trees, for the tests of this folder."""
+"""The package's source as syntax trees, for tests of the source itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "octavo"
 
 
