@@ -50,17 +50,33 @@ def whole_file(path: str | os.PathLike[str], room: str = "room for the file") ->
     Raises:
         OutputError: if the place is a folder or a device, its folder is missing or closed to us, or the disk is full.
     """
-    place = Path(path)
+    with _beside(Path(path), room) as (target, beside):
+        yield beside
+        _sync(beside, os.O_RDWR)
+        os.replace(beside, target)
+        _sync_folder(target.parent)
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Refuse a file's place that cannot be written to, before long work is done for it.
+
+    Raises:
+        OutputError: as `whole_file`.
+    """
+    with _beside(Path(path), "room for the file") as (_, beside):
+        beside.touch()
+
+
+@contextmanager
+def _beside(place: Path, room: str) -> Iterator[tuple[Path, Path]]:
+    """The file that `place` stands for, and a name beside it; what bears that name at the end is removed."""
     beside: Path | None = None
     try:
         target = place.resolve()
         if target.exists() and not target.is_file():
             raise _not_a_file(place)
         beside = target.parent / f".octavo-{secrets.token_hex(8)}{target.suffix}"
-        yield beside
-        _sync(beside, os.O_RDWR)
-        os.replace(beside, target)
-        _sync_folder(target.parent)
+        yield target, beside
     except OSError as error:
         raise _output_error(place, room, error) from error
     finally:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from octavo.errors import ConfigError, NonFiniteError
-from octavo.files import whole_file
+from octavo.files import check_place, whole_file
 from octavo.ir.graph import producers
 from octavo.qat import QuantizationAwareModel, quantize_model
 from octavo.stages import Progress, prepare
@@ -103,18 +103,22 @@ def fine_tune(
 
 
 def check_checkpoint(path: Path | None) -> None:
-    """Refuse a checkpoint that could not be read again.
+    """Refuse a checkpoint that could not be written, or not be read again.
 
     Raises:
         ConfigError: for another ending than Keras's.
+        OutputError: if its place takes no file.
     """
-    if path is not None and path.suffix != ".keras":
+    if path is None:
+        return
+    if path.suffix != ".keras":
         raise ConfigError(
             "a checkpoint is a .keras file.",
             got=f"'{path}'",
             expected="a name that ends in .keras",
             fix=f"name it {path.stem}.keras",
         )
+    check_place(path)
 
 
 def held_out(count: int, settings: FineTuning) -> np.ndarray:

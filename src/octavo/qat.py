@@ -91,7 +91,8 @@ def quantize_model(
     training = config or TrainingConfig()
     check_trainable(model, scheme, training, data)
     options = QuantizeConfig(scheme=scheme, skip=skip, layers=tuple(layers), per_axis=per_axis)
-    flat, paths = flatten(model)
+    copied = flatten(model)
+    flat, paths = copied.model, copied.paths
     loaded = load_keras(flat, values=nudged_values(flat))
     prepared = prepare_as_named(loaded, paths)
     plan = make_plan(prepared.graph, options)
@@ -101,6 +102,8 @@ def quantize_model(
     result = insert_fake_quantization(blueprint, weight_quantizers(blueprint, training), training)
     result.quantization, result.paths = options, {name: path for name, path in paths.items() if name != path}
     result.distill(model if distill else None)
+    for variable in copied.held:
+        variable.trainable = False
     if data is not None:
         source = Source(data, samples, integer_divisor)
         start_ranges(result, calibrated_ranges(prepared, plan, options, source))
@@ -138,8 +141,9 @@ def apply(
             expected="at least one layer wrapped by annotate",
             fix="wrap the layers: octavo.qat.annotate(keras.layers.Dense(10)); or call quantize_model for all of them",
         )
-    flat, paths = flatten(model)
-    graph = prepare_as_named(load_keras(flat, values=nudged_values(flat)), paths).graph
+    copied = flatten(model)
+    loaded = load_keras(copied.model, values=nudged_values(copied.model))
+    graph = prepare_as_named(loaded, copied.paths).graph
     others = list(dict.fromkeys(node.layer for node in graph.nodes if node.layer not in chosen))
     return quantize_model(model, scheme, config, data=data, skip=others, layers=layers)
 

@@ -114,6 +114,19 @@ def test_an_activation_function_of_ones_own_is_refused_unless_it_is_allowed() ->
     assert "allow=('square',)" in error.fix
 
 
+def test_an_activation_layer_that_keras_has_not_built_is_refused_until_it_has_run() -> None:
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation=layers.PReLU(), name="hidden")])
+    with pytest.raises(UnsupportedLayerError, match=r"fix: +call the model once on samples, or put the PReLU behind"):
+        load_keras(model)
+    model(np.zeros((1, 4), np.float32))
+    assert [node.op for node in load_keras(model).graph.nodes] == ["FULLY_CONNECTED", "PRELU"]
+
+
+def test_an_activation_layer_without_variables_needs_no_run() -> None:
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation=layers.ReLU(6.0))])
+    assert [node.op for node in load_keras(model).graph.nodes] == ["FULLY_CONNECTED", "RELU6"]
+
+
 def test_allowing_a_layer_that_is_not_there_is_an_error() -> None:
     error = refusal(model_of(layers.Dense(2, name="scores")), ConfigError, allow=("score",))
     assert "did you mean 'scores'?" in error.fix

@@ -89,7 +89,25 @@ def residual() -> keras.Model:
     return keras.Model(x, layers.Dense(3)(layers.GlobalAveragePooling2D()(layers.ReLU()(y))))
 
 
-MODELS = [shared_layer, shared_model, nested_model, named_inputs_and_outputs, operations, frozen, residual]
+def activation_layers() -> keras.Model:
+    """Activations that are layers with variables of their own; Keras makes these when the model first runs."""
+    x = keras.Input((5,))
+    y = layers.Dense(4, activation=layers.PReLU())(x)
+    model = keras.Model(x, layers.Activation(layers.PReLU("ones"))(layers.Dense(3)(y)))
+    model(np.zeros((1, 5), np.float32))
+    return model
+
+
+MODELS = [
+    activation_layers,
+    shared_layer,
+    shared_model,
+    nested_model,
+    named_inputs_and_outputs,
+    operations,
+    frozen,
+    residual,
+]
 
 
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`")
@@ -125,6 +143,18 @@ def test_layer_names_weights_and_what_is_trainable_carry_over() -> None:
     stripped = qat.strip(model)
     for a, b in zip(original.get_weights(), stripped.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_variable_that_is_not_trained_stays_where_it_is() -> None:
+    original = small()
+    original.get_layer("features").kernel.trainable = False
+    model = qat.quantize_model(original)
+    model.compile("sgd", "mse")
+    model.fit(X, Y, verbose=0)
+    features, scores = (qat.strip(model).get_layer(name) for name in ("features", "scores"))
+    kernels = (features.kernel, original.get_layer("features").kernel)
+    np.testing.assert_array_equal(*map(ops.convert_to_numpy, kernels))
+    assert not np.array_equal(scores.get_weights()[0], original.get_layer("scores").get_weights()[0])
 
 
 def test_stripping_gives_the_trained_float_model_on_weights_of_its_own() -> None:
@@ -320,6 +350,12 @@ def test_a_subclassed_model_is_refused_with_what_works() -> None:
     x = keras.Input((4,))
     assert "keras.Model(x, model.call(x))" in caught.value.fix
     assert qat.quantize_model(keras.Model(x, model.call(x))).quantized_layers
+
+
+def test_a_call_on_a_variable_of_the_model_is_refused() -> None:
+    x, dense = keras.Input((4,)), layers.Dense(4)
+    with pytest.raises(InputError, match=r"fix: +read it by the layer that owns it"):
+        qat.quantize_model(keras.Model(x, dense(x) * dense.bias))
 
 
 def test_a_layer_without_a_form_is_refused_by_name() -> None:

@@ -11,12 +11,13 @@ Fake quantization can then stand between any two calls. What is still rounded in
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import keras
 
+from octavo.errors import InputError
 from octavo.ir.types import Graph
 from octavo.training.annotate import Annotated
 from octavo.training.functional import functional_graph, rebuild
@@ -24,15 +25,30 @@ from octavo.training.functional import functional_graph, rebuild
 Config = dict[str, Any]
 
 
-def flatten(model: keras.Model) -> tuple[keras.Model, dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """An equal model.
+
+    Attributes:
+        model: Functional, with variables of its own that hold the same values.
+        paths: For each of its layers the path of the layer in the user's model that it came from, such as
+            "encoder/conv_1".
+        held: Variables whose counterparts the user holds one by one, by `variable.trainable = False`.
+    """
+
+    model: keras.Model
+    paths: dict[str, str]
+    held: tuple[Any, ...]
+
+
+def flatten(model: keras.Model) -> Flat:
     """Clone `model` flat; weights are copied, layer names kept (made unique where nested models repeat them).
 
     Args:
         model: Built, Sequential or Functional.
 
-    Returns:
-        A functional model with variables of its own that computes the same; and for each of its layers the path of
-        the layer in `model` that it came from, such as "encoder/conv_1".
+    Raises:
+        InputError: for a call on a variable of the model.
     """
     clones: dict[int, tuple[keras.layers.Layer, list[keras.layers.Layer]]] = {}
     origins = dict(paths_of(model))
@@ -41,6 +57,7 @@ def flatten(model: keras.Model) -> tuple[keras.Model, dict[str, str]]:
 
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
         operation = marked(node.operation)
+        check_operands(operation, (args, kwargs))
         if not isinstance(operation, keras.layers.Layer):
             paths.setdefault(operation.name, origins[id(operation)])
             return operation(*args, **kwargs)
@@ -54,13 +71,31 @@ def flatten(model: keras.Model) -> tuple[keras.Model, dict[str, str]]:
         return result
 
     flat: keras.Model = rebuild(model, call)
+    held = []
     for layer, pieces in clones.values():
-        values = layer.get_weights()
-        for piece in pieces:
-            paths[piece.name] = origins[id(layer)]
-            piece.set_weights(values[: len(piece.weights)])
-            values = values[len(piece.weights) :]
-    return flat, paths
+        paths |= {piece.name: origins[id(layer)] for piece in pieces}
+        copies = [variable for piece in pieces for variable in piece.weights]
+        # An activation layer that never ran has no variables yet; its copy keeps the initial ones.
+        for variable, copy in zip(layer.weights, copies, strict=False):
+            copy.assign(variable.numpy())
+            held += [copy] if copy.trainable and not variable.trainable else []
+    return Flat(flat, paths, tuple(held))
+
+
+def check_operands(operation: Any, arguments: Any) -> None:
+    """Refuse a call on a variable of some layer: it would be the user's own, which training must not move.
+
+    Raises:
+        InputError: naming the call.
+    """
+    for variable in keras.tree.flatten(arguments):
+        if isinstance(variable, keras.Variable):
+            raise InputError(
+                f"'{operation.name}' reads a variable of the model.",
+                got=f"the variable '{variable.path}' among its arguments",
+                expected="tensors and numbers",
+                fix="read it by the layer that owns it, which may be called again on another tensor",
+            )
 
 
 def in_terms_of_user(graph: Graph, paths: Mapping[str, str]) -> Graph:
@@ -125,7 +160,9 @@ def _separate(kind: str, config: Config) -> list[keras.layers.Layer]:
 
 
 def _activation(function: Any, name: str) -> keras.layers.Layer:
-    """An activation as a call of its own."""
+    """An activation as a call of its own; one that is a layer stays that layer."""
+    if isinstance(function, keras.layers.Layer):
+        return type(function).from_config({**function.get_config(), "name": name})
     return keras.layers.Activation(function, name=name)
 
 

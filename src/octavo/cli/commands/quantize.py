@@ -36,10 +36,13 @@ def quantize(
     as_json: Json = False,
 ) -> None:
     """Quantize a model and prove the file before writing it."""
+    from octavo.files import check_place
     from octavo.pipeline import quantize as run
     from octavo.report.progress import progress_bar
     from octavo.report.result import print_result, result_dict
 
+    out = out or Path(f"{model.stem}_{scheme}.tflite")
+    check_place(out)
     start_keras_for(model)
     with progress_bar() as progress:
         result = run(
@@ -47,7 +50,7 @@ def quantize(
             input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,  # type: ignore[arg-type]
             samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify, progress=progress,  # type: ignore[arg-type]
         )  # fmt: skip
-    path = result.save(out or Path(f"{model.stem}_{scheme}.tflite"))
+    path = result.save(out)
     if as_json:
         print_json(result_dict(result, path))
     else:

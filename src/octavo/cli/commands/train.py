@@ -37,6 +37,7 @@ def train(
     from octavo.backend import start_keras
 
     start_keras()
+    from octavo.files import check_place
     from octavo.fine_tune import FineTuning, fine_tune
     from octavo.labelled import read_training_set
     from octavo.load.keras import read_keras
@@ -44,8 +45,10 @@ def train(
     from octavo.report.progress import progress_bar
     from octavo.report.result import print_history, print_result, result_dict
 
-    x, y = read_training_set(data, integer_divisor)
+    out = out or Path(f"{model.stem}_{scheme}_qat.tflite")
     checkpoint = checkpoint or Path(f"{model.stem}_{scheme}_qat.keras")
+    check_place(out)
+    x, y = read_training_set(data, integer_divisor)
     settings = FineTuning(
         scheme, epochs, batch, learning_rate, validation, patience, loss, skip=tuple(skip or ()),
         checkpoint=checkpoint, seed=seed,
@@ -53,7 +56,7 @@ def train(
     with progress_bar() as progress:
         trained = fine_tune(read_keras(model)[0], x, y, settings, progress)
         result = run(trained.model, data=x[:16])
-    path = result.save(out or Path(f"{model.stem}_{scheme}_qat.tflite"))
+    path = result.save(out)
     if as_json:
         print_json({**result_dict(result, path), "history": trained.history, "checkpoint": str(checkpoint)})
     else:

@@ -61,6 +61,17 @@ def unknown_activation(path: str, function: Any) -> UnsupportedLayerError:
     )
 
 
+def activation_not_built(path: str, activation: Any) -> UnsupportedLayerError:
+    """The error for an activation that is a layer whose variables Keras has not made yet."""
+    kind = type(activation).__name__
+    return UnsupportedLayerError(
+        f"layer '{path}' has an activation layer that Keras has not built.",
+        got=f"{kind} without variables",
+        expected="an activation that has run",
+        fix=f"call the model once on samples, or put the {kind} behind the layer as one of its own",
+    )
+
+
 def needs_mask(path: str, kind: type) -> UnsupportedLayerError:
     """The error for a call that is given a mask."""
     return UnsupportedLayerError(

@@ -180,6 +180,8 @@ class _Tracer:
         if function is None:
             return name
         if isinstance(function, keras.layers.Layer):
+            if not function.built:
+                raise refusals.activation_not_built(builder.layer, function)
             return self._call(function, (TensorRef(name),), {})[0]
         known = getattr(function, "__name__", "")
         if getattr(keras.activations, known, None) is function and f"activations.{known}" in KERAS_FORMS:
