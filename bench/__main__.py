@@ -19,7 +19,7 @@ console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 @app.command()
-def accuracy(models: Annotated[list[str] | None, typer.Argument()] = None, draws: int = 5) -> None:
+def accuracy(models: Annotated[list[str] | None, typer.Argument()] = None, draws: int = 3) -> None:
     """Accuracy and bytes of every scheme against the converter and LiteRT Quantizer: mnist, resnet8, kws."""
     from bench.accuracy import measure, proof
 
@@ -39,7 +39,7 @@ def speed(models: Annotated[list[str] | None, typer.Argument()] = None, repeats:
 
 @app.command()
 def training(
-    networks: Annotated[list[str] | None, typer.Argument()] = None, seeds: int = 1, backend: str = "jax"
+    networks: Annotated[list[str] | None, typer.Argument()] = None, seeds: int = 1, backend: str = "tensorflow"
 ) -> None:
     """Float, QAT and PTQ with the same budget: mnist, resnet8, mobilenet_v1, mobilenet_v2."""
     from bench.networks import WORKS

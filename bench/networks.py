@@ -134,13 +134,13 @@ def cifar() -> Data:
 
 
 # Epochs from scratch before float and quantization-aware training part.
-PRETRAINING = 6
+PRETRAINING = 4
 
 WORKS: Mapping[str, Work] = MappingProxyType(
     {
         "mnist": Work(mnist, tutorial_network, epochs=1, learning_rate=1e-3),
         "resnet8": Work(cifar, resnet8, epochs=3, learning_rate=1e-3, from_logits=False, schemes=("int8", "int8x4")),
-        "mobilenet_v1": Work(cifar, mobilenet_v1, epochs=3, learning_rate=1e-3),
-        "mobilenet_v2": Work(cifar, mobilenet_v2, epochs=3, learning_rate=1e-3),
+        "mobilenet_v1": Work(cifar, mobilenet_v1, epochs=2, learning_rate=1e-3),
+        "mobilenet_v2": Work(cifar, mobilenet_v2, epochs=2, learning_rate=1e-3),
     }
 )

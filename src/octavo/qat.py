@@ -30,7 +30,7 @@ from octavo.training.annotate import Annotated
 from octavo.training.batch_norm import FreezeBatchNorm
 from octavo.training.bias_rounding import bias_offsets
 from octavo.training.blueprint import Blueprint
-from octavo.training.flatten import annotated_paths, flatten, in_terms_of_user
+from octavo.training.flatten import annotated_layers, flatten, in_terms_of_user
 from octavo.training.insert import insert_fake_quantization, remove_fake_quantization
 from octavo.training.model import QuantizationAwareModel
 from octavo.training.origins import Origins, nudged_values, numbered_elements
@@ -133,7 +133,7 @@ def apply(
         InputError: if no layer is marked; else as `quantize_model`.
     """
     check_trainable(model, scheme, config or TrainingConfig(), data)
-    chosen = set(annotated_paths(model))
+    chosen = {path for path, _ in annotated_layers(model)}
     if not chosen:
         raise InputError(
             f"no layer of model '{model.name}' is marked for quantization.",

@@ -19,6 +19,7 @@ import keras
 from octavo import qat
 from octavo.config import LayerConfig
 from octavo.errors import ConfigError
+from octavo.training.flatten import annotated_layers
 from octavo.training.observer import Observer
 
 WEIGHT_TYPES_BY_BITS = {8: "int8", 4: "int4"}
@@ -166,57 +167,50 @@ def quantize_apply(
             fix="leave scheme out, or use octavo.qat.quantize_model(model, scheme='int8x4') and its like",
         )
     configs = [
-        (layer.layer, config)
-        for layer in model.layers
-        if isinstance(layer, qat.Annotated) and (config := getattr(layer, "quantize_config", None)) is not None
+        (path, mark.layer, config)
+        for path, mark in annotated_layers(model)
+        if (config := getattr(mark, "quantize_config", None)) is not None
     ]
-    layers = tuple(layer_config(layer, config) for layer, config in configs)
-    return qat.apply(model, "int8", qat.TrainingConfig(activations=observer_of(configs)), layers=layers)
+    training = qat.TrainingConfig(layers=tuple(qat.LayerTraining(path, observer_of(*rest)) for path, *rest in configs))
+    return qat.apply(model, "int8", training, layers=[layer_config(*each) for each in configs])
 
 
-def layer_config(layer: keras.layers.Layer, config: QuantizeConfig) -> LayerConfig:
-    """What a tfmot config says of a layer's weights.
+def layer_config(path: str, layer: keras.layers.Layer, config: QuantizeConfig) -> LayerConfig:
+    """What a tfmot config says of the weights of the layer at `path`.
 
     Raises:
         ConfigError: for a number of bits that no kernel has.
     """
     quantizers = [quantizer for _, quantizer in config.get_weights_and_quantizers(layer)]
     if not quantizers:
-        return LayerConfig(layer.name)
+        return LayerConfig(path)
     bits = {quantizer.num_bits for quantizer in quantizers}
     if len(bits) > 1 or not bits <= WEIGHT_TYPES_BY_BITS.keys():
         raise ConfigError(
-            f"the weights of layer '{layer.name}' cannot have these bits.",
+            f"the weights of layer '{path}' cannot have these bits.",
             got=", ".join(map(str, sorted(bits))),
             expected="8, or 4",
             fix="use num_bits=8 or num_bits=4 for all weights of the layer",
         )
-    return LayerConfig(layer.name, WEIGHT_TYPES_BY_BITS[bits.pop()], any(q.per_axis for q in quantizers) or None)
+    return LayerConfig(path, WEIGHT_TYPES_BY_BITS[bits.pop()], any(q.per_axis for q in quantizers) or None)
 
 
-def observer_of(configs: list[tuple[keras.layers.Layer, QuantizeConfig]]) -> Observer:
-    """The one kind of range that all configs ask of activations.
+def observer_of(layer: keras.layers.Layer, config: QuantizeConfig) -> Observer | None:
+    """The kind of range that a tfmot config asks for a layer's results; None if it does not say.
 
     Raises:
-        ConfigError: if they ask for several.
+        ConfigError: if it asks for several.
     """
-    quantizers = [
-        quantizer
-        for layer, config in configs
-        for quantizer in (
-            *(each for _, each in config.get_activations_and_quantizers(layer)),
-            *config.get_output_quantizers(layer),
-        )
-    ]
-    kinds = {OBSERVERS[type(quantizer)] for quantizer in quantizers}
+    activations = (quantizer for _, quantizer in config.get_activations_and_quantizers(layer))
+    kinds = {OBSERVERS[type(quantizer)] for quantizer in (*activations, *config.get_output_quantizers(layer))}
     if len(kinds) > 1:
         raise ConfigError(
-            "activations are observed in one way throughout a model.",
+            f"the results of layer '{layer.name}' are observed in one way.",
             got=", ".join(sorted(kinds)),
-            expected="one kind of quantizer for all activations and outputs",
+            expected="one kind of quantizer for its activations and outputs",
             fix="use MovingAverageQuantizer for each",
         )
-    return kinds.pop() if kinds else "moving_average"
+    return kinds.pop() if kinds else None
 
 
 @contextmanager

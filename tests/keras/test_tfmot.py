@@ -56,9 +56,18 @@ def test_a_whole_model_is_quantized_as_when_all_its_layers_are_annotated() -> No
 
 
 def test_a_config_decides_the_bits_of_weights_and_the_kind_of_range() -> None:
-    model = applied(Config((4,), (quantizers.AllValuesQuantizer(),)), Config((8,)))
+    model = applied(Config((4,), (quantizers.AllValuesQuantizer(),)), Config((8,), (quantizers.LastValueQuantizer(),)))
     assert [layer.weight_quantizers[0].integer for layer in model.quantized_layers] == ["int4", "int8"]
-    assert {quantizer.observer for quantizer in model.fake_quantizers} == {"all"}
+    observers = {name: quantizer.observer for quantizer in model.fake_quantizers for name in quantizer.tensors}
+    assert (observers["dense_0"], observers["dense_1"]) == ("all", "last")
+
+
+def test_a_config_is_found_inside_a_nested_model() -> None:
+    marked = quantization.quantize_annotate_layer(layers.Dense(3, name="dense"), Config((4,)))
+    x = keras.Input((4,))
+    inner = keras.Sequential([keras.Input((4,)), marked], name="inner")
+    model = quantization.quantize_apply(keras.Model(x, layers.Dense(2)(inner(x))))
+    assert [layer.weight_quantizers[0].integer for layer in model.quantized_layers] == ["int4"]
 
 
 @pytest.mark.parametrize("marked", [network(), "scores"], ids=["a model", "a name"])
@@ -78,7 +87,6 @@ def test_bits_that_no_kernel_has_are_refused_by_the_layers_name(bits: tuple[int,
         applied(Config(bits))
 
 
-def test_two_kinds_of_range_in_a_model_are_refused() -> None:
-    one, other = (quantizers.LastValueQuantizer(),), (quantizers.MovingAverageQuantizer(),)
+def test_two_kinds_of_range_of_one_layer_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"fix: +use MovingAverageQuantizer for each"):
-        applied(Config(outputs=one), Config(outputs=other))
+        applied(Config(outputs=(quantizers.LastValueQuantizer(), quantizers.MovingAverageQuantizer())))

@@ -113,13 +113,13 @@ def paths_of(model: keras.Model, prefix: str = "") -> Iterator[tuple[int, str]]:
             yield from paths_of(operation, f"{prefix}{operation.name}/")
 
 
-def annotated_paths(model: keras.Model, prefix: str = "") -> Iterator[str]:
-    """Paths of the layers that are marked."""
+def annotated_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, Annotated]]:
+    """(path, mark) of each marked layer, those of nested models included."""
     for operation in functional_graph(model).operations:
         if isinstance(operation, Annotated):
-            yield f"{prefix}{operation.layer.name}"
+            yield f"{prefix}{operation.layer.name}", operation
         elif isinstance(operation, keras.Model):
-            yield from annotated_paths(operation, f"{prefix}{operation.name}/")
+            yield from annotated_layers(operation, f"{prefix}{operation.name}/")
 
 
 def marked(operation: Any) -> Any:
