@@ -75,10 +75,14 @@ def show(name: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(rows, indent=2))
-    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    labels, columns = list(rows), list(dict.fromkeys(key for row in rows.values() for key in row))
+    cells = [[_cell(rows[label].get(column, "")) for column in columns] for label in labels]
+    if len(columns) > len(labels):
+        # A line a figure: few models with many figures would be a table too wide to read.
+        labels, columns, cells = columns, labels, [list(line) for line in zip(*cells, strict=True)]
     table = Table("", *columns, title=name)
-    for label, row in rows.items():
-        table.add_row(label, *(_cell(row.get(column, "")) for column in columns))
+    for label, line in zip(labels, cells, strict=True):
+        table.add_row(label, *line)
     console.print(table, f"written to {path}")
 
 
