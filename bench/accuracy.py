@@ -25,25 +25,25 @@ def proof(model: str) -> dict[str, Any]:
 def measure(model: str, draws: int) -> dict[str, dict[str, Any]]:
     """By tool and scheme: bytes, and top-1 accuracy on each test set in LiteRT on its default kernels.
 
-    Which samples calibrate moves the accuracy of any tool by more than tools differ; so there are several draws of
-    them, the same ones for each tool, and accuracies are means.
+    Which samples calibrate moves the accuracy of any tool's int8 file by more than tools differ; so there are several
+    draws of them, the same ones for each tool, and accuracies are means.
     """
-    runs = [one_draw(model, draw) for draw in range(draws)]
+    runs = [one_draw(model, draw, SCHEMES if draw == 0 else ("int8",)) for draw in range(draws)]
     rows: dict[str, dict[str, Any]] = {}
     for name, first in runs[0].items():
-        column = {key: [run[name][key] for run in runs] for key in first}
+        column = {key: [run[name][key] for run in runs if name in run] for key in first}
         rows[name] = {"bytes": max(column.pop("bytes")), "arena": max(column.pop("arena"), key=lambda x: x or 0)}
         for test, values in column.items():
             rows[name] |= {test: statistics.mean(values), f"{test}, each": " ".join(f"{value:.4f}" for value in values)}
     return rows
 
 
-def one_draw(model: str, draw: int) -> dict[str, dict[str, Any]]:
-    """All rows by one draw of calibration samples."""
-    files = in_process("accuracy", "octavo_files", model, draw)
-    theirs = in_process("accuracy", "converter_files", model, draw, backend="tensorflow")
-    float_file = theirs["converter float32"]
-    files |= theirs | {"quantizer int8": in_process("accuracy", "quantizer_file", model, draw, float_file)}
+def one_draw(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Rows by one draw of calibration samples."""
+    files = in_process("accuracy", "octavo_files", model, draw, schemes)
+    theirs = in_process("accuracy", "converter_files", model, draw, schemes, backend="tensorflow")
+    float_file = in_process("accuracy", "converter_files", model, draw, ("float32",), backend="tensorflow")
+    files |= theirs | {"quantizer int8": in_process("accuracy", "quantizer_file", model, draw, *float_file.values())}
     return in_process("accuracy", "score", model, files)
 
 
@@ -63,18 +63,18 @@ def task(model: str, draw: int = 0) -> tuple[Any, np.ndarray, dict[str, tuple[np
     return network, cifar_jpeg("train", CALIBRATION, seed=draw)[0], tests
 
 
-def octavo_files(model: str, draw: int) -> dict[str, bytes]:
+def octavo_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, bytes]:
     """Octavo's file of each scheme."""
     import octavo
 
     network, samples, _ = task(model, draw)
-    return {f"octavo {scheme}": octavo.quantize(network, scheme, samples).model for scheme in SCHEMES}
+    return {f"octavo {scheme}": octavo.quantize(network, scheme, samples).model for scheme in schemes}
 
 
-def converter_files(model: str, draw: int) -> dict[str, bytes]:
+def converter_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, bytes]:
     """The converter's file of each scheme."""
     network, samples, _ = task(model, draw)
-    return {f"converter {scheme}": peers.converter(network, scheme, samples) for scheme in SCHEMES}
+    return {f"converter {scheme}": peers.converter(network, scheme, samples) for scheme in schemes}
 
 
 def quantizer_file(model: str, draw: int, float_file: bytes) -> bytes:
