@@ -131,6 +131,11 @@ def test_nan_in_a_sample_names_the_sample() -> None:
         predict(content("int8"), bad)
 
 
+def test_integers_are_not_taken_for_real_values() -> None:
+    with pytest.raises(DatasetError, match=r"fix: +pass x / 255\.0 if the model was trained on images in 0\.\.1"):
+        predict(content("int8"), np.abs(255 * images()).astype(np.uint16))
+
+
 def test_an_infinite_output_names_the_sample() -> None:
     huge = images().copy()
     huge[3] = 3e38

@@ -112,8 +112,16 @@ def encode(values: np.ndarray, port: Port, first: int = 0) -> np.ndarray:
         first: Number of the first sample among all, for the error.
 
     Raises:
+        DatasetError: for integers where the model takes real values.
         NonFiniteError: for NaN or infinity.
     """
+    if values.dtype.kind in "iu" and (port.quantization is not None or port.dtype.is_float):
+        raise DatasetError(
+            f"the samples of input '{port.name}' are integers, and the model takes real numbers.",
+            got=f"{values.dtype} from {values.min()} to {values.max()}",
+            expected="floats, prepared as in training",
+            fix="pass x / 255.0 if the model was trained on images in 0..1, x.astype('float32') if on these numbers",
+        )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         sample = first + int(np.argwhere(~np.isfinite(values))[0][0])
         raise NonFiniteError(

@@ -12,6 +12,9 @@ from octavo.dtypes import DType
 from octavo.ir.types import Granularity, PerAxis, PerTensor, Quantization
 
 _PER_TENSOR = PerTensor()
+# The range that stands for one of nothing but zeros: of the size of its neighbours', so that the ratios of scales which
+# kernels multiply by stay within what they hold.
+RANGE_OF_ZEROS = (0.0, 1.0)
 # Steps beyond every integer type that parameters are made for, and safe to add a zero point to.
 _FAR = np.float32(2.0**32)
 

@@ -27,6 +27,14 @@ REAL_BOUNDS: dict[FusedActivation, tuple[float, float]] = {
 }
 
 
+def smallest_output_scale(activation: FusedActivation) -> float:
+    """The scale below which a kernel cannot express the bounds in steps: it holds them in int32.
+
+    Source: tensorflow/lite/kernels/kernel_util.cc, no_integer_overflow_from_quantization.
+    """
+    return max(abs(bound) for bound in (0.0, *REAL_BOUNDS[activation]) if np.isfinite(bound)) / 2.0**30
+
+
 def clamp_real(values: np.ndarray, activation: FusedActivation) -> np.ndarray:
     """Apply a fused activation to float values, same shape and dtype."""
     low, high = REAL_BOUNDS[activation]

@@ -9,6 +9,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.graph import consumers
 from octavo.ir.types import Graph, Node, Quantization
+from octavo.ops.fused import FusedActivation, smallest_output_scale
 from octavo.ops.spec import Scale
 from octavo.ops.table import spec_of
 from octavo.plan.roles import activation_inputs
@@ -72,6 +73,8 @@ def _groups(
     for node in nodes:
         for _, name in activation_inputs(graph, node):
             needed[name] = max(needed.get(name, 0.0), spec_of(node.op).smallest_input_scale)
+        fused = getattr(node.options, "fused_activation_function", FusedActivation.NONE)
+        needed[node.outputs[0]] = max(needed.get(node.outputs[0], 0.0), smallest_output_scale(fused))
     return tuple(
         Group(
             members,

@@ -26,7 +26,7 @@ class Group:
         fixed: Parameters a kernel demands, or None where a range decides.
         observed: The members whose ranges, united, are the group's range; the others cannot exceed them.
         rounded: The members that are rounded to the group's grid; the others are made of values that were.
-        smallest_scale: The scale that kernels reading a member need at least.
+        smallest_scale: The scale that kernels reading or making a member need at least.
     """
 
     tensors: tuple[str, ...]

@@ -11,7 +11,7 @@ from octavo.config import Scheme
 from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name, producers, with_nodes
 from octavo.ir.types import Graph, Node, NoOptions, Quantization, Tensor
-from octavo.numerics.affine import asymmetric, quantize, symmetric
+from octavo.numerics.affine import RANGE_OF_ZEROS, asymmetric, quantize, symmetric
 from octavo.plan.types import BiasRule, Plan, WeightRule
 from octavo.quantization.bias import quantize_bias
 from octavo.quantization.weights import largest_magnitude, limit_for_bias, quantize_weight
@@ -57,13 +57,18 @@ def group_parameters(graph: Graph, plan: Plan, ranges: Mapping[str, Range]) -> d
 
 
 def activation_parameters(low: float, high: float, scheme: Scheme, smallest_scale: float = 0.0) -> Quantization:
-    """Parameters of an activation with this range and 0; what is too narrow for the kernels is widened upwards."""
+    """Parameters of an activation with this range and 0; what is too narrow for the kernels is widened upwards.
+
+    Nothing but zeros is seen as `RANGE_OF_ZEROS`.
+    """
     dtype = scheme.activations
     assert dtype is not None
     low, high = min(low, 0.0), max(high, 0.0)
     smallest, largest = dtype.integer_range
     width = max(SMALLEST_WIDTH, smallest_scale * (largest - smallest))
-    if 0.0 < high - low < width:
+    if low == high:
+        low, high = RANGE_OF_ZEROS
+    if high - low < width:
         high = low + width
     if scheme.symmetric_activations:
         return symmetric(max(abs(low), abs(high)), dtype)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.errors import NonFiniteError
 from octavo.ir.graph import fresh_name, with_nodes
 from octavo.ir.types import Graph, Node, NoOptions, Tensor
 from octavo.plan.types import Plan, WeightRule
@@ -19,6 +20,9 @@ def shrink_weights(graph: Graph, plan: Plan) -> Graph:
     int8 weights (dynamic) feed hybrid kernels, which quantize their float input on the fly; float16 weights pass
     through a DEQUANTIZE that runtimes fold when they load the file. A weight that some other node reads in float stands
     in both forms.
+
+    Raises:
+        NonFiniteError: for a weight beyond float16.
 
     Source: LiteRT post-training quantization guide, dynamic range and float16.
     """
@@ -53,7 +57,13 @@ def _store(weight: Tensor, rule: WeightRule, tensors: dict[str, Tensor]) -> tupl
         return ()
     half = fresh_name(tensors, f"{weight.name}/half")
     largest = np.finfo(np.float16).max
-    data = np.clip(weight.data, -largest, largest).astype(np.float16)
-    tensors[half] = Tensor(half, weight.shape, DType.FLOAT16, data, None, weight.layer)
+    if np.abs(weight.data).max(initial=0) > largest:
+        raise NonFiniteError(
+            f"layer '{weight.layer}' has a weight that float16 cannot hold.",
+            got=f"{np.abs(weight.data).max():g} in tensor '{weight.name}'",
+            expected=f"at most {largest:g}",
+            fix=f"keep the layer in float32 with skip=['{weight.layer}'], or train with weight decay",
+        )
+    tensors[half] = Tensor(half, weight.shape, DType.FLOAT16, weight.data.astype(np.float16), None, weight.layer)
     tensors[weight.name] = replace(weight, data=None)
     return (Node("DEQUANTIZE", (half,), (weight.name,), NoOptions(), weight.layer),)

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from octavo.dtypes import DType
+from octavo.numerics.affine import RANGE_OF_ZEROS
 from octavo.training.fake_quantize import (
     affine_range,
     fake_quantize,
@@ -125,8 +126,7 @@ class FakeQuantize(keras.layers.Layer):
         weight = ops.where(self.weight.value > 0, self.weight.value, 1.0)
         low = ops.minimum(ops.min(self.low.value / weight), self.least)
         high = ops.maximum(ops.max(self.high.value / weight), self.most)
-        if self.narrowest:
-            high = ops.where(high > low, ops.maximum(high, low + self.narrowest), high)
+        high = ops.where(high > low, ops.maximum(high, low + self.narrowest), RANGE_OF_ZEROS[1])
         if self.observer != "learned":
             return low, high
         # LSQ, section 2.2: a step's gradient sums over all elements, and is scaled down accordingly.

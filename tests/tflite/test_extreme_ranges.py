@@ -1,0 +1,69 @@
+"""Activations of extreme ranges, as untrained and dead layers have them, make files that run and are right."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import octavo
+
+RNG = np.random.default_rng(0)
+X = RNG.uniform(-1, 1, (20, 8, 8, 3)).astype(np.float32)
+
+
+def dead_branch(join: type[keras.layers.Layer]) -> keras.Model:
+    """A branch that is zero everywhere, as a residual block is whose last normalization starts at zero."""
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8, 8, 3))
+    y = layers.BatchNormalization(gamma_initializer="zeros")(layers.Conv2D(3, 3, padding="same", use_bias=False)(x))
+    return keras.Model(x, layers.Dense(2)(layers.Flatten()(join()([x, y]))))
+
+
+def vanishing() -> keras.Model:
+    """ReLU6 on activations that have become tiny, as in a deep network without training."""
+    keras.utils.set_random_seed(0)
+    small = keras.initializers.RandomNormal(stddev=1e-5)
+    x = keras.Input((8, 8, 3))
+    y = layers.ReLU(6.0)(layers.Conv2D(4, 3, kernel_initializer=small)(x))
+    return keras.Model(x, layers.Dense(2)(layers.GlobalAveragePooling2D()(y)))
+
+
+def largest_error(quantized: octavo.QuantizedModel, kernel: np.ndarray) -> float:
+    """What rounding explains of a dense layer on data in -1..1: a step of each activation, half a step of each weight."""
+    scales = {t.name: t.quantization.scale for t in quantized.graph.tensors.values() if t.quantization is not None}
+    (weight,) = (node.inputs[1] for node in quantized.graph.nodes if node.op == "FULLY_CONNECTED")
+    steps = sum(float(scales[name][0]) for node in quantized.graph.nodes for name in node.outputs)
+    return float(np.abs(kernel).sum(axis=0).max() * steps + len(kernel) * scales[weight].max() / 2 + steps)
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int16x8"])
+@pytest.mark.parametrize("join", [layers.Add, layers.Subtract, layers.Multiply, layers.Maximum, layers.Concatenate])
+def test_a_branch_of_zeros_joins(join: type[keras.layers.Layer], scheme: str) -> None:
+    model = dead_branch(join)
+    quantized = octavo.quantize(model, scheme, X)
+    assert quantized.verification is not None
+    assert quantized.verification.ok
+    error = np.abs(quantized.predict(X) - model.predict(X, verbose=0)).max()
+    assert error <= largest_error(quantized, model.layers[-1].get_weights()[0])
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int16x8"])
+def test_a_clipped_activation_of_vanishing_values_runs(scheme: str) -> None:
+    quantized = octavo.quantize(vanishing(), scheme, X)
+    assert quantized.verification is not None
+    assert quantized.verification.ok
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int16x8"])
+@pytest.mark.parametrize("activations", [("tanh", "silu"), ("sigmoid", "sigmoid"), ("tanh", "tanh")], ids="-".join)
+def test_activations_follow_each_other_at_the_fixed_scale_of_the_first(
+    activations: tuple[str, str], scheme: str
+) -> None:
+    keras.utils.set_random_seed(0)
+    stack = [layers.Activation(activation) for activation in activations]
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(8, 3), *stack])
+    quantized = octavo.quantize(model, scheme, X, verify="full")
+    assert quantized.verification is not None
+    assert quantized.verification.ok
