@@ -26,7 +26,8 @@ def in_process(module: str, function: str, *args: Any, backend: str = "jax") -> 
         command = [sys.executable, "-m", "bench.process", str(task), str(result)]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"bench.{module}.{function}{args} failed:\n{done.stderr[-2000:]}")
+            ended = f"bench.{module}.{function} ended with exit status {done.returncode}"
+            raise RuntimeError(f"{ended}:\n{done.stderr[-2000:]}")
         return pickle.loads(result.read_bytes())
 
 

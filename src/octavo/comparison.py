@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from octavo.calibration.sources import is_spent
 from octavo.config import SCHEMES, QuantizeConfig, scheme_named
-from octavo.errors import ConfigError, DatasetError
+from octavo.errors import ConfigError, DatasetError, ModelFileError, OctavoError, VerificationError
 from octavo.evaluate.evaluation import Evaluation
 from octavo.pipeline import quantize, quantize_prepared
-from octavo.report.tables import as_markdown, comparison_tables
+from octavo.report.tables import TextTable, as_markdown, comparison_tables, island_values
 from octavo.result import QuantizedModel
 from octavo.stages import Progress, Source, prepare
 
 UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+SMALLER_FROM = 1.05
+"""The ratio of sizes from which on one of them is said to be smaller: below, it is printed as 1.0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,29 @@ class Row:
     @property
     def name(self) -> str:
         """Technique and scheme, as tables show them."""
-        scheme = self.quantized.scheme.name
-        return scheme if self.technique != "QAT" else f"{scheme} QAT"
+        return row_name(self.technique, self.quantized.scheme.name)
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "technique": self.technique,
+            "evaluation": self.evaluation.to_dict(),
+            "islands": island_values(self.quantized.islands),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A row that could not be made, and why.
+
+    Attributes:
+        name: The row's name.
+        error: What was raised while its file was made, proven or measured.
+    """
+
+    name: str
+    error: OctavoError
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +81,23 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All rows, in the order they were made; the first is float32 if it was among the schemes."""
+    """All rows, in the order they were made; the first is float32 if it was among the schemes.
+
+    Attributes:
+        rows: At least one.
+        failures: Rows that could not be made, likewise.
+    """
 
     rows: tuple[Row, ...]
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def tables(self) -> tuple[TextTable, ...]:
+        """What each scheme costs, what proves each file, what stays in float, and what could not be made."""
+        return comparison_tables(
+            ((row.name, row.evaluation, row.quantized) for row in self.rows),
+            ((failure.name, failure.error.what) for failure in self.failures),
+        )
 
     def best(self, flash: str | int = "1MB", ram: str | int = "256KB") -> Recommendation:
         """Which technique to use on a board.
@@ -89,16 +127,18 @@ class Comparison:
         return Recommendation(chosen, _why(chosen, self.rows, *limits))
 
     def __str__(self) -> str:
-        tables = comparison_tables((row.name, row.evaluation, row.quantized.verification) for row in self.rows)
-        return "\n".join((*(line for table in tables for line in (*as_markdown(table), "")), self.best().reason))
+        lines = (line for table in self.tables for line in (*as_markdown(table), ""))
+        return "\n".join((*lines, self.best().reason))
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
-        rows = [
-            {"name": row.name, "technique": row.technique, "evaluation": row.evaluation.to_dict()} for row in self.rows
-        ]
         best = self.best()
-        return {"rows": rows, "recommended": best.row.name if best.row else None, "reason": best.reason}
+        return {
+            "rows": [row.to_dict() for row in self.rows],
+            "failures": [{"name": failure.name, "what": failure.error.what} for failure in self.failures],
+            "recommended": best.row.name if best.row else None,
+            "reason": best.reason,
+        }
 
 
 def compare(
@@ -118,6 +158,9 @@ def compare(
 ) -> Comparison:
     """Quantize a model by every scheme, after training and, given a way to train, by training; measure each alike.
 
+    A scheme whose file fails its verification, or is refused by a runtime, is told among the failures; the others go
+    on. Without the float file, which all are measured against, there is no comparison.
+
     Args:
         model: As for `octavo.quantize`.
         data: Representative dataset; needed by the integer schemes. Something that can be read several times.
@@ -131,29 +174,65 @@ def compare(
 
     Raises:
         ConfigError: for an unknown scheme, or without a test set.
-        DatasetError: for data that can be read only once.
+        DatasetError: for data that can be read only once, or without data for a scheme that needs some.
+        VerificationError, ModelFileError: if the float file fails, or every scheme; the first error then.
     """
     x, y = _held_out(test)
-    for scheme in schemes:
-        scheme_named(scheme)
+    _check_data_for(schemes, data)
     source = Source(_readable_again(data), samples, integer_divisor, progress)
     prepared = prepare(model)
     original = quantize_prepared(prepared, QuantizeConfig("float32", seed=seed), source)
     float_outputs = original.predict(x)
 
-    def row(technique: str, quantized: QuantizedModel) -> Row:
-        return Row(technique, quantized, quantized.evaluate(x, y, float_outputs=float_outputs, time_it=time_it))
+    def row(technique: str, scheme: str, make: Callable[[], QuantizedModel]) -> Row | Failure:
+        try:
+            made = make()
+            return Row(technique, made, made.evaluate(x, y, float_outputs=float_outputs, time_it=time_it))
+        except (VerificationError, ModelFileError) as error:
+            return Failure(row_name(technique, scheme), error)
 
-    rows = [row("float", original)] if "float32" in schemes else []
+    rows = [row("float", "float32", lambda: original)] if "float32" in schemes else []
     names = [name for name in dict.fromkeys(schemes) if name != "float32"]
     for done, scheme in enumerate(names):
         if progress is not None:
             progress(scheme, done, len(names))
         config = QuantizeConfig(scheme, skip=skip, seed=seed)
-        rows.append(row("PTQ", quantize_prepared(prepared, config, source)))
+        rows.append(row("PTQ", scheme, partial(quantize_prepared, prepared, config, source)))
     if train is not None:
-        rows += [row("QAT", _trained(model, scheme, train, source, skip)) for scheme in train_schemes]
-    return Comparison(tuple(rows))
+        rows += [row("QAT", each, partial(_trained, model, each, train, source, skip)) for each in train_schemes]
+    return _comparison(rows)
+
+
+def row_name(technique: str, scheme: str) -> str:
+    """Technique and scheme, as tables show them."""
+    return scheme if technique != "QAT" else f"{scheme} QAT"
+
+
+def _comparison(results: Sequence[Row | Failure]) -> Comparison:
+    """The comparison of what came of each scheme; the first error if nothing did."""
+    rows = tuple(each for each in results if isinstance(each, Row))
+    failures = tuple(each for each in results if isinstance(each, Failure))
+    if failures and not rows:
+        raise failures[0].error
+    return Comparison(rows, failures)
+
+
+def _check_data_for(schemes: Sequence[str], data: Any) -> None:
+    """Refuse schemes that cannot be made, before any is.
+
+    Raises:
+        ConfigError: for an unknown name.
+        DatasetError: if there is no data and one needs some.
+    """
+    hungry = [name for name in schemes if scheme_named(name).needs_data]
+    if data is None and hungry:
+        content = [name for name, scheme in SCHEMES.items() if not scheme.needs_data]
+        raise DatasetError(
+            f"without a representative dataset there is no {' and no '.join(hungry)}.",
+            got="no data",
+            expected="some hundred samples, prepared as in training",
+            fix=f"pass data=x_train[:500], or leave it at the schemes that need none: {', '.join(content)}",
+        )
 
 
 def _held_out(test: tuple[Any, np.ndarray | None] | None) -> tuple[Any, np.ndarray | None]:
@@ -257,7 +336,8 @@ def _why(chosen: Row, rows: Sequence[Row], flash: int, ram: int) -> str:
     if original is None or original is chosen:
         return reason + "."
     ratio = original.evaluation.memory.file_bytes / memory.file_bytes
-    reason += f", {ratio:.1f}x smaller than float"
+    if ratio >= SMALLER_FROM:
+        reason += f", {ratio:.1f}x smaller than float"
     if chosen.evaluation.top1 is None or original.evaluation.top1 is None:
         return reason + "."
     change = 100.0 * (chosen.evaluation.top1 - original.evaluation.top1)

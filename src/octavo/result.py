@@ -42,6 +42,11 @@ class QuantizedModel:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        proof = "not verified" if self.verification is None else "verified" if self.verification.ok else "WRONG"
+        islands = f"{len(self.islands)} float islands"
+        return f"QuantizedModel({self.scheme.name}, {len(self.model):,} bytes, {proof}, {islands})"
+
     def save(self, path: str | Path) -> Path:
         """Write the .tflite file, whole or not at all.
 

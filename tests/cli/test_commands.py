@@ -7,16 +7,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import octavo.comparison
 from command_line import Run
-from octavo.config import SCHEMES
+from octavo.config import SCHEMES, QuantizeConfig
+from octavo.errors import VerificationError
 from octavo.evaluate.predict import predict
 from octavo.ops.table import KERAS_FORMS, OPS
+from octavo.stages import Prepared, Source
 
 
 def test_help_lists_every_command(run: Run) -> None:
     shown = run("--help")
     assert shown.code == 0
     assert all(name in shown.out for name in ("demo", "quantize", "compare", "inspect", "ops", "doctor"))
+
+
+def test_version_is_the_packages(run: Run) -> None:
+    assert run("--version").out == f"octavo {octavo.__version__}\n"
+
+
+def test_help_names_every_scheme_a_command_takes(run: Run) -> None:
+    assert "float32, float16, dynamic, int8, int16x8 or int8x4." in run("quantize", "--help").out
+    assert all(name in run("compare", "--help").out for name in SCHEMES)
+    assert "int8, int16x8 or int8x4." in run("train", "--help").out
 
 
 def test_quantize_writes_a_file_that_runs_and_says_how_it_was_proven(run: Run, small: Path, tmp_path: Path) -> None:
@@ -69,6 +82,35 @@ def test_compare_says_when_nothing_fits_the_board(run: Run, small: Path) -> None
     assert shown.code == 0
     assert "Nothing fits" in shown.out
     assert "Each file was run" in shown.out
+
+
+def test_compare_names_what_stays_in_float_and_why(run: Run, small: Path) -> None:
+    data = ("--data", small.with_name("samples.npz"), "--test", small.with_name("test.npz"))
+    options = (*data, "--schemes", "dynamic,int8", "--skip", "conv")
+    dynamic, int8 = run("compare", small, *options, "--json").json["rows"]
+    assert dynamic["islands"] == []
+    assert int8["islands"] == [{"op": "CONV_2D", "layer": "conv", "reason": "named in skip"}]
+    shown = run("compare", small, *options).out
+    assert ["int8", "conv", "CONV_2D", "named", "in", "skip"] in [line.split() for line in shown.splitlines()]
+
+
+def test_compare_tells_of_a_scheme_that_fails_and_exits_1(
+    run: Run, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = octavo.comparison.quantize_prepared
+
+    def fail_for_dynamic(prepared: Prepared, config: QuantizeConfig, source: Source) -> octavo.QuantizedModel:
+        if config.scheme == "dynamic":
+            raise VerificationError("it computes something else.", got="1", expected="2", fix="report it")
+        return make(prepared, config, source)
+
+    monkeypatch.setattr(octavo.comparison, "quantize_prepared", fail_for_dynamic)
+    options = ("--test", small.with_name("test.npz"), "--schemes", "dynamic,float16")
+    result = run("compare", small, *options, "--json")
+    assert result.code == 1
+    assert [row["name"] for row in result.json["rows"]] == ["float16"]
+    assert result.json["failures"] == [{"name": "dynamic", "what": "it computes something else."}]
+    assert "it computes something else." in run("compare", small, *options).out
 
 
 def test_inspect_shows_what_quantize_wrote(run: Run, small: Path, tmp_path: Path) -> None:

@@ -15,14 +15,16 @@ import pytest
 
 from command_line import Run
 from octavo.cli.exit_codes import BAD_INPUT
+from octavo.comparison import Comparison, Failure
 from octavo.config import SCHEMES
 from octavo.demo.data import digits, mnist_file
 from octavo.demo.folder import MARKER, check_replaceable, whole_folder
 from octavo.demo.networks import tutorial_network
-from octavo.demo.tour import TRAINED_SCHEMES
+from octavo.demo.tour import TRAINED_SCHEMES, map_last_layer
 from octavo.dtypes import DType
-from octavo.errors import DatasetError, MissingDependencyError, OutputError
+from octavo.errors import DatasetError, MissingDependencyError, OutputError, VerificationError
 from octavo.evaluate.predict import predict
+from octavo.ir.types import Quantization
 from octavo.numerics.affine import asymmetric
 from octavo.report.mapping import in_words, map_layer
 from octavo.report.plots import mapping_picture
@@ -121,6 +123,20 @@ def test_the_mapping_names_the_widest_merge_in_words_and_draws_it() -> None:
     assert mapping.merged == pytest.approx((1.0, 1.015))
     assert "1.000 and 1.015 both become" in in_words(mapping)
     assert mapping_picture(mapping).startswith(b"\x89PNG")
+
+
+def test_values_that_merge_are_printed_no_further_apart_than_a_step() -> None:
+    # A step of 0.1142; in two decimals these are -8.51 and -8.39, which are 0.12 apart.
+    parameters = Quantization(np.array([0.1142]), np.array([0]))
+    mapping = map_layer("dense", np.array([-8.506, -8.394, 5.0]), parameters, DType.INT8)
+    assert mapping.merged == pytest.approx((-8.506, -8.394))
+    assert "-8.506 and -8.394 both become" in in_words(mapping)
+
+
+def test_without_a_proven_int8_file_the_demo_ends_with_its_error() -> None:
+    error = VerificationError("int8 is wrong.", got="1", expected="2", fix="report it")
+    with pytest.raises(VerificationError, match="int8 is wrong"):
+        map_last_layer(Comparison((), (Failure("int8", error),)), digits())
 
 
 def test_the_picture_needs_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,9 @@ def fix_of(error: str) -> str:
         (("quantize", "SMALL", "--data", "absent.npz"), "check the path"),
         (("quantize", "SMALL", "--scheme", "float16", "--skip", "con"), "did you mean 'conv'?"),
         (("compare", "SMALL", "--test", "absent.npz"), "write it with numpy.savez('test.npz', x=x_test, y=y_test)"),
+        (("compare", "absent.keras", "--test", "TEST", "--flash", "1XB"), "write it like 256KB or 1MB"),
+        (("compare", "absent.keras", "--test", "TEST", "--ram", "many"), "write it like 256KB or 1MB"),
+        (("compare", "SMALL", "--test", "TEST", "--schemes", "float32,int8"), "float32, float16, dynamic"),
         (("inspect", "absent.tflite"), "check the path"),
         (("inspect", "."), "check the path and its permissions"),
         (("inspect", "SMALL"), "check that the file was written and copied completely"),
@@ -44,7 +47,8 @@ def test_bad_input_is_told_in_four_parts_and_writes_nothing(
     run: Run, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], fix: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    failed = run(*(small if argument == "SMALL" else argument for argument in arguments))
+    files = {"SMALL": small, "TEST": small.with_name("test.npz")}
+    failed = run(*(files.get(argument, argument) for argument in arguments))
     assert failed.code == BAD_INPUT
     assert failed.out == ""
     assert fix in fix_of(failed.err)

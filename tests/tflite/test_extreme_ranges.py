@@ -31,7 +31,7 @@ def vanishing() -> keras.Model:
 
 
 def largest_error(quantized: octavo.QuantizedModel, kernel: np.ndarray) -> float:
-    """What rounding explains of a dense layer on data in -1..1: a step of each activation, half a step of each weight."""
+    """What rounding explains of a dense layer on data in -1..1: a step an activation, half a step a weight."""
     scales = {t.name: t.quantization.scale for t in quantized.graph.tensors.values() if t.quantization is not None}
     (weight,) = (node.inputs[1] for node in quantized.graph.nodes if node.op == "FULLY_CONNECTED")
     steps = sum(float(scales[name][0]) for node in quantized.graph.nodes for name in node.outputs)

@@ -9,11 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-import octavo
-from keras_networks import convolutional, images
+import octavo.comparison
+from keras_networks import convolutional, draw_weights, images
 from octavo.comparison import Comparison, Row, parse_bytes
-from octavo.config import SCHEMES
-from octavo.errors import ConfigError, DatasetError
+from octavo.config import SCHEMES, QuantizeConfig
+from octavo.errors import ConfigError, DatasetError, VerificationError
+from octavo.report.tables import PROOF_TITLE
+from octavo.stages import Prepared, Source
 
 DATA, TEST = images(24), images(40, seed=2)
 LABELS = np.arange(40) % 10
@@ -126,6 +128,64 @@ def test_the_reason_names_what_it_costs(comparison: Comparison) -> None:
     )
 
 
+def test_the_reason_says_nothing_of_size_where_nothing_is_smaller(comparison: Comparison) -> None:
+    first = with_measures(comparison.rows[0], top1=0.5, arena_bytes=120 * 1024, file_bytes=104 * 1024)
+    second = with_measures(comparison.rows[3], top1=0.9, arena_bytes=40 * 1024, file_bytes=100 * 1024)
+    assert Comparison((first, second)).best().reason == (
+        "int8 runs on TensorFlow Lite Micro within 256 KB RAM and 1024 KB flash (arena 40.0 KB, file 100.0 KB), "
+        "at +40.00 points of accuracy."
+    )
+
+
+def test_every_float_island_is_named_with_its_reason_under_its_scheme() -> None:
+    inputs = keras.layers.Input((8, 8, 3))
+    model = draw_weights(keras.Model(inputs, keras.layers.PReLU(name="prelu")(inputs)))
+    table = octavo.compare(model, DATA, (TEST, None), schemes=["int8", "int16x8"], time_it=False)
+    (island,) = table.rows[1].quantized.islands
+    assert f"| int16x8 | prelu | PRELU | {island.reason} |" in str(table)
+    assert [len(row["islands"]) for row in table.to_dict()["rows"]] == [0, 1]
+
+
+def test_where_nothing_stays_in_float_and_nothing_fails_no_table_tells_of_it(comparison: Comparison) -> None:
+    assert [table.title for table in comparison.tables] == ["What each scheme costs", PROOF_TITLE]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, *schemes: str) -> None:
+    """Let the files of these schemes fail."""
+    make = octavo.comparison.quantize_prepared
+
+    def make_or_fail(prepared: Prepared, config: QuantizeConfig, source: Source) -> octavo.QuantizedModel:
+        if config.scheme in schemes:
+            raise VerificationError(f"{config.scheme} is wrong.", got="1", expected="2", fix="report it")
+        return make(prepared, config, source)
+
+    monkeypatch.setattr(octavo.comparison, "quantize_prepared", make_or_fail)
+
+
+def test_a_scheme_that_fails_is_told_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, "int8")
+    table = octavo.compare(convolutional(), DATA, (TEST, LABELS), schemes=["int8", "dynamic"], time_it=False)
+    assert [row.name for row in table.rows] == ["dynamic"]
+    assert table.to_dict()["failures"] == [{"name": "int8", "what": "int8 is wrong."}]
+    assert "| int8 | int8 is wrong. |" in str(table)
+
+
+@pytest.mark.parametrize("schemes", [("int8", "dynamic"), ("float32", "dynamic")])
+def test_where_every_scheme_fails_or_float_does_the_first_error_is_raised(
+    monkeypatch: pytest.MonkeyPatch, schemes: tuple[str, ...]
+) -> None:
+    failing(monkeypatch, *schemes)
+    with pytest.raises(VerificationError, match=f"{schemes[0]} is wrong"):
+        octavo.compare(convolutional(), DATA, (TEST, LABELS), schemes=schemes, time_it=False)
+
+
+def test_a_quantized_model_shows_itself_in_one_short_line(comparison: Comparison) -> None:
+    quantized = comparison.rows[3].quantized
+    expected = f"QuantizedModel(int8, {len(quantized.model):,} bytes, verified, 0 float islands)"
+    assert repr(quantized) == expected
+    assert repr(replace(quantized, verification=None)) == expected.replace("verified", "not verified")
+
+
 def test_without_labels_the_error_decides_and_float_is_the_last_resort() -> None:
     table = octavo.compare(convolutional(), DATA, (TEST, None), time_it=False)
     assert all(row.evaluation.top1 is None for row in table.rows)
@@ -153,9 +213,9 @@ def test_data_that_can_be_read_only_once_is_refused() -> None:
         octavo.compare(convolutional(), iter([DATA]), (TEST, LABELS), schemes=["int8"])
 
 
-def test_integer_schemes_without_data_are_refused() -> None:
-    with pytest.raises(DatasetError, match=r"fix: +pass data=x_train\[:500\]"):
-        octavo.compare(convolutional(), None, (TEST, LABELS), schemes=["int8"], time_it=False)
+def test_integer_schemes_without_data_are_refused_before_the_model_is_looked_at() -> None:
+    with pytest.raises(DatasetError, match=r"fix: +pass data=x_train\[:500\].*: float32, float16, dynamic"):
+        octavo.compare("absent.keras", None, (TEST, LABELS), schemes=["float32", "int8"])
 
 
 @pytest.mark.parametrize(

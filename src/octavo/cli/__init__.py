@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import traceback
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -19,6 +20,7 @@ from octavo.cli.commands.quantize import quantize
 from octavo.cli.commands.train import train
 from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, DONE, INTERRUPTED, OUR_BUG
 from octavo.errors import OctavoError, VerificationError
+from octavo.version import VERSION
 
 app = typer.Typer(
     help="Fold a Keras network into eight bits, see what that cost, and get something a microcontroller can run.",
@@ -30,6 +32,22 @@ app = typer.Typer(
 # In the order of `octavo --help`.
 for command in (demo, quantize, compare, train, inspect, ops, doctor):
     app.command()(command)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and end, if it is asked for."""
+    if wanted:
+        print(f"octavo {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options that come before the command."""
 
 
 def main(arguments: list[str] | None = None) -> None:

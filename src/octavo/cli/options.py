@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Names as a help text lists them.
+
+    >>> one_of(["int8", "int16x8", "int8x4"])
+    'int8, int16x8 or int8x4'
+    """
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 ModelPath = Annotated[

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from octavo.demo.toured import Toured
 from octavo.report.mapping import in_words
-from octavo.report.tables import TextTable, as_markdown, comparison_tables, number
+from octavo.report.tables import as_markdown, number
 from octavo.report.terminal import print_lines, print_table
 
 
@@ -25,7 +25,7 @@ def overview_page(toured: Toured) -> str:
             "![the layer's range and its integers](mapping.png)",
             in_words(toured.mapping),
         ],
-        *([f"## {table.title}", "\n".join(as_markdown(table))] for table in tables(toured)),
+        *([f"## {table.title}", "\n".join(as_markdown(table))] for table in toured.comparison.tables),
         [f"The files lie beside this page, one a scheme: `{toured.file_name('int8')}` and its like."],
         ["## Which one to use", recommendation(toured)],
         ["## What next", "\n".join(("```", *next_steps(toured), "```"))],
@@ -38,7 +38,7 @@ def print_overview(console: Console, toured: Toured) -> None:
     print_lines(
         console, [opening(toured), "", in_words(toured.mapping), f"The picture: {toured.out / 'mapping.png'}", ""]
     )
-    for table in tables(toured):
+    for table in toured.comparison.tables:
         print_table(console, table)
     console.print(f"[bold green]Recommended:[/] {escape(recommendation(toured))}", highlight=False)
     print_lines(console, ["", f"Written: {toured.out / 'overview.md'} and the files it names. Try next:"])
@@ -53,12 +53,6 @@ def opening(toured: Toured) -> str:
         f"A network of {number(toured.model.count_params())} parameters, trained on {number(len(data.x_train))} images "
         f"of {data.name}; everything below is measured on {number(len(data.x_test))} others."
     )
-
-
-def tables(toured: Toured) -> tuple[TextTable, ...]:
-    """What each scheme costs, and what was run to prove each file."""
-    rows = toured.comparison.rows
-    return comparison_tables((row.name, row.evaluation, row.quantized.verification) for row in rows)
 
 
 def recommendation(toured: Toured) -> str:

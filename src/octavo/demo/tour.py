@@ -81,7 +81,14 @@ def load_data(tour: Tour) -> Data:
 
 
 def map_last_layer(comparison: Comparison, data: Data) -> LayerMapping:
-    """The last layer's float values on the calibration samples, through the parameters that int8 got from them."""
+    """The last layer's float values on the calibration samples, through the parameters that int8 got from them.
+
+    Raises:
+        VerificationError, ModelFileError: if the int8 file failed.
+    """
+    for failure in comparison.failures:
+        if failure.name == "int8":
+            raise failure.error
     models = {row.name: row.quantized for row in comparison.rows if row.technique != "QAT"}
     graph = models["int8"].graph
     output = graph.tensors[graph.outputs[0]]

@@ -59,8 +59,11 @@ class LayerMapping:
 
     @property
     def decimals(self) -> int:
-        """Decimals that tell two values within a step apart."""
-        return max(2, 1 - math.floor(math.log10(self.scale)))
+        """Decimals that show the `merged` values apart, yet no further than a step."""
+        least = max(2, 1 - math.floor(math.log10(self.scale)))
+        first, second = self.merged
+        wanted = (n for n in range(least, least + 3) if 0 < round(second, n) - round(first, n) <= self.scale)
+        return next(wanted, least + 3)
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from octavo.report.tables import number
+from octavo.report.tables import island_values, number
 from octavo.report.terminal import print_lines, print_notes
 from octavo.result import QuantizedModel
 
@@ -41,7 +41,7 @@ def result_dict(result: QuantizedModel, path: Path) -> dict[str, object]:
         "scheme": result.scheme.name,
         "file_bytes": len(result.model),
         "verification": result.verification.to_dict() if result.verification else None,
-        "islands": [{"op": each.op, "layer": each.layer, "reason": each.reason} for each in result.islands],
+        "islands": island_values(result.islands),
         "notes": [{"stage": each.stage, "subject": each.subject, "text": each.text} for each in result.notes],
         "seconds": dict(result.seconds),
     }

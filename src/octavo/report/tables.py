@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from octavo.evaluate.evaluation import Evaluation
     from octavo.evaluate.verification import RuntimeCheck, Verification
+    from octavo.plan.types import Island
+    from octavo.result import QuantizedModel
 
 UNKNOWN = "-"
 PROOF_TITLE = "Each file was run before it was handed over"
@@ -94,16 +96,41 @@ def _verdict(check: RuntimeCheck) -> str:
     return "equal" if check.exact else "within rounding"
 
 
-def comparison_tables(rows: Iterable[tuple[str, Evaluation, Verification | None]]) -> tuple[TextTable, ...]:
-    """What each scheme costs, and what was run to prove each file.
+def island_table(islands: Iterable[tuple[str, Island]]) -> TextTable:
+    """One row a float island; those of one layer that are alike are one.
 
     Args:
-        rows: (name of the row, what was measured, what was run).
+        islands: (scheme, what stays in float under it).
+    """
+    rows = dict.fromkeys((scheme, each.layer, each.op, each.reason) for scheme, each in islands)
+    return TextTable("What stays in float", ("scheme", "layer", "operator", "reason"), tuple(rows))
+
+
+def island_values(islands: Iterable[Island]) -> list[dict[str, str]]:
+    """Float islands as plain values for JSON."""
+    return [{"op": each.op, "layer": each.layer, "reason": each.reason} for each in islands]
+
+
+def comparison_tables(
+    rows: Iterable[tuple[str, Evaluation, QuantizedModel]], failures: Iterable[tuple[str, str]] = ()
+) -> tuple[TextTable, ...]:
+    """What each scheme costs, what was run to prove each file, what stays in float, and which schemes failed.
+
+    Args:
+        rows: (name of the row, what was measured, what it was measured on).
+        failures: (name of the row, why there is none).
+
+    Returns:
+        The first, and those of the others that have rows.
     """
     rows = tuple(rows)
-    proven = [(name, verification) for name, _, verification in rows if verification is not None]
     costs = evaluation_table((name, evaluation) for name, evaluation, _ in rows)
-    return (costs, verification_table(proven)) if proven else (costs,)
+    others = (
+        verification_table((name, made.verification) for name, _, made in rows if made.verification is not None),
+        island_table((name, island) for name, _, made in rows for island in made.islands),
+        TextTable("What could not be made", ("scheme", "reason"), tuple(failures)),
+    )
+    return (costs, *(table for table in others if table.rows))
 
 
 def as_markdown(table: TextTable) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
 from octavo.cli.options import Json, Seed
 from octavo.cli.shared import print_json
 
@@ -35,3 +36,4 @@ def demo(
         print_json(result.to_dict())
     else:
         print_overview(Console(), result)
+    raise typer.Exit(CHECK_SAID_NO if result.comparison.failures else DONE)

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from octavo.cli.options import DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip
+from octavo.cli.options import DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip, one_of
 from octavo.cli.shared import print_json, start_keras_for
+from octavo.config import IO_TYPES, SCHEMES
 
 
 def quantize(
@@ -17,7 +18,7 @@ def quantize(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; MODEL_SCHEME.tflite if not given.")
     ] = None,
-    scheme: Annotated[str, typer.Option(help="float32, float16, dynamic, int8 or int16x8.")] = "int8",
+    scheme: Annotated[str, typer.Option(help=f"{one_of(SCHEMES)}.")] = "int8",
     data: DataPath = None,
     samples: Samples = None,
     integer_divisor: Divisor = None,
@@ -25,9 +26,7 @@ def quantize(
     per_tensor: Annotated[
         bool, typer.Option("--per-tensor", help="One weight scale a tensor instead of one a channel.")
     ] = False,
-    input_type: Annotated[
-        str | None, typer.Option(help="int8, uint8, int16 or float32; the scheme's own if not given.")
-    ] = None,
+    input_type: Annotated[str | None, typer.Option(help=f"{one_of(IO_TYPES)}; the scheme's own if not given.")] = None,
     output_type: Annotated[str | None, typer.Option(help="Likewise.")] = None,
     estimator: Annotated[str, typer.Option(help="How ranges are made: minmax or percentile.")] = "minmax",
     percentile: Annotated[float, typer.Option(help="Share of values, in percent, that 'percentile' keeps.")] = 99.99,

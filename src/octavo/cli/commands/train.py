@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from octavo.cli.options import Divisor, Json, Seed, Skip
+from octavo.cli.options import Divisor, Json, Seed, Skip, one_of
 from octavo.cli.shared import print_json
+from octavo.config import SCHEMES
+
+TRAINED = tuple(name for name, scheme in SCHEMES.items() if scheme.needs_data)
 
 
 def train(
@@ -17,7 +20,7 @@ def train(
         Path, typer.Argument(help="A .keras or .h5 file, float or of an earlier training.", show_default=False)
     ],
     data: Annotated[Path, typer.Option(help="Training data: an .npz file with arrays x and y.", show_default=False)],
-    scheme: Annotated[str, typer.Option(help="int8, int16x8 or int8x4.")] = "int8",
+    scheme: Annotated[str, typer.Option(help=f"{one_of(TRAINED)}.")] = "int8",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training data.")] = 3,
     batch: Annotated[int, typer.Option(min=1, help="Samples a step.")] = 128,
     learning_rate: Annotated[float, typer.Option(help="Of Adam, at the beginning.")] = 1e-4,
