@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from octavo.result import QuantizedModel
 
 UNKNOWN = "-"
+COST_NOTE = (
+    "as float: share of samples with the float model's answer; SQNR: how far outputs stand above their difference from "
+    "the float model's, which training (QAT) moves more than rounding does; arena: RAM in TensorFlow Lite Micro."
+)
 PROOF_TITLE = "Each file was run before it was handed over"
 PROOF_NOTE = (
     "equal: every value of every operator is that of the reference; within rounding: values differ by no more than "
@@ -72,7 +76,7 @@ def evaluation_table(evaluations: Iterable[tuple[str, Evaluation]], title: str =
         if set(cells) != {UNKNOWN}:
             columns.append((column.name, cells))
     rows = tuple(zip(*(cells for _, cells in columns), strict=True))
-    return TextTable(title, tuple(name for name, _ in columns), rows, frozenset(range(1, len(columns))))
+    return TextTable(title, tuple(name for name, _ in columns), rows, frozenset(range(1, len(columns))), COST_NOTE)
 
 
 def verification_table(verifications: Iterable[tuple[str, Verification]]) -> TextTable:
