@@ -28,10 +28,10 @@ from octavo.quantization.weights import largest_magnitude
 from octavo.stages import Prepared, Source, calibrated_ranges, prepare_loaded
 from octavo.training.annotate import Annotated
 from octavo.training.batch_norm import FreezeBatchNorm
-from octavo.training.bias_rounding import bias_offsets
 from octavo.training.blueprint import Blueprint
 from octavo.training.flatten import annotated_layers, flatten, in_terms_of_user
 from octavo.training.insert import insert_fake_quantization, remove_fake_quantization
+from octavo.training.kernel_rounding import kernel_roundings
 from octavo.training.model import QuantizationAwareModel
 from octavo.training.origins import Origins, nudged_values, numbered_elements
 from octavo.training.settings import LayerTraining, TrainingConfig
@@ -201,16 +201,16 @@ def trained(model: QuantizationAwareModel) -> Trained:
             if rule.tensor in learned and data is not None:
                 limits[rule.tensor] = largest_magnitude(data, rule.granularity)
     result = Trained(prepared, plan, model.quantization, ranges, limits)
-    round_biases(model, result)
+    round_as_kernels(model, result)
     return result
 
 
-def round_biases(model: QuantizationAwareModel, trained: Trained) -> None:
-    """Leave in a model how its biases are rounded, so that in inference it predicts what the file predicts."""
+def round_as_kernels(model: QuantizationAwareModel, trained: Trained) -> None:
+    """Leave in a model how its file's kernels round, so that in inference it predicts what the file predicts."""
     integer = assign(trained.prepared.graph, trained.plan, trained.ranges, trained.limits)
-    offsets = bias_offsets(trained.prepared.graph, integer)
-    for layer in model.bias_roundings:
-        layer.offset.assign(offsets[layer.tensor])
+    roundings = kernel_roundings(trained.prepared.graph, integer)
+    for layer in model.kernel_roundings:
+        layer.set_rounding(roundings[layer.tensor])
 
 
 def prepare_as_named(loaded: Loaded, paths: Mapping[str, str]) -> Prepared:

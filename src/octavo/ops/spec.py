@@ -64,11 +64,14 @@ class Weight:
         axis: Dimension of the output channels, along which per-axis scales run.
         int4: Granularity of int4 weights that every runtime accepts, TensorFlow Lite Micro included; None where
             some runtime has no int4 kernel.
+        int4_rounds_twice: Whether LiteRT's default kernel for int4 weights rounds a result twice, in fixed point; else
+            it rounds once, in floating point, as those for int8 weights do.
     """
 
     input: int
     axis: int
     int4: Granularity | None = None
+    int4_rounds_twice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

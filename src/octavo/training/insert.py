@@ -11,9 +11,9 @@ from keras import tree
 from octavo.ir.types import Graph
 from octavo.plan.types import Group, Plan
 from octavo.training.batch_norm import LiveBatchNorm
-from octavo.training.bias_rounding import BiasRounding, linear_results
 from octavo.training.blueprint import Blueprint
 from octavo.training.functional import rebuild
+from octavo.training.kernel_rounding import KernelRounding, linear_results
 from octavo.training.links import parts_of
 from octavo.training.lowered_call import LoweredCall
 from octavo.training.lowering import Site, lower_calls
@@ -38,12 +38,12 @@ def insert_fake_quantization(
     sites = make_sites(blueprint.graph, blueprint.plan, training)
     lowered = lower_calls(blueprint, sites)
     shown = shown_sites(blueprint, sites)
-    biased = biased_results(blueprint)
+    kernels = rounded_results(blueprint)
     wrapped: dict[int, keras.layers.Layer] = {}
 
     def quantized(original: Any, tensor: Any) -> Any:
-        if id(original) in biased:
-            tensor = biased[id(original)](tensor)
+        if id(original) in kernels:
+            tensor = kernels[id(original)](tensor)
         for site in shown.get(id(original), ()):
             tensor = site.layer(tensor, site=site.index)
         return tensor
@@ -98,12 +98,12 @@ def _fake_quantizer(name: str, graph: Graph, plan: Plan, group: Group, training:
     )
 
 
-def biased_results(blueprint: Blueprint) -> dict[int, BiasRounding]:
+def rounded_results(blueprint: Blueprint) -> dict[int, KernelRounding]:
     """The layers that round biases, by `id` of the Keras tensor each follows."""
     places = linear_results(blueprint.loaded, blueprint.graph, blueprint.plan)
     first = _first_shown(blueprint)
     shown = [(first[place], result) for place, result in places.items() if place in first]
-    return {key: BiasRounding(result, name=f"bias_rounding_{i}") for i, (key, result) in enumerate(shown)}
+    return {key: KernelRounding(result, name=f"kernel_rounding_{i}") for i, (key, result) in enumerate(shown)}
 
 
 def _first_shown(blueprint: Blueprint) -> dict[str, int]:
@@ -140,7 +140,7 @@ def remove_fake_quantization(model: QuantizationAwareModel) -> tuple[keras.Model
 
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
         operation = node.operation
-        if isinstance(operation, FakeQuantize | BiasRounding):
+        if isinstance(operation, FakeQuantize | KernelRounding):
             results = args[0]
         elif isinstance(operation, LoweredCall):
             results = operation.call_operation(*args, **kwargs)

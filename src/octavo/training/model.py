@@ -9,7 +9,7 @@ from typing import Any, Self
 import keras
 
 from octavo.config import QuantizeConfig
-from octavo.training.bias_rounding import BiasRounding
+from octavo.training.kernel_rounding import KernelRounding
 from octavo.training.links import connect
 from octavo.training.lowered_call import LoweredCall
 from octavo.training.observer import FakeQuantize
@@ -71,9 +71,9 @@ class QuantizationAwareModel(keras.Model):
         return (*(layer for layer in self.layers if isinstance(layer, FakeQuantize)), *inside)
 
     @property
-    def bias_roundings(self) -> tuple[BiasRounding, ...]:
+    def kernel_roundings(self) -> tuple[KernelRounding, ...]:
         """What rounding adds to biases, a layer for each."""
-        return tuple(layer for layer in self.layers if isinstance(layer, BiasRounding))
+        return tuple(layer for layer in self.layers if isinstance(layer, KernelRounding))
 
     @property
     def quantized_layers(self) -> tuple[QuantizedLayer, ...]:
