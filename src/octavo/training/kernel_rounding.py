@@ -5,9 +5,9 @@ Two things are nothing to train against, but in inference decide which way value
 The integers of a bias stand for a real bias up to half an accumulator step away, which moves every result by up to a
 hundredth of an output step.
 
-LiteRT's convolutions with int4 weights multiply sums by a fixed-point number and shift the product, rounding each time. The
-first rounding leaves fractions of a step, as few as eight where weights are coarse, so that results up to a sixteenth
-of a step below the middle are rounded up.
+LiteRT's convolutions with int4 weights multiply sums by a fixed-point number and shift the product, rounding each time.
+The first rounding leaves fractions of a step, as few as eight where weights are coarse, so that results up to a
+sixteenth of a step below the middle are rounded up.
 
 Training cannot know either beforehand, since they come of folding batch normalization; so they are found when the
 file is made, and kept here.
