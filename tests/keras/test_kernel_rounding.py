@@ -31,6 +31,6 @@ def test_values_differ_from_the_files_only_where_float32_sums_do(
     model = qat.quantize_model(keras.Sequential([keras.Input(X.shape[1:]), *make()]), scheme, data=X)
     parity = octavo.parity(model, octavo.quantize(model, verify="off"), X)
     products = int(np.prod(model.quantized_layers[0].layer.kernel.shape[:-1]))
-    # A sum of n products wanders by sqrt(n) roundings of float32, of 255 steps at most; that share is as close to a tie.
+    # A sum of n products wanders by sqrt(n) roundings of float32, of 255 steps at most; so many are as near a tie.
     assert parity.steps[0] >= 1 - 255 * np.sqrt(products) * np.finfo(np.float32).eps
     assert parity.largest_steps <= 1
