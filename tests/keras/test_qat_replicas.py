@@ -27,6 +27,7 @@ def trained_on(replicas: int, folder: Path) -> dict[str, np.ndarray]:
     return dict(np.load(path))
 
 
+@pytest.mark.every_backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras distributes training on JAX and TensorFlow")
 def test_two_replicas_train_as_one_does(tmp_path: Path) -> None:
     one, two = (trained_on(replicas, tmp_path) for replicas in (1, 2))
