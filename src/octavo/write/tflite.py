@@ -8,6 +8,7 @@ Source: the TensorFlow Lite schema (version 3) as `ai_edge_litert.schema_py_gene
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -26,6 +27,8 @@ FILE_IDENTIFIER = b"TFL3"
 METADATA_NAME = "octavo"
 # Oldest runtime that has every operator version written here; per-channel hybrid FULLY_CONNECTED, version 12, decides.
 MINIMUM_RUNTIME = "2.17.0"
+# More than a tensor or an operator takes in the file, name and padding included, beside its constants and parameters.
+TABLE_BYTES = 1024
 
 
 def write_tflite(graph: Graph, metadata: Mapping[str, object] | None = None) -> bytes:
@@ -68,9 +71,10 @@ def write_tflite(graph: Graph, metadata: Mapping[str, object] | None = None) -> 
         text = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
         model.metadata.append(_metadata(METADATA_NAME, text.encode(), buffers))
     model.buffers = buffers.tables
-    builder = _Builder(1024 + sum(len(table.content) + 64 for table in buffers.tables))
+    builder = _Builder(_room(graph, buffers))
     builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    # The builder's own `Output` would copy once more.
+    return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
 
 def pack_int4(values: np.ndarray) -> np.ndarray:
@@ -95,19 +99,23 @@ class _Builder(flatbuffers.Builder):
 
 
 class _Buffer(schema.BufferT):
-    """A buffer whose data is aligned to 16 bytes, as the schema demands and its Python writer does not do."""
+    """A buffer whose data is aligned to 16 bytes, as the schema demands and its Python writer does not do.
 
-    def __init__(self, data: np.ndarray) -> None:
+    Attributes:
+        content: The bytes, uint8, 1-D; no copy of the constant they belong to.
+    """
+
+    def __init__(self, content: np.ndarray) -> None:
         super().__init__()
-        self.content = data.tobytes()
+        self.content = content
 
     def Pack(self, builder: flatbuffers.Builder) -> int:
         """Write the table; called by the schema's own `Pack`."""
-        offset = 0
-        if self.content:
-            builder.StartVector(1, len(self.content), 16)
-            builder.head = builder.Head() - len(self.content)
-            builder.Bytes[builder.Head() : builder.Head() + len(self.content)] = self.content
+        offset, size = 0, self.content.nbytes
+        if size:
+            builder.StartVector(1, size, 16)
+            builder.head = builder.Head() - size
+            builder.Bytes[builder.Head() : builder.Head() + size] = self.content.data
             offset = builder.EndVector()
         schema.BufferStart(builder)
         if offset:
@@ -143,11 +151,24 @@ class _Buffers:
 
     def add(self, data: np.ndarray) -> int:
         """Index of a buffer with these bytes."""
-        table = _Buffer(data)
-        if table.content not in self._index:
-            self._index[table.content] = len(self.tables)
-            self.tables.append(table)
-        return self._index[table.content]
+        content = np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+        digest = hashlib.sha256(content.data).digest()
+        if digest not in self._index:
+            self._index[digest] = len(self.tables)
+            self.tables.append(_Buffer(content))
+        return self._index[digest]
+
+
+def _room(graph: Graph, buffers: _Buffers) -> int:
+    """About the size of the file, rather more than less: a builder without room left takes twice as much."""
+    constants = sum(buffer.content.nbytes for buffer in buffers.tables)
+    parameters = sum(
+        tensor.quantization.scale.nbytes + tensor.quantization.zero_point.nbytes
+        for tensor in graph.tensors.values()
+        if tensor.quantization is not None
+    )
+    tables = len(graph.tensors) + len(graph.nodes) + len(graph.inputs) + len(graph.outputs)
+    return constants + parameters + TABLE_BYTES * (tables + 1)
 
 
 def _tensor(tensor: Tensor, buffers: _Buffers) -> schema.TensorT:
@@ -157,8 +178,7 @@ def _tensor(tensor: Tensor, buffers: _Buffers) -> schema.TensorT:
     table.type = getattr(schema.TensorType, tensor.dtype.name)
     table.hasRank = True
     if tensor.data is not None:
-        data = pack_int4(tensor.data) if tensor.dtype is DType.INT4 else np.ascontiguousarray(tensor.data)
-        table.buffer = buffers.add(data)
+        table.buffer = buffers.add(pack_int4(tensor.data) if tensor.dtype is DType.INT4 else tensor.data)
     if tensor.quantization is not None:
         table.quantization = _QuantizationParameters(tensor.quantization)
     return table
