@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from octavo.calibration.observer import MAXIMUM_CHUNK
-from octavo.calibration.runner import calibrate
+from octavo.calibration.runner import MAXIMUM_CHUNK, calibrate
 from octavo.calibration.statistics import BINS, Statistics
 from octavo.errors import DatasetError, InputError, NonFiniteError
 from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph
 from octavo.ops.build import GraphBuilder
+from octavo.ops.conv import Conv2DOptions, DepthwiseConv2DOptions
+from octavo.ops.dense import FullyConnectedOptions
+from octavo.ops.fused import FusedActivation
 from octavo.ops.reduce import ReducerOptions
 from octavo.ops.shape import ReshapeOptions
 from octavo.run.litert import LiteRT
@@ -80,6 +82,35 @@ def batches(size: int) -> Iterator[np.ndarray]:
 def test_order_batches_and_threads_change_nothing(data: Any, threads: int | None) -> None:
     whole = observe(float_network(), IMAGES, needs_histogram=True)
     assert observe(float_network(), data, needs_histogram=True, threads=threads) == whole
+
+
+LARGE = 512
+
+
+def large_network() -> Graph:
+    """So many activation values that memory holds one runtime only: convolutions -> mean -> dense."""
+    rng = np.random.default_rng(9)
+    b = GraphBuilder("large")
+    x = b.input("image", (1, LARGE, LARGE, 3))
+    b.layer = "features"
+    offset = b.constant(rng.normal(size=32).astype(np.float32), "offset")
+    kernel = b.constant(rng.normal(size=(32, 3, 3, 3)).astype(np.float32), "kernel")
+    x = b.emit("CONV_2D", [x, kernel, offset], Conv2DOptions(fused_activation_function=FusedActivation.RELU6))
+    kernel = b.constant(rng.normal(size=(1, 3, 3, 32)).astype(np.float32), "depthwise")
+    x = b.emit("DEPTHWISE_CONV_2D", [x, kernel, offset], DepthwiseConv2DOptions(stride_h=4, stride_w=4))
+    x = b.emit("MEAN", [x, b.constant(np.array([1, 2], np.int32), "axes")], ReducerOptions())
+    weights = b.constant(rng.normal(size=(5, 32)).astype(np.float32), "weights")
+    return b.finish([b.emit("FULLY_CONNECTED", [x, weights, None], FullyConnectedOptions())])
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_a_model_that_fits_memory_once_gives_the_same_on_several_threads(threads: int) -> None:
+    images = np.random.default_rng(7).normal(size=(3, LARGE, LARGE, 3)).astype(np.float32)
+    once = observe(large_network(), images, needs_histogram=True, threads=1)
+    assert observe(large_network(), images, needs_histogram=True, threads=threads) == once
+    images[1, 5, 5, 0] = np.inf
+    with pytest.raises(NonFiniteError, match="sample 1 of the data is not finite in input 'image'"):
+        observe(large_network(), images, threads=threads)
 
 
 def test_a_saved_part_continued_equals_the_whole(tmp_path: Path) -> None:

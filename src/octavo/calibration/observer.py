@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,10 +14,6 @@ from octavo.calibration.statistics import Accumulator, Statistics
 from octavo.errors import DatasetError, NonFiniteError
 from octavo.ir.types import Tensor
 from octavo.run.litert import LiteRT
-
-# Observed values of one chunk: few enough for a cache, enough to outweigh the cost of a call.
-CHUNK_BYTES = 4 << 20
-MAXIMUM_CHUNK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +36,31 @@ class Task:
 
 
 class Observer:
-    """A single-threaded runtime with the statistics of what went through it.
+    """A runtime with the statistics of what went through it.
 
     Args:
         task: What to observe.
+        threads: Threads the runtime may use, and as many that gather.
         together: Whether the samples of a chunk run as one batch.
     """
 
-    def __init__(self, task: Task, *, together: bool = False) -> None:
-        self.task, self.together = task, together
-        self._runtime, self._samples = LiteRT(task.model), 0
+    def __init__(self, task: Task, *, threads: int = 1, together: bool = False) -> None:
+        self.task, self.threads, self.together = task, threads, together
+        self._runtime, self._samples = LiteRT(task.model, threads=threads), 0
         floats = [tensor.name for tensor in task.inputs if tensor.dtype.is_float]
         # Inputs come first: a sample that is not finite is named before the activations it spoils.
         self._gathered = {
             name: Accumulator(histogram=task.needs_histogram and name in task.tensors)
             for name in dict.fromkeys((*floats, *task.tensors))
         }
+        sizes = {port.name: int(np.prod(port.shape)) for port in (*self._runtime.inputs, *self._runtime.outputs)}
+        self._shares = _shares({name: sizes[name] for name in self._gathered}, threads)
+        self._pool = ThreadPoolExecutor(threads, "gather")
+        self._values: dict[str, np.ndarray] = {}
 
-    @property
-    def chunk_size(self) -> int:
-        """Samples that make a chunk; it follows from the model alone."""
-        ports = (*self._runtime.inputs, *self._runtime.outputs)
-        sample_bytes = sum(int(np.prod(port.shape, dtype=np.int64)) * port.dtype.numpy.itemsize for port in ports)
-        return min(max(1, CHUNK_BYTES // max(1, sample_bytes)), MAXIMUM_CHUNK)
+    def twin(self) -> Observer:
+        """Another one for the same task that has seen nothing yet."""
+        return Observer(self.task, threads=self.threads, together=self.together)
 
     def can_batch(self, chunk: Chunk) -> bool:
         """Whether the samples of a chunk, run as one batch, give bit for bit what each gives alone."""
@@ -97,16 +97,24 @@ class Observer:
     def _gather(self, chunk: Chunk) -> None:
         """Run a chunk as one batch; the views of the runtime's memory end with this call, as its next run demands."""
         inputs = self._named(chunk.arrays)
-        values = {**self._runtime.run(inputs, copy=False), **inputs}
-        finite = [gathered.add(values[name][: chunk.count]) for name, gathered in self._gathered.items()]
-        if not all(finite):
-            raise self._fault(chunk, values)
+        self._values = {**self._runtime.run(inputs, copy=False), **inputs}
+        try:
+            each = map if self.threads == 1 else self._pool.map
+            if not all(list(each(partial(self._add, chunk.count), self._shares))):
+                raise self._fault(chunk)
+        finally:
+            self._values = {}
+
+    def _add(self, count: int, names: Sequence[str]) -> bool:
+        """Gather the first `count` rows of some tensors; whether all are finite."""
+        return all([self._gathered[name].add(self._values[name][:count]) for name in names])
 
     def _named(self, arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         return {tensor.name: array for tensor, array in zip(self.task.inputs, arrays, strict=True)}
 
-    def _fault(self, chunk: Chunk, values: Mapping[str, np.ndarray]) -> NonFiniteError:
-        """The error for the first sample of `chunk` that is not finite somewhere."""
+    def _fault(self, chunk: Chunk) -> NonFiniteError:
+        """The error for the first sample of `chunk`, just run, that is not finite somewhere."""
+        values = self._values
         row, name = next(
             (row, name)
             for row in range(chunk.count)
@@ -114,6 +122,17 @@ class Observer:
             if not np.isfinite(values[name][row]).all()
         )
         return _non_finite(chunk.start + row, values[name][row], name, self.task)
+
+
+def _shares(sizes: Mapping[str, int], count: int) -> list[list[str]]:
+    """The names in `count` lists whose sizes add up to about the same."""
+    shares: list[list[str]] = [[] for _ in range(count)]
+    totals = [0] * count
+    for name in sorted(sizes, key=lambda name: -sizes[name]):
+        smallest = totals.index(min(totals))
+        shares[smallest].append(name)
+        totals[smallest] += sizes[name]
+    return shares
 
 
 def _singly(chunk: Chunk) -> Iterator[Chunk]:

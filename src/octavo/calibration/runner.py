@@ -1,8 +1,9 @@
 """Calibration: LiteRT runs an instrumented float model on the samples, and every observed tensor's values are gathered.
 
-Each worker thread has a single-threaded runtime of its own and reads its outputs where they lie, so that a chunk is
-reduced while it is still in the cache. Samples go through in batches only where a batch computes, bit for bit, what its
-samples compute alone; statistics then depend neither on how the data comes in batches nor on the number of threads.
+Small models run in several single-threaded runtimes side by side; a model of which memory holds few copies runs in
+fewer runtimes of several threads each. A runtime's outputs are read where they lie, so that a chunk is reduced while it
+is still in the cache. Samples go through in batches only where a batch computes, bit for bit, what its samples compute
+alone; statistics then depend neither on how the data comes in batches nor on the number of threads.
 """
 
 from __future__ import annotations
@@ -19,9 +20,14 @@ from octavo.calibration.dataset import Chunk, Dataset
 from octavo.calibration.observer import Observer, Task
 from octavo.calibration.statistics import Statistics, fingerprint
 from octavo.ir.types import Tensor
+from octavo.run.signature import read_signature
 
-# Every worker holds a copy of the weights.
-MAXIMUM_WORKERS = 8
+MAXIMUM_THREADS = 8
+# Observed values of one chunk: few enough for a cache, enough to outweigh the cost of a call.
+CHUNK_BYTES = 4 << 20
+MAXIMUM_CHUNK = 256
+# What runtimes side by side may take; each holds the weights and every activation.
+RUNTIMES_BYTES = 64 << 20
 
 Progress = Callable[[int, int | None], None]
 
@@ -51,7 +57,7 @@ def calibrate(
         samples: Use at most this many.
         integer_divisor: What integer samples are divided by, see `octavo.calibration.dataset.Dataset`.
         progress: Called with the number of samples done and, if known, of all.
-        threads: Worker threads; None takes one for each available processor, at most eight.
+        threads: Threads in all; None takes one for each available processor, at most eight.
 
     Returns:
         Statistics of each of `tensors`. They can be saved, and merged with those of other samples.
@@ -62,12 +68,15 @@ def calibrate(
     """
     dataset = Dataset(data, inputs, integer_divisor=integer_divisor, samples=samples)
     task = Task(model, tuple(tensors), layers, tuple(inputs), needs_histogram)
-    observers = [Observer(task)]
-    chunks = dataset.chunks(observers[0].chunk_size)
+    sample_bytes = read_signature(model).activation_bytes
+    rows = _chunk_rows(sample_bytes)
+    workers, each = _crew(len(model) + rows * sample_bytes, threads or _processors())
+    observers = [Observer(task, threads=each)]
+    chunks = dataset.chunks(rows)
     first = next(chunks)
     observers[0].together = observers[0].can_batch(first)
     done = 0
-    for count in _spread(observers, itertools.chain([first], chunks), threads or _processors()):
+    for count in _spread(observers, itertools.chain([first], chunks), workers):
         done += count
         if progress is not None:
             progress(done, dataset.total)
@@ -82,7 +91,7 @@ def _spread(observers: list[Observer], chunks: Iterable[Chunk], workers: int) ->
         try:
             observer = idle.popleft()
         except IndexError:
-            observer = Observer(observers[0].task, together=observers[0].together)
+            observer = observers[0].twin()
             observers.append(observer)
         count = observer.observe(chunk)
         idle.append(observer)
@@ -103,6 +112,17 @@ def _spread(observers: list[Observer], chunks: Iterable[Chunk], workers: int) ->
                 future.cancel()
 
 
+def _chunk_rows(sample_bytes: int) -> int:
+    """Samples that make a chunk."""
+    return min(max(1, CHUNK_BYTES // max(1, sample_bytes)), MAXIMUM_CHUNK)
+
+
+def _crew(runtime_bytes: int, threads: int) -> tuple[int, int]:
+    """How many runtimes run side by side, and with how many threads each."""
+    workers = min(threads, max(1, RUNTIMES_BYTES // runtime_bytes))
+    return workers, threads // workers
+
+
 def _processors() -> int:
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(available, MAXIMUM_WORKERS)
+    return min(available, MAXIMUM_THREADS)
