@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,11 +13,10 @@ from octavo.calibration.dataset import Dataset, rescales_images
 from octavo.calibration.estimators import estimate, estimator_for
 from octavo.calibration.runner import calibrate
 from octavo.calibration.sources import is_spent
-from octavo.calibration.statistics import Statistics
+from octavo.calibration.statistics import Statistics, fingerprint
 from octavo.config import QuantizeConfig
 from octavo.errors import DatasetError
 from octavo.ir.check import check_finite
-from octavo.ir.graph import drop_dead
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.load import load
@@ -25,7 +24,6 @@ from octavo.load.loaded import Loaded
 from octavo.passes import run_passes
 from octavo.plan.types import Plan
 from octavo.quantization.assign import Range
-from octavo.write.tflite import write_tflite
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, how many samples are done, and how many there are if that is known."""
@@ -120,11 +118,6 @@ def prepare_loaded(loaded: Loaded) -> Prepared:
     return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph))
 
 
-def instrument(graph: Graph, tensors: Iterable[str]) -> bytes:
-    """A float .tflite whose outputs are `tensors`; what only the model's own outputs need is left out."""
-    return write_tflite(drop_dead(replace(graph, outputs=tuple(tensors))))
-
-
 def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> Statistics:
     """Calibrate: statistics of every tensor whose range the plan asks for.
 
@@ -144,18 +137,15 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
     # In execution order, so that a NaN is found in the tensor where it is born.
     made = (name for node in graph.nodes for name in node.outputs)
     tensors = [name for name in (*graph.inputs, *made) if name in observed]
-    instrumented = instrument(graph, [name for name in tensors if name not in graph.inputs])
     needs_histogram = estimator_for(config).needs_histogram
     if isinstance(source.data, Statistics):
-        source.data.check_measured_on(instrumented, needs_histogram)
+        source.data.check_measured_on(fingerprint(graph, tensors), needs_histogram)
         return source.data
     progress = source.progress
     return calibrate(
-        instrumented,
+        graph,
         tensors,
-        {name: graph.tensors[name].layer for name in tensors},
         source.data,
-        inputs=[graph.tensors[name] for name in graph.inputs],
         needs_histogram=needs_histogram,
         samples=source.samples,
         integer_divisor=source.divisor_for(prepared),

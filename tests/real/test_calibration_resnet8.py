@@ -17,7 +17,7 @@ from octavo.errors import NonFiniteError
 from octavo.ir.types import Graph, PerAxis
 from octavo.load.tflite import load_tflite, read_tflite
 from octavo.run.litert import LiteRT
-from octavo.stages import instrument, prepare
+from octavo.stages import prepare
 from octavo.write.tflite import write_tflite
 
 SAMPLES = 500
@@ -37,9 +37,7 @@ def pixels() -> np.ndarray:
 
 def observe(graph: Graph, data: Any, **options: Any) -> Statistics:
     made = [name for node in graph.nodes for name in node.outputs]
-    inputs = [graph.tensors[name] for name in graph.inputs]
-    layers = {name: graph.tensors[name].layer for name in made}
-    return calibrate(instrument(graph, made), [*graph.inputs, *made], layers, data, inputs=inputs, **options)
+    return calibrate(graph, [*graph.inputs, *made], data, **options)
 
 
 def test_every_way_to_read_the_same_images_gives_the_same_statistics(

@@ -25,7 +25,7 @@ def read(data: Any, *inputs: Tensor, size: int = 3, **options: Any) -> tuple[np.
     """All samples of `data`, one array for each input."""
     chunks = list(Dataset(data, inputs or (IMAGE,), **options).chunks(size))
     assert [chunk.start for chunk in chunks] == list(range(0, size * len(chunks), size))
-    columns = zip(*([array[: chunk.count] for array in chunk.arrays] for chunk in chunks), strict=True)
+    columns = zip(*(chunk.arrays for chunk in chunks), strict=True)
     return tuple(np.concatenate(column) for column in columns)
 
 
@@ -95,12 +95,11 @@ def test_every_form_of_two_inputs_gives_the_same_samples(form: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8])
-def test_chunks_are_full_but_for_the_last_whose_padding_is_zero(size: int) -> None:
+def test_chunks_are_full_but_for_the_last(size: int) -> None:
     chunks = list(Dataset(X, [IMAGE]).chunks(size))
     assert [chunk.count for chunk in chunks[:-1]] == [size] * (len(chunks) - 1)
     assert sum(chunk.count for chunk in chunks) == 7
-    assert all(len(chunk.arrays[0]) == size for chunk in chunks)
-    assert not chunks[-1].arrays[0][chunks[-1].count :].any()
+    assert all(chunk.count == len(chunk.arrays[0]) for chunk in chunks)
 
 
 def test_samples_limits_what_is_read_and_not_one_element_more_is_taken() -> None:

@@ -22,13 +22,16 @@ class Chunk:
 
     Attributes:
         start: Index of the first sample in the data.
-        count: Number of samples; rows behind them are padding.
-        arrays: For each input, in the input's dtype, shape (rows, *sample).
+        arrays: For each input, in the input's dtype, shape (count, *sample).
     """
 
     start: int
-    count: int
     arrays: tuple[np.ndarray, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return len(self.arrays[0])
 
 
 class Dataset:
@@ -76,7 +79,7 @@ class Dataset:
         return min(known, default=None)
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """The samples, `size` at a time; the rows of the last chunk that have none are zero.
+        """The samples, `size` at a time; the last chunk may have fewer.
 
         Raises:
             DatasetError: if there is no sample, or one does not fit the inputs.
@@ -90,10 +93,10 @@ class Dataset:
                     _convert(part[taken : taken + step], array[count : count + step], tensor, self._divisor)
                 taken, count = taken + step, count + step
                 if count == size:
-                    yield Chunk(start, count, arrays)
+                    yield Chunk(start, arrays)
                     start, count, arrays = start + count, 0, self._buffers(size)
         if count:
-            yield Chunk(start, count, arrays)
+            yield Chunk(start, tuple(array[:count] for array in arrays))
         elif start == 0:
             raise self._empty()
 
@@ -122,7 +125,7 @@ class Dataset:
         return batch
 
     def _buffers(self, size: int) -> tuple[np.ndarray, ...]:
-        return tuple(np.zeros((size, *tensor.shape[1:]), tensor.dtype.numpy) for tensor in self._inputs)
+        return tuple(np.empty((size, *tensor.shape[1:]), tensor.dtype.numpy) for tensor in self._inputs)
 
     def _empty(self) -> DatasetError:
         spent = is_spent(self._data)

@@ -1,8 +1,7 @@
-"""Calibration: LiteRT runs an instrumented float model on the samples, and every observed tensor's values are gathered.
+"""Calibration: LiteRT runs an instrumented float model on the samples, and the statistics of its tensors are gathered.
 
-Small models run in several single-threaded runtimes side by side; a model of which memory holds few copies runs in
-fewer runtimes of several threads each. A runtime's outputs are read where they lie, so that a chunk is reduced while it
-is still in the cache. Samples go through in batches only where a batch computes, bit for bit, what its samples compute
+Several single-threaded runtimes run side by side; a model of which memory holds few copies runs in fewer runtimes of
+several threads each. Samples go through in batches only where a batch computes, bit for bit, what its samples compute
 alone; statistics then depend neither on how the data comes in batches nor on the number of threads.
 """
 
@@ -11,15 +10,16 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import reduce
 from typing import Any
 
 from octavo.calibration.dataset import Chunk, Dataset
-from octavo.calibration.observer import Observer, Task
+from octavo.calibration.observer import Observer, can_batch
+from octavo.calibration.probe import Probe, Task
 from octavo.calibration.statistics import Statistics, fingerprint
-from octavo.ir.types import Tensor
+from octavo.ir.types import Graph
 from octavo.run.signature import read_signature
 
 MAXIMUM_THREADS = 8
@@ -27,18 +27,16 @@ MAXIMUM_THREADS = 8
 CHUNK_BYTES = 4 << 20
 MAXIMUM_CHUNK = 256
 # What runtimes side by side may take; each holds the weights and every activation.
-RUNTIMES_BYTES = 64 << 20
+RUNTIMES_BYTES = 96 << 20
 
 Progress = Callable[[int, int | None], None]
 
 
 def calibrate(
-    model: bytes,
+    graph: Graph,
     tensors: Sequence[str],
-    layers: Mapping[str, str],
     data: Any,
     *,
-    inputs: Sequence[Tensor],
     needs_histogram: bool = False,
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -48,11 +46,9 @@ def calibrate(
     """Run samples through a model and gather statistics of its activations.
 
     Args:
-        model: A float .tflite whose outputs are the observed tensors; observed inputs may be left out.
+        graph: The float graph.
         tensors: The observed tensors, in execution order.
-        layers: The user's layer by tensor name, for messages.
         data: The samples, in any form `octavo.calibration.sources.ACCEPTED` lists.
-        inputs: The model's inputs, batch dimension 1.
         needs_histogram: Whether to count values by bin, which percentiles need.
         samples: Use at most this many.
         integer_divisor: What integer samples are divided by, see `octavo.calibration.dataset.Dataset`.
@@ -66,21 +62,22 @@ def calibrate(
         DatasetError: if the data has no sample, or one that does not fit the inputs.
         NonFiniteError: naming the first sample with a NaN or an infinity, and the first tensor that has it.
     """
-    dataset = Dataset(data, inputs, integer_divisor=integer_divisor, samples=samples)
-    task = Task(model, tuple(tensors), layers, tuple(inputs), needs_histogram)
+    task = Task(graph, tuple(tensors), needs_histogram)
+    dataset = Dataset(data, task.inputs, integer_divisor=integer_divisor, samples=samples)
+    model = task.instrumented()
     sample_bytes = read_signature(model).activation_bytes
     rows = _chunk_rows(sample_bytes)
     workers, each = _crew(len(model) + rows * sample_bytes, threads or _processors())
-    observers = [Observer(task, threads=each)]
     chunks = dataset.chunks(rows)
-    first = next(chunks)
-    observers[0].together = observers[0].can_batch(first)
+    first, probe = next(chunks), Probe(task, model, threads=each)
+    observers = [Observer(probe, together=can_batch(probe, first))]
     done = 0
     for count in _spread(observers, itertools.chain([first], chunks), workers):
         done += count
         if progress is not None:
             progress(done, dataset.total)
-    return reduce(Statistics.merge, (observer.statistics(fingerprint(model)) for observer in observers))
+    measured_on = fingerprint(graph, tensors)
+    return reduce(Statistics.merge, (observer.statistics(measured_on) for observer in observers))
 
 
 def _spread(observers: list[Observer], chunks: Iterable[Chunk], workers: int) -> Iterator[int]:

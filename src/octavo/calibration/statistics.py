@@ -9,8 +9,8 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,6 +18,8 @@ import numpy as np
 
 from octavo.errors import DatasetError, InputError
 from octavo.files import write_whole
+from octavo.ir.types import Graph
+from octavo.ops.text import format_graph
 
 # A bin is the upper half of a float32's bit pattern: sign, exponent and 7 bits of mantissa. Its values differ by less
 # than one part in 128, and the bins are known before the first value is.
@@ -90,6 +92,12 @@ class Accumulator:
             _count_bins(values, self._histogram)
         return True
 
+    def add_extremes(self, low: float, high: float, count: int) -> None:
+        """Add values of which only the extremes are known, both finite; not for an accumulator with a histogram."""
+        assert self._histogram is None, "a histogram needs the values"
+        self._low, self._high = min(self._low, low), max(self._high, high)
+        self._count += count
+
     def result(self) -> TensorStatistics:
         """What was gathered; at least one value must have been added."""
         assert self._count, "statistics of no values"
@@ -149,17 +157,17 @@ class Statistics(Mapping[str, TensorStatistics]):
         """Whether values were counted by bin."""
         return any(statistics.histogram is not None for statistics in self.tensors.values())
 
-    def check_measured_on(self, model: bytes, needs_histogram: bool) -> None:
+    def check_measured_on(self, measured_on: str, needs_histogram: bool) -> None:
         """Refuse statistics that do not serve to quantize a model.
 
         Args:
-            model: The instrumented model that calibration would run.
+            measured_on: The fingerprint of what calibration would run.
             needs_histogram: Whether ranges are made of histograms.
 
         Raises:
             DatasetError: for those of another model, or without the histograms that are needed.
         """
-        if self.fingerprint != fingerprint(model):
+        if self.fingerprint != measured_on:
             raise DatasetError(
                 "these statistics were not measured on this model.",
                 got="statistics of another model, scheme or skip=",
@@ -243,9 +251,13 @@ class Statistics(Mapping[str, TensorStatistics]):
             ) from error
 
 
-def fingerprint(model: bytes) -> str:
-    """Digest of an instrumented model."""
-    return hashlib.sha256(model).hexdigest()
+def fingerprint(graph: Graph, tensors: Sequence[str]) -> str:
+    """Digest of a graph, constants included but for its name, and of the tensors observed in it."""
+    digest = hashlib.sha256(json.dumps([format_graph(replace(graph, name="")), list(tensors)]).encode())
+    for tensor in graph.tensors.values():
+        if tensor.data is not None:
+            digest.update(np.ascontiguousarray(tensor.data).data)
+    return digest.hexdigest()
 
 
 def _kind(statistics: Statistics) -> str:
