@@ -41,6 +41,7 @@ PACKAGES = (
     Package("tensorflow", ("tensorflow-cpu", "tensorflow"), "tensorflow", "Keras backend, SavedModels"),
     Package("torch", ("torch",), "torch", "Keras backend"),
     Package("tflite_micro", ("tflite-micro",), "micro", "verification on TensorFlow Lite Micro, arena bytes"),
+    Package("PIL", ("pillow",), "demo", "reading folders of images"),
     Package("sklearn", ("scikit-learn",), "demo", "the digits of `octavo demo`"),
     Package("matplotlib", ("matplotlib",), "demo", "the picture of `octavo demo`"),
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from octavo.calibration.dataset import check_divisor
 from octavo.errors import DatasetError
 
 Names = tuple[tuple[str, str], ...]
@@ -28,8 +29,10 @@ def read_test_set(
         float32 samples and labels.
 
     Raises:
+        ConfigError: if the divisor is not positive.
         DatasetError: if the file cannot be read, has no such arrays, or holds integers and no divisor was given.
     """
+    check_divisor(integer_divisor)
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = next((names for names in accepted if names[0] in arrays), None)

@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from octavo.calibration.estimators import estimate, estimator_for
 from octavo.calibration.statistics import Statistics
 from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme
 from octavo.errors import ConfigError
+from octavo.evaluate.accuracy import OutputAccuracy
+from octavo.evaluate.verification import Verification
 from octavo.ir.check import check_quantized, check_structure
 from octavo.ir.types import Graph
 from octavo.ops.check import check_scales
 from octavo.plan.make import make_plan
 from octavo.plan.remarks import remarks
 from octavo.plan.types import Plan
-from octavo.proof import proven, random_samples, verified_samples
+from octavo.proof import against_float, losses, proven, random_samples, verified_samples
 from octavo.quantization.assign import Range, assign
 from octavo.quantization.io_types import set_io_types
 from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
-from octavo.stages import Prepared, Progress, Source, calibrated_ranges, gather, prepare
+from octavo.stages import Prepared, Progress, Source, gather, prepare
 from octavo.version import VERSION
 from octavo.write.tflite import write_tflite
 
@@ -161,11 +164,14 @@ def quantize_prepared(
     with clock("plan"):
         plan = make_plan(prepared.graph, config)
     ranges: dict[str, Range] = {}
+    origin = ""
     source, samples = source.peek(prepared, verified_samples(config))
     if plan.scheme.needs_data:
         with clock("calibrate"):
-            ranges = calibrated_ranges(prepared, plan, config, source)
-    return finish(prepared, plan, config, ranges, samples=samples, clock=clock, origin=config.estimator)
+            statistics, estimator = gather(prepared, plan, config, source), estimator_for(config)
+            ranges = estimate(statistics, estimator)
+            origin = f"{estimator.name} of {statistics.samples} samples"
+    return finish(prepared, plan, config, ranges, samples=samples, clock=clock, origin=origin)
 
 
 def _trained(model: Any) -> Trained | None:
@@ -238,7 +244,7 @@ def finish(
         plan: Of that graph.
         config: What the plan was made by.
         ranges: Real (low, high) of each observed tensor; empty for schemes with float activations.
-        origin: Where the ranges come from, for the file's metadata.
+        origin: Where the ranges come from, for the file's metadata; not said of schemes without ranges.
         limits: Learned magnitudes of weights, see `assign`.
         samples: Inputs to verify with; without any, random ones serve.
         clock: Gathers times.
@@ -248,17 +254,21 @@ def finish(
         graph = quantized_graph(prepared.graph, plan, config, ranges, limits)
     with clock("write"):
         model = write_tflite(graph, _metadata(plan.scheme, config, origin))
-    verification = None
+    verification: Verification | None = None
+    fidelity: tuple[OutputAccuracy, ...] = ()
     if config.verify != "off":
         with clock("verify"):
-            verification = proven(model, graph, samples or random_samples(prepared.graph, config.seed), config)
+            samples = samples or random_samples(prepared.graph, config.seed)
+            verification = proven(model, graph, samples, config)
+            fidelity = against_float(model, prepared.graph, samples)
     return QuantizedModel(
         scheme=plan.scheme,
         graph=graph,
         model=model,
         verification=verification,
+        fidelity=fidelity,
         islands=plan.islands,
-        notes=(*prepared.notes, *remarks(prepared.graph, plan, config)),
+        notes=(*prepared.notes, *remarks(prepared.graph, plan, config), *losses(fidelity, len(samples))),
         ranges=dict(ranges),
         seconds=clock.seconds,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from octavo.config import Scheme
+from octavo.evaluate.accuracy import OutputAccuracy
 from octavo.evaluate.evaluation import Evaluation, evaluate
 from octavo.evaluate.predict import Samples, predict
 from octavo.evaluate.verification import Verification
@@ -27,6 +28,7 @@ class QuantizedModel:
         graph: The graph that was written.
         model: The bytes of the .tflite file.
         verification: What was run to prove the bytes, or None where it was switched off.
+        fidelity: How far each output is from the float model's on the samples it was verified with; empty likewise.
         islands: Nodes that stay in float, each with its reason.
         notes: Remarks of every stage, in order.
         ranges: Real (low, high) of each calibrated tensor.
@@ -37,6 +39,7 @@ class QuantizedModel:
     graph: Graph
     model: bytes
     verification: Verification | None
+    fidelity: tuple[OutputAccuracy, ...] = ()
     islands: tuple[Island, ...] = ()
     notes: tuple[Note, ...] = ()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)

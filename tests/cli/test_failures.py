@@ -64,6 +64,11 @@ def test_with_json_the_error_is_an_object_on_standard_output(run: Run) -> None:
 
 def test_an_unknown_option_is_bad_input(run: Run) -> None:
     assert run("quantize", "--colour", "red").code == BAD_INPUT
+    failed = run("quantize", "--colour", "red", "--json")
+    assert failed.code == BAD_INPUT
+    assert failed.json["error"]["kind"] == "ConfigError"
+    assert failed.json["error"]["got"] == "octavo quantize --colour red --json"
+    assert "--colour" in failed.err
 
 
 def test_a_place_that_cannot_be_written_is_told(run: Run, small: Path, tmp_path: Path) -> None:

@@ -113,7 +113,8 @@ def test_the_result_tells_how_it_was_made(model: Any) -> None:
     assert set(result.ranges) == {"image", "relu", "depthwise", "sum", "scores/fully_connected"}
     start = result.model.index(b'{"made_by"')
     facts = json.loads(result.model[start : result.model.index(b"}", start) + 1])
-    assert facts == {"made_by": f"octavo {octavo.__version__}", "ranges": "minmax", "scheme": "int8", "seed": 7}
+    made_by = f"octavo {octavo.__version__}"
+    assert facts == {"made_by": made_by, "ranges": "minmax of 24 samples", "scheme": "int8", "seed": 7}
 
 
 def test_only_as_many_samples_as_asked_for_are_used(model: Any) -> None:
@@ -177,7 +178,27 @@ def test_verification_runs_some_or_all_samples(model: Any, verify: Any, inputs: 
 
 
 def test_verification_can_be_switched_off_and_is_then_absent(model: Any) -> None:
-    assert octavo.quantize(model, "int8", DATA, verify="off").verification is None
+    result = octavo.quantize(model, "int8", DATA, verify="off")
+    assert result.verification is None
+    assert result.fidelity == ()
+
+
+def test_the_result_tells_how_far_it_is_from_the_float_model(model: Any, int8: QuantizedModel) -> None:
+    wanted = octavo.quantize(model, "float32").predict(DATA[:4])
+    found = int8.predict(DATA[:4])
+    (output,) = int8.fidelity
+    assert output.max_error == pytest.approx(np.abs(found - wanted).max())
+    assert output.sqnr_db == pytest.approx(10 * np.log10((wanted**2).sum() / ((found - wanted) ** 2).sum()), rel=1e-4)
+    assert not [note for note in int8.notes if "SQNR" in note.text]
+
+
+def test_a_result_far_from_the_float_model_says_so() -> None:
+    layer = keras.layers.Dense(4, name="dense", kernel_initializer="ones")
+    model = keras.Sequential([keras.Input((8,)), layer])
+    small = np.random.default_rng(1).uniform(-1e-3, 1e-3, (50, 8)).astype(np.float32)
+    result = octavo.quantize(model, "int8", np.concatenate([small, [[1e3] * 8]]).astype(np.float32))
+    (note,) = (note for note in result.notes if note.stage == "verify")
+    assert "differs much from the float model's output, SQNR 0.0 dB on 4 samples" in note.text
 
 
 @pytest.mark.parametrize("scheme", ["float32", "float16", "dynamic"])

@@ -119,6 +119,12 @@ def test_a_reused_buffer_is_copied_before_it_changes() -> None:
     assert np.array_equal(read(reuse)[0], X)
 
 
+@pytest.mark.parametrize("divisor", [0, -255, float("nan"), float("inf")])
+def test_a_divisor_that_is_not_positive_is_refused(divisor: float) -> None:
+    with pytest.raises(ConfigError, match="integer_divisor is out of range"):
+        Dataset(X, [IMAGE], integer_divisor=divisor)
+
+
 @pytest.mark.parametrize(
     ("data", "samples", "total"),
     [(X, None, 7), (X, 5, 5), (X, 9, 7), ((X, LABELS), None, 7), (list(X), None, None), (iter(X), 4, 4)],

@@ -48,7 +48,7 @@ class Dataset:
         samples: Read at most this many.
 
     Raises:
-        ConfigError: if `samples` is not positive.
+        ConfigError: if `samples` or `integer_divisor` is not positive.
         DatasetError: if the data says it has no end and `samples` is None.
     """
 
@@ -57,6 +57,7 @@ class Dataset:
     ) -> None:
         self._data, self._inputs, self._divisor, self._samples = data, tuple(inputs), integer_divisor, samples
         self._names = [tensor.name for tensor in inputs]
+        check_divisor(integer_divisor)
         if samples is not None and samples < 1:
             raise ConfigError(
                 "samples is out of range.",
@@ -136,6 +137,21 @@ class Dataset:
             fix="give a function that returns a new generator, or a list"
             if spent
             else "check where the data comes from",
+        )
+
+
+def check_divisor(divisor: float | None) -> None:
+    """Refuse what integers cannot be divided by.
+
+    Raises:
+        ConfigError: if it is not positive and finite.
+    """
+    if divisor is not None and not 0 < divisor < np.inf:
+        raise ConfigError(
+            "integer_divisor is out of range.",
+            got=str(divisor),
+            expected="a positive number, or None for data that is not divided",
+            fix="say 255 if the model was trained on 0..1, 1 if on 0..255",
         )
 
 

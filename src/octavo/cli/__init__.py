@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
@@ -19,7 +18,8 @@ from octavo.cli.commands.ops import ops
 from octavo.cli.commands.quantize import quantize
 from octavo.cli.commands.train import train
 from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, DONE, INTERRUPTED, OUR_BUG
-from octavo.errors import OctavoError, VerificationError
+from octavo.cli.shared import print_json_error
+from octavo.errors import ConfigError, OctavoError, VerificationError
 from octavo.version import VERSION
 
 app = typer.Typer(
@@ -69,6 +69,8 @@ def _run(arguments: list[str]) -> int:
         app(arguments, prog_name="octavo", standalone_mode=True)
         return DONE
     except SystemExit as end:
+        if end.code == BAD_INPUT and "--json" in arguments:
+            print_json_error(_misunderstood(arguments))
         return end.code if isinstance(end.code, int) else DONE
     except OctavoError as error:
         return _failed(error, as_json="--json" in arguments)
@@ -86,10 +88,19 @@ def _failed(error: OctavoError, *, as_json: bool) -> int:
     from octavo.report.terminal import print_error
 
     if as_json:
-        print(json.dumps({"error": {"kind": type(error).__name__, "what": error.what, "got": error.got,
-                                    "expected": error.expected, "fix": error.fix}}))  # fmt: skip
+        print_json_error(error)
     print_error(Console(stderr=True), error)
     return CHECK_SAID_NO if isinstance(error, VerificationError) else BAD_INPUT
+
+
+def _misunderstood(arguments: list[str]) -> OctavoError:
+    """What Typer has told on standard error, for a reader of standard output."""
+    return ConfigError(
+        "the command line cannot be understood.",
+        got=" ".join(["octavo", *arguments]),
+        expected="a command with its options",
+        fix="see standard error, or octavo --help",
+    )
 
 
 def _out_of_memory(error: MemoryError) -> OctavoError:

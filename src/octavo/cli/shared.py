@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from octavo.errors import OctavoError
+
 
 def start_keras_for(model: Path) -> None:
     """Start Keras if the model is one of its files."""
@@ -19,3 +21,9 @@ def start_keras_for(model: Path) -> None:
 def print_json(value: object) -> None:
     """Print one object on standard output."""
     print(json.dumps(value, indent=2, default=str))
+
+
+def print_json_error(error: OctavoError) -> None:
+    """Print an error as one line of JSON on standard output."""
+    parts = {"what": error.what, "got": error.got, "expected": error.expected, "fix": error.fix}
+    print(json.dumps({"error": {"kind": type(error).__name__, **parts}}))

@@ -187,18 +187,21 @@ def _numbers(values: Sequence[np.generic] | np.ndarray) -> str:
     return " ".join(str(value) for value in values)
 
 
-def _options_text(options: Options) -> str:
+def unusual_options(options: Options) -> dict[str, str]:
+    """An operator's options that do not have their usual value, as text by name."""
     if isinstance(options, NoOptions):
-        return ""
+        return {}
     default = type(options)()
-    changed = {
-        field.name: getattr(options, field.name)
+    return {
+        field.name: _option(getattr(options, field.name))
         for field in fields(options)  # type: ignore[arg-type]
         if getattr(options, field.name) != getattr(default, field.name)
     }
-    if not changed:
-        return ""
-    return f" {{{', '.join(f'{name}={_option(value)}' for name, value in changed.items())}}}"
+
+
+def _options_text(options: Options) -> str:
+    told = ", ".join(f"{name}={value}" for name, value in unusual_options(options).items())
+    return f" {{{told}}}" if told else ""
 
 
 def _option(value: object) -> str:

@@ -10,6 +10,7 @@ from octavo.errors import ModelFileError
 from octavo.ir.types import Graph, Node, PerAxis, Quantization, Shape, Tensor
 from octavo.load.paths import existing
 from octavo.load.tflite import read_tflite
+from octavo.ops.text import unusual_options
 from octavo.report.tables import TextTable, number
 
 
@@ -43,12 +44,14 @@ class OperatorLine:
         output: Its first output.
         constant_bytes: Size of the constants it reads.
         constants: Their types, without those of shapes and the like.
+        options: Those that do not have their usual value, as text by name.
     """
 
     op: str
     output: TensorLine
     constant_bytes: int
     constants: tuple[str, ...]
+    options: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +143,11 @@ def operator_table(inspection: Inspection) -> TextTable:
             _parameters(line.output),
             ", ".join(line.constants),
             number(line.constant_bytes) if line.constant_bytes else "",
+            _options(line.options),
         )
         for line in inspection.operators
     )
-    header = ("operator", "output", "shape", "type", "scale, zero point", "constants", "bytes")
+    header = ("operator", "output", "shape", "type", "scale, zero point", "constants", "bytes", "options")
     return TextTable("Operators", header, rows, frozenset({6}))
 
 
@@ -196,7 +200,13 @@ def _axis(quantization: Quantization) -> int | None:
 def _operator_line(node: Node, lines: dict[str, TensorLine]) -> OperatorLine:
     constants = [lines[name] for name in node.inputs if name is not None and lines[name].bytes]
     kinds = tuple(line.dtype + ("" if line.axis is None else " per axis") for line in constants)
-    return OperatorLine(node.op, lines[node.outputs[0]], sum(line.bytes for line in constants), kinds)
+    size = sum(line.bytes for line in constants)
+    return OperatorLine(node.op, lines[node.outputs[0]], size, kinds, unusual_options(node.options))
+
+
+def _options(options: dict[str, str]) -> str:
+    """As text; what has a name of its own, RELU or VALID, needs not its option's."""
+    return ", ".join(value if value.isupper() else f"{name}={value}" for name, value in options.items())
 
 
 def _shape(shape: Shape) -> str:

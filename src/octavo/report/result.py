@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from octavo.evaluate.accuracy import OutputAccuracy
 from octavo.report.tables import island_values, number
 from octavo.report.terminal import print_lines, print_notes
 from octavo.result import QuantizedModel
@@ -19,6 +20,7 @@ def print_result(console: Console, result: QuantizedModel, path: Path) -> None:
         f"[bold]{escape(str(path))}[/]: {result.scheme.title}, {number(len(result.model))} bytes", highlight=False
     )
     print_lines(console, result.verification.notes if result.verification else ["Not verified: verify='off'."])
+    print_lines(console, [_fidelity_text(output) for output in result.fidelity])
     if result.islands:
         print_lines(console, [f"Left in float: {len(result.islands)} of {len(result.graph.nodes)} operators."])
     print_notes(console, result.notes)
@@ -41,7 +43,16 @@ def result_dict(result: QuantizedModel, path: Path) -> dict[str, object]:
         "scheme": result.scheme.name,
         "file_bytes": len(result.model),
         "verification": result.verification.to_dict() if result.verification else None,
+        "fidelity": [output.to_dict() for output in result.fidelity],
         "islands": island_values(result.islands),
         "notes": [{"stage": each.stage, "subject": each.subject, "text": each.text} for each in result.notes],
         "seconds": dict(result.seconds),
     }
+
+
+def _fidelity_text(output: OutputAccuracy) -> str:
+    """One sentence."""
+    error = "no error"
+    if output.sqnr_db is not None:
+        error = f"SQNR {output.sqnr_db:.1f} dB, largest error {output.max_error:.3g}"
+    return f"Output '{output.name}' against the float model, on the samples verified with: {error}."
