@@ -102,8 +102,9 @@ class RuntimeCheck:
             found = f"{worst.op} of '{worst.layer}' is off by up to {worst.largest:.3g} {worst.unit}"
             return f"{self.runtime}: WRONG: {found}, {worst.allowed:.3g} is allowed; {scope}, {share}."
         first = f", first in '{self.differences[0].layer}'" if self.differences else ""
-        end = ", ".join(f"'{each.tensor}' {each.largest:.3g} {each.unit}" for each in self.outputs)
-        return f"{self.runtime}: within rounding, {scope}: {share}{first}; outputs differ by up to {end or 'nothing'}."
+        apart = ", ".join(f"'{each.tensor}' {each.largest:.3g} {each.unit}" for each in self.outputs)
+        end = f"outputs differ by up to {apart}" if apart else "the outputs are equal"
+        return f"{self.runtime}: within rounding, {scope}: {share}{first}; {end}."
 
 
 @dataclass(frozen=True, slots=True)
