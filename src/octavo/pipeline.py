@@ -15,15 +15,14 @@ from octavo.calibration.estimators import estimate, estimator_for
 from octavo.calibration.statistics import Statistics
 from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme
 from octavo.errors import ConfigError
-from octavo.evaluate.accuracy import OutputAccuracy
-from octavo.evaluate.verification import Verification
+from octavo.evaluate.fidelity import fidelity
 from octavo.ir.check import check_quantized, check_structure
 from octavo.ir.types import Graph
 from octavo.ops.check import check_scales
 from octavo.plan.make import make_plan
 from octavo.plan.remarks import remarks
 from octavo.plan.types import Plan
-from octavo.proof import against_float, losses, proven, random_samples, verified_samples
+from octavo.proof import proven, random_samples, verified_samples
 from octavo.quantization.assign import Range, assign
 from octavo.quantization.io_types import set_io_types
 from octavo.quantization.shrink import shrink_weights
@@ -254,21 +253,20 @@ def finish(
         graph = quantized_graph(prepared.graph, plan, config, ranges, limits)
     with clock("write"):
         model = write_tflite(graph, _metadata(plan.scheme, config, origin))
-    verification: Verification | None = None
-    fidelity: tuple[OutputAccuracy, ...] = ()
+    verification, lost = None, None
     if config.verify != "off":
         with clock("verify"):
             samples = samples or random_samples(prepared.graph, config.seed)
             verification = proven(model, graph, samples, config)
-            fidelity = against_float(model, prepared.graph, samples)
+            lost = fidelity(model, prepared.graph, samples, prepared.compute)
     return QuantizedModel(
         scheme=plan.scheme,
         graph=graph,
         model=model,
         verification=verification,
-        fidelity=fidelity,
+        fidelity=lost,
         islands=plan.islands,
-        notes=(*prepared.notes, *remarks(prepared.graph, plan, config), *losses(fidelity, len(samples))),
+        notes=(*prepared.notes, *remarks(prepared.graph, plan, config), *(lost.notes if lost else ())),
         ranges=dict(ranges),
         seconds=clock.seconds,
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from octavo.config import Scheme
-from octavo.evaluate.accuracy import OutputAccuracy
 from octavo.evaluate.evaluation import Evaluation, evaluate
+from octavo.evaluate.fidelity import Fidelity
 from octavo.evaluate.predict import Samples, predict
 from octavo.evaluate.verification import Verification
 from octavo.files import write_whole
@@ -28,7 +28,7 @@ class QuantizedModel:
         graph: The graph that was written.
         model: The bytes of the .tflite file.
         verification: What was run to prove the bytes, or None where it was switched off.
-        fidelity: How far each output is from the float model's on the samples it was verified with; empty likewise.
+        fidelity: How far it is from the model it was made of, on the samples it was verified with, or None likewise.
         islands: Nodes that stay in float, each with its reason.
         notes: Remarks of every stage, in order.
         ranges: Real (low, high) of each calibrated tensor.
@@ -39,7 +39,7 @@ class QuantizedModel:
     graph: Graph
     model: bytes
     verification: Verification | None
-    fidelity: tuple[OutputAccuracy, ...] = ()
+    fidelity: Fidelity | None = None
     islands: tuple[Island, ...] = ()
     notes: tuple[Note, ...] = ()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)

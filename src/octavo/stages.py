@@ -20,7 +20,7 @@ from octavo.ir.check import check_finite
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.load import load
-from octavo.load.loaded import Loaded
+from octavo.load.loaded import Compute, Loaded
 from octavo.passes import run_passes
 from octavo.plan.types import Plan
 from octavo.quantization.assign import Range
@@ -42,12 +42,14 @@ class Prepared:
         notes: Remarks of both.
         names: Graph tensor by `id` of the Keras tensor it stands for.
         rescales_images: Whether the model itself scales images in 0..255.
+        compute: Runs the model that was loaded, where that is possible.
     """
 
     graph: Graph
     notes: tuple[Note, ...]
     names: Mapping[int, str]
     rescales_images: bool
+    compute: Compute | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def prepare_loaded(loaded: Loaded) -> Prepared:
     """
     check_finite(loaded.graph)
     graph, notes = run_passes(loaded.graph)
-    return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph))
+    return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute)
 
 
 def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> Statistics:

@@ -19,10 +19,12 @@ from octavo import qat
 from octavo.config import SCHEMES, QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError, VerificationError
+from octavo.evaluate.fidelity import fidelity
 from octavo.ir.graph import with_tensors
 from octavo.proof import proven
 from octavo.result import QuantizedModel
 from octavo.run.signature import read_signature
+from octavo.stages import prepare
 from octavo.write.tflite import write_tflite
 from small_network import network
 from small_network import samples as small_samples
@@ -180,16 +182,55 @@ def test_verification_runs_some_or_all_samples(model: Any, verify: Any, inputs: 
 def test_verification_can_be_switched_off_and_is_then_absent(model: Any) -> None:
     result = octavo.quantize(model, "int8", DATA, verify="off")
     assert result.verification is None
-    assert result.fidelity == ()
+    assert result.fidelity is None
 
 
 def test_the_result_tells_how_far_it_is_from_the_float_model(model: Any, int8: QuantizedModel) -> None:
     wanted = octavo.quantize(model, "float32").predict(DATA[:4])
     found = int8.predict(DATA[:4])
-    (output,) = int8.fidelity
+    assert int8.fidelity is not None
+    (output,) = int8.fidelity.rounding
+    assert int8.fidelity.samples == 4
     assert output.max_error == pytest.approx(np.abs(found - wanted).max())
     assert output.sqnr_db == pytest.approx(10 * np.log10((wanted**2).sum() / ((found - wanted) ** 2).sum()), rel=1e-4)
     assert not [note for note in int8.notes if "SQNR" in note.text]
+
+
+def test_the_graph_that_was_read_is_held_against_keras(model: Any, int8: QuantizedModel, tmp_path: Path) -> None:
+    assert int8.fidelity is not None
+    (output,) = int8.fidelity.loading
+    assert output.sqnr_db is None or output.sqnr_db > 100
+    model.save(tmp_path / "model.keras")
+    octavo.quantize(model, "float32").save(tmp_path / "model.tflite")
+    from_keras, from_file = (octavo.quantize(tmp_path / f"model.{kind}", "float32") for kind in ("keras", "tflite"))
+    assert from_keras.fidelity is not None
+    assert from_keras.fidelity.loading[0].name == output.name
+    assert from_file.fidelity is not None
+    assert from_file.fidelity.loading == ()
+
+
+def test_a_graph_that_computes_something_else_than_keras_is_told(model: Any) -> None:
+    prepared = prepare(model)
+    compute, graph = prepared.compute, prepared.graph
+    samples = [{"image": DATA[:1]}]
+    assert compute is not None
+
+    def negated(sample: Any) -> dict[str, np.ndarray]:
+        return {name: -values for name, values in compute(sample).items()}
+
+    assert fidelity(write_tflite(graph), graph, samples, compute).notes == ()
+    (note,) = fidelity(write_tflite(graph), graph, samples, negated).notes
+    assert note.text == "is computed otherwise by Keras here, SQNR -6.0 dB: please report it"
+
+
+def test_a_model_that_keras_cannot_run_is_told_and_quantized(model: Any) -> None:
+    def broken(sample: object) -> Any:
+        raise RuntimeError("no such kernel\non this machine")
+
+    graph = prepare(model).graph
+    found = fidelity(write_tflite(graph), graph, [{"image": DATA[:1]}], broken)
+    assert found.loading == ()
+    assert found.notes[0].text == "cannot be run by Keras, to compare with: no such kernel"
 
 
 def test_a_result_far_from_the_float_model_says_so() -> None:

@@ -109,6 +109,20 @@ def measure(
     return tuple(_summary(name, tallies[name], classes[name]) for name in names)
 
 
+def compare_outputs(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> tuple[OutputAccuracy, ...]:
+    """How far outputs are from wanted ones, both real, by name and of equal shapes; one entry an output of `found`.
+
+    Raises:
+        NonFiniteError: for NaN or infinity in `found`.
+    """
+    for name, values in found.items():
+        _check_finite(values, name, 0)
+    return tuple(
+        _summary(name, tally(values, None, wanted[name]), values.shape[-1] if values.ndim else 1)
+        for name, values in found.items()
+    )
+
+
 def tally(values: np.ndarray, labels: np.ndarray | None, floats: np.ndarray | None) -> Tally:
     """Count over one chunk.
 

@@ -46,14 +46,14 @@ def load(source: Any, *, allow: Sequence[str] = ()) -> Loaded:
 
 
 def _load_keras_model(model: Any, allow: Sequence[str], backend: str) -> Loaded:
-    from octavo.load.keras import load_keras
+    from octavo.load.keras import load_keras, with_compute
     from octavo.load.keras.functional import has_own_call
 
     if has_own_call(model) and backend == "tensorflow":
         from octavo.load.tensorflow import load_subclassed
 
         return load_subclassed(model)
-    return load_keras(model, allow=allow)
+    return with_compute(load_keras(model, allow=allow), model)
 
 
 def _load_path(path: Path, allow: Sequence[str]) -> Loaded:
@@ -66,10 +66,10 @@ def _load_path(path: Path, allow: Sequence[str]) -> Loaded:
 
         return load_tflite(path)
     if path.suffix in (".keras", ".h5", ".hdf5"):
-        from octavo.load.keras import load_keras, read_keras
+        from octavo.load.keras import load_keras, read_keras, with_compute
 
         model, notes = read_keras(path)
-        loaded = load_keras(model, allow=allow)
+        loaded = with_compute(load_keras(model, allow=allow), model)
         return replace(loaded, notes=(*notes, *loaded.notes), names={})
     raise InputError(
         f"'{path.name}' has an ending that says nothing of the model in it.",

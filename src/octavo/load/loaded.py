@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
+
+Compute = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
+"""From a sample by input name, batch 1, to a model's own outputs by the graph's names for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +22,10 @@ class Loaded:
         graph: The float graph, batch dimension 1.
         notes: Repairs made and other remarks.
         names: Graph tensor name by `id` of the Keras tensor it stands for; empty for other sources.
+        compute: Runs the model that was read, where that is possible.
     """
 
     graph: Graph
     notes: tuple[Note, ...] = ()
     names: Mapping[int, str] = field(default_factory=dict)
+    compute: Compute | None = None
