@@ -47,6 +47,19 @@ GRAPHS: dict[str, str] = {
         joined = CONCATENATION(sigmoid, tanh, free) {axis=1} @join
         output joined
     """,
+    "readers that are flat far from zero": """
+        input x: float32[1,8]
+        const w: float32[8,8] = normal(1) @dense
+        const flat: int32[2] = -1 8 @reshape
+        wide = FULLY_CONNECTED(x, w) @dense
+        line = RESHAPE(wide, flat) @reshape
+        sigmoid = LOGISTIC(line) @sigmoid
+        tanh = TANH(wide) @tanh
+        shared = FULLY_CONNECTED(tanh, w) @second
+        gate = LOGISTIC(shared) @gate
+        gated = MUL(shared, gate) @gated
+        output sigmoid, gated
+    """,
     "fixed tensors alike concatenated": """
         input x: float32[1,8]
         const w: float32[8,8] = normal(1) @dense

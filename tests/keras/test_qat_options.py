@@ -263,3 +263,19 @@ def test_distillation_fits_any_structure_of_outputs() -> None:
     model = qat.quantize_model(teacher, distill=True)
     model.compile("sgd", {"a": "mse", "b": "kl_divergence"})
     assert np.isfinite(model.fit(X[:, :, 0, 0], verbose=0).history["loss"][0])
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int16x8"])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_a_range_ends_in_training_where_the_activation_is_flat(activation: str, scheme: str) -> None:
+    """Ranges this wide would leave the activation a single step, which TensorFlow Lite Micro takes for its lowest."""
+    inputs = keras.Input((8,), name="x")
+    dense = keras.layers.Dense(4, name="dense", kernel_initializer=keras.initializers.RandomNormal(0, 300, seed=1))
+    model = keras.Model(inputs, keras.layers.Activation(activation, name="gate")(dense(inputs)))
+    x = np.random.default_rng(4).normal(size=(200, 8)).astype(np.float32)
+    aware = qat.quantize_model(model, scheme, data=x)
+    by_training, by_calibration = octavo.quantize(aware, data=x), octavo.quantize(model, scheme, x)
+    for result in (by_training, by_calibration):
+        scale = result.graph.tensors["dense"].quantization.scale[0]
+        assert scale <= np.float32({"sigmoid": 24, "tanh": 12}[activation] / (255 if scheme == "int8" else 65534))
+    assert_deployed_as_trained(aware, by_training, [x[:50]])

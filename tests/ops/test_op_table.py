@@ -137,3 +137,14 @@ def allowed_steps(spec: OpSpec, output: Tensor) -> float:
         # Down and across, places count in steps rounded to 2**-10 cells, and weights have ten bits.
         steps += 2 * (max(output.shape) / 2 + 1) * 2.0**-10 * (largest - smallest)
     return steps
+
+
+@pytest.mark.parametrize("name", [name for name, spec in OPS.items() if spec.flat_beyond is not None])
+def test_what_is_flat_beyond_a_magnitude_moves_by_less_than_half_a_step(name: str) -> None:
+    spec = OPS[name]
+    assert spec.flat_beyond is not None
+    assert spec.scale is Scale.FIXED
+    for sign in (-1, 1):
+        x = np.array([sign * spec.flat_beyond, sign * 1e30], np.float32)
+        ((at_edge, far),) = spec.run_float(NoOptions(), [x])
+        assert abs(at_edge - far) < min(scale for scale, _ in spec.fixed.values()) / 2

@@ -79,6 +79,14 @@ def test_a_range_too_narrow_for_the_kernels_is_widened(seen: tuple[float, float]
     assert parameters(quantized, "x").scale[0] == pytest.approx(SMALLEST_WIDTH / 255, rel=1e-3)
 
 
+def test_a_range_is_cut_where_its_readers_are_flat() -> None:
+    graph, plan = planned("readers that are flat far from zero")
+    seen = {name: (-3000.0, 7.0) for name in plan.observed}
+    quantized = assign(graph, plan, seen)
+    assert representable(parameters(quantized, "wide"), DType.INT8) == pytest.approx((-12.0, 7.0), abs=19 / 255)
+    assert parameters(quantized, "shared").scale[0] == pytest.approx(3007 / 255)
+
+
 def test_a_tensor_that_is_always_zero_has_the_scale_of_values_up_to_one() -> None:
     graph, plan = planned("a chain that only moves values")
     quantized = assign(graph, plan, {"x": (0.0, 0.0), "y": (0.0, 1.0), "z": (0.0, 1.0)})

@@ -53,6 +53,13 @@ def test_fixed_tensors_that_meet_others_in_a_concatenation_are_requantized() -> 
     assert "joined" in joined.rounded
 
 
+def test_a_range_ends_where_all_readers_are_flat() -> None:
+    _, plan = planned("readers that are flat far from zero")
+    assert group_of(plan, "wide").tensors == ("wide", "line")
+    assert group_of(plan, "wide").widest == 12.0
+    assert [group_of(plan, name).widest for name in ("x", "shared", "gated", "sigmoid")] == [None] * 4
+
+
 def test_fixed_tensors_alike_are_concatenated_as_they_are() -> None:
     _, plan = planned("fixed tensors alike concatenated")
     group = group_of(plan, "joined")

@@ -168,6 +168,8 @@ class OpSpec:
         moves: Whether every output value is one of the inputs' values, so that nothing is rounded.
         fixed: Output (scale, zero_point) by activation type, where `scale` is FIXED.
         smallest_input_scale: Below it kernels abort, or shift by more bits than their integers have.
+        flat_beyond: Magnitude of an input beyond which results move by less than half a step of any output; None where
+            there is none.
         parameters: Indices of inputs that are never quantized: shapes, paddings, axes, indices.
         weight: The input holding weights, if any.
         bias: Index of the bias input, if any.
@@ -194,6 +196,7 @@ class OpSpec:
     moves: bool = False
     fixed: Mapping[DType, tuple[float, int]] = field(default_factory=dict)
     smallest_input_scale: float = 0.0
+    flat_beyond: float | None = None
     parameters: frozenset[int] = frozenset()
     weight: Weight | None = None
     bias: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def _groups(
     sets: list[tuple[tuple[str, ...], Quantization | None]],
 ) -> tuple[Group, ...]:
     """The groups of these sets of tensors, each with its fixed parameters if it has any."""
-    observed = _observed(graph, nodes, requantizing)
+    observed, readers = _observed(graph, nodes, requantizing), consumers(graph)
     moved = {
         name
         for node in nodes
@@ -82,9 +82,21 @@ def _groups(
             () if parameters else tuple(name for name in members if name in observed),
             tuple(name for name in members if name not in moved),
             max(needed.get(name, 0.0) for name in members),
+            _widest(members, readers, nodes, graph.outputs),
         )
         for members, parameters in sets
     )
+
+
+def _widest(
+    members: tuple[str, ...], readers: Mapping[str, tuple[Node, ...]], nodes: Sequence[Node], outputs: tuple[str, ...]
+) -> float | None:
+    """Magnitude beyond which no reader of a group tells values apart; None where one does, or the model's user may."""
+    others = [reader for name in members for reader in readers[name] if not set(reader.outputs) <= set(members)]
+    limits = {spec_of(reader.op).flat_beyond if reader in nodes else None for reader in others}
+    if not limits or None in limits or not set(members).isdisjoint(outputs):
+        return None
+    return max(limit for limit in limits if limit is not None)
 
 
 def _clipping_constants(graph: Graph, node: Node) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ class Group:
         observed: The members whose ranges, united, are the group's range; the others cannot exceed them.
         rounded: The members that are rounded to the group's grid; the others are made of values that were.
         smallest_scale: The scale that kernels reading or making a member need at least.
+        widest: Magnitude beyond which no reader tells values apart, so that the range need not go there; or None.
     """
 
     tensors: tuple[str, ...]
@@ -34,6 +35,7 @@ class Group:
     observed: tuple[str, ...]
     rounded: tuple[str, ...]
     smallest_scale: float
+    widest: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ def group_parameters(graph: Graph, plan: Plan, ranges: Mapping[str, Range]) -> d
         if chosen is None:
             seen = [_range(graph.tensors[name], ranges) for name in group.observed]
             low, high = min(low for low, _ in seen), max(high for _, high in seen)
+            if group.widest is not None:
+                low, high = max(low, -group.widest), min(high, group.widest)
             chosen = activation_parameters(low, high, plan.scheme, group.smallest_scale)
         parameters.update(dict.fromkeys(group.tensors, chosen))
     return parameters

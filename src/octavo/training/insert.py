@@ -94,6 +94,7 @@ def _fake_quantizer(name: str, graph: Graph, plan: Plan, group: Group, training:
         least=min((float(data.min()) for data in constants if data is not None), default=0.0),
         most=max((float(data.max()) for data in constants if data is not None), default=0.0),
         narrowest=group.smallest_scale * (dtype.integer_range[1] - dtype.integer_range[0]),
+        widest=group.widest,
         name=name,
     )
 

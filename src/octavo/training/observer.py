@@ -41,6 +41,7 @@ class FakeQuantize(keras.layers.Layer):
         fixed: (scale, zero_point) that a kernel demands; nothing is observed then.
         least, most: What the range contains whatever is observed: 0, and the constants among the group's members.
         narrowest: Width that a narrower range is widened to, upwards, as kernels need it.
+        widest: Magnitude that a range is cut at, as what reads the values is flat beyond; None does not cut.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class FakeQuantize(keras.layers.Layer):
         least: float = 0.0,
         most: float = 0.0,
         narrowest: float = 0.0,
+        widest: float | None = None,
         name: str | None = None,
         trainable: bool = True,
         dtype: Any = None,
@@ -61,7 +63,8 @@ class FakeQuantize(keras.layers.Layer):
         self.tensors, self.integer = list(tensors), integer
         self.observer, self.momentum = observer, momentum
         self.fixed = None if fixed is None else (float(fixed[0]), int(fixed[1]))
-        self.least, self.most, self.narrowest = min(least, 0.0), max(most, 0.0), narrowest
+        self.least, self.most = min(least, 0.0), max(most, 0.0)
+        self.narrowest, self.widest = narrowest, widest
 
     def build(self, input_shape: Any) -> None:
         """Make the range variables, each of shape (sites,)."""
@@ -102,7 +105,7 @@ class FakeQuantize(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
-        own = ("tensors", "integer", "observer", "momentum", "fixed", "least", "most", "narrowest")
+        own = ("tensors", "integer", "observer", "momentum", "fixed", "least", "most", "narrowest", "widest")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -126,6 +129,8 @@ class FakeQuantize(keras.layers.Layer):
         weight = ops.where(self.weight.value > 0, self.weight.value, 1.0)
         low = ops.minimum(ops.min(self.low.value / weight), self.least)
         high = ops.maximum(ops.max(self.high.value / weight), self.most)
+        if self.widest is not None:
+            low, high = ops.maximum(low, -self.widest), ops.minimum(high, self.widest)
         high = ops.where(high > low, ops.maximum(high, low + self.narrowest), RANGE_OF_ZEROS[1])
         if self.observer != "learned":
             return low, high
