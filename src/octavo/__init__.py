@@ -15,7 +15,7 @@ from octavo.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from octavo.calibration.statistics import Statistics
-    from octavo.comparison import Comparison, compare
+    from octavo.comparison.comparison import Comparison, compare
     from octavo.config import SCHEMES, QuantizeConfig
     from octavo.errors import OctavoError
     from octavo.pipeline import calibrate, quantize
@@ -38,13 +38,13 @@ __all__ = [
 
 _HOMES = {
     "SCHEMES": "octavo.config",
-    "Comparison": "octavo.comparison",
+    "Comparison": "octavo.comparison.comparison",
     "OctavoError": "octavo.errors",
     "QuantizeConfig": "octavo.config",
     "QuantizedModel": "octavo.result",
     "Statistics": "octavo.calibration.statistics",
     "calibrate": "octavo.pipeline",
-    "compare": "octavo.comparison",
+    "compare": "octavo.comparison.comparison",
     "parity": "octavo.training_parity",
     "quantize": "octavo.pipeline",
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import octavo.comparison
+import octavo.comparison.comparison
 from command_line import Run
 from octavo.config import SCHEMES, QuantizeConfig
 from octavo.errors import VerificationError
@@ -97,14 +97,14 @@ def test_compare_names_what_stays_in_float_and_why(run: Run, small: Path) -> Non
 def test_compare_tells_of_a_scheme_that_fails_and_exits_1(
     run: Run, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = octavo.comparison.quantize_prepared
+    make = octavo.comparison.comparison.quantize_prepared
 
     def fail_for_dynamic(prepared: Prepared, config: QuantizeConfig, source: Source) -> octavo.QuantizedModel:
         if config.scheme == "dynamic":
             raise VerificationError("it computes something else.", got="1", expected="2", fix="report it")
         return make(prepared, config, source)
 
-    monkeypatch.setattr(octavo.comparison, "quantize_prepared", fail_for_dynamic)
+    monkeypatch.setattr(octavo.comparison.comparison, "quantize_prepared", fail_for_dynamic)
     options = ("--test", small.with_name("test.npz"), "--schemes", "dynamic,float16")
     result = run("compare", small, *options, "--json")
     assert result.code == 1

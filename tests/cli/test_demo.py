@@ -15,7 +15,8 @@ import pytest
 
 from command_line import Run
 from octavo.cli.exit_codes import BAD_INPUT
-from octavo.comparison import Comparison, Failure
+from octavo.comparison.comparison import Comparison
+from octavo.comparison.rows import Failure
 from octavo.config import SCHEMES
 from octavo.demo.data import digits, mnist_file
 from octavo.demo.folder import MARKER, check_replaceable, whole_folder

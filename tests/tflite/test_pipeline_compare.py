@@ -9,9 +9,11 @@ import keras
 import numpy as np
 import pytest
 
-import octavo.comparison
+import octavo.comparison.comparison
 from keras_networks import convolutional, draw_weights, images
-from octavo.comparison import Comparison, Row, parse_bytes
+from octavo.comparison.comparison import Comparison
+from octavo.comparison.recommendation import parse_bytes
+from octavo.comparison.rows import Row
 from octavo.config import SCHEMES, QuantizeConfig
 from octavo.errors import ConfigError, DatasetError, VerificationError
 from octavo.report.tables import PROOF_TITLE
@@ -152,14 +154,14 @@ def test_where_nothing_stays_in_float_and_nothing_fails_no_table_tells_of_it(com
 
 def failing(monkeypatch: pytest.MonkeyPatch, *schemes: str) -> None:
     """Let the files of these schemes fail."""
-    make = octavo.comparison.quantize_prepared
+    make = octavo.comparison.comparison.quantize_prepared
 
     def make_or_fail(prepared: Prepared, config: QuantizeConfig, source: Source) -> octavo.QuantizedModel:
         if config.scheme in schemes:
             raise VerificationError(f"{config.scheme} is wrong.", got="1", expected="2", fix="report it")
         return make(prepared, config, source)
 
-    monkeypatch.setattr(octavo.comparison, "quantize_prepared", make_or_fail)
+    monkeypatch.setattr(octavo.comparison.comparison, "quantize_prepared", make_or_fail)
 
 
 def test_a_scheme_that_fails_is_told_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from octavo.comparison import Comparison, compare
+from octavo.comparison.comparison import Comparison, compare
 from octavo.config import unknown_name
 from octavo.demo.data import Data, digits, mnist_file, mnist_of_keras
 from octavo.demo.folder import check_replaceable, whole_folder

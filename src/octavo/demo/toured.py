@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from octavo.comparison import Comparison
+from octavo.comparison.comparison import Comparison
 from octavo.demo.data import Data
 from octavo.report.mapping import LayerMapping, in_words
 

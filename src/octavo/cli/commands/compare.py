@@ -31,8 +31,8 @@ def compare(
 
     Exits 1 if a scheme fails; the others are shown.
     """
-    from octavo.comparison import compare as run
-    from octavo.comparison import parse_bytes
+    from octavo.comparison.comparison import compare as run
+    from octavo.comparison.recommendation import parse_bytes
     from octavo.labelled import read_test_set
     from octavo.report.progress import progress_bar
     from octavo.report.terminal import print_lines, print_table

@@ -1,8 +1,7 @@
-"""Every scheme side by side, and which one to use."""
+"""Every scheme side by side."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,72 +10,14 @@ from typing import Any
 import numpy as np
 
 from octavo.calibration.sources import is_spent
+from octavo.comparison.recommendation import Recommendation, recommend
+from octavo.comparison.rows import Failure, Row, row_name
 from octavo.config import SCHEMES, QuantizeConfig, scheme_named
-from octavo.errors import ConfigError, DatasetError, ModelFileError, OctavoError, VerificationError
-from octavo.evaluate.evaluation import Evaluation
+from octavo.errors import ConfigError, DatasetError, ModelFileError, VerificationError
 from octavo.pipeline import quantize, quantize_prepared
-from octavo.report.tables import TextTable, as_markdown, comparison_tables, island_values
+from octavo.report.tables import TextTable, as_markdown, comparison_tables
 from octavo.result import QuantizedModel
 from octavo.stages import Progress, Source, prepare
-
-UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
-SMALLER_FROM = 1.05
-"""The ratio of sizes from which on one of them is said to be smaller: below, it is printed as 1.0."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One way of quantizing, and what it is worth.
-
-    Attributes:
-        technique: "float", "PTQ" or "QAT".
-        quantized: The model.
-        evaluation: On the test set.
-    """
-
-    technique: str
-    quantized: QuantizedModel
-    evaluation: Evaluation
-
-    @property
-    def name(self) -> str:
-        """Technique and scheme, as tables show them."""
-        return row_name(self.technique, self.quantized.scheme.name)
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
-        return {
-            "name": self.name,
-            "technique": self.technique,
-            "evaluation": self.evaluation.to_dict(),
-            "islands": island_values(self.quantized.islands),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A row that could not be made, and why.
-
-    Attributes:
-        name: The row's name.
-        error: What was raised while its file was made, proven or measured.
-    """
-
-    name: str
-    error: OctavoError
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """What to use, and why.
-
-    Attributes:
-        row: The row recommended, or None where nothing fits.
-        reason: One or two sentences.
-    """
-
-    row: Row | None
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +43,7 @@ class Comparison:
     def best(self, flash: str | int = "1MB", ram: str | int = "256KB") -> Recommendation:
         """Which technique to use on a board.
 
-        Of the rows whose file fits the flash and whose TensorFlow Lite Micro arena fits the RAM, those within half a
-        point of the best accuracy count as equals; among them the smallest arena decides, then the smallest file.
-        Without labels those within 3 dB of the best output SQNR count as equals, and the float model, which the others
-        are measured against, is chosen only if no other fits.
+        See `octavo.comparison.recommendation.recommend` for how it is chosen.
 
         Args:
             flash: Bytes, or a number with KB or MB, for the model file.
@@ -114,17 +52,7 @@ class Comparison:
         Raises:
             ConfigError: for a size that cannot be read.
         """
-        limits = parse_bytes(flash), parse_bytes(ram)
-        fitting = [row for row in self.rows if _fits(row.evaluation, *limits)]
-        if not fitting:
-            return Recommendation(None, _why_nothing_fits(self.rows, *limits))
-        if not _labelled(self.rows):
-            fitting = [row for row in fitting if row.technique != "float"] or fitting
-        measure, tolerance = _measure(self.rows)
-        top = max(measure(row.evaluation) for row in fitting)
-        equals = [row for row in fitting if measure(row.evaluation) >= top - tolerance]
-        chosen = min(equals, key=lambda row: (row.evaluation.memory.arena_bytes or 0, row.evaluation.memory.file_bytes))
-        return Recommendation(chosen, _why(chosen, self.rows, *limits))
+        return recommend(self.rows, flash, ram)
 
     def __str__(self) -> str:
         lines = (line for table in self.tables for line in (*as_markdown(table), ""))
@@ -203,11 +131,6 @@ def compare(
     return _comparison(rows)
 
 
-def row_name(technique: str, scheme: str) -> str:
-    """Technique and scheme, as tables show them."""
-    return scheme if technique != "QAT" else f"{scheme} QAT"
-
-
 def _comparison(results: Sequence[Row | Failure]) -> Comparison:
     """The comparison of what came of each scheme; the first error if nothing did."""
     rows = tuple(each for each in results if isinstance(each, Row))
@@ -283,71 +206,3 @@ def _trained(
     )
     train(aware)
     return quantize(aware)
-
-
-def parse_bytes(size: str | int) -> int:
-    """A number of bytes, or one with KB, MB or GB (of 1024).
-
-    >>> parse_bytes("256KB")
-    262144
-
-    Raises:
-        ConfigError: for anything else.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?B)?\s*", str(size), re.IGNORECASE)
-    if match is None:
-        raise ConfigError(
-            "a size cannot be read.",
-            got=repr(size),
-            expected="bytes, or a number with KB, MB or GB",
-            fix="write it like 256KB or 1MB",
-        )
-    return int(float(match[1]) * UNITS[(match[2] or "").upper()])
-
-
-def _fits(evaluation: Evaluation, flash: int, ram: int) -> bool:
-    arena = evaluation.memory.arena_bytes
-    return evaluation.memory.file_bytes <= flash and arena is not None and arena <= ram
-
-
-def _labelled(rows: Sequence[Row]) -> bool:
-    return all(row.evaluation.top1 is not None for row in rows)
-
-
-def _measure(rows: Sequence[Row]) -> tuple[Callable[[Evaluation], float], float]:
-    """How rows are ranked, higher is better, and the difference that counts as none."""
-    if _labelled(rows):
-        return lambda evaluation: 100.0 * (evaluation.top1 or 0.0), 0.5
-    # A row whose outputs equal the float model's has no error; it is as good as can be.
-    return lambda evaluation: _or_infinity(evaluation.outputs[0].sqnr_db), 3.0
-
-
-def _or_infinity(value: float | None) -> float:
-    return float("inf") if value is None else value
-
-
-def _why(chosen: Row, rows: Sequence[Row], flash: int, ram: int) -> str:
-    memory = chosen.evaluation.memory
-    reason = (
-        f"{chosen.name} runs on TensorFlow Lite Micro within {ram // 1024} KB RAM and {flash // 1024} KB flash "
-        f"(arena {(memory.arena_bytes or 0) / 1024:.1f} KB, file {memory.file_bytes / 1024:.1f} KB)"
-    )
-    original = next((row for row in rows if row.technique == "float"), None)
-    if original is None or original is chosen:
-        return reason + "."
-    ratio = original.evaluation.memory.file_bytes / memory.file_bytes
-    if ratio >= SMALLER_FROM:
-        reason += f", {ratio:.1f}x smaller than float"
-    if chosen.evaluation.top1 is None or original.evaluation.top1 is None:
-        return reason + "."
-    change = 100.0 * (chosen.evaluation.top1 - original.evaluation.top1)
-    return reason + f", at {change:+.2f} points of accuracy."
-
-
-def _why_nothing_fits(rows: Sequence[Row], flash: int, ram: int) -> str:
-    arenas = [row.evaluation.memory.arena_bytes for row in rows if row.evaluation.memory.arena_bytes is not None]
-    smallest = min(row.evaluation.memory.file_bytes for row in rows)
-    needed = f"the smallest file takes {smallest / 1024:.0f} KB"
-    if arenas:
-        needed += f", the smallest arena {min(arenas) / 1024:.0f} KB"
-    return f"Nothing fits {flash // 1024} KB flash and {ram // 1024} KB RAM: {needed}."

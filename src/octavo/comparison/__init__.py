@@ -1,0 +1,1 @@
+"""Every scheme side by side, and which one to use."""
