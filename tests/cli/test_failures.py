@@ -62,6 +62,12 @@ def test_with_json_the_error_is_an_object_on_standard_output(run: Run) -> None:
     assert set(failed.json["error"]) == {"kind", "what", "got", "expected", "fix"}
 
 
+def test_what_python_calls_an_argument_is_named_as_an_option(run: Run, small: Path, tmp_path: Path) -> None:
+    failed = run("quantize", small, "--out", tmp_path / "x.tflite")
+    assert "pass data=x_train[:500], or choose scheme='dynamic'" in " ".join(failed.err.split())
+    assert failed.err.endswith("On the command line: --data, --scheme.\n")
+
+
 def test_an_unknown_option_is_bad_input(run: Run) -> None:
     assert run("quantize", "--colour", "red").code == BAD_INPUT
     failed = run("quantize", "--colour", "red", "--json")

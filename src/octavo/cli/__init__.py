@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
+from inspect import signature
 from typing import Annotated
 
 import typer
@@ -30,7 +32,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # In the order of `octavo --help`.
-for command in (demo, quantize, compare, train, inspect, ops, doctor):
+COMMANDS = (demo, quantize, compare, train, inspect, ops, doctor)
+for command in COMMANDS:
     app.command()(command)
 
 
@@ -73,9 +76,9 @@ def _run(arguments: list[str]) -> int:
             print_json_error(_misunderstood(arguments))
         return end.code if isinstance(end.code, int) else DONE
     except OctavoError as error:
-        return _failed(error, as_json="--json" in arguments)
+        return _failed(error, arguments)
     except MemoryError as error:
-        return _failed(_out_of_memory(error), as_json="--json" in arguments)
+        return _failed(_out_of_memory(error), arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception:
@@ -84,13 +87,23 @@ def _run(arguments: list[str]) -> int:
         return OUR_BUG
 
 
-def _failed(error: OctavoError, *, as_json: bool) -> int:
-    from octavo.report.terminal import print_error
+def _failed(error: OctavoError, arguments: list[str]) -> int:
+    from octavo.report.terminal import print_error, print_lines
 
-    if as_json:
+    if "--json" in arguments:
         print_json_error(error)
-    print_error(Console(stderr=True), error)
+    console = Console(stderr=True)
+    print_error(console, error)
+    if options := _options_named(error.fix, arguments):
+        print_lines(console, [f"On the command line: {', '.join(options)}."])
     return CHECK_SAID_NO if isinstance(error, VerificationError) else BAD_INPUT
+
+
+def _options_named(fix: str, arguments: list[str]) -> list[str]:
+    """The options of the command called that stand for what a fix calls `name=`, as in Python."""
+    called = [command for command in COMMANDS if command.__name__ in arguments[:1]]
+    known = {name for command in called for name in signature(command).parameters}
+    return [f"--{name.replace('_', '-')}" for name in re.findall(r"\b(\w+)=", fix) if name in known]
 
 
 def _misunderstood(arguments: list[str]) -> OctavoError:

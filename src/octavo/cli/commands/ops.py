@@ -26,4 +26,4 @@ def ops(
         print(operators_page(), end="")
     else:
         print_table(Console(), short_table())
-        print_lines(Console(), [LEGEND])
+        print_lines(Console(), [LEGEND, "int8x4, output scales and notes: octavo ops --markdown."])
