@@ -25,9 +25,15 @@ def spread_weights(model: Any, seed: int = 0) -> None:
 
 
 def random_inputs(model: Any, seed: int = 1) -> list[np.ndarray]:
-    """Values for each input of a model, float32 in -1..1, batch `SAMPLES`."""
+    """Values for each input of a model, float32 in -1..1, whole numbers in 0..9 for integers; batch `SAMPLES`."""
     rng = np.random.default_rng(seed)
-    return [rng.uniform(-1, 1, (SAMPLES, *tensor.shape[1:])).astype(np.float32) for tensor in model.inputs]
+    drawn = [
+        rng.integers(0, 10, (SAMPLES, *tensor.shape[1:]))
+        if "int" in tensor.dtype
+        else rng.uniform(-1, 1, (SAMPLES, *tensor.shape[1:]))
+        for tensor in model.inputs
+    ]
+    return [values.astype(np.float32) for values in drawn]
 
 
 def results(model: Any, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

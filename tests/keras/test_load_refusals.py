@@ -60,6 +60,12 @@ def test_root_mean_squares_have_a_layer_of_their_own() -> None:
     assert "RMSNormalization" in refusal(model_of(layer)).fix
 
 
+def test_a_cast_to_integers_is_refused() -> None:
+    x = keras.Input((4,))
+    error = refusal(keras.Model(x, keras.ops.cast(x, "int32")))
+    assert "dtype int32, which cuts fractions off" in str(error)
+
+
 def test_a_crop_larger_than_the_images_is_refused() -> None:
     error = refusal(model_of(layers.CenterCrop(9, 4), shape=(8, 8, 3)))
     assert "images of 8 x 8" in error.got

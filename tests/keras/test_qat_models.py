@@ -98,8 +98,15 @@ def activation_layers() -> keras.Model:
     return model
 
 
+def integer_inputs() -> keras.Model:
+    pixels, numbers = keras.Input((4, 4, 2), dtype="uint8"), keras.Input((3,), dtype="int32")
+    image = layers.Flatten()(layers.Conv2D(3, 2)(layers.Rescaling(1 / 9)(pixels)))
+    return keras.Model([pixels, numbers], layers.Dense(2)(layers.Concatenate()([image, ops.cast(numbers, "float32")])))
+
+
 MODELS = [
     activation_layers,
+    integer_inputs,
     shared_layer,
     shared_model,
     nested_model,
@@ -128,6 +135,17 @@ def test_a_model_of_any_shape_trains_is_saved_and_deployed(build: Callable[[], k
     assert not quantized.islands
     assert_deployed_as_trained(loaded, quantized, inputs)
     assert all(np.array_equal(a, b) for a, b in zip(before, original.get_weights(), strict=True)), "the original moved"
+
+
+@pytest.mark.every_backend
+def test_integer_inputs_are_rounded_like_any_others() -> None:
+    x = keras.Input((3,), dtype="int32", name="numbers")
+    model = keras.Model(x, layers.Dense(2, name="scores")(x))
+    spread_weights(model)
+    values = np.random.default_rng(0).integers(0, 10, (32, 3)).astype(np.float32)
+    aware = qat.quantize_model(model, data=values)
+    parity = octavo.parity(aware, octavo.quantize(aware), values)
+    assert parity.largest_steps <= 1
 
 
 def test_layer_names_weights_and_what_is_trainable_carry_over() -> None:

@@ -75,7 +75,12 @@ class FakeQuantize(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, site: int = -1, training: bool | None = None) -> Any:
-        """Fake-quantize `x` (any shape, float), after observing it where it is an observed site in training."""
+        """Fake-quantize `x` (any shape), after observing it where it is an observed site in training.
+
+        Integers, which a model's inputs may be, become floats.
+        """
+        if not keras.backend.is_float_dtype(x.dtype):
+            x = ops.cast(x, self.compute_dtype)
         quantize = self._quantizer(site, bool(training))
         if self.fixed is not None:
             return quantize(x, *self.fixed)
