@@ -21,6 +21,7 @@ from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, scheme_named
 from octavo.errors import ConfigError, InputError, NonFiniteError
 from octavo.load.keras import load_keras
 from octavo.load.loaded import Loaded
+from octavo.passes import PASSES_WITHOUT_NEW_ACTIVATIONS
 from octavo.plan.make import check_skip, make_plan
 from octavo.plan.types import Plan
 from octavo.quantization.assign import Range, assign
@@ -186,13 +187,12 @@ def trained(model: QuantizationAwareModel) -> Trained:
         NonFiniteError: if training diverged.
     """
     float_model, _ = remove_fake_quantization(model)
-    prepared = prepare_as_named(load_keras(float_model, values=rounded_weights(model)), model.paths)
-    plan = make_plan(prepared.graph, model.quantization)
+    _, prepared, plan = load_trained(model, float_model)
     ranges = learned_ranges(model)
     limits = {}
     spread = limits_as_weights(model)
     if spread:
-        folded = prepare_loaded(load_keras(float_model, values=spread)).graph
+        folded = prepare_as_named(load_keras(float_model, values=spread), model.paths).graph
         learned = {
             q.tensor for layer in model.quantized_layers for q in layer.weight_quantizers if q.observer == "learned"
         }
@@ -205,6 +205,27 @@ def trained(model: QuantizationAwareModel) -> Trained:
     return result
 
 
+def load_trained(model: QuantizationAwareModel, float_model: keras.Model) -> tuple[Loaded, Prepared, Plan]:
+    """The float graph of a model, its weights rounded as in training, and the plan that it is trained by.
+
+    Where training leaves nothing but zeros or ones in a variable, as in an offset that another normalization takes
+    away again, passes drop what the plan counts on; the variables are then nudged as they were when it was made.
+
+    Args:
+        model: The trained model.
+        float_model: The same without fake quantization.
+    """
+    known = {name for quantizer in model.fake_quantizers if quantizer.fixed is None for name in quantizer.tensors}
+    rounded = rounded_weights(model)
+    for values in (rounded, {**nudged_values(float_model), **rounded}):
+        loaded = load_keras(float_model, values=values)
+        prepared = prepare_as_named(loaded, model.paths)
+        plan = make_plan(prepared.graph, model.quantization)
+        if known == {name for name in plan.observed if not prepared.graph.tensors[name].is_constant}:
+            break
+    return loaded, prepared, plan
+
+
 def round_as_kernels(model: QuantizationAwareModel, trained: Trained) -> None:
     """Leave in a model how its file's kernels round, so that in inference it predicts what the file predicts."""
     integer = assign(trained.prepared.graph, trained.plan, trained.ranges, trained.limits)
@@ -214,8 +235,13 @@ def round_as_kernels(model: QuantizationAwareModel, trained: Trained) -> None:
 
 
 def prepare_as_named(loaded: Loaded, paths: Mapping[str, str]) -> Prepared:
-    """Run the passes on the graph of a flat model, whose layers then bear the names of the user's model."""
+    """Run the passes on the graph of a flat model, whose layers then bear the names of the user's model.
+
+    Where they would leave an activation that the model does not compute, those that make new ones are left out.
+    """
     prepared = prepare_loaded(loaded)
+    if any(name not in loaded.graph.tensors for node in prepared.graph.nodes for name in node.outputs):
+        prepared = prepare_loaded(loaded, PASSES_WITHOUT_NEW_ACTIVATIONS)
     return replace(prepared, graph=in_terms_of_user(prepared.graph, paths))
 
 
@@ -253,7 +279,7 @@ def learned_ranges(model: QuantizationAwareModel) -> dict[str, Range]:
 def deployed_tensors(model: QuantizationAwareModel) -> dict[str, Any]:
     """The Keras tensors of a model, fake-quantized where they are, by the graph tensor that each stands for."""
     float_model, stands_for = remove_fake_quantization(model)
-    names = load_keras(float_model).names
+    names = load_trained(model, float_model)[0].names
     return {name: stands_for[key] for key, name in names.items() if key in stands_for}
 
 

@@ -21,7 +21,7 @@ from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.load import load
 from octavo.load.loaded import Compute, Loaded
-from octavo.passes import run_passes
+from octavo.passes import PASSES, Pass, run_passes
 from octavo.plan.types import Plan
 from octavo.quantization.assign import Range
 
@@ -109,14 +109,14 @@ def prepare(model: Any, allow: Sequence[str] = ()) -> Prepared:
     return prepare_loaded(load(model, allow=allow))
 
 
-def prepare_loaded(loaded: Loaded) -> Prepared:
-    """Run the passes on a loaded model.
+def prepare_loaded(loaded: Loaded, passes: Sequence[Pass] = PASSES) -> Prepared:
+    """Run passes on a loaded model.
 
     Raises:
         NonFiniteError: if it holds NaN or infinity.
     """
     check_finite(loaded.graph)
-    graph, notes = run_passes(loaded.graph)
+    graph, notes = run_passes(loaded.graph, passes)
     return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute)
 
 

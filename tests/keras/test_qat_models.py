@@ -104,9 +104,19 @@ def integer_inputs() -> keras.Model:
     return keras.Model([pixels, numbers], layers.Dense(2)(layers.Concatenate()([image, ops.cast(numbers, "float32")])))
 
 
+def scalings_in_a_row() -> keras.Model:
+    """After training they would be one scaling, with a rounding inside that no Keras layer shows."""
+    x = keras.Input((6, 6, 2))
+    y = layers.Normalization(mean=[0.1, -0.2], variance=[0.5, 2.0])(layers.Rescaling(0.8, -0.1)(x))
+    y = layers.Conv2D(3, 3, padding="same")(y)
+    y = layers.BatchNormalization()(layers.LayerNormalization()(layers.Add()([y, layers.Conv2D(3, 1)(x)])))
+    return keras.Model(x, layers.Dense(2)(layers.Flatten()(layers.ReLU()(y * 2.0 + 0.5))))
+
+
 MODELS = [
     activation_layers,
     integer_inputs,
+    scalings_in_a_row,
     shared_layer,
     shared_model,
     nested_model,
@@ -146,6 +156,16 @@ def test_integer_inputs_are_rounded_like_any_others() -> None:
     aware = qat.quantize_model(model, data=values)
     parity = octavo.parity(aware, octavo.quantize(aware), values)
     assert parity.largest_steps <= 1
+
+
+def test_variables_still_at_their_start_are_deployed_as_they_were_planned() -> None:
+    x = keras.Input((4, 6))
+    model = keras.Model(x, layers.Flatten()(layers.ReLU()(layers.LayerNormalization(name="norm")(x))))
+    values = RNG.normal(size=(16, 4, 6)).astype(np.float32)
+    aware = qat.quantize_model(model, data=values)
+    quantized = octavo.quantize(aware)
+    assert [node.op for node in quantized.graph.nodes if node.layer == "norm"][-2:] == ["MUL", "ADD"]
+    assert_deployed_as_trained(aware, quantized, [values])
 
 
 def test_layer_names_weights_and_what_is_trainable_carry_over() -> None:

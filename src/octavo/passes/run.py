@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from octavo.errors import GraphError
 from octavo.ir.check import check_float, check_structure
@@ -39,8 +39,12 @@ PASSES: tuple[Pass, ...] = (
 )
 
 
-def run_passes(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
-    """Run every pass once, in order.
+# For training: every activation of the result is one of the graph before, where the model shows it.
+PASSES_WITHOUT_NEW_ACTIVATIONS = tuple(each for each in PASSES if each is not merge_scaling)
+
+
+def run_passes(graph: Graph, passes: Sequence[Pass] = PASSES) -> tuple[Graph, tuple[Note, ...]]:
+    """Run passes once, in order.
 
     Returns:
         The graph, the same object if no pass applied, and the notes of all passes.
@@ -49,7 +53,7 @@ def run_passes(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
         GraphError: if a pass broke the graph, naming the pass.
     """
     notes: list[Note] = []
-    for run in PASSES:
+    for run in passes:
         graph, remarks = apply_pass(run, graph)
         notes += remarks
     return graph, tuple(notes)
