@@ -113,8 +113,15 @@ def scalings_in_a_row() -> keras.Model:
     return keras.Model(x, layers.Dense(2)(layers.Flatten()(layers.ReLU()(y * 2.0 + 0.5))))
 
 
+def one_channel() -> keras.Model:
+    """Variables of a single element."""
+    x = keras.Input((5, 1))
+    return keras.Model(x, layers.Dense(2)(layers.Flatten()(layers.ReLU()(layers.LayerNormalization()(x)))))
+
+
 MODELS = [
     activation_layers,
+    one_channel,
     integer_inputs,
     scalings_in_a_row,
     shared_layer,

@@ -34,10 +34,11 @@ def changing_variables(model: keras.Model) -> list[tuple[keras.layers.Layer, str
 def numbered_elements(model: keras.Model) -> dict[int, np.ndarray]:
     """For each changing variable, by `id`, an int64 array of its shape; no number occurs twice in the model.
 
-    Small variables come first, as a lowering may take theirs through float32, which holds integers up to 2**24.
+    Small variables come first, as a lowering may take theirs through float32, which holds integers up to 2**24. What
+    is 0 or 1 is no number here: a lowering leaves sums and products with them out.
     """
     numbers: dict[int, np.ndarray] = {}
-    start = 1
+    start = 2
     variables = [variable for _, _, variable in changing_variables(model)]
     for variable in sorted(variables, key=lambda variable: int(np.prod(variable.shape))):
         size = int(np.prod(variable.shape, dtype=np.int64))
