@@ -23,7 +23,7 @@ from octavo.ir.types import Graph
 from octavo.run.signature import read_signature
 
 MAXIMUM_THREADS = 8
-# Observed values of one chunk: few enough for a cache, enough to outweigh the cost of a call.
+# Activations of one chunk: few enough for a cache, enough to outweigh the cost of a call.
 CHUNK_BYTES = 4 << 20
 MAXIMUM_CHUNK = 256
 # What runtimes side by side may take; each holds the weights and every activation.
