@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.shared import RESULTS
+from bench.real_data import RESULTS
 
 app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=False)
 # Wide enough for a table where the output is no terminal.

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench import peers
 from bench.process import in_process
-from bench.shared import cifar_jpeg, cifar_lossless, keywords, mnist, place
+from bench.real_data import cifar_jpeg, cifar_lossless, keywords, mnist, place
 from bench.speed import CORES
 
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
@@ -126,7 +126,7 @@ def _tutorial_network(data: tuple[np.ndarray, ...]) -> Any:
     import keras
 
     from bench.networks import tutorial_network
-    from bench.shared import RESULTS
+    from bench.real_data import RESULTS
 
     path = RESULTS / "mnist.keras"
     if not path.exists():

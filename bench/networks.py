@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.shared import cifar_jpeg, mnist, place
+from bench.real_data import cifar_jpeg, mnist, place
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench.shared import ROOT
+from bench.real_data import ROOT
 
 
 def in_process(module: str, function: str, *args: Any, backend: str = "jax") -> Any:

@@ -19,7 +19,7 @@ import numpy as np
 
 from bench import peers
 from bench.process import in_process
-from bench.shared import cifar_jpeg, images_224, mobilenet_224, place
+from bench.real_data import cifar_jpeg, images_224, mobilenet_224, place
 
 MODELS = ("resnet8", "mobilenet_224")
 SAMPLES = 500

@@ -6,10 +6,11 @@ import numpy as np
 
 from octavo.config import QuantizeConfig, scheme_named
 from octavo.ir.types import Graph, Quantization
+from octavo.numerics.affine import Range
 from octavo.ops.text import parse_graph
 from octavo.plan.make import make_plan
 from octavo.plan.types import Group, Plan
-from octavo.quantization.assign import Range, assign
+from octavo.quantization.assign import assign
 from octavo.quantization.shrink import shrink_weights
 from octavo.run import reference
 from single_op import Values

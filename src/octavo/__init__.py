@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from octavo.config import SCHEMES, QuantizeConfig
     from octavo.errors import OctavoError
     from octavo.pipeline import calibrate, quantize
+    from octavo.qat.parity import parity
     from octavo.result import QuantizedModel
-    from octavo.training_parity import parity
 
 __all__ = [
     "SCHEMES",
@@ -45,7 +45,7 @@ _HOMES = {
     "Statistics": "octavo.calibration.statistics",
     "calibrate": "octavo.pipeline",
     "compare": "octavo.comparison.comparison",
-    "parity": "octavo.training_parity",
+    "parity": "octavo.qat.parity",
     "quantize": "octavo.pipeline",
 }
 

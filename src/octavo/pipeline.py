@@ -16,14 +16,15 @@ from octavo.calibration.statistics import Statistics
 from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme
 from octavo.errors import ConfigError
 from octavo.evaluate.fidelity import fidelity
+from octavo.evaluate.proof import proven, random_samples, verified_samples
 from octavo.ir.check import check_quantized, check_structure
 from octavo.ir.types import Graph
+from octavo.numerics.affine import Range
 from octavo.ops.check import check_scales
 from octavo.plan.make import make_plan
 from octavo.plan.remarks import remarks
 from octavo.plan.types import Plan
-from octavo.proof import proven, random_samples, verified_samples
-from octavo.quantization.assign import Range, assign
+from octavo.quantization.assign import assign
 from octavo.quantization.io_types import set_io_types
 from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
@@ -32,7 +33,7 @@ from octavo.version import VERSION
 from octavo.write.tflite import write_tflite
 
 if TYPE_CHECKING:
-    from octavo.qat import Trained
+    from octavo.qat.deploy import Trained
 
 Weights = Mapping[str, np.ndarray]
 
@@ -175,9 +176,10 @@ def quantize_prepared(
 
 def _trained(model: Any) -> Trained | None:
     """What a quantization-aware model is deployed by; None for any other model, without importing Keras."""
-    if "octavo.training.model" not in sys.modules:
+    if "octavo.qat.layers.model" not in sys.modules:
         return None
-    from octavo.qat import QuantizationAwareModel, trained
+    from octavo.qat.deploy import trained
+    from octavo.qat.layers.model import QuantizationAwareModel
 
     return trained(model) if isinstance(model, QuantizationAwareModel) else None
 

@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from octavo.calibration.dataset import Dataset, rescales_images
 from octavo.calibration.estimators import estimate, estimator_for
 from octavo.calibration.runner import calibrate
-from octavo.calibration.sources import is_spent
 from octavo.calibration.statistics import Statistics, fingerprint
 from octavo.config import QuantizeConfig
+from octavo.data.dataset import Dataset, rescales_images
+from octavo.data.sources import is_spent
 from octavo.errors import DatasetError
 from octavo.ir.check import check_finite
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.load import load
 from octavo.load.loaded import Compute, Loaded
+from octavo.numerics.affine import Range
 from octavo.passes import PASSES, Pass, run_passes
 from octavo.plan.types import Plan
-from octavo.quantization.assign import Range
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, how many samples are done, and how many there are if that is known."""
@@ -57,7 +57,7 @@ class Source:
     """A representative dataset and how it is read.
 
     Attributes:
-        data: In any form of `octavo.calibration.sources.ACCEPTED`, or statistics of such data; None if there is none.
+        data: In any form of `octavo.data.sources.ACCEPTED`, or statistics of such data; None if there is none.
         samples: Use at most this many.
         integer_divisor: What integer samples are divided by for a float input.
         progress: Told of every chunk.

@@ -19,8 +19,8 @@ import keras
 from octavo import qat
 from octavo.config import LayerConfig
 from octavo.errors import ConfigError
-from octavo.training.flatten import annotated_layers
-from octavo.training.observer import Observer
+from octavo.qat.layers.fake_quantize import Observer
+from octavo.qat.surgery.flatten import annotated_layers
 
 WEIGHT_TYPES_BY_BITS = {8: "int8", 4: "int4"}
 

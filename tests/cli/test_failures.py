@@ -13,8 +13,8 @@ import octavo.doctor
 from command_line import Run
 from octavo.backend import start_keras
 from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, INTERRUPTED, OUR_BUG
+from octavo.data.labelled import read_test_set
 from octavo.errors import DatasetError, MissingDependencyError, VerificationError
-from octavo.labelled import read_test_set
 
 
 def fix_of(error: str) -> str:

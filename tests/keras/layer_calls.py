@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from octavo.errors import UnsupportedLayerError
-from octavo.load.keras.trace import load_keras
+from octavo.load.keras_graph.trace import load_keras
 from octavo.run import reference
 
 Shape = tuple[int, ...]

@@ -8,11 +8,11 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from octavo import qat
 from octavo.ir.graph import drop_dead
 from octavo.ir.types import Graph
 from octavo.numerics.affine import quantize
 from octavo.ops.table import spec_of
+from octavo.qat.deploy import deployed_tensors
 from octavo.result import QuantizedModel
 from octavo.run import reference
 
@@ -42,7 +42,7 @@ def assert_deployed_as_trained(model: keras.Model, quantized: QuantizedModel, in
 
 def trained_values(model: keras.Model, graph: Graph, inputs: Arrays) -> dict[str, np.ndarray]:
     """What the trained model computes at inference, by graph tensor."""
-    shown = {name: tensor for name, tensor in qat.deployed_tensors(model).items() if name in graph.tensors}
+    shown = {name: tensor for name, tensor in deployed_tensors(model).items() if name in graph.tensors}
     structure = keras.tree.pack_sequence_as(model.input, list(inputs))
     values = keras.Model(model.input, list(shown.values())).predict(structure, batch_size=len(inputs[0]), verbose=0)
     return dict(zip(shown, values, strict=True))

@@ -10,7 +10,7 @@ import pytest
 from keras.src.applications import densenet, efficientnet
 
 from keras_agreement import assert_computes_the_same, random_inputs, spread_weights
-from octavo.load.keras import load_keras
+from octavo.load.keras_graph import load_keras
 
 OPTIONS: dict[str, Any] = {"weights": None, "input_shape": (32, 32, 3), "classes": 10}
 NETWORKS: dict[str, Callable[[], Any]] = {

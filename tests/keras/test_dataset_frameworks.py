@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from octavo.calibration.dataset import Dataset
+from octavo.data.dataset import Dataset
 from octavo.errors import DatasetError
 from octavo.ir.types import Tensor
 

@@ -7,7 +7,7 @@ import pytest
 
 from keras_networks import convolutional, images
 from octavo.errors import NonFiniteError
-from octavo.fine_tune import FineTuning, fine_tune
+from octavo.qat.fine_tune import FineTuning, fine_tune
 
 
 def test_a_loss_that_becomes_nan_asks_for_a_smaller_learning_rate() -> None:

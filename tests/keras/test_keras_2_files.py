@@ -15,8 +15,8 @@ from keras import layers
 
 from keras_agreement import assert_computes_the_same, spread_weights
 from octavo.load import load
-from octavo.load.keras import read_keras
-from octavo.load.keras.repair import repair
+from octavo.load.keras_files import read_keras
+from octavo.load.keras_files.repair import repair
 
 
 def layer_2(kind: str, name: str, inbound: Any, **config: Any) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from keras_agreement import assert_computes_the_same, random_inputs, results, spread_weights
-from octavo.load.keras import load_keras
-from octavo.load.keras.form_names import form_name
+from octavo.load.keras_graph import load_keras
+from octavo.load.keras_graph.form_names import form_name
 from octavo.ops.table import KERAS_FORMS
 
 pytestmark = pytest.mark.every_backend

@@ -12,7 +12,7 @@ from keras import layers, ops
 from keras_agreement import assert_computes_the_same, spread_weights
 from octavo.dtypes import DType
 from octavo.ir.types import Graph
-from octavo.load.keras import load_keras
+from octavo.load.keras_graph import load_keras
 from octavo.load.loaded import Loaded
 from octavo.ops.text import format_graph
 

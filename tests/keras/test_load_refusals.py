@@ -10,7 +10,7 @@ import pytest
 from keras import layers, ops
 
 from octavo.errors import ConfigError, InputError, OctavoError, UnsupportedLayerError
-from octavo.load.keras import load_keras
+from octavo.load.keras_graph import load_keras
 
 
 def refusal(model: Any, kind: type[OctavoError] = UnsupportedLayerError, **options: Any) -> OctavoError:
@@ -191,7 +191,7 @@ def test_a_subclassed_model_is_refused_alone_and_nested() -> None:
     model(np.zeros((1, 6), np.float32))
     for error in (refusal(model), refusal(model_of(model))):
         assert "'subclassed' (Subclassed)" in error.what
-        assert "keras.Model(inputs, outputs)" in error.fix
+        assert "keras.Model(x, model.call(x))" in error.fix
 
 
 class Named(keras.Model):

@@ -369,7 +369,7 @@ def test_ranges_that_became_infinite_are_not_deployed() -> None:
 
 
 def test_a_model_that_is_not_built_is_refused() -> None:
-    with pytest.raises(InputError, match=r"fix: +start it with keras\.Input"):
+    with pytest.raises(InputError, match=r"fix: +begin it with keras\.Input"):
         qat.quantize_model(keras.Sequential([layers.Dense(3)]))
 
 
@@ -409,7 +409,7 @@ def test_a_layer_without_a_form_is_refused_by_name() -> None:
 
 
 def test_a_form_of_operators_that_training_lacks_is_refused_by_the_layers_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("octavo.training.lowering.OPERATORS", {})
+    monkeypatch.setattr("octavo.qat.surgery.lowering.OPERATORS", {})
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "silu", name="gated")])
     with pytest.raises(UnsupportedLayerError, match=r"LOGISTIC(.*\n)+ +fix: +keep it in float with skip=\['gated"):
         qat.quantize_model(model)

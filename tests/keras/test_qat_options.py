@@ -17,7 +17,7 @@ from octavo.config import LayerConfig
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, InputError
 from octavo.ir.types import PerAxis, PerTensor
-from octavo.training.observer import OBSERVERS, FakeQuantize
+from octavo.qat.layers.fake_quantize import OBSERVERS, FakeQuantize
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, (32, 6, 6, 2)).astype(np.float32)

@@ -20,7 +20,7 @@ from keras.src.saving.serialization_lib import SafeModeScope
 from keras_agreement import assert_computes_the_same, spread_weights
 from octavo.errors import MissingDependencyError, ModelFileError, OctavoError, UnsupportedLayerError
 from octavo.load import load
-from octavo.load.keras import read_keras
+from octavo.load.keras_files import read_keras
 
 pytestmark = pytest.mark.every_backend
 

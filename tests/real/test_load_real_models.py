@@ -11,7 +11,8 @@ import pytest
 
 from keras_agreement import assert_computes_the_same
 from octavo.load import load
-from octavo.load.keras import load_keras, read_keras
+from octavo.load.keras_files import read_keras
+from octavo.load.keras_graph import load_keras
 
 SHARED = Path(os.environ.get("OCTAVO_SHARED", Path(__file__).parents[3] / "shared"))
 MODELS = ("resnet8.keras", "resnet8_keras2.h5", "kws.keras")

@@ -20,8 +20,8 @@ from octavo.config import SCHEMES, QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError, VerificationError
 from octavo.evaluate.fidelity import fidelity
+from octavo.evaluate.proof import proven
 from octavo.ir.graph import with_tensors
-from octavo.proof import proven
 from octavo.result import QuantizedModel
 from octavo.run.signature import read_signature
 from octavo.stages import prepare

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from octavo.calibration.dataset import Dataset, rescales_images
+from octavo.data.dataset import Dataset, rescales_images
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError, MissingDependencyError
 from octavo.ir.types import Graph, Node, Tensor

@@ -9,11 +9,10 @@ import numpy as np
 
 from octavo.calibration.statistics import Statistics, TensorStatistics
 from octavo.config import QuantizeConfig
+from octavo.numerics.affine import Range
 
 # The upper halves of the float32 patterns of infinity and of -0.0.
 INFINITY, NEGATIVE = 0x7F80, 0x8000
-
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)

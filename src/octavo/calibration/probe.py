@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from octavo.calibration.dataset import Chunk
 from octavo.calibration.instrument import REDUCTIONS, with_extremes, with_values
 from octavo.calibration.statistics import Accumulator
+from octavo.data.dataset import Chunk
 from octavo.errors import NonFiniteError
 from octavo.ir.types import Graph, Tensor
 from octavo.run.litert import LiteRT

@@ -15,10 +15,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import reduce
 from typing import Any
 
-from octavo.calibration.dataset import Chunk, Dataset
-from octavo.calibration.observer import Observer, can_batch
+from octavo.calibration.gatherer import Gatherer, can_batch
 from octavo.calibration.probe import Probe, Task
 from octavo.calibration.statistics import Statistics, fingerprint
+from octavo.data.dataset import Chunk, Dataset
 from octavo.ir.types import Graph
 from octavo.run.signature import read_signature
 
@@ -48,10 +48,10 @@ def calibrate(
     Args:
         graph: The float graph.
         tensors: The observed tensors, in execution order.
-        data: The samples, in any form `octavo.calibration.sources.ACCEPTED` lists.
+        data: The samples, in any form `octavo.data.sources.ACCEPTED` lists.
         needs_histogram: Whether to count values by bin, which percentiles need.
         samples: Use at most this many.
-        integer_divisor: What integer samples are divided by, see `octavo.calibration.dataset.Dataset`.
+        integer_divisor: What integer samples are divided by, see `octavo.data.dataset.Dataset`.
         progress: Called with the number of samples done and, if known, of all.
         threads: Threads in all; None takes one for each available processor, at most eight.
 
@@ -70,28 +70,28 @@ def calibrate(
     workers, each = _crew(len(model) + rows * sample_bytes, threads or _processors())
     chunks = dataset.chunks(rows)
     first, probe = next(chunks), Probe(task, model, threads=each)
-    observers = [Observer(probe, together=can_batch(probe, first))]
+    gatherers = [Gatherer(probe, together=can_batch(probe, first))]
     done = 0
-    for count in _spread(observers, itertools.chain([first], chunks), workers):
+    for count in _spread(gatherers, itertools.chain([first], chunks), workers):
         done += count
         if progress is not None:
             progress(done, dataset.total)
     measured_on = fingerprint(graph, tensors)
-    return reduce(Statistics.merge, (observer.statistics(measured_on) for observer in observers))
+    return reduce(Statistics.merge, (gatherer.statistics(measured_on) for gatherer in gatherers))
 
 
-def _spread(observers: list[Observer], chunks: Iterable[Chunk], workers: int) -> Iterator[int]:
-    """Number of samples of each chunk once it is observed, in order; observers are added as workers need them."""
-    idle = deque(observers)
+def _spread(gatherers: list[Gatherer], chunks: Iterable[Chunk], workers: int) -> Iterator[int]:
+    """Number of samples of each chunk once it is observed, in order; gatherers are added as workers need them."""
+    idle = deque(gatherers)
 
     def observe(chunk: Chunk) -> int:
         try:
-            observer = idle.popleft()
+            gatherer = idle.popleft()
         except IndexError:
-            observer = observers[0].twin()
-            observers.append(observer)
-        count = observer.observe(chunk)
-        idle.append(observer)
+            gatherer = gatherers[0].twin()
+            gatherers.append(gatherer)
+        count = gatherer.observe(chunk)
+        idle.append(gatherer)
         return count
 
     with ThreadPoolExecutor(workers, "calibrate") as pool:

@@ -20,7 +20,7 @@ from octavo.cli.commands.ops import ops
 from octavo.cli.commands.quantize import quantize
 from octavo.cli.commands.train import train
 from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, DONE, INTERRUPTED, OUR_BUG
-from octavo.cli.shared import print_json_error
+from octavo.cli.output import print_json_error
 from octavo.errors import ConfigError, OctavoError, VerificationError
 from octavo.version import VERSION
 

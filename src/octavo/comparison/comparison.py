@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from octavo.calibration.sources import is_spent
 from octavo.comparison.recommendation import Recommendation, recommend
 from octavo.comparison.rows import Failure, Row, row_name
 from octavo.config import SCHEMES, QuantizeConfig, scheme_named
+from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError, ModelFileError, VerificationError
 from octavo.pipeline import quantize, quantize_prepared
 from octavo.report.tables import TextTable, as_markdown, comparison_tables
@@ -194,7 +194,7 @@ def _trained(
     model: Any, scheme: str, train: Callable[[Any], object], source: Source, skip: Sequence[str]
 ) -> QuantizedModel:
     """The file of a model trained for a scheme, its ranges started from the representative data if there is any."""
-    from octavo.qat import quantize_model
+    from octavo.qat.make import quantize_model
 
     aware = quantize_model(
         model,

@@ -46,8 +46,8 @@ def load(source: Any, *, allow: Sequence[str] = ()) -> Loaded:
 
 
 def _load_keras_model(model: Any, allow: Sequence[str], backend: str) -> Loaded:
-    from octavo.load.keras import load_keras, with_compute
-    from octavo.load.keras.functional import has_own_call
+    from octavo.load.keras_graph import load_keras, with_compute
+    from octavo.load.keras_graph.functional import has_own_call
 
     if has_own_call(model) and backend == "tensorflow":
         from octavo.load.tensorflow import load_subclassed
@@ -66,7 +66,8 @@ def _load_path(path: Path, allow: Sequence[str]) -> Loaded:
 
         return load_tflite(path)
     if path.suffix in (".keras", ".h5", ".hdf5"):
-        from octavo.load.keras import load_keras, read_keras, with_compute
+        from octavo.load.keras_files import read_keras
+        from octavo.load.keras_graph import load_keras, with_compute
 
         model, notes = read_keras(path)
         loaded = with_compute(load_keras(model, allow=allow), model)

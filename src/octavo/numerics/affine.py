@@ -11,6 +11,9 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.types import Granularity, PerAxis, PerTensor, Quantization
 
+Range = tuple[float, float]
+"""Real (low, high) of a tensor."""
+
 _PER_TENSOR = PerTensor()
 # The range that stands for one of nothing but zeros: of the size of its neighbours', so that the ratios of scales which
 # kernels multiply by stay within what they hold.

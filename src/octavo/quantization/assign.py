@@ -11,12 +11,10 @@ from octavo.config import Scheme
 from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name, producers, with_nodes
 from octavo.ir.types import Graph, Node, NoOptions, Quantization, Tensor
-from octavo.numerics.affine import RANGE_OF_ZEROS, asymmetric, quantize, symmetric
+from octavo.numerics.affine import RANGE_OF_ZEROS, Range, asymmetric, quantize, symmetric
 from octavo.plan.types import BiasRule, Plan, WeightRule
 from octavo.quantization.bias import quantize_bias
 from octavo.quantization.weights import largest_magnitude, limit_for_bias, quantize_weight
-
-Range = tuple[float, float]
 
 # A narrower range is as good as zero everywhere; its scale would push multipliers out of what kernels hold.
 SMALLEST_WIDTH = 1e-7

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
 from octavo.cli.options import DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip
-from octavo.cli.shared import print_json, start_keras_for
+from octavo.cli.output import print_json, start_keras_for
 from octavo.config import SCHEMES
 
 
@@ -33,7 +33,7 @@ def compare(
     """
     from octavo.comparison.comparison import compare as run
     from octavo.comparison.recommendation import parse_bytes
-    from octavo.labelled import read_test_set
+    from octavo.data.labelled import read_test_set
     from octavo.report.progress import progress_bar
     from octavo.report.terminal import print_lines, print_table
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
 from octavo.cli.options import Json, Seed
-from octavo.cli.shared import print_json
+from octavo.cli.output import print_json
 
 
 def demo(

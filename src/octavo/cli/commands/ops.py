@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from octavo.cli.options import Json
-from octavo.cli.shared import print_json
+from octavo.cli.output import print_json
 
 
 def ops(

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from octavo.cli.options import DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip, one_of
-from octavo.cli.shared import print_json, start_keras_for
+from octavo.cli.output import print_json, start_keras_for
 from octavo.config import IO_TYPES, SCHEMES
 
 

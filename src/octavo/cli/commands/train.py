@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from octavo.cli.options import Divisor, Json, Seed, Skip, one_of
-from octavo.cli.shared import print_json
+from octavo.cli.output import print_json
 from octavo.config import SCHEMES
 
 TRAINED = tuple(name for name, scheme in SCHEMES.items() if scheme.needs_data)
@@ -40,11 +40,11 @@ def train(
     from octavo.backend import start_keras
 
     start_keras()
+    from octavo.data.labelled import read_training_set
     from octavo.files import check_place
-    from octavo.fine_tune import FineTuning, fine_tune
-    from octavo.labelled import read_training_set
-    from octavo.load.keras import read_keras
+    from octavo.load.keras_files import read_keras
     from octavo.pipeline import quantize as run
+    from octavo.qat.fine_tune import FineTuning, fine_tune
     from octavo.report.progress import progress_bar
     from octavo.report.result import print_history, print_result, result_dict
 

@@ -1,0 +1,266 @@
+"""Representative data as a stream of chunks: validated, converted, of equal size."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from octavo.data.sources import elements, is_spent, length
+from octavo.dtypes import DType
+from octavo.errors import ConfigError, DatasetError
+from octavo.ir.graph import consumers
+from octavo.ir.types import Graph, Shape, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some consecutive samples.
+
+    Attributes:
+        start: Index of the first sample in the data.
+        arrays: For each input, in the input's dtype, shape (count, *sample).
+    """
+
+    start: int
+    arrays: tuple[np.ndarray, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return len(self.arrays[0])
+
+
+class Dataset:
+    """Samples in any form that `octavo.data.sources` reads.
+
+    Integer samples for a float input are ambiguous: images in 0..255 may be what the model saw in training, or need a
+    division first. They are refused unless `integer_divisor` says which.
+
+    Args:
+        data: The samples.
+        inputs: The model's inputs; their first dimension is the batch.
+        integer_divisor: What integer samples are divided by to become what the model was trained on: 255 for images
+            that it saw in 0..1, 1 for images that it saw in 0..255 or that it rescales itself.
+        samples: Read at most this many.
+
+    Raises:
+        ConfigError: if `samples` or `integer_divisor` is not positive.
+        DatasetError: if the data says it has no end and `samples` is None.
+    """
+
+    def __init__(
+        self, data: Any, inputs: Sequence[Tensor], *, integer_divisor: float | None = None, samples: int | None = None
+    ) -> None:
+        self._data, self._inputs, self._divisor, self._samples = data, tuple(inputs), integer_divisor, samples
+        self._names = [tensor.name for tensor in inputs]
+        check_divisor(integer_divisor)
+        if samples is not None and samples < 1:
+            raise ConfigError(
+                "samples is out of range.",
+                got=str(samples),
+                expected="a positive number, or None for all",
+                fix="use some hundred, for example samples=500",
+            )
+        if samples is None and _is_endless(data):
+            raise DatasetError(
+                "the data never ends.",
+                got=f"a {type(data).__name__} that repeats forever",
+                expected="a known number of samples",
+                fix="say how many to use, for example samples=500",
+            )
+
+    @property
+    def total(self) -> int | None:
+        """Number of samples that will be read, where it is known beforehand."""
+        known = [count for count in (length(self._data, self._names), self._samples) if count is not None]
+        return min(known, default=None)
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """The samples, `size` at a time; the last chunk may have fewer.
+
+        Raises:
+            DatasetError: if there is no sample, or one does not fit the inputs.
+        """
+        start, count, arrays = 0, 0, self._buffers(size)
+        for batch in self._limited():
+            rows, taken = len(batch[0]), 0
+            while taken < rows:
+                step = min(size - count, rows - taken)
+                for array, part, tensor in zip(arrays, batch, self._inputs, strict=True):
+                    _convert(part[taken : taken + step], array[count : count + step], tensor, self._divisor)
+                taken, count = taken + step, count + step
+                if count == size:
+                    yield Chunk(start, arrays)
+                    start, count, arrays = start + count, 0, self._buffers(size)
+        if count:
+            yield Chunk(start, tuple(array[:count] for array in arrays))
+        elif start == 0:
+            raise self._empty()
+
+    def _limited(self) -> Iterator[tuple[np.ndarray, ...]]:
+        """Batches, until as many samples as wanted are read."""
+        left = sys.maxsize if self._samples is None else self._samples
+        channels = self._inputs[0].shape[-1] if self._inputs[0].shape else 1
+        for element in elements(self._data, self._names, channels):
+            batch = self._batch(element)
+            yield tuple(array[:left] for array in batch)
+            left -= len(batch[0])
+            if left <= 0:
+                return
+
+    def _batch(self, element: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
+        """One array for each input, shape (samples, *sample)."""
+        pairs = zip(element, self._inputs, strict=True)
+        batch = tuple(_with_batch(_as_numpy(value, tensor), tensor, self._divisor) for value, tensor in pairs)
+        if len({len(array) for array in batch}) > 1:
+            raise DatasetError(
+                "the inputs have different numbers of samples.",
+                got=", ".join(f"{name} {len(array)}" for name, array in zip(self._names, batch, strict=True)),
+                expected="one array for each input, with as many samples each",
+                fix="cut the arrays to the same samples in the same order",
+            )
+        return batch
+
+    def _buffers(self, size: int) -> tuple[np.ndarray, ...]:
+        return tuple(np.empty((size, *tensor.shape[1:]), tensor.dtype.numpy) for tensor in self._inputs)
+
+    def _empty(self) -> DatasetError:
+        spent = is_spent(self._data)
+        return DatasetError(
+            "the representative data has no samples.",
+            got="a generator that yields nothing, perhaps because it was read before" if spent else "nothing",
+            expected="at least one sample; some hundred are usual",
+            fix="give a function that returns a new generator, or a list"
+            if spent
+            else "check where the data comes from",
+        )
+
+
+def check_divisor(divisor: float | None) -> None:
+    """Refuse what integers cannot be divided by.
+
+    Raises:
+        ConfigError: if it is not positive and finite.
+    """
+    if divisor is not None and not 0 < divisor < np.inf:
+        raise ConfigError(
+            "integer_divisor is out of range.",
+            got=str(divisor),
+            expected="a positive number, or None for data that is not divided",
+            fix="say 255 if the model was trained on 0..1, 1 if on 0..255",
+        )
+
+
+# Rescaling layers bring 0..255 to 0..1 or to -1..1, some with 256.
+_RESCALING = (1 / 256, 1 / 127)
+
+
+def rescales_images(graph: Graph) -> bool:
+    """Whether the model itself scales images in 0..255: each reader of its inputs multiplies by about 1/255.
+
+    Integer samples are then what it was trained on. Ask before the passes, which fold that product into what follows.
+    """
+    readers = consumers(graph)
+    return all(
+        node.op == "MUL" and any(_is_rescaling(graph.tensors[other]) for other in node.inputs if other is not None)
+        for name in graph.inputs
+        for node in readers[name]
+    )
+
+
+def _is_rescaling(tensor: Tensor) -> bool:
+    if tensor.data is None or tensor.size != 1:
+        return False
+    low, high = _RESCALING
+    return low <= float(tensor.data.reshape(-1)[0]) <= high
+
+
+def _is_endless(data: Any) -> bool:
+    """Whether a tf.data.Dataset or a keras PyDataset says of itself that it has no end."""
+    if hasattr(data, "cardinality"):
+        return int(data.cardinality()) == -1
+    return getattr(data, "num_batches", 0) is None
+
+
+def _as_numpy(value: Any, tensor: Tensor) -> np.ndarray:
+    """An array of any library as numpy's, of a type that numbers have."""
+    value = value.detach().cpu() if hasattr(value, "detach") else value
+    array = np.asarray(value)
+    if array.dtype.kind in "fiub":
+        return array
+    raise DatasetError(
+        f"the data for input '{tensor.name}' is not made of numbers.",
+        got=f"dtype {array.dtype}",
+        expected=tensor.dtype.value,
+        fix=f"convert it first, for example np.asarray(data, '{tensor.dtype.value}')",
+    )
+
+
+def _with_batch(array: np.ndarray, tensor: Tensor, divisor: float | None) -> np.ndarray:
+    """The array with a leading sample dimension, after a check of shape and dtype."""
+    sample = tensor.shape[1:]
+    if array.shape == sample:
+        array = array[np.newaxis]
+    if array.shape[1:] != sample or array.ndim == 0:
+        raise DatasetError(
+            f"the data does not have the shape of input '{tensor.name}'.",
+            got=f"shape {array.shape}",
+            expected=f"shape (samples, {', '.join(map(str, sample))})",
+            fix=_reshape_hint(array.shape, sample),
+        )
+    _check_dtype(array, tensor, divisor)
+    return array
+
+
+def _reshape_hint(shape: Shape, sample: Shape) -> str:
+    if (*shape[1:], 1) == sample:
+        return "add the channel dimension: data[..., np.newaxis]"
+    if len(shape) == len(sample) + 1 and len(sample) == 3 and (*shape[2:], shape[1]) == sample:
+        return "move the channels last: data.transpose(0, 2, 3, 1)"
+    if shape and np.prod(shape[1:], dtype=np.int64) == np.prod(sample, dtype=np.int64):
+        return f"reshape it: data.reshape(-1, {', '.join(map(str, sample))})"
+    return "prepare the samples exactly as for training, resized and with all dimensions"
+
+
+def _check_dtype(array: np.ndarray, tensor: Tensor, divisor: float | None) -> None:
+    if tensor.dtype.is_float:
+        fits = array.dtype.kind == "f" or divisor is not None
+        fix = (
+            "data.astype('float32') if the model was trained on these integers, data / 255 if on 0..1; "
+            "or say integer_divisor=1 or integer_divisor=255"
+        )
+    else:
+        fits = _fits(array, tensor.dtype)
+        fix = f"give whole numbers that fit {tensor.dtype.value}"
+    if not fits:
+        raise DatasetError(
+            f"the data for input '{tensor.name}' has the wrong type.",
+            got=f"{array.dtype.name} from {array.min()} to {array.max()}" if array.size else array.dtype.name,
+            expected=tensor.dtype.value,
+            fix=fix,
+        )
+
+
+def _fits(array: np.ndarray, dtype: DType) -> bool:
+    """Whether integers or booleans keep their values in an integer or boolean dtype."""
+    if array.dtype.kind == "f":
+        return False
+    if np.can_cast(array.dtype, dtype.numpy) or array.size == 0:
+        return True
+    if dtype is DType.BOOL:
+        return False
+    low, high = dtype.integer_range
+    return low <= int(array.min()) and int(array.max()) <= high
+
+
+def _convert(values: np.ndarray, into: np.ndarray, tensor: Tensor, divisor: float | None) -> None:
+    """Write samples into a buffer of the input's dtype; what float32 cannot hold turns infinite and is found later."""
+    with np.errstate(over="ignore"):
+        if tensor.dtype.is_float and values.dtype.kind != "f" and divisor not in (None, 1):
+            np.divide(values, np.float32(divisor), out=into, casting="same_kind")
+        else:
+            np.copyto(into, values, casting="unsafe")

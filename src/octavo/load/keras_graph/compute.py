@@ -1,0 +1,39 @@
+"""What Keras itself computes of a sample, to hold the graph that was read against."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from octavo.load.keras_graph.functional import functional_graph
+from octavo.load.loaded import Loaded
+
+
+def with_compute(loaded: Loaded, model: Any) -> Loaded:
+    """What was read of a model, and how to run the model itself; not for one that takes no batch of 1."""
+    if not {tensor.shape[0] for tensor in functional_graph(model, model.name).inputs} <= {None, 1}:
+        return loaded
+    return replace(loaded, compute=partial(_outputs, model, loaded.graph.inputs, loaded.graph.outputs))
+
+
+def _outputs(
+    model: Any, inputs: tuple[str, ...], outputs: tuple[str, ...], sample: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """A model's outputs by name in the graph, batch 1; compiled on every backend, so that JAX does it in a second."""
+    import keras
+
+    function = functional_graph(model, model.name)
+    arrays = [
+        sample[name].astype(keras.backend.standardize_dtype(tensor.dtype))
+        for name, tensor in zip(inputs, function.inputs, strict=True)
+    ]
+    with warnings.catch_warnings():
+        # A single input may be given without the structure around it.
+        warnings.simplefilter("ignore", UserWarning)
+        results = model.predict_on_batch(keras.tree.pack_sequence_as(function._inputs_struct, arrays))
+    return {name: np.asarray(result) for name, result in zip(outputs, keras.tree.flatten(results), strict=True)}

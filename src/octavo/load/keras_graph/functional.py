@@ -1,0 +1,132 @@
+"""From a Keras model to the functional graph behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from octavo.errors import InputError, UnsupportedLayerError
+
+
+def functional_graph(model: Any, path: str) -> Any:
+    """The `keras.Function` that a Functional or Sequential model runs.
+
+    Args:
+        model: keras.Model.
+        path: The model's name as errors give it.
+
+    Raises:
+        UnsupportedLayerError: for a model that is not built, or computes something in a `call` of its own.
+    """
+    function = getattr(model, "_functional", model)
+    if has_own_call(model):
+        raise UnsupportedLayerError(
+            f"model '{path}' ({type(model).__name__}) computes its outputs in Python code, which has no graph to read.",
+            got=f"a subclass of keras.Model with its own call(), from {_author(model).__module__}",
+            expected="a Sequential or Functional model",
+            fix="wrap its call: x = keras.Input(shape=...); keras.Model(x, model.call(x)); or work on Keras's "
+            "TensorFlow backend, whose converter reads such models (pip install 'octavo[tensorflow]')",
+        )
+    if function is None:
+        raise UnsupportedLayerError(
+            f"model '{path}' is not built, so its shapes and weights do not exist yet.",
+            got="a Sequential model that was never called and has no input shape",
+            expected="a built model",
+            fix="begin it with keras.Input(shape=...), or call it once on a batch of data",
+        )
+    return function
+
+
+def has_own_call(model: Any) -> bool:
+    """Whether a model computes its outputs in Python code of its own, and so has no graph of layers."""
+    import keras
+
+    function = getattr(model, "_functional", model)
+    return not _author(model).__module__.startswith("keras.src.") or not isinstance(function, keras.Function | None)
+
+
+def _author(model: Any) -> type:
+    """The class whose `call` a model runs."""
+    return next(kind for kind in type(model).__mro__ if "call" in vars(kind))
+
+
+def execution_order(function: Any) -> list[Any]:
+    """The call nodes of a `keras.Function`, inputs left out, each after those it depends on.
+
+    A branch is finished before the next begins, in the order of arguments, so that few tensors wait for their readers;
+    Keras's own order goes breadth first.
+    """
+    given = {id(tensor) for tensor in function.inputs}
+    finished: dict[Any, None] = {}
+    pending = _makers(reversed(function.outputs), given)
+    while pending:
+        waiting = [node for node in _makers(reversed(pending[-1].input_tensors), given) if node not in finished]
+        if waiting and pending[-1] not in finished:
+            pending += waiting
+        else:
+            finished.setdefault(pending.pop())
+    return list(finished)
+
+
+def _makers(tensors: Iterable[Any], given: set[int]) -> list[Any]:
+    """The call nodes that make the tensors that are not given."""
+    histories = [tensor._keras_history for tensor in tensors if id(tensor) not in given]
+    return [history.operation._inbound_nodes[history.node_index] for history in histories]
+
+
+def input_shape(tensor: Any) -> tuple[int, ...]:
+    """Shape of a model input with batch 1.
+
+    Raises:
+        InputError: for a dimension of unknown size.
+    """
+    name, shape = tensor._keras_history.operation.name, tuple(tensor.shape)
+    if None in shape[1:]:
+        example = tuple(size or 224 for size in shape[1:])
+        raise InputError(
+            f"input '{name}' has a dimension of unknown size.",
+            got=f"shape {shape}",
+            expected="a fixed size for every dimension but the batch",
+            fix=f"build the model on keras.Input(shape={example}), or wrap it: "
+            f"x = keras.Input(shape={example}); keras.Model(x, model(x))",
+        )
+    return (1, *shape[1:])
+
+
+def ordered_arguments(function: Any, argument: Any) -> list[Any]:
+    """What a nested model is called on, in the order of its inputs: names decide where only the call has them."""
+    import keras
+
+    if isinstance(argument, dict) and not isinstance(function._inputs_struct, dict):
+        return [argument[tensor.name] for tensor in function.inputs]
+    return keras.tree.flatten(argument)
+
+
+def symbol(shape: tuple[int, ...]) -> Any:
+    """A symbolic float32 tensor of this shape, batch included and left open, that no call has made."""
+    import keras
+    from keras.src.ops.node import KerasHistory
+
+    tensor = keras.KerasTensor((None, *shape[1:]), "float32")
+    tensor._keras_history = KerasHistory(operation=None, node_index=0, tensor_index=0)
+    return tensor
+
+
+def trace(function: Callable[..., Any], symbols: Sequence[Any], arguments: Sequence[Any]) -> Any:
+    """Run Python code on symbols and record the keras.ops calls it makes as a `keras.Function`.
+
+    Args:
+        function: What to run.
+        symbols: The symbols among the arguments, in order.
+        arguments: What to call it on.
+
+    Raises:
+        TypeError: if it makes no graph: it left keras.ops, or its result does not depend on its inputs.
+    """
+    import keras
+
+    try:
+        return keras.Function(list(symbols), function(*arguments))
+    except Exception as error:
+        message = str(error).strip() or type(error).__name__
+        raise TypeError(message.splitlines()[0]) from error

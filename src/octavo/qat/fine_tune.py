@@ -1,0 +1,222 @@
+"""Quantization-aware training from files: a model, its training data, and what to watch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from octavo.errors import ConfigError, NonFiniteError
+from octavo.files import check_place, whole_file
+from octavo.ir.graph import producers
+from octavo.qat.layers.model import QuantizationAwareModel
+from octavo.qat.make import quantize_model, strip
+from octavo.stages import Progress, prepare
+
+LOSSES = ("auto", "cross_entropy", "mean_squared_error")
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuning:
+    """How to train.
+
+    Attributes:
+        scheme: To train for.
+        epochs: Passes over the training part.
+        batch: Samples a step.
+        learning_rate: Of Adam; it falls to zero along a cosine.
+        validation: Share of the data held out to choose the best epoch by.
+        patience: Epochs without improvement before it stops.
+        loss: One of `LOSSES`; "auto" takes cross-entropy for whole-number labels and mean squared error for others.
+        calibration: Samples the ranges start from.
+        skip: Layers kept in float.
+        checkpoint: File that always holds the best epoch so far; None for none.
+        seed: Of the held-out part and of the batches.
+    """
+
+    scheme: str = "int8"
+    epochs: int = 3
+    batch: int = 128
+    learning_rate: float = 1e-4
+    validation: float = 0.1
+    patience: int = 3
+    loss: str = "auto"
+    calibration: int = 500
+    skip: Sequence[str] = ()
+    checkpoint: Path | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuned:
+    """A trained model and the course of its training: each metric's values by epoch."""
+
+    model: QuantizationAwareModel
+    history: dict[str, list[float]]
+
+
+def fine_tune(
+    model: keras.Model, x: np.ndarray, y: np.ndarray, settings: FineTuning, progress: Progress | None = None
+) -> FineTuned:
+    """Train a float model for a scheme; the best epoch on held-out data wins.
+
+    Args:
+        model: Float, built; it is not touched. A quantization-aware one goes on where it stopped.
+        x, y: Training data, prepared as for the model; x along the first axis.
+        settings: How.
+        progress: Told of every batch.
+
+    Raises:
+        ConfigError: for an unknown loss, a checkpoint of another ending, or data too small to hold a part out.
+        NonFiniteError: if the loss becomes NaN.
+        OutputError: if the checkpoint cannot be written.
+    """
+    check_checkpoint(settings.checkpoint)
+    kept = held_out(len(x), settings)
+    aware = model
+    if not isinstance(model, QuantizationAwareModel):
+        aware = quantize_model(model, settings.scheme, data=x[~kept][: settings.calibration], skip=settings.skip)
+    keras.utils.set_random_seed(settings.seed)
+    batches = -(-int((~kept).sum()) // settings.batch)
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * batches)
+    aware.compile(keras.optimizers.Adam(rate), loss_for(model, y, settings.loss), metrics=_metrics(y))
+    history = aware.fit(
+        x[~kept],
+        y[~kept],
+        batch_size=settings.batch,
+        epochs=settings.epochs,
+        validation_data=(x[kept], y[kept]),
+        callbacks=_callbacks(settings, batches, progress),
+        verbose=0,
+    ).history
+    if not np.isfinite(history["loss"]).all():
+        raise NonFiniteError(
+            "the loss became NaN: training diverged.",
+            got=f"loss {history['loss'][-1]} in epoch {len(history['loss'])}",
+            expected="a finite loss",
+            fix=f"use a smaller learning rate, for example --learning-rate {settings.learning_rate / 10:g}",
+        )
+    return FineTuned(aware, {name: [float(value) for value in values] for name, values in history.items()})
+
+
+def check_checkpoint(path: Path | None) -> None:
+    """Refuse a checkpoint that could not be written, or not be read again.
+
+    Raises:
+        ConfigError: for another ending than Keras's.
+        OutputError: if its place takes no file.
+    """
+    if path is None:
+        return
+    if path.suffix != ".keras":
+        raise ConfigError(
+            "a checkpoint is a .keras file.",
+            got=f"'{path}'",
+            expected="a name that ends in .keras",
+            fix=f"name it {path.stem}.keras",
+        )
+    check_place(path)
+
+
+def held_out(count: int, settings: FineTuning) -> np.ndarray:
+    """Which of `count` samples choose the best epoch and are not trained on; bool, shape (count,).
+
+    Raises:
+        ConfigError: if the share leaves no sample on either side.
+    """
+    size = round(count * settings.validation)
+    if not 0 < size < count:
+        raise ConfigError(
+            "no samples would be left to train on or to validate with.",
+            got=f"{count} samples, of which a share of {settings.validation:g} is held out",
+            expected="at least one on either side",
+            fix="give more samples, or a share like --validation 0.1",
+        )
+    chosen = np.zeros(count, bool)
+    chosen[np.random.default_rng(settings.seed).permutation(count)[:size]] = True
+    return chosen
+
+
+def loss_for(model: keras.Model, y: np.ndarray, name: str) -> keras.losses.Loss:
+    """The loss that suits a model's output and labels.
+
+    Raises:
+        ConfigError: for an unknown name.
+    """
+    if name not in LOSSES:
+        raise ConfigError("unknown loss.", got=repr(name), expected=", ".join(LOSSES), fix="use --loss auto")
+    classes = np.issubdtype(y.dtype, np.integer)
+    if name == "mean_squared_error" or (name == "auto" and not classes):
+        return keras.losses.MeanSquaredError()
+    if not classes:
+        return keras.losses.CategoricalCrossentropy(from_logits=not _ends_in(model, "SOFTMAX"))
+    if model.output_shape[-1] == 1:
+        return keras.losses.BinaryCrossentropy(from_logits=not _ends_in(model, "LOGISTIC"))
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=not _ends_in(model, "SOFTMAX"))
+
+
+def _ends_in(model: keras.Model, op: str) -> bool:
+    graph = prepare(strip(model) if isinstance(model, QuantizationAwareModel) else model).graph
+    made_by = producers(graph)
+    return graph.outputs[0] in made_by and made_by[graph.outputs[0]].op == op
+
+
+def _metrics(y: np.ndarray) -> list[str]:
+    return ["accuracy"] if np.issubdtype(y.dtype, np.integer) else []
+
+
+def _callbacks(settings: FineTuning, batches: int, progress: Progress | None) -> list[Any]:
+    callbacks: list[Any] = [
+        _StopOnNaN(),
+        keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True),
+    ]
+    if settings.checkpoint is not None:
+        callbacks.append(_Checkpoint(settings.checkpoint))
+    if progress is not None:
+        callbacks.append(_Counter(progress, settings.epochs * batches))
+    return callbacks
+
+
+class _StopOnNaN(keras.callbacks.Callback):
+    """Ends training at a loss that is not finite; Keras's own callback prints a line where results are printed."""
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Look at the loss."""
+        if not np.isfinite(logs["loss"]):
+            self.model.stop_training = True
+
+
+class _Checkpoint(keras.callbacks.Callback):
+    """Keeps the best epoch in a file, whole or not at all; one that diverged is none, however well it validates."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path, self.best = path, np.inf
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Replace the file if the epoch is better than all before."""
+        if logs["val_loss"] < self.best and np.isfinite(logs["loss"]) and _is_finite(self.model):
+            self.best = logs["val_loss"]
+            with whole_file(self.path) as beside:
+                self.model.save(beside)
+
+
+def _is_finite(model: keras.Model) -> bool:
+    return all(np.isfinite(keras.ops.convert_to_numpy(variable)).all() for variable in model.trainable_variables)
+
+
+class _Counter(keras.callbacks.Callback):
+    """Tells `progress` of every batch."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        super().__init__()
+        self.progress, self.done, self.total = progress, 0, total
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Count a batch."""
+        self.done += 1
+        self.progress("train", self.done, self.total)

@@ -1,0 +1,81 @@
+"""The model a user trains: an ordinary functional model that remembers how it is to be quantized."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from types import SimpleNamespace
+from typing import Any, Self
+
+import keras
+
+from octavo.config import QuantizeConfig
+from octavo.qat.layers.fake_quantize import FakeQuantize
+from octavo.qat.layers.kernel_rounding import KernelRounding
+from octavo.qat.layers.lowered_call import LoweredCall
+from octavo.qat.layers.neighbours import connect
+from octavo.qat.layers.quantized_layer import QuantizedLayer
+
+
+@keras.saving.register_keras_serializable(package="octavo")
+class QuantizationAwareModel(keras.Model):
+    """A functional model with fake quantization inside; compile, fit, evaluate, save and load it as any other.
+
+    Attributes:
+        quantization: The scheme and options its fake quantization stands for.
+        paths: For layers that are called otherwise here, the path of the layer in the user's model.
+    """
+
+    quantization: QuantizeConfig
+    paths: dict[str, str]
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        # Keras counts the variables of a model that is an attribute among this one's.
+        self._held = SimpleNamespace(teacher=None)
+        connect(self.layers)
+
+    def distill(self, teacher: keras.Model | None) -> None:
+        """Let a float model's outputs take the place of the labels in the loss; None takes the labels again.
+
+        The teacher is not saved with the model, and its weights do not change.
+        """
+        self._held.teacher = teacher
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """The compiled loss, between the outputs and the teacher's where there is one, else the labels."""
+        if self._held.teacher is not None:
+            y = keras.tree.map_structure(keras.ops.stop_gradient, self._held.teacher(x, training=False))
+        return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """The functional model's config, the quantization and the paths."""
+        return {**super().get_config(), "quantization": asdict(self.quantization), "paths": dict(self.paths)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+        """The inverse of `get_config`."""
+        config = dict(config)
+        quantization, paths = QuantizeConfig.from_mapping(config.pop("quantization")), config.pop("paths")
+        model = super().from_config(config, custom_objects)
+        model.quantization, model.paths = quantization, paths
+        return model
+
+    @property
+    def fake_quantizers(self) -> tuple[FakeQuantize, ...]:
+        """Fake quantization of activations, a layer for each group of tensors."""
+        inside = [
+            quantizer for layer in self.layers if isinstance(layer, LoweredCall) for quantizer in layer.quantizers
+        ]
+        return (*(layer for layer in self.layers if isinstance(layer, FakeQuantize)), *inside)
+
+    @property
+    def kernel_roundings(self) -> tuple[KernelRounding, ...]:
+        """What rounding adds to biases, a layer for each."""
+        return tuple(layer for layer in self.layers if isinstance(layer, KernelRounding))
+
+    @property
+    def quantized_layers(self) -> tuple[QuantizedLayer, ...]:
+        """Layers whose weights are fake-quantized."""
+        return tuple(layer for layer in self.layers if isinstance(layer, QuantizedLayer))

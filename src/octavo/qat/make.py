@@ -1,0 +1,178 @@
+"""Make a model that trains with the rounding of its deployment, and take the float model back out of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from octavo.calibration.statistics import Statistics
+from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, scheme_named
+from octavo.errors import ConfigError, InputError
+from octavo.load.keras_graph import load_keras
+from octavo.numerics.affine import Range
+from octavo.plan.make import check_skip, make_plan
+from octavo.qat.layers.annotated import Annotated
+from octavo.qat.layers.model import QuantizationAwareModel
+from octavo.qat.prepare import prepare_as_named
+from octavo.qat.settings import TrainingConfig
+from octavo.qat.surgery.blueprint import Blueprint
+from octavo.qat.surgery.flatten import annotated_layers, flatten
+from octavo.qat.surgery.insert import insert_fake_quantization, remove_fake_quantization
+from octavo.qat.surgery.origins import Origins, nudged_values, numbered_elements
+from octavo.qat.surgery.weights import weight_quantizers
+from octavo.stages import Source, calibrated_ranges
+
+
+def quantize_model(
+    model: keras.Model,
+    scheme: str = "int8",
+    config: TrainingConfig | None = None,
+    *,
+    data: Any = None,
+    skip: Sequence[str] = (),
+    layers: Sequence[LayerConfig] = (),
+    per_axis: bool = True,
+    samples: int | None = None,
+    integer_divisor: float | None = None,
+    distill: bool = False,
+) -> QuantizationAwareModel:
+    """Make a model that trains with the rounding of its deployment.
+
+    Args:
+        model: Built, Sequential or Functional, nested or not; it is not touched.
+        scheme: "int8", "int16x8" or "int8x4".
+        config: Observers of ranges.
+        data: Representative dataset to start the ranges from, in any form `octavo.quantize` takes. Without it they
+            start at the first training batch.
+        skip: Layer names or shell patterns kept in float.
+        layers: What is different for some layers: the type of their weights, or its granularity.
+        per_axis: One weight scale per output channel (True), or one per tensor.
+        samples, integer_divisor: As for `octavo.quantize`.
+        distill: Train against `model`'s outputs and not against labels: the compiled loss, such as "mse" or
+            "kl_divergence", compares with them, and `fit(x)` is enough. Metrics still compare with labels. After
+            loading, `model.distill(float_model)` goes on with it.
+
+    Returns:
+        An ordinary model on copies of the weights: compile, fit, evaluate, save and load it. `octavo.quantize`
+        makes the file of it.
+
+    Raises:
+        InputError: for a model that is not built, is subclassed, or quantized already.
+        UnsupportedLayerError: for a layer without a form.
+        ConfigError: for an unknown scheme or option; for learned ranges without data.
+    """
+    training = config or TrainingConfig()
+    check_trainable(model, scheme, training, data)
+    options = QuantizeConfig(scheme=scheme, skip=skip, layers=tuple(layers), per_axis=per_axis)
+    copied = flatten(model)
+    flat, paths = copied.model, copied.paths
+    loaded = load_keras(flat, values=nudged_values(flat))
+    prepared = prepare_as_named(loaded, paths)
+    plan = make_plan(prepared.graph, options)
+    check_skip(prepared.graph, [layer.pattern for layer in training.layers])
+    origins = Origins(flat, loaded.graph, load_keras(flat, values=numbered_elements(flat)).graph)
+    blueprint = Blueprint(flat, loaded.graph, loaded.names, prepared.graph, plan, origins)
+    result = insert_fake_quantization(blueprint, weight_quantizers(blueprint, training), training)
+    result.quantization, result.paths = options, {name: path for name, path in paths.items() if name != path}
+    result.distill(model if distill else None)
+    for variable in copied.held:
+        variable.trainable = False
+    if data is not None:
+        source = Source(data, samples, integer_divisor)
+        start_ranges(result, calibrated_ranges(prepared, plan, options, source))
+    return result
+
+
+def annotate(layer: keras.layers.Layer) -> Annotated:
+    """Mark a layer for `apply`, in the place of the layer in a Sequential, or called in its stead."""
+    return Annotated(layer)
+
+
+def apply(
+    model: keras.Model,
+    scheme: str = "int8",
+    config: TrainingConfig | None = None,
+    *,
+    data: Any = None,
+    layers: Sequence[LayerConfig] = (),
+) -> QuantizationAwareModel:
+    """Quantize the annotated layers of a model; the others stay in float.
+
+    Args:
+        model: With some layers marked by `annotate`.
+        scheme, config, data, layers: As for `quantize_model`.
+
+    Raises:
+        InputError: if no layer is marked; else as `quantize_model`.
+    """
+    check_trainable(model, scheme, config or TrainingConfig(), data)
+    chosen = {path for path, _ in annotated_layers(model)}
+    if not chosen:
+        raise InputError(
+            f"no layer of model '{model.name}' is marked for quantization.",
+            got="a model without annotations",
+            expected="at least one layer wrapped by annotate",
+            fix="wrap the layers: octavo.qat.annotate(keras.layers.Dense(10)); or call quantize_model for all of them",
+        )
+    copied = flatten(model)
+    loaded = load_keras(copied.model, values=nudged_values(copied.model))
+    graph = prepare_as_named(loaded, copied.paths).graph
+    others = list(dict.fromkeys(node.layer for node in graph.nodes if node.layer not in chosen))
+    return quantize_model(model, scheme, config, data=data, skip=others, layers=layers)
+
+
+def strip(model: QuantizationAwareModel) -> keras.Model:
+    """The float model with the trained weights, copied, and no fake quantization.
+
+    Nested models stay opened, and an activation that was an argument of its layer is a layer after it.
+    """
+    float_model, _ = remove_fake_quantization(model)
+    copy = keras.models.clone_model(float_model)
+    copy.set_weights(float_model.get_weights())
+    return copy
+
+
+def check_trainable(model: Any, scheme: str, training: TrainingConfig, data: Any) -> None:
+    """Refuse what cannot be trained with fake quantization.
+
+    Raises:
+        InputError, ConfigError: as `quantize_model`.
+    """
+    if isinstance(model, QuantizationAwareModel):
+        raise InputError(
+            f"model '{model.name}' is quantized already.",
+            got="a model made by quantize_model",
+            expected="a float model",
+            fix="train it as it is, or take its float model with octavo.qat.strip(model)",
+        )
+    if not scheme_named(scheme).needs_data:
+        raise ConfigError(
+            f"scheme '{scheme}' has nothing to train for.",
+            got=repr(scheme),
+            expected="a scheme with integer activations: " + ", ".join(n for n, s in SCHEMES.items() if s.needs_data),
+            fix="use scheme='int8'",
+        )
+    if isinstance(data, Statistics):
+        raise ConfigError(
+            "training cannot start from statistics.",
+            got="octavo.Statistics, of the model whose weights are not trained yet",
+            expected="a representative dataset",
+            fix="pass the samples: data=x_train[:500]",
+        )
+    if training.learns_activations and data is None:
+        raise ConfigError(
+            "learned activation ranges need a calibration to start from.",
+            got="TrainingConfig(activations='learned') without data",
+            expected="a representative dataset",
+            fix="pass data=x_train[:500]",
+        )
+
+
+def start_ranges(model: QuantizationAwareModel, ranges: Mapping[str, Range]) -> None:
+    """Set the observed ranges of a model from a calibration, by graph tensor."""
+    for quantizer in model.fake_quantizers:
+        if quantizer.fixed is None:
+            lows, highs = zip(*(ranges[name] for name in quantizer.tensors), strict=True)
+            quantizer.set_range(lows, highs)

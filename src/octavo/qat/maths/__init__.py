@@ -1,0 +1,1 @@
+"""Rounding of real tensors as integers round them, differentiably."""

@@ -1,0 +1,103 @@
+"""Does the deployed file predict what the trained model predicts?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+
+import keras
+import numpy as np
+
+from octavo.evaluate.predict import Samples, predict
+from octavo.ir.graph import drop_dead, producers
+from octavo.ir.types import Graph, Tensor
+from octavo.ops.spec import Scale
+from octavo.ops.table import spec_of
+from octavo.qat.deploy import deployed_tensors
+from octavo.qat.layers.model import QuantizationAwareModel
+from octavo.result import QuantizedModel
+from octavo.write.tflite import write_tflite
+
+BATCH = 256
+LARGEST_COUNTED = 4
+CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How a trained model and its file differ on the same samples.
+
+    Attributes:
+        tensor: What is compared: the model's output, or what enters its softmax, where one step is the same
+            everywhere.
+        samples: How many.
+        argmax_mismatches: Samples whose largest output is another one.
+        ties: Of these, samples where the file has the trained model's choice among several equally large ones.
+        steps: Share of output values by their difference in steps of the file's output: steps[k] is the share
+            that differs by k steps, the last entry by that or more.
+        largest_steps: The largest difference.
+    """
+
+    tensor: str
+    samples: int
+    argmax_mismatches: int
+    ties: int
+    steps: tuple[float, ...]
+    largest_steps: int
+
+    @property
+    def within_one_step(self) -> float:
+        """Share of output values that differ by at most one step."""
+        return self.steps[0] + self.steps[1]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {**asdict(self), "within_one_step": self.within_one_step}
+
+
+def parity(model: QuantizationAwareModel, quantized: QuantizedModel, data: Samples, output: int = 0) -> Parity:
+    """Compare a trained model in inference with the file made of it, in LiteRT on its default kernels.
+
+    Args:
+        model: Trained.
+        quantized: Made by `octavo.quantize(model)`.
+        data: Samples along the first axis, as in training; several inputs by name or in the model's order.
+        output: Which of the model's outputs to look at.
+    """
+    shown = deployed_tensors(model)
+    graph = quantized.graph
+    name = [name for name in towards_inputs(graph, output) if name in shown][-1]
+    trained = keras.Model(model.input, shown[name]).predict(data, batch_size=BATCH, verbose=0)
+    deployed = predict(write_tflite(drop_dead(replace(graph, outputs=(name,)))), data)[name]
+    trained, deployed = trained.reshape(len(trained), -1), deployed.reshape(len(deployed), -1)
+    steps = np.round(np.abs(trained - deployed) / step_of(graph.tensors[name], trained)).astype(np.int64)
+    counts = np.bincount(np.minimum(steps.ravel(), LARGEST_COUNTED), minlength=LARGEST_COUNTED + 1)
+    choice = trained.argmax(axis=1)
+    mismatched = choice != deployed.argmax(axis=1)
+    tied = deployed[np.arange(len(choice)), choice] == deployed.max(axis=1)
+    return Parity(
+        tensor=name,
+        samples=len(trained),
+        argmax_mismatches=int(mismatched.sum()),
+        ties=int((mismatched & tied).sum()),
+        steps=tuple(float(share) for share in counts / steps.size),
+        largest_steps=int(steps.max()),
+    )
+
+
+def towards_inputs(graph: Graph, output: int) -> Iterator[str]:
+    """An output, then what enters it where it only converts or has fixed parameters (softmax) and a step means less."""
+    made_by = producers(graph)
+    name: str | None = graph.outputs[output]
+    while name is not None:
+        yield name
+        node = made_by.get(name)
+        passed = node is not None and (node.op in CONVERSIONS or spec_of(node.op).scale is Scale.FIXED)
+        name = node.inputs[0] if node is not None and passed else None
+
+
+def step_of(tensor: Tensor, values: np.ndarray) -> float:
+    """The real size of one step of a tensor; one of 255 between the extremes of its values where it is float."""
+    if tensor.quantization is not None:
+        return float(tensor.quantization.scale[0])
+    return max(float(np.ptp(values)) / 255, float(np.finfo(np.float32).tiny))

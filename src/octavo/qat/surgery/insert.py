@@ -1,0 +1,157 @@
+"""Put fake quantization where the plan says, and nowhere else; and take it away again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import tree
+
+from octavo.ir.types import Graph
+from octavo.plan.types import Group, Plan
+from octavo.qat.layers.batch_norm import LiveBatchNorm
+from octavo.qat.layers.fake_quantize import FakeQuantize
+from octavo.qat.layers.kernel_rounding import KernelRounding, linear_results
+from octavo.qat.layers.lowered_call import LoweredCall
+from octavo.qat.layers.model import QuantizationAwareModel
+from octavo.qat.layers.neighbours import parts_of
+from octavo.qat.layers.quantized_layer import QuantizedLayer, WeightQuantizer
+from octavo.qat.settings import TrainingConfig
+from octavo.qat.surgery.blueprint import Blueprint
+from octavo.qat.surgery.lowering import Site, lower_calls
+from octavo.qat.surgery.rebuild import rebuild
+
+
+def insert_fake_quantization(
+    blueprint: Blueprint,
+    weights: Mapping[int, Sequence[WeightQuantizer]],
+    training: TrainingConfig,
+) -> QuantizationAwareModel:
+    """Rebuild a flat model with fake quantization.
+
+    Args:
+        blueprint: Of the model; its layers are used, not copied.
+        weights: What to quantize of a layer, by the layer's `id`.
+        training: Observers.
+    """
+    sites = make_sites(blueprint.graph, blueprint.plan, training)
+    lowered = lower_calls(blueprint, sites)
+    shown = shown_sites(blueprint, sites)
+    kernels = rounded_results(blueprint)
+    wrapped: dict[int, keras.layers.Layer] = {}
+
+    def quantized(original: Any, tensor: Any) -> Any:
+        if id(original) in kernels:
+            tensor = kernels[id(original)](tensor)
+        for site in shown.get(id(original), ()):
+            tensor = site.layer(tensor, site=site.index)
+        return tensor
+
+    def call(node: Any, *args: Any, **kwargs: Any) -> Any:
+        operation = node.operation
+        if id(node) in lowered:
+            args = ([leaf for leaf in tree.flatten((args, kwargs)) if isinstance(leaf, keras.KerasTensor)],)
+            operation, kwargs = lowered[id(node)].layer, {"which": lowered[id(node)].which}
+        elif id(operation) in weights:
+            operation = wrapped.setdefault(id(operation), QuantizedLayer(operation, weights[id(operation)]))
+        elif isinstance(operation, keras.layers.BatchNormalization):
+            operation = wrapped.setdefault(id(operation), LiveBatchNorm(operation))
+        results = operation(*args, **kwargs)
+        pairs = zip(node.outputs, tree.flatten(results), strict=True)
+        return tree.pack_sequence_as(results, [quantized(original, tensor) for original, tensor in pairs])
+
+    model = rebuild(blueprint.flat, call, kind=QuantizationAwareModel, on_input=quantized)
+    for layer in model.quantized_layers:
+        layer.start_limits()
+    return model
+
+
+def make_sites(graph: Graph, plan: Plan, training: TrainingConfig) -> dict[str, Site]:
+    """One fake-quantization layer a group of the plan, and the site of each of its activations in it."""
+    sites: dict[str, Site] = {}
+    for number, group in enumerate(plan.groups):
+        touched = [name for name in group.tensors if name in group.rounded or name in group.observed]
+        touched = [name for name in touched if not graph.tensors[name].is_constant]
+        if touched:
+            layer = _fake_quantizer(f"fake_quantize_{number}", graph, plan, group, training)
+            numbers = {name: index for index, name in enumerate(layer.tensors)}
+            sites |= {name: Site(layer, numbers.get(name, -1)) for name in touched}
+    return sites
+
+
+def _fake_quantizer(name: str, graph: Graph, plan: Plan, group: Group, training: TrainingConfig) -> FakeQuantize:
+    dtype = plan.scheme.activations
+    first = next((tensor for tensor in group.tensors if not graph.tensors[tensor].is_constant), group.tensors[0])
+    assert dtype is not None
+    constants = [graph.tensors[tensor].data for tensor in group.observed if graph.tensors[tensor].is_constant]
+    return FakeQuantize(
+        [tensor for tensor in group.observed if not graph.tensors[tensor].is_constant],
+        dtype.value,
+        training.activations_of(graph.tensors[first].layer),
+        training.momentum,
+        fixed=None if group.fixed is None else (float(group.fixed.scale[0]), int(group.fixed.zero_point[0])),
+        least=min((float(data.min()) for data in constants if data is not None), default=0.0),
+        most=max((float(data.max()) for data in constants if data is not None), default=0.0),
+        narrowest=group.smallest_scale * (dtype.integer_range[1] - dtype.integer_range[0]),
+        widest=group.widest,
+        name=name,
+    )
+
+
+def rounded_results(blueprint: Blueprint) -> dict[int, KernelRounding]:
+    """The layers that round biases, by `id` of the Keras tensor each follows."""
+    places = linear_results(blueprint.loaded, blueprint.graph, blueprint.plan)
+    first = _first_shown(blueprint)
+    shown = [(first[place], result) for place, result in places.items() if place in first]
+    return {key: KernelRounding(result, name=f"kernel_rounding_{i}") for i, (key, result) in enumerate(shown)}
+
+
+def _first_shown(blueprint: Blueprint) -> dict[str, int]:
+    """The `id` of the first Keras tensor that stands for each graph tensor."""
+    tensors = [*blueprint.flat.inputs, *(tensor for call in blueprint.calls() for tensor in call.outputs)]
+    return {blueprint.names[id(tensor)]: id(tensor) for tensor in reversed(tensors)}
+
+
+def shown_sites(blueprint: Blueprint, sites: Mapping[str, Site]) -> dict[int, list[Site]]:
+    """Where to quantize the results of calls, by `id` of the Keras tensor.
+
+    A tensor inside a call whose values show after they were moved is quantized where they show. Where several Keras
+    tensors stand for one of the graph, as before and after a Dropout, the first is.
+    """
+    at: dict[str, list[Site]] = {}
+    for name, site in sites.items():
+        place = blueprint.shown_at.get(name, name)
+        known = at.setdefault(place, [])
+        # A clipped value and what it was clipped from share a grid; the one that is observed counts.
+        known[:] = [other for other in known if other.layer is not site.layer or other.index > site.index]
+        if all(other.layer is not site.layer for other in known):
+            known.append(site)
+    first = _first_shown(blueprint)
+    return {first[name]: places for name, places in at.items() if name in first}
+
+
+def remove_fake_quantization(model: QuantizationAwareModel) -> tuple[keras.Model, dict[int, Any]]:
+    """The float model on the same layers and variables, without fake quantization.
+
+    Returns:
+        The model, and for the `id` of each of its tensors the one of `model` it stands for, quantized if that is.
+    """
+    stands_for: dict[int, Any] = {}
+
+    def call(node: Any, *args: Any, **kwargs: Any) -> Any:
+        operation = node.operation
+        if isinstance(operation, FakeQuantize | KernelRounding):
+            results = args[0]
+        elif isinstance(operation, LoweredCall):
+            results = operation.call_operation(*args, **kwargs)
+        else:
+            results = parts_of(operation)[0](*args, **kwargs)
+        stands_for.update((id(new), old) for new, old in zip(tree.flatten(results), node.outputs, strict=True))
+        return results
+
+    def on_input(original: Any, tensor: Any) -> Any:
+        stands_for[id(tensor)] = original
+        return tensor
+
+    return rebuild(model, call, on_input=on_input), stands_for
