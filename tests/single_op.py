@@ -27,7 +27,7 @@ INTEGER_CASES = {
     for config in (QuantizeConfig(scheme=s, per_axis=p) for s in ("int8", "int16x8", "int8x4") for p in (True, False))
     if spec.run_integer is not None
     and scheme_named(config.scheme).activations in spec.activations
-    and (spec.weight is not None or (config.per_axis and config.scheme != "int8x4"))
+    and (spec.weights or (config.per_axis and config.scheme != "int8x4"))
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 from octavo.dtypes import DType
@@ -19,14 +20,12 @@ class Scheme:
         name: The name users type.
         activations: Integer type of activations, or None where they stay float32.
         weights: Type weights are stored in.
-        bias: Type of the bias of a layer whose activations are integers, else None.
         title: One line for tables and help.
     """
 
     name: str
     activations: DType | None
     weights: DType
-    bias: DType | None
     title: str
 
     @property
@@ -34,23 +33,20 @@ class Scheme:
         """Whether activation ranges, and so a representative dataset, are needed."""
         return self.activations is not None
 
-    @property
-    def symmetric_activations(self) -> bool:
-        """Whether kernels demand zero point 0 for activations (16x8)."""
-        return self.activations is DType.INT16
 
-
-SCHEMES: dict[str, Scheme] = {
-    scheme.name: scheme
-    for scheme in (
-        Scheme("float32", None, DType.FLOAT32, None, "float, as trained"),
-        Scheme("float16", None, DType.FLOAT16, None, "half-precision weights, float arithmetic"),
-        Scheme("dynamic", None, DType.INT8, None, "int8 weights, float activations"),
-        Scheme("int8", DType.INT8, DType.INT8, DType.INT32, "full integer, int8 in and out"),
-        Scheme("int16x8", DType.INT16, DType.INT8, DType.INT64, "int16 activations, int8 weights"),
-        Scheme("int8x4", DType.INT8, DType.INT4, DType.INT32, "int8 activations, int4 weights"),
-    )
-}
+SCHEMES: Mapping[str, Scheme] = MappingProxyType(
+    {
+        scheme.name: scheme
+        for scheme in (
+            Scheme("float32", None, DType.FLOAT32, "float, as trained"),
+            Scheme("float16", None, DType.FLOAT16, "half-precision weights, float arithmetic"),
+            Scheme("dynamic", None, DType.INT8, "int8 weights, float activations"),
+            Scheme("int8", DType.INT8, DType.INT8, "full integer, int8 in and out"),
+            Scheme("int16x8", DType.INT16, DType.INT8, "int16 activations, int8 weights"),
+            Scheme("int8x4", DType.INT8, DType.INT4, "int8 activations, int4 weights"),
+        )
+    }
+)
 
 IO_TYPES = {"int8": DType.INT8, "uint8": DType.UINT8, "int16": DType.INT16, "float32": DType.FLOAT32}
 
@@ -78,6 +74,10 @@ def unknown_name(kind: str, name: str, known: tuple[str, ...]) -> ConfigError:
 
 
 WEIGHT_TYPES = {"int8": DType.INT8, "int4": DType.INT4}
+# float32 keeps a layer in float.
+ACTIVATION_TYPES: Mapping[str, DType | None] = MappingProxyType(
+    {"int8": DType.INT8, "int16": DType.INT16, "float32": None}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,17 @@ class LayerConfig:
         pattern: Layer name or shell pattern.
         weights: "int8" or "int4"; None takes the scheme's.
         per_axis: One weight scale per output channel or one per tensor; None takes the configuration's.
+        activations: "int8", "int16" or "float32"; None takes the scheme's. Where types meet, a conversion stands.
     """
 
     pattern: str
     weights: str | None = None
     per_axis: bool | None = None
+    activations: str | None = None
 
     def __post_init__(self) -> None:
+        if self.activations is not None and self.activations not in ACTIVATION_TYPES:
+            raise unknown_name("activation type", self.activations, tuple(ACTIVATION_TYPES))
         if self.weights is not None and self.weights not in WEIGHT_TYPES:
             raise unknown_name("weight type", self.weights, tuple(WEIGHT_TYPES))
 
@@ -131,8 +135,7 @@ class QuantizeConfig:
         object.__setattr__(self, "skip", (self.skip,) if isinstance(self.skip, str) else tuple(self.skip))
         layers = (layer if isinstance(layer, LayerConfig) else LayerConfig(**layer) for layer in self.layers)
         object.__setattr__(self, "layers", tuple(layers))
-        if scheme_named(self.scheme).activations is not DType.INT8:
-            self._refuse_int4()
+        self._check_layers(scheme_named(self.scheme))
         for kind, name, known in (
             ("estimator", self.estimator, ("minmax", "percentile")),
             ("verify", self.verify, ("sample", "full", "off")),
@@ -149,13 +152,24 @@ class QuantizeConfig:
                 fix="use 99.9 to cut one value in a thousand from each range",
             )
 
-    def _refuse_int4(self) -> None:
+    def _check_layers(self, scheme: Scheme) -> None:
         for layer in self.layers:
-            if layer.weights == "int4":
+            own = None if layer.activations is None else ACTIVATION_TYPES[layer.activations]
+            if own is not None and scheme.activations is None:
+                raise ConfigError(
+                    f"integer activations of '{layer.pattern}' need an integer scheme, which measures ranges.",
+                    got=f"activations='{layer.activations}' in scheme '{scheme.name}'",
+                    expected=", ".join(name for name, each in SCHEMES.items() if each.needs_data),
+                    fix="use scheme='int8', and activations='float32' for the layers that shall stay in float",
+                )
+            beside = scheme.activations if layer.activations is None else own
+            if layer.weights == "int4" and beside is not DType.INT8:
                 raise ConfigError(
                     f"int4 weights of '{layer.pattern}' need int8 activations: other kernels compute garbage.",
-                    got=f"scheme '{self.scheme}'",
-                    expected="int8 or int8x4",
+                    got=f"scheme '{scheme.name}'"
+                    if layer.activations is None
+                    else f"activations='{layer.activations}'",
+                    expected="int8 activations, as of the schemes int8 and int8x4",
                     fix="use scheme='int8', or leave these weights in int8",
                 )
 

@@ -80,7 +80,9 @@ def moved_by_one_step(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[st
 
 def rounded(graph: Graph) -> list[str]:
     """Integer tensors that a node rounds to, outputs left out."""
-    names = [name for node in graph.nodes if not spec_of(node.op).moves for name in node.outputs]
+    names = [
+        name for node in graph.nodes if not getattr(spec_of(node.op).rule(), "moves", False) for name in node.outputs
+    ]
     return [name for name in names if graph.tensors[name].quantization is not None and name not in graph.outputs]
 
 

@@ -10,11 +10,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
-from octavo.errors import UnsupportedLayerError
-from octavo.ir.types import NoOptions, Tensor
+from octavo.errors import GraphError, UnsupportedLayerError
+from octavo.ir.types import NoOptions, PerAxis, PerTensor, Tensor
 from octavo.ops import convert
+from octavo.ops.roles import Data, Fixed, Parameter, Weight
 from octavo.ops.schema import camel_case
-from octavo.ops.spec import Example, OpSpec, Scale
+from octavo.ops.spec import Example, OpSpec
 from octavo.ops.table import FAMILIES, KERAS_FORMS, OPS, spec_of
 from octavo.run import reference
 from single_op import CASES, INTEGER_CASES, as_integers, as_real_graph, as_reals, float_graph, integer_graph, samples
@@ -52,18 +53,41 @@ def test_a_row_shows_at_least_two_examples_with_its_own_options(spec: OpSpec) ->
 
 
 @rows
-def test_the_roles_of_inputs_do_not_overlap(spec: OpSpec) -> None:
-    roles = [*spec.parameters]
-    roles += [] if spec.weight is None else [spec.weight.input]
-    roles += [] if spec.bias is None else [spec.bias]
-    assert len(roles) == len(set(roles))
-    assert spec.bias is None or spec.weight is not None
+def test_biases_speak_of_data_and_of_weights(spec: OpSpec) -> None:
+    for _, role in spec.biases:
+        assert isinstance(spec.role(role.data), Data)
+        assert isinstance(spec.role(role.weight), Weight)
 
 
 @rows
-def test_outputs_have_fixed_parameters_for_every_integer_type_or_for_none(spec: OpSpec) -> None:
+def test_a_row_has_a_role_for_every_input_of_its_examples(spec: OpSpec) -> None:
+    for example in spec.examples:
+        for i, shape in enumerate(example.shapes):
+            role = spec.role(i)
+            assert shape is None or isinstance(role, Data)
+            if i in example.constants:
+                assert isinstance(role, Parameter) == (example.constants[i].dtype.kind == "i")
+    if not spec.variadic:
+        with pytest.raises(GraphError, match=r"fix: +take the inputs from the op table"):
+            spec.role(len(spec.inputs))
+
+
+@rows
+def test_weights_have_kernels_beside_each_integer_type(spec: OpSpec) -> None:
+    for _, role in spec.weights:
+        assert set(role.types) - {DType.FLOAT32} == set(spec.activations)
+        assert all(DType.INT8 in types for types in role.types.values())
+        assert all(
+            granularity in (PerTensor(), PerAxis(role.axis))
+            for types in role.types.values()
+            for granularity in types.values()
+        )
+
+
+@rows
+def test_outputs_have_fixed_parameters_for_every_integer_type(spec: OpSpec) -> None:
     integer_types = spec.activations if spec.run_integer is not None else frozenset()
-    assert set(spec.fixed) == (integer_types if spec.scale is Scale.FIXED else set())
+    assert all(set(rule.parameters) == integer_types for rule in spec.outputs if isinstance(rule, Fixed))
 
 
 @rows
@@ -99,11 +123,9 @@ def test_the_shape_rule_says_what_the_float_kernel_makes(spec: OpSpec, example: 
 
 @examples
 def test_per_axis_weights_have_one_scale_for_each_output_channel(spec: OpSpec, example: Example) -> None:
-    if spec.weight is None:
-        return
     graph = float_graph(spec, example)
-    (output,) = graph.outputs
-    assert example.constants[spec.weight.input].shape[spec.weight.axis] == graph.tensors[output].shape[-1]
+    for i, role in spec.weights:
+        assert example.constants[i].shape[role.axis] == graph.tensors[graph.outputs[0]].shape[-1]
 
 
 @pytest.mark.parametrize(("spec", "example", "config"), BOUNDED_CASES.values(), ids=BOUNDED_CASES)
@@ -139,12 +161,19 @@ def allowed_steps(spec: OpSpec, output: Tensor) -> float:
     return steps
 
 
-@pytest.mark.parametrize("name", [name for name, spec in OPS.items() if spec.flat_beyond is not None])
-def test_what_is_flat_beyond_a_magnitude_moves_by_less_than_half_a_step(name: str) -> None:
-    spec = OPS[name]
-    assert spec.flat_beyond is not None
-    assert spec.scale is Scale.FIXED
+FLAT = {
+    spec.name: role.flat_beyond
+    for spec in OPS.values()
+    for role in spec.inputs
+    if isinstance(role, Data) and role.flat_beyond is not None
+}
+
+
+@pytest.mark.parametrize(("name", "magnitude"), FLAT.items())
+def test_what_is_flat_beyond_a_magnitude_moves_by_less_than_half_a_step(name: str, magnitude: float) -> None:
+    spec, rule = OPS[name], OPS[name].rule()
+    assert isinstance(rule, Fixed)
     for sign in (-1, 1):
-        x = np.array([sign * spec.flat_beyond, sign * 1e30], np.float32)
+        x = np.array([sign * magnitude, sign * 1e30], np.float32)
         ((at_edge, far),) = spec.run_float(NoOptions(), [x])
-        assert abs(at_edge - far) < min(scale for scale, _ in spec.fixed.values()) / 2
+        assert abs(at_edge - far) < min(scale for scale, _ in rule.parameters.values()) / 2

@@ -10,8 +10,9 @@ from octavo.ir.types import Graph, Node, Options, Quantization, Tensor
 from octavo.ops.activation import LeakyReluOptions
 from octavo.ops.elementwise_kernels import AddOptions, MulOptions, SubOptions
 from octavo.ops.lookup import GeluOptions
+from octavo.ops.roles import Fixed, Free, SameAsInput, SameAsOutput
 from octavo.ops.softmax import SoftmaxOptions
-from octavo.ops.spec import OpSpec, Scale
+from octavo.ops.spec import OpSpec
 from octavo.ops.table import spec_of
 from octavo.run import reference
 from octavo.run.litert import LiteRT
@@ -52,9 +53,10 @@ def parameters(rng: np.random.Generator, dtype: DType, factor: float = 1.0) -> Q
 
 def output_parameters(rng: np.random.Generator, spec: OpSpec, inputs: list[Quantization], dtype: DType) -> Quantization:
     """What the row demands, or a scale that lets results fill the type more or less."""
-    if spec.scale is Scale.FIXED:
-        return Quantization(*spec.fixed[dtype])
-    if spec.scale is not Scale.FREE:
+    rule = spec.rule()
+    if isinstance(rule, Fixed):
+        return Quantization(*rule.parameters[dtype])
+    if not isinstance(rule, Free):
         return inputs[0]
     scales, steps = [float(given.scale[0]) for given in inputs], float(dtype.integer_range[1])
     size = {"MUL": scales[0] * scales[-1] * steps, "SQUARED_DIFFERENCE": max(scales) ** 2 * steps}
@@ -65,7 +67,7 @@ def output_parameters(rng: np.random.Generator, spec: OpSpec, inputs: list[Quant
 def graph_of(name: str, dtype: DType, rng: np.random.Generator, count: int) -> Graph:
     spec, (arity, options) = spec_of(name), CALLS[name]
     inputs = [parameters(rng, dtype) for _ in range(arity)]
-    if spec.scale in (Scale.SAME_AS_INPUT, Scale.SAME_AS_OUTPUT):
+    if isinstance(spec.rule(), SameAsInput | SameAsOutput):
         inputs = inputs[:1] * arity
     names = tuple(f"x{i}" for i in range(arity))
     quantizations = {**dict(zip(names, inputs, strict=True)), "y": output_parameters(rng, spec, inputs, dtype)}

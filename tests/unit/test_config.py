@@ -19,21 +19,20 @@ def test_the_schemes_are_named_activations_by_weights() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "activations", "weights", "bias"),
+    ("name", "activations", "weights"),
     [
-        ("float32", None, DType.FLOAT32, None),
-        ("float16", None, DType.FLOAT16, None),
-        ("dynamic", None, DType.INT8, None),
-        ("int8", DType.INT8, DType.INT8, DType.INT32),
-        ("int16x8", DType.INT16, DType.INT8, DType.INT64),
-        ("int8x4", DType.INT8, DType.INT4, DType.INT32),
+        ("float32", None, DType.FLOAT32),
+        ("float16", None, DType.FLOAT16),
+        ("dynamic", None, DType.INT8),
+        ("int8", DType.INT8, DType.INT8),
+        ("int16x8", DType.INT16, DType.INT8),
+        ("int8x4", DType.INT8, DType.INT4),
     ],
 )
-def test_a_scheme_says_its_types(name: str, activations: DType | None, weights: DType, bias: DType | None) -> None:
+def test_a_scheme_says_its_types(name: str, activations: DType | None, weights: DType) -> None:
     scheme = scheme_named(name)
-    assert (scheme.activations, scheme.weights, scheme.bias) == (activations, weights, bias)
+    assert (scheme.activations, scheme.weights) == (activations, weights)
     assert scheme.needs_data == (activations is not None)
-    assert scheme.symmetric_activations == (activations is DType.INT16)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_an_operator_without_integer_kernels_is_an_island_with_its_reason() -> N
         ("NEG", "negative", "NEG has no int8 kernel"),
         ("NEG", "again", "NEG has no int8 kernel"),
     ]
-    assert plan.integer == {"before", "after", "other"}
+    assert set(plan.types) == {"before", "after", "other"}
 
 
 def test_an_operator_without_int16_kernels_is_an_island_of_int16x8_alone() -> None:
@@ -153,8 +153,8 @@ def test_a_skip_pattern_is_checked_whatever_the_scheme(scheme: str) -> None:
 def test_weights_are_int8_per_output_channel_unless_asked_otherwise() -> None:
     _, plan = planned("a chain that only moves values")
     assert plan.weights == (
-        WeightRule("y", "k", DType.INT8, PerAxis(0)),
-        WeightRule("z", "w", DType.INT8, PerAxis(0)),
+        WeightRule("y", 1, "k", DType.INT8, PerAxis(0)),
+        WeightRule("z", 1, "w", DType.INT8, PerAxis(0)),
     )
     _, plan = planned("a chain that only moves values", per_axis=False)
     assert {rule.granularity for rule in plan.weights} == {PerTensor()}
@@ -170,9 +170,9 @@ def test_int4_weights_have_the_granularity_every_runtime_accepts() -> None:
 
 def test_dynamic_quantizes_the_large_weights_of_hybrid_kernels() -> None:
     graph, plan = planned("a layer large enough for hybrid kernels and one that is not", "dynamic")
-    assert plan.weights == (WeightRule("large", "w1", DType.INT8, PerAxis(0)),)
+    assert plan.weights == (WeightRule("large", 1, "w1", DType.INT8, PerAxis(0)),)
     assert graph.tensors["w2"].size < MINIMUM_HYBRID_ELEMENTS <= graph.tensors["w1"].size
-    assert (plan.groups, plan.integer, plan.islands) == ((), frozenset(), ())
+    assert (plan.groups, plan.types, plan.islands) == ((), {}, ())
 
 
 def test_float16_halves_every_weight() -> None:
@@ -236,7 +236,7 @@ def test_every_tensor_of_an_integer_operator_is_in_one_group_or_under_one_rule(n
     assert len(members) == len(set(members))
     ruled = {rule.tensor for rule in (*plan.weights, *plan.biases)}
     for node in graph.nodes:
-        if node.outputs[0] in plan.integer:
+        if node.outputs[0] in plan.types:
             floats = {n for n in (*node.inputs, *node.outputs) if n and graph.tensors[n].dtype.is_float}
             entering = {node.inputs[e.input] for e, _ in plan.requantized if e.node == node.outputs[0]}
             assert floats <= {*members, *ruled, *entering}

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from octavo.ir.types import Graph, Node, Tensor
+from octavo.ops.operands import is_hybrid, is_integer, working_type
 from octavo.ops.spec import OpSpec
 from octavo.ops.table import spec_of
-from octavo.run.reference import is_integer
 
 EPSILON = float(np.finfo(np.float32).eps)
 FUNCTION_ULPS = 8
@@ -39,7 +39,7 @@ def refusal(target: Target, graph: Graph) -> str:
     for node in graph.nodes:
         spec = spec_of(node.op)
         where = f"{node.op} of '{node.layer or node.outputs[0]}'"
-        dtype = graph.tensors[_data_input(spec, node)].dtype
+        dtype = working_type(graph, node)
         if target is Target.REFERENCE and dtype in spec.wrong_in_litert_reference:
             return f"{where} is computed wrongly for {dtype.value} by LiteRT's reference kernels."
         if target is Target.MICRO and is_hybrid(graph, node):
@@ -47,21 +47,6 @@ def refusal(target: Target, graph: Graph) -> str:
         if target is Target.MICRO and dtype not in spec.micro:
             return f"{where} has no kernel for {dtype.value} in TensorFlow Lite Micro."
     return ""
-
-
-def _data_input(spec: OpSpec, node: Node) -> str:
-    """The first input that is neither a parameter nor a weight: what the operator works on."""
-    passive = {*spec.parameters, spec.bias, spec.weight.input if spec.weight else None}
-    return next(name for i, name in enumerate(node.inputs) if name is not None and i not in passive)
-
-
-def is_hybrid(graph: Graph, node: Node) -> bool:
-    """Whether a node multiplies float activations by integer weights."""
-    weight = spec_of(node.op).weight
-    if weight is None or is_integer(graph, node):
-        return False
-    name = node.inputs[weight.input]
-    return name is not None and graph.tensors[name].quantization is not None
 
 
 def allowed_steps(target: Target, node: Node, output: Tensor) -> int:
@@ -81,20 +66,19 @@ def allowed_real(graph: Graph, node: Node, arrays: Sequence[np.ndarray | None], 
         results: What the reference makes of them.
     """
     spec = spec_of(node.op)
-    if spec.weight is None or is_integer(graph, node):
+    if not spec.weights or is_integer(graph, node):
         return _elementwise_bound(arrays, results)
-    return _product_bound(spec, node, arrays, hybrid=is_hybrid(graph, node))
+    return _product_bound(spec, arrays, hybrid=is_hybrid(graph, node))
 
 
-def _product_bound(spec: OpSpec, node: Node, arrays: Sequence[np.ndarray | None], *, hybrid: bool) -> float:
+def _product_bound(spec: OpSpec, arrays: Sequence[np.ndarray | None], *, hybrid: bool) -> float:
     """`sum(|w|) * (error of an input) + (error of the bias)`, for the channel with the largest weights."""
-    assert spec.weight is not None
-    weight = arrays[spec.weight.input]
-    data = arrays[node.inputs.index(_data_input(spec, node))]
-    bias = arrays[spec.bias] if spec.bias is not None and spec.bias < len(arrays) else None
+    (index, role), (bias_index, bias_role) = spec.weights[0], spec.biases[0]
+    weight, data = arrays[index], arrays[bias_role.data]
+    bias = arrays[bias_index] if bias_index < len(arrays) else None
     assert weight is not None
     assert data is not None
-    sums = np.abs(np.moveaxis(weight, spec.weight.axis, 0)).reshape(weight.shape[spec.weight.axis], -1).sum(1)
+    sums = np.abs(np.moveaxis(weight, role.axis, 0)).reshape(weight.shape[role.axis], -1).sum(1)
     rounding = EPSILON * (weight.size // len(sums) + 1 + FUNCTION_ULPS)
     input_error = largest(data) * (rounding + (1 / HYBRID_STEPS if hybrid else 0.0))
     return largest(sums) * input_error + (0.0 if bias is None else rounding * largest(bias))

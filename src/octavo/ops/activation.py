@@ -12,7 +12,8 @@ from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.forms import emits, function_forms, layer_form, parameter
 from octavo.ops.fused import FusedActivation, clamp_real
 from octavo.ops.refuse import refuse
-from octavo.ops.spec import Emitter, Example, FloatKernel, IntegerKernel, KerasCall, KerasForm, Operand, OpSpec, Scale
+from octavo.ops.roles import Data, SameAsOutput
+from octavo.ops.spec import Emitter, Example, FloatKernel, IntegerKernel, KerasCall, KerasForm, Operand, OpSpec
 from octavo.ops.steps import applies, rescaled, steps_of, stored
 from octavo.ops.version import version_by_type
 
@@ -141,10 +142,10 @@ RELU = OpSpec(
 
 RELU6 = OpSpec(
     name="RELU6",
+    outputs=(SameAsOutput(),),
     shapes=same_shape,
     run_float=clamping_float(FusedActivation.RELU6),
     run_integer=clamping_integer(FusedActivation.RELU6),
-    scale=Scale.SAME_AS_OUTPUT,
     version=version_by_type(int8=2, int16=3),
     keras=function_forms("relu6", "Relu6", emits("RELU6")),
     examples=(
@@ -157,10 +158,10 @@ RELU6 = OpSpec(
 
 RELU_N1_TO_1 = OpSpec(
     name="RELU_N1_TO_1",
+    outputs=(SameAsOutput(),),
     shapes=same_shape,
     run_float=clamping_float(FusedActivation.RELU_N1_TO_1),
     run_integer=clamping_integer(FusedActivation.RELU_N1_TO_1),
-    scale=Scale.SAME_AS_OUTPUT,
     activations=frozenset({DType.INT8}),
     micro=frozenset(),
     examples=(Example(((1, 40),)), Example(((1, 4, 4, 3),), low=-0.5, high=4.0)),
@@ -187,6 +188,7 @@ LEAKY_RELU = OpSpec(
 
 PRELU = OpSpec(
     name="PRELU",
+    inputs=(Data(), Data()),
     shapes=same_shape,
     run_float=applies(lambda x, alpha: np.where(x >= 0, x, x * alpha)),
     run_integer=prelu_integer,

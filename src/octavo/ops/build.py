@@ -10,6 +10,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name
 from octavo.ir.types import Graph, Node, NoOptions, Options, Shape, Tensor
+from octavo.ops.roles import Parameter
 from octavo.ops.table import spec_of
 
 
@@ -61,7 +62,7 @@ class GraphBuilder:
         shapes = spec.shapes(options, operands)
         assert len(shapes) == outputs, f"{op} makes {len(shapes)} results, not {outputs}"
         base = "/".join(part for part in (self.layer, suffix) if part) or op.lower()
-        data = [t for i, t in enumerate(operands) if t is not None and i not in spec.parameters]
+        data = [t for i, t in enumerate(operands) if t is not None and not isinstance(spec.role(i), Parameter)]
         dtype = data[0].dtype if data else DType.FLOAT32
         names = tuple(
             self._add(Tensor(fresh_name(self._tensors, base), shape, dtype, layer=self.layer)) for shape in shapes

@@ -7,7 +7,9 @@ import numpy as np
 from octavo.errors import GraphError
 from octavo.ir.graph import operands, results
 from octavo.ir.types import Graph, Node, Quantization, Tensor
-from octavo.ops.spec import OpSpec, Scale
+from octavo.ops.operands import data_inputs
+from octavo.ops.roles import Fixed, SameAsInput, SameAsOutput
+from octavo.ops.spec import OpSpec
 from octavo.ops.table import spec_of
 
 
@@ -49,38 +51,31 @@ def check_scales(graph: Graph) -> None:
 
 def _scale_problem(graph: Graph, node: Node, spec: OpSpec, outputs: list[Tensor]) -> tuple[str, str] | None:
     """(found, wanted) where an operator's parameters are wrong, or None."""
-    activations = _quantized_activations(graph, node, spec)
-    if spec.scale is Scale.FIXED:
-        for tensor in outputs:
-            scale, zero_point = spec.fixed[tensor.dtype]
+    data = [tensor for _, name in data_inputs(graph, node) if (tensor := graph.tensors[name]).quantization is not None]
+    for i, tensor in enumerate(outputs):
+        rule = spec.rule(i)
+        if isinstance(rule, Fixed):
+            scale, zero_point = rule.parameters[tensor.dtype]
             if tensor.quantization != Quantization(np.array(scale), np.array(zero_point)):
                 return _text(tensor), f"scale {scale}, zero point {zero_point}"
-    if spec.scale in (Scale.SAME_AS_INPUT, Scale.SAME_AS_OUTPUT):
-        for tensor in activations:
-            if tensor.quantization != outputs[0].quantization:
-                return f"{_text(tensor)} and {_text(outputs[0])}", "the same scale and zero point"
-    return _bias_problem(graph, node, spec, activations)
+        if isinstance(rule, SameAsInput | SameAsOutput):
+            for other in data:
+                if other.quantization != tensor.quantization:
+                    return f"{_text(other)} and {_text(tensor)}", "the same scale and zero point"
+    return _bias_problem(graph, node, spec)
 
 
-def _bias_problem(graph: Graph, node: Node, spec: OpSpec, activations: list[Tensor]) -> tuple[str, str] | None:
-    if spec.bias is None or spec.weight is None or spec.bias >= len(node.inputs):
-        return None
-    name, weight = node.inputs[spec.bias], graph.tensors[str(node.inputs[spec.weight.input])].quantization
-    if name is None or weight is None:
-        return None
-    bias, data = graph.tensors[name], activations[0].quantization
-    assert data is not None
-    expected = (float(data.scale[0]) * weight.scale.astype(np.float64)).astype(np.float32)
-    if bias.quantization is None or not np.array_equal(bias.quantization.scale, expected):
-        return f"bias '{name}' of another scale", "scale of the input times scale of the weights"
+def _bias_problem(graph: Graph, node: Node, spec: OpSpec) -> tuple[str, str] | None:
+    for i, role in spec.biases:
+        name = node.inputs[i] if i < len(node.inputs) else None
+        weight, data = (graph.tensors[str(node.inputs[index])].quantization for index in (role.weight, role.data))
+        if name is None or weight is None or data is None:
+            continue
+        bias = graph.tensors[name].quantization
+        expected = (float(data.scale[0]) * weight.scale.astype(np.float64)).astype(np.float32)
+        if bias is None or not np.array_equal(bias.scale, expected):
+            return f"bias '{name}' of another scale", "scale of the input times scale of the weights"
     return None
-
-
-def _quantized_activations(graph: Graph, node: Node, spec: OpSpec) -> list[Tensor]:
-    """The node's input tensors that carry activations, or constants quantized like them."""
-    apart = {*spec.parameters, spec.bias, spec.weight.input if spec.weight else None}
-    named = [graph.tensors[name] for i, name in enumerate(node.inputs) if name is not None and i not in apart]
-    return [tensor for tensor in named if tensor.quantization is not None]
 
 
 def _text(tensor: Tensor) -> str:

@@ -13,7 +13,8 @@ from octavo.ops import conv_kernels as kernels
 from octavo.ops.conv_kernels import Conv2DOptions, DepthwiseConv2DOptions, TransposeConvOptions
 from octavo.ops.conv_layers import lower_conv, lower_depthwise, lower_separable, lower_transpose
 from octavo.ops.fused import FusedActivation
-from octavo.ops.spec import Example, KerasForm, OpSpec, Weight
+from octavo.ops.roles import Bias, Data, Parameter, Weight, weight_types
+from octavo.ops.spec import Example, KerasForm, OpSpec
 from octavo.ops.window import Padding
 
 
@@ -69,12 +70,10 @@ def _operands(images: tuple[int, ...], kernel: tuple[int, ...], bias: int, optio
 CONV_2D = OpSpec(
     name="CONV_2D",
     options=Conv2DOptions,
+    inputs=(Data(), Weight(0, weight_types(0, int4=PerAxis(0), hybrid=True), frozenset({DType.INT4})), Bias(0, 1)),
     shapes=kernels.conv_2d_shapes,
     run_float=kernels.conv_2d_float,
     run_integer=kernels.conv_2d_integer,
-    weight=Weight(input=1, axis=0, int4=PerAxis(0), int4_rounds_twice=True),
-    bias=2,
-    hybrid=True,
     fuses=True,
     version=conv_version,
     keras={
@@ -113,12 +112,10 @@ CONV_2D = OpSpec(
 DEPTHWISE_CONV_2D = OpSpec(
     name="DEPTHWISE_CONV_2D",
     options=DepthwiseConv2DOptions,
+    inputs=(Data(), Weight(3, weight_types(3, int4=PerAxis(3), hybrid=True), frozenset({DType.INT4})), Bias(0, 1)),
     shapes=kernels.depthwise_conv_2d_shapes,
     run_float=kernels.depthwise_conv_2d_float,
     run_integer=kernels.depthwise_conv_2d_integer,
-    weight=Weight(input=1, axis=3, int4=PerAxis(3), int4_rounds_twice=True),
-    bias=2,
-    hybrid=True,
     fuses=True,
     version=depthwise_version,
     keras={
@@ -169,12 +166,10 @@ def _transposed(
 TRANSPOSE_CONV = OpSpec(
     name="TRANSPOSE_CONV",
     options=TransposeConvOptions,
+    inputs=(Parameter(), Weight(0, weight_types(0)), Data(), Bias(2, 1)),
     shapes=kernels.transpose_conv_shapes,
     run_float=kernels.transpose_conv_float,
     run_integer=kernels.transpose_conv_integer,
-    parameters=frozenset({0}),
-    weight=Weight(input=1, axis=0),
-    bias=3,
     fuses=True,
     version=transpose_conv_version,
     keras={

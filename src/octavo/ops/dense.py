@@ -12,7 +12,8 @@ from octavo.ir.types import Options, PerAxis, PerTensor, Shape, Tensor
 from octavo.ops.accumulate import centred, requantize
 from octavo.ops.fused import FusedActivation, clamp_real
 from octavo.ops.refuse import refuse
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec, TensorRef, Weight
+from octavo.ops.roles import Bias, Data, Weight, weight_types
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec, TensorRef
 from octavo.ops.version import version_by_type
 
 
@@ -170,12 +171,10 @@ def _normal(*shape: int) -> np.ndarray:
 FULLY_CONNECTED = OpSpec(
     name="FULLY_CONNECTED",
     options=FullyConnectedOptions,
+    inputs=(Data(), Weight(0, weight_types(0, int4=PerTensor(), hybrid=True)), Bias(0, 1)),
     shapes=fully_connected_shapes,
     run_float=fully_connected_float,
     run_integer=fully_connected_integer,
-    weight=Weight(input=1, axis=0, int4=PerTensor()),
-    bias=2,
-    hybrid=True,
     fuses=True,
     exact=False,
     version=fully_connected_version,
@@ -201,6 +200,7 @@ FULLY_CONNECTED = OpSpec(
 BATCH_MATMUL = OpSpec(
     name="BATCH_MATMUL",
     options=BatchMatMulOptions,
+    inputs=(Data(), Data()),
     shapes=batch_matmul_shapes,
     run_float=batch_matmul_float,
     run_integer=batch_matmul_integer,

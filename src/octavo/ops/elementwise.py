@@ -12,8 +12,9 @@ from octavo.ops import elementwise_kernels as kernels
 from octavo.ops.elementwise_kernels import AddOptions, DivOptions, MulOptions, SubOptions
 from octavo.ops.elementwise_layers import lower_divide, merging_form, operation_of_two_form
 from octavo.ops.fused import FusedActivation
+from octavo.ops.roles import Data, SameAsOutput
 from octavo.ops.shape import moves
-from octavo.ops.spec import Example, KerasForm, OpSpec, Scale, Version
+from octavo.ops.spec import Example, KerasForm, OpSpec, Version
 from octavo.ops.steps import applies
 from octavo.ops.version import version_by_type
 
@@ -84,6 +85,7 @@ def _division(function: str) -> KerasForm:
 ADD = OpSpec(
     name="ADD",
     options=AddOptions,
+    inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
     run_float=kernels.arithmetic_float(np.add),
     run_integer=kernels.sum_integer(1),
@@ -96,6 +98,7 @@ ADD = OpSpec(
 SUB = OpSpec(
     name="SUB",
     options=SubOptions,
+    inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
     run_float=kernels.arithmetic_float(np.subtract),
     run_integer=kernels.sum_integer(-1),
@@ -108,6 +111,7 @@ SUB = OpSpec(
 MUL = OpSpec(
     name="MUL",
     options=MulOptions,
+    inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
     run_float=kernels.arithmetic_float(np.multiply),
     run_integer=kernels.mul_integer,
@@ -121,6 +125,7 @@ MUL = OpSpec(
 DIV = OpSpec(
     name="DIV",
     options=DivOptions,
+    inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
     run_float=kernels.arithmetic_float(np.divide),
     activations=frozenset(),
@@ -137,6 +142,7 @@ DIV = OpSpec(
 
 SQUARED_DIFFERENCE = OpSpec(
     name="SQUARED_DIFFERENCE",
+    inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
     run_float=applies(lambda a, b: np.square(a - b)),
     run_integer=kernels.squared_difference_integer,
@@ -149,11 +155,11 @@ SQUARED_DIFFERENCE = OpSpec(
 
 MAXIMUM = OpSpec(
     name="MAXIMUM",
+    inputs=(Data(), Data()),
+    outputs=(SameAsOutput(moves=True),),
     shapes=kernels.broadcast_shape,
     run_float=applies(np.maximum),
     run_integer=moves(applies(np.maximum)),
-    scale=Scale.SAME_AS_OUTPUT,
-    moves=True,
     version=version_by_rank(int8=2, int16=4, wide=3),
     keras=_pair_forms("MAXIMUM", NoOptions(), "Maximum", 3),
     examples=_examples(NoOptions(), NoOptions()),
@@ -161,11 +167,11 @@ MAXIMUM = OpSpec(
 
 MINIMUM = OpSpec(
     name="MINIMUM",
+    inputs=(Data(), Data()),
+    outputs=(SameAsOutput(moves=True),),
     shapes=kernels.broadcast_shape,
     run_float=applies(np.minimum),
     run_integer=moves(applies(np.minimum)),
-    scale=Scale.SAME_AS_OUTPUT,
-    moves=True,
     version=version_by_rank(int8=2, int16=4, wide=3),
     keras=_pair_forms("MINIMUM", NoOptions(), "Minimum", 3),
     examples=_examples(NoOptions(), NoOptions()),

@@ -9,8 +9,9 @@ import numpy as np
 
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.ops.fused import FusedActivation
+from octavo.ops.roles import SameAsInput
 from octavo.ops.shape import moves, placeholder
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec, Scale
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
 from octavo.ops.version import version_by_type
 
 
@@ -67,11 +68,11 @@ def lower_stack(b: Emitter, call: KerasCall) -> str:
 CONCATENATION = OpSpec(
     name="CONCATENATION",
     options=ConcatenationOptions,
+    outputs=(SameAsInput(moves=True),),
+    variadic=True,
     shapes=concatenation_shapes,
     run_float=concatenation_float,
     run_integer=moves(concatenation_float),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
     version=version_by_type(int8=2, int16=3),
     keras={
         "layers.Concatenate": KerasForm(
@@ -91,11 +92,11 @@ CONCATENATION = OpSpec(
 PACK = OpSpec(
     name="PACK",
     options=PackOptions,
+    outputs=(SameAsInput(moves=True),),
+    variadic=True,
     shapes=pack_shapes,
     run_float=pack_float,
     run_integer=moves(pack_float),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
     version=version_by_type(int8=2, int16=3),
     keras={
         "ops.Stack": KerasForm(lower_stack, lambda keras: (lambda *xs: keras.ops.stack(xs, axis=-1), ((4, 3), (4, 3)))),

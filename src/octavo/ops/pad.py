@@ -12,8 +12,9 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.refuse import refuse, require_channels_last
+from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec, Scale
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec
 from octavo.ops.version import version_by_type
 
 Pads = Sequence[Sequence[int]]
@@ -142,12 +143,11 @@ _IMAGE_PADS = _pads((0, 0), (1, 2), (0, 1), (0, 0))
 
 PAD = OpSpec(
     name="PAD",
+    inputs=(Data(), Parameter()),
+    outputs=(SameAsInput(moves=True),),
     shapes=pad_shapes,
     run_float=pad_float,
     run_integer=pad_integer,
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
-    parameters=frozenset({1}),
     version=version_by_type(int8=2, int16=3),
     keras={
         "layers.ZeroPadding1D": KerasForm(
@@ -168,12 +168,11 @@ PAD = OpSpec(
 
 PADV2 = OpSpec(
     name="PADV2",
+    inputs=(Data(), Parameter(), Data()),
+    outputs=(SameAsInput(moves=True),),
     shapes=pad_shapes,
     run_float=padv2_float,
     run_integer=moves(padv2_float),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
-    parameters=frozenset({1}),
     version=version_by_type(int8=2, int16=3),
     examples=(
         Example(((1, 4, 5, 2), None, None), {1: _IMAGE_PADS, 2: np.array(-4.0, np.float32)}),
@@ -184,12 +183,11 @@ PADV2 = OpSpec(
 MIRROR_PAD = OpSpec(
     name="MIRROR_PAD",
     options=MirrorPadOptions,
+    inputs=(Data(), Parameter()),
+    outputs=(SameAsInput(moves=True),),
     shapes=pad_shapes,
     run_float=mirror_pad_float,
     run_integer=moves(mirror_pad_float),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
-    parameters=frozenset({1}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=3),
     examples=(

@@ -10,9 +10,10 @@ import numpy as np
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.ops.fused import FusedActivation, clamp_real, saturate
 from octavo.ops.refuse import require_channels_last
+from octavo.ops.roles import SameAsInput
 from octavo.ops.sequences import is_sequence, pair, to_images, to_sequence
 from octavo.ops.shape import emit_reshape
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec, Scale
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec
 from octavo.ops.version import version_by_type
 from octavo.ops.window import Padding, output_size, patches
 
@@ -148,11 +149,10 @@ def _examples() -> tuple[Example, ...]:
 MAX_POOL_2D = OpSpec(
     name="MAX_POOL_2D",
     options=Pool2DOptions,
+    outputs=(SameAsInput(moves=True),),
     shapes=pool_shapes,
     run_float=max_pool_float,
     run_integer=max_pool_integer,
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
     fuses=True,
     version=version_by_type(int8=2, int16=3),
     keras={
@@ -178,10 +178,10 @@ MAX_POOL_2D = OpSpec(
 AVERAGE_POOL_2D = OpSpec(
     name="AVERAGE_POOL_2D",
     options=Pool2DOptions,
+    outputs=(SameAsInput(),),
     shapes=pool_shapes,
     run_float=average_pool_float,
     run_integer=average_pool_integer,
-    scale=Scale.SAME_AS_INPUT,
     fuses=True,
     version=version_by_type(int8=2, int16=3),
     keras={

@@ -13,6 +13,7 @@ from octavo.ir.types import Options, Shape, Tensor
 from octavo.numerics.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier, wrap_int32
 from octavo.ops.fused import saturate
 from octavo.ops.refuse import refuse, require_channels_last
+from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers
 from octavo.ops.spec import (
     Emitter,
@@ -23,7 +24,6 @@ from octavo.ops.spec import (
     KerasForm,
     Operand,
     OpSpec,
-    Scale,
 )
 from octavo.ops.version import version_by_type
 
@@ -152,10 +152,10 @@ def _examples() -> tuple[Example, ...]:
 MEAN = OpSpec(
     name="MEAN",
     options=ReducerOptions,
+    inputs=(Data(), Parameter()),
     shapes=reduce_shapes,
     run_float=reduce_float(np.mean),
     run_integer=scaled_sum_integer(mean=True),
-    parameters=frozenset({1}),
     version=version_by_type(int8=2, int16=3),
     keras={
         "layers.GlobalAveragePooling1D": KerasForm(
@@ -174,10 +174,10 @@ MEAN = OpSpec(
 SUM = OpSpec(
     name="SUM",
     options=ReducerOptions,
+    inputs=(Data(), Parameter()),
     shapes=reduce_shapes,
     run_float=reduce_float(np.sum),
     run_integer=scaled_sum_integer(mean=False),
-    parameters=frozenset({1}),
     wrong_in_litert_reference=frozenset({DType.INT8, DType.INT16}),
     version=version_by_type(int8=2, int16=2),
     keras={
@@ -190,12 +190,11 @@ SUM = OpSpec(
 REDUCE_MAX = OpSpec(
     name="REDUCE_MAX",
     options=ReducerOptions,
+    inputs=(Data(), Parameter()),
+    outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
     run_float=reduce_float(np.max),
     run_integer=extreme_integer(np.max),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
-    parameters=frozenset({1}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=3),
     keras={
@@ -208,12 +207,11 @@ REDUCE_MAX = OpSpec(
 REDUCE_MIN = OpSpec(
     name="REDUCE_MIN",
     options=ReducerOptions,
+    inputs=(Data(), Parameter()),
+    outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
     run_float=reduce_float(np.min),
     run_integer=extreme_integer(np.min),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
-    parameters=frozenset({1}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=3),
     keras={

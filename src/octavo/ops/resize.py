@@ -12,8 +12,9 @@ from octavo.dtypes import DType
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.numerics.affine import round_half_away
 from octavo.ops.refuse import refuse, require_channels_last
+from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import emit_reshape, integers, moves
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec, Scale
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec
 from octavo.ops.version import version_by_type
 
 
@@ -191,12 +192,11 @@ def _form(
 RESIZE_NEAREST_NEIGHBOR = OpSpec(
     name="RESIZE_NEAREST_NEIGHBOR",
     options=ResizeNearestNeighborOptions,
+    inputs=(Data(), Parameter()),
+    outputs=(SameAsInput(moves=True),),
     shapes=resize_shapes,
     run_float=nearest_float,
     run_integer=moves(nearest_float),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
-    parameters=frozenset({1}),
     version=version_by_type(int8=3, int16=4, other=3),
     keras={
         "layers.UpSampling2D": _form(lower_up_sampling_2d, lambda keras: keras.layers.UpSampling2D((2, 3)), (4, 3, 2)),
@@ -213,11 +213,11 @@ RESIZE_NEAREST_NEIGHBOR = OpSpec(
 RESIZE_BILINEAR = OpSpec(
     name="RESIZE_BILINEAR",
     options=ResizeBilinearOptions,
+    inputs=(Data(), Parameter()),
+    outputs=(SameAsInput(),),
     shapes=resize_shapes,
     run_float=bilinear_float,
     run_integer=bilinear_integer,
-    scale=Scale.SAME_AS_INPUT,
-    parameters=frozenset({1}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=3, int16=4, other=3),
     keras={

@@ -11,7 +11,8 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.refuse import require_channels_last
-from octavo.ops.spec import Emitter, Example, FloatKernel, IntegerKernel, KerasCall, KerasForm, Operand, OpSpec, Scale
+from octavo.ops.roles import Data, Parameter, SameAsInput
+from octavo.ops.spec import Emitter, Example, FloatKernel, IntegerKernel, KerasCall, KerasForm, Operand, OpSpec
 
 
 def moves(kernel: FloatKernel) -> IntegerKernel:
@@ -203,12 +204,11 @@ def _transpose_permutation(operation: Any, rank: int) -> Sequence[int]:
 RESHAPE = OpSpec(
     name="RESHAPE",
     options=ReshapeOptions,
+    inputs=(Data(), Parameter()),
+    outputs=(SameAsInput(moves=True),),
     shapes=reshape_shapes,
     run_float=reshape_float,
     run_integer=moves(reshape_float),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
-    parameters=frozenset({1}),
     keras={
         "layers.Flatten": _reshaping(_flatten_shape, lambda keras: (keras.layers.Flatten(), ((4, 3, 2),))),
         "layers.Reshape": _reshaping(_layer_shape, lambda keras: (keras.layers.Reshape((2, -1)), ((4, 3),))),
@@ -228,12 +228,11 @@ RESHAPE = OpSpec(
 
 TRANSPOSE = OpSpec(
     name="TRANSPOSE",
+    inputs=(Data(), Parameter()),
+    outputs=(SameAsInput(moves=True),),
     shapes=transpose_shapes,
     run_float=transpose_float,
     run_integer=moves(transpose_float),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
-    parameters=frozenset({1}),
     version=transpose_version,
     keras={
         "layers.Permute": _transposing(
@@ -253,11 +252,10 @@ TRANSPOSE = OpSpec(
 SQUEEZE = OpSpec(
     name="SQUEEZE",
     options=SqueezeOptions,
+    outputs=(SameAsInput(moves=True),),
     shapes=squeeze_shapes,
     run_float=squeeze_float,
     run_integer=moves(squeeze_float),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
     examples=(
         Example(((1, 4, 1, 6),), options=SqueezeOptions((2,))),
         Example(((1, 1, 3, 1),), options=SqueezeOptions((-3, -1))),
@@ -266,12 +264,11 @@ SQUEEZE = OpSpec(
 
 EXPAND_DIMS = OpSpec(
     name="EXPAND_DIMS",
+    inputs=(Data(), Parameter()),
+    outputs=(SameAsInput(moves=True),),
     shapes=expand_dims_shapes,
     run_float=expand_dims_float,
     run_integer=moves(expand_dims_float),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
-    parameters=frozenset({1}),
     examples=(
         Example(((1, 4), None), {1: np.array([1], np.int32)}),
         Example(((1, 4, 3), None), {1: np.array(-1, np.int32)}),

@@ -18,7 +18,8 @@ from octavo.numerics.lookup import sigmoid_table
 from octavo.numerics.transcendental import logistic, tanh
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import emits, function_forms
-from octavo.ops.spec import Example, Operand, OpSpec, Scale
+from octavo.ops.roles import Data, Fixed
+from octavo.ops.spec import Example, Operand, OpSpec
 from octavo.ops.steps import applies, scale_of, steps_of, stored
 from octavo.ops.version import version_by_type
 
@@ -157,13 +158,11 @@ def _saturated(values: np.ndarray) -> np.ndarray:
 
 LOGISTIC = OpSpec(
     name="LOGISTIC",
+    inputs=(Data(smallest_scale=2.0**-25, flat_beyond=12.0),),
+    outputs=(Fixed({DType.INT8: (1 / 256, -128), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
-    smallest_input_scale=2.0**-25,
-    flat_beyond=12.0,
     run_float=logistic_float,
     run_integer=logistic_integer,
-    scale=Scale.FIXED,
-    fixed={DType.INT8: (1 / 256, -128), DType.INT16: (1 / 32768, 0)},
     exact=False,
     version=version_by_type(int8=2, int16=3),
     keras=function_forms("sigmoid", "Sigmoid", emits("LOGISTIC")),
@@ -172,13 +171,11 @@ LOGISTIC = OpSpec(
 
 TANH = OpSpec(
     name="TANH",
+    inputs=(Data(smallest_scale=2.0**-25, flat_beyond=6.0),),
+    outputs=(Fixed({DType.INT8: (1 / 128, 0), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
-    smallest_input_scale=2.0**-25,
-    flat_beyond=6.0,
     run_float=applies(np.tanh),
     run_integer=tanh_integer,
-    scale=Scale.FIXED,
-    fixed={DType.INT8: (1 / 128, 0), DType.INT16: (1 / 32768, 0)},
     exact=False,
     version=version_by_type(int8=2, int16=3),
     keras=function_forms("tanh", "Tanh", emits("TANH")),
@@ -187,8 +184,8 @@ TANH = OpSpec(
 
 HARD_SWISH = OpSpec(
     name="HARD_SWISH",
+    inputs=(Data(smallest_scale=2.0**-20),),
     shapes=same_shape,
-    smallest_input_scale=2.0**-20,
     run_float=hard_swish_float,
     run_integer=hard_swish_integer,
     activations=frozenset({DType.INT8}),

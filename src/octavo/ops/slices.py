@@ -13,8 +13,9 @@ from octavo.dtypes import DType
 from octavo.errors import UnsupportedLayerError
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.refuse import require_channels_last
+from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import emit_reshape, integers, moves, placeholder
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec, Scale
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
 from octavo.ops.version import version_by_type
 
 Index = slice | int
@@ -185,12 +186,11 @@ def _vector(*values: int) -> np.ndarray:
 
 SLICE = OpSpec(
     name="SLICE",
+    inputs=(Data(), Parameter(), Parameter()),
+    outputs=(SameAsInput(moves=True),),
     shapes=slice_shapes,
     run_float=slice_float,
     run_integer=moves(slice_float),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
-    parameters=frozenset({1, 2}),
     version=version_by_type(int8=2, int16=4),
     examples=(
         Example(((1, 5, 4, 3), None, None), {1: _vector(0, 1, 2, 0), 2: _vector(-1, 3, 2, -1)}),
@@ -201,12 +201,11 @@ SLICE = OpSpec(
 STRIDED_SLICE = OpSpec(
     name="STRIDED_SLICE",
     options=StridedSliceOptions,
+    inputs=(Data(), Parameter(), Parameter(), Parameter()),
+    outputs=(SameAsInput(moves=True),),
     shapes=strided_slice_shapes,
     run_float=strided_slice_float,
     run_integer=moves(strided_slice_float),
-    scale=Scale.SAME_AS_INPUT,
-    moves=True,
-    parameters=frozenset({1, 2, 3}),
     version=strided_slice_version,
     keras={
         "layers.Cropping1D": KerasForm(lower_cropping, lambda keras: (keras.layers.Cropping1D((1, 0)), ((5, 3),))),

@@ -29,8 +29,9 @@ from octavo.numerics.transcendental import (
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import function_forms, layer_form, parameter
 from octavo.ops.refuse import refuse
+from octavo.ops.roles import Data, Fixed
 from octavo.ops.shape import emit_transpose
-from octavo.ops.spec import Emitter, Example, KerasCall, Operand, OpSpec, Scale
+from octavo.ops.spec import Emitter, Example, KerasCall, Operand, OpSpec
 from octavo.ops.version import version_by_type
 
 # Integer bits of differences to the row's maximum (|x| below 32) and of the sum of exponentials (below 4096).
@@ -186,13 +187,12 @@ def _along_axis(b: Emitter, call: KerasCall, op: str, options: Options) -> str:
 SOFTMAX = OpSpec(
     name="SOFTMAX",
     options=SoftmaxOptions,
+    # PreprocessSoftmaxScaling checks that the multiplier, scale * 2**26 for int8, is above 1; beta is 1 in all files.
+    inputs=(Data(smallest_scale=2.0**-25),),
+    outputs=(Fixed({DType.INT8: (1 / 256, -128), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
     run_float=softmax_float,
     run_integer=softmax_integer,
-    # PreprocessSoftmaxScaling checks that the multiplier, scale * 2**26 for int8, is above 1; beta is 1 in all files.
-    smallest_input_scale=2.0**-25,
-    scale=Scale.FIXED,
-    fixed={DType.INT8: (1 / 256, -128), DType.INT16: (1 / 32768, 0)},
     version=version_by_type(int8=2, int16=3),
     exact=False,
     keras={
@@ -208,11 +208,10 @@ SOFTMAX = OpSpec(
 
 LOG_SOFTMAX = OpSpec(
     name="LOG_SOFTMAX",
+    outputs=(Fixed({DType.INT8: (16 / 256, 127)}),),
     shapes=same_shape,
     run_float=log_softmax_float,
     run_integer=log_softmax_integer,
-    scale=Scale.FIXED,
-    fixed={DType.INT8: (16 / 256, 127)},
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=2),

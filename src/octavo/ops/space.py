@@ -10,8 +10,9 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.ops.refuse import require_channels_last
+from octavo.ops.roles import SameAsInput
 from octavo.ops.shape import moves
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec, Scale
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
 from octavo.ops.version import version_by_type
 
 
@@ -76,10 +77,10 @@ def _lowering(op: str, options: Callable[[int], Options]) -> Callable[[Emitter, 
 SPACE_TO_DEPTH = OpSpec(
     name="SPACE_TO_DEPTH",
     options=SpaceToDepthOptions,
+    outputs=(SameAsInput(),),
     shapes=space_to_depth_shapes,
     run_float=space_to_depth_float,
     run_integer=moves(space_to_depth_float),
-    scale=Scale.SAME_AS_INPUT,
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2),
@@ -98,10 +99,10 @@ SPACE_TO_DEPTH = OpSpec(
 DEPTH_TO_SPACE = OpSpec(
     name="DEPTH_TO_SPACE",
     options=DepthToSpaceOptions,
+    outputs=(SameAsInput(),),
     shapes=depth_to_space_shapes,
     run_float=depth_to_space_float,
     run_integer=moves(depth_to_space_float),
-    scale=Scale.SAME_AS_INPUT,
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     # Version 1 for int8 too: the converter writes 2, but LiteRT's reference resolver knows 1 only, by the same kernel.

@@ -6,7 +6,6 @@ quantization-aware training, the support matrix and the generic tests. None keep
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -14,16 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from octavo.dtypes import DType
-from octavo.ir.types import Granularity, NoOptions, Options, Quantization, Shape, Tensor
-
-
-class Scale(enum.Enum):
-    """How the parameters of an operator's outputs follow from its inputs'."""
-
-    FREE = "free"
-    SAME_AS_INPUT = "same as input"
-    SAME_AS_OUTPUT = "same as output"
-    FIXED = "fixed"
+from octavo.errors import GraphError
+from octavo.ir.types import NoOptions, Options, Quantization, Shape, Tensor
+from octavo.ops.roles import Bias, Data, Free, Role, Rule, Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +45,6 @@ InferShapes = Callable[[Any, Sequence[Tensor | None]], tuple[Shape, ...]]
 FloatKernel = Callable[[Any, Sequence[np.ndarray | None]], tuple[np.ndarray, ...]]
 IntegerKernel = Callable[[Any, Sequence[Operand | None], Sequence[Tensor]], tuple[np.ndarray, ...]]
 Version = Callable[[Sequence[Tensor | None], Sequence[Tensor]], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """The input that holds trained weights.
-
-    Attributes:
-        input: Its index.
-        axis: Dimension of the output channels, along which per-axis scales run.
-        int4: Granularity of int4 weights that every runtime accepts, TensorFlow Lite Micro included; None where
-            some runtime has no int4 kernel.
-        int4_rounds_twice: Whether LiteRT's default kernel for int4 weights rounds a result twice, in fixed point; else
-            it rounds once, in floating point, as those for int8 weights do.
-    """
-
-    input: int
-    axis: int
-    int4: Granularity | None = None
-    int4_rounds_twice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +134,13 @@ class OpSpec:
     Attributes:
         name: TensorFlow Lite builtin name.
         options: Class of its options.
+        inputs: The role of each input.
+        variadic: Whether the last role is that of any number of inputs.
+        outputs: How the parameters of each output follow; the last rule is that of all further ones.
         shapes: Shape rule.
         run_float: Reference on float32 arrays.
         run_integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
-        scale: How output parameters follow from the inputs.
-        moves: Whether every output value is one of the inputs' values, so that nothing is rounded.
-        fixed: Output (scale, zero_point) by activation type, where `scale` is FIXED.
-        smallest_input_scale: Below it kernels abort, or shift by more bits than their integers have.
-        flat_beyond: Magnitude of an input beyond which results move by less than half a step of any output; None where
-            there is none.
-        parameters: Indices of inputs that are never quantized: shapes, paddings, axes, indices.
-        weight: The input holding weights, if any.
-        bias: Index of the bias input, if any.
         activations: Activation types with an integer kernel in LiteRT and, but for `micro`, in TensorFlow Lite Micro.
-        hybrid: Whether LiteRT runs float activations on int8 weights (dynamic range).
         micro: Activation types TensorFlow Lite Micro accepts.
         fuses: Whether RELU-like operators can fuse into it.
         exact: False where LiteRT's reference kernel rounds in floating point, so that it equals the integer
@@ -189,20 +155,14 @@ class OpSpec:
 
     name: str
     options: type[Options] = NoOptions
+    inputs: tuple[Role, ...] = (Data(),)
+    variadic: bool = False
+    outputs: tuple[Rule, ...] = (Free(),)
     shapes: InferShapes
     run_float: FloatKernel
     run_integer: IntegerKernel | None = None
-    scale: Scale = Scale.FREE
-    moves: bool = False
-    fixed: Mapping[DType, tuple[float, int]] = field(default_factory=dict)
-    smallest_input_scale: float = 0.0
-    flat_beyond: float | None = None
-    parameters: frozenset[int] = frozenset()
-    weight: Weight | None = None
-    bias: int | None = None
     activations: frozenset[DType] = frozenset({DType.INT8, DType.INT16})
     micro: frozenset[DType] = frozenset({DType.FLOAT32, DType.INT8, DType.INT16})
-    hybrid: bool = False
     fuses: bool = False
     exact: bool = True
     wrong_in_litert_reference: frozenset[DType] = frozenset()
@@ -210,3 +170,32 @@ class OpSpec:
     keras: Mapping[str, KerasForm] = field(default_factory=dict)
     examples: tuple[Example, ...] = ()
     note: str = ""
+
+    def role(self, index: int) -> Role:
+        """The role of an input.
+
+        Raises:
+            GraphError: if the operator has no such input.
+        """
+        if index >= len(self.inputs) and not self.variadic:
+            raise GraphError(
+                f"{self.name} has no input {index}.",
+                got=f"more than {len(self.inputs)} inputs",
+                expected=f"at most {len(self.inputs)}",
+                fix="take the inputs from the op table's row",
+            )
+        return self.inputs[min(index, len(self.inputs) - 1)]
+
+    def rule(self, index: int = 0) -> Rule:
+        """How the parameters of an output follow."""
+        return self.outputs[min(index, len(self.outputs) - 1)]
+
+    @property
+    def weights(self) -> tuple[tuple[int, Weight], ...]:
+        """(index, role) of the inputs that hold weights."""
+        return tuple((i, role) for i, role in enumerate(self.inputs) if isinstance(role, Weight))
+
+    @property
+    def biases(self) -> tuple[tuple[int, Bias], ...]:
+        """(index, role) of the inputs that hold biases."""
+        return tuple((i, role) for i, role in enumerate(self.inputs) if isinstance(role, Bias))

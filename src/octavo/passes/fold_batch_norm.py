@@ -49,12 +49,11 @@ def _refusal(edit: GraphEdit, affine: Affine, linear: Linear) -> str | None:
 
 
 def _folded(edit: GraphEdit, affine: Affine, linear: Linear) -> Node:
-    assert linear.spec.weight is not None
     scale, offset = (per_channel(values, linear.channels) for values in (affine.scale, affine.offset))
     assert scale is not None
     assert offset is not None
     along = [1] * linear.weight.ndim
-    along[linear.spec.weight.axis] = -1
+    along[linear.axis] = -1
     node = rescaled(edit, linear, np.reshape(scale, along), linear.bias * scale + offset)
     options = with_activation(node.options, fused_activation(affine.node))
     return replace(node, outputs=affine.node.outputs, options=options)

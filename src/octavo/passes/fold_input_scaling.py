@@ -57,14 +57,13 @@ def _fold(edit: GraphEdit, affine: Affine, linear: Linear) -> Node | str:
 
 def _input_scale(edit: GraphEdit, affine: Affine, linear: Linear) -> np.ndarray | None:
     """The scale along the last dimension of the weights, or None if it does not fit there."""
-    assert linear.spec.weight is not None
     if affine.scale.size == 1:
         return affine.scale.reshape(())
     channels, inner = edit.tensors[affine.source].shape[-1], linear.weight.shape[-1]
     scale = per_channel(affine.scale, channels)
     if scale is None or channels == inner:
         return scale
-    depthwise = linear.spec.weight.axis == linear.weight.ndim - 1
+    depthwise = linear.axis == linear.weight.ndim - 1
     return np.repeat(scale, inner // channels) if depthwise else None
 
 
@@ -72,17 +71,11 @@ def _response(edit: GraphEdit, affine: Affine, linear: Linear) -> np.ndarray | N
     """What the layer makes of the offset alone, shape (channels,); None if that differs from place to place."""
     if not affine.offset.any():
         return np.zeros(linear.channels)
-    assert linear.spec.weight is not None
-    assert linear.spec.bias is not None
     arrays = [edit.constant(name) for name in linear.node.inputs]
-    arrays[linear.node.inputs.index(affine.node.outputs[0])] = np.broadcast_to(
-        affine.offset, edit.tensors[affine.source].shape
-    )
-    arrays += [None] * (linear.spec.bias + 1 - len(arrays))
-    arrays[linear.spec.weight.input], arrays[linear.spec.bias] = (
-        linear.weight.astype(np.float64),
-        np.zeros(linear.channels),
-    )
+    arrays += [None] * (linear.bias_input + 1 - len(arrays))
+    arrays[linear.data_input] = np.broadcast_to(affine.offset, edit.tensors[affine.source].shape)
+    arrays[linear.weight_input] = linear.weight.astype(np.float64)
+    arrays[linear.bias_input] = np.zeros(linear.channels)
     options = with_activation(linear.node.options, FusedActivation.NONE)
     places = linear.spec.run_float(options, arrays)[0].reshape(-1, linear.channels)
     terms = linear.weight.size // linear.channels

@@ -18,13 +18,19 @@ class Linear:
 
     Attributes:
         node, spec: The node and its row.
-        weight: float32; `spec.weight.axis` runs over the output channels, the last dimension over the input
-            channels, or where it is the same dimension over both, the outputs of an input side by side.
+        data_input, weight_input, bias_input: Indices of its inputs.
+        axis: Dimension of the weights' output channels.
+        weight: float32; `axis` runs over the output channels, the last dimension over the input channels, or where it
+            is the same dimension over both, the outputs of an input side by side.
         bias: float64, shape (channels,); zeros where the node has none.
     """
 
     node: Node
     spec: OpSpec
+    data_input: int
+    weight_input: int
+    bias_input: int
+    axis: int
     weight: np.ndarray
     bias: np.ndarray
 
@@ -33,20 +39,28 @@ class Linear:
         """Number of output channels."""
         return int(self.bias.size)
 
+    @property
+    def bias_name(self) -> str | None:
+        """The bias tensor, if the node has one."""
+        return self.node.inputs[self.bias_input] if self.bias_input < len(self.node.inputs) else None
+
 
 def match_linear(edit: GraphEdit, node: Node | None) -> Linear | None:
-    """Read a node whose row names a weight and a bias; None for any other and for weights that are not constant."""
+    """Read a node whose row has one weight and its bias; None for any other and for weights that are not constant."""
     spec = None if node is None else spec_of(node.op)
-    if node is None or spec is None or spec.weight is None or spec.bias is None:
+    if node is None or spec is None or not len(spec.weights) == len(spec.biases) == 1:
         return None
-    weight, bias_name = edit.constant(node.inputs[spec.weight.input]), _bias_name(node, spec)
+    ((weight_input, role),), ((bias_input, bias_role),) = spec.weights, spec.biases
+    weight = edit.constant(node.inputs[weight_input])
+    bias_name = node.inputs[bias_input] if bias_input < len(node.inputs) else None
     bias = edit.constant(bias_name)
     if weight is None or (bias is None and bias_name is not None):
         return None
-    channels = weight.shape[spec.weight.axis]
+    channels = weight.shape[role.axis]
     if edit.tensors[node.outputs[0]].shape[-1] != channels:
         return None
-    return Linear(node, spec, weight, np.zeros(channels) if bias is None else bias.astype(np.float64))
+    values = np.zeros(channels) if bias is None else bias.astype(np.float64)
+    return Linear(node, spec, bias_role.data, weight_input, bias_input, role.axis, weight, values)
 
 
 def rescaled(edit: GraphEdit, linear: Linear, factor: np.ndarray, bias: np.ndarray) -> Node:
@@ -54,22 +68,13 @@ def rescaled(edit: GraphEdit, linear: Linear, factor: np.ndarray, bias: np.ndarr
 
     The product is rounded to float32 once, as the weights of a network are many.
     """
-    node, spec = linear.node, linear.spec
-    assert spec.weight is not None
-    assert spec.bias is not None
-    inputs = list(node.inputs)
-    weight_name, bias_name = inputs[spec.weight.input], _bias_name(node, spec)
-    assert weight_name is not None
+    node, inputs = linear.node, list(linear.node.inputs)
+    weight_name, bias_name = str(inputs[linear.weight_input]), linear.bias_name
     if (factor != 1).any():
-        inputs[spec.weight.input] = edit.change_constant(weight_name, linear.weight * factor.astype(np.float32))
+        inputs[linear.weight_input] = edit.change_constant(weight_name, linear.weight * factor.astype(np.float32))
     if bias_name is not None:
-        inputs[spec.bias] = edit.change_constant(bias_name, bias)
+        inputs[linear.bias_input] = edit.change_constant(bias_name, bias)
     elif bias.any():
-        inputs += [None] * (spec.bias + 1 - len(inputs))
-        inputs[spec.bias] = edit.add_constant(f"{node.outputs[0]}/bias", bias, node.layer)
+        inputs += [None] * (linear.bias_input + 1 - len(inputs))
+        inputs[linear.bias_input] = edit.add_constant(f"{node.outputs[0]}/bias", bias, node.layer)
     return replace(node, inputs=tuple(inputs))
-
-
-def _bias_name(node: Node, spec: OpSpec) -> str | None:
-    assert spec.bias is not None
-    return node.inputs[spec.bias] if spec.bias < len(node.inputs) else None

@@ -1,8 +1,10 @@
-"""Which tensors share parameters."""
+"""Which tensors share a type and parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -10,105 +12,141 @@ from octavo.dtypes import DType
 from octavo.ir.graph import consumers
 from octavo.ir.types import Graph, Node, Quantization
 from octavo.ops.fused import FusedActivation, smallest_output_scale
-from octavo.ops.spec import Scale
+from octavo.ops.operands import data_inputs
+from octavo.ops.roles import Data, Fixed, SameAsInput, SameAsOutput
 from octavo.ops.table import spec_of
-from octavo.plan.roles import activation_inputs
-from octavo.plan.types import Edge, Group
+from octavo.plan.types import Edge, Group, Member
+
+T = TypeVar("T", bound=Hashable)
+Requantized = tuple[tuple[Edge, str], ...]
 
 
 def group_tensors(
-    graph: Graph, nodes: list[Node], activations: DType
-) -> tuple[tuple[Group, ...], tuple[tuple[Edge, str], ...]]:
+    graph: Graph, types: Mapping[str, DType], natives: Mapping[str, DType]
+) -> tuple[tuple[Group, ...], Requantized]:
     """Unite tensors along same-scale operators; where two fixed or a fixed and a free group would meet, requantize.
 
-    A constant that clips enters the group of what it clips, and joins none: what lies beyond the group's range clips
-    nothing there, and one constant may clip tensors of several groups.
+    A tensor that nodes of another type read is also a member of that type: the conversion between the two is a rounding
+    of its own. A constant that clips enters the group of what it clips, and joins none: what lies beyond the group's
+    range clips nothing there, and one constant may clip tensors of several groups.
+
+    Args:
+        graph: The float graph.
+        types: Integer type of each node that has one, by first output.
+        natives: Integer type of each activation that has one, by name.
 
     Returns:
         The groups, and the inputs that enter a group they are no member of, each with a member of that group.
     """
-    sets = _DisjointSets()
-    fixed: dict[str, Quantization] = {}
+    sets: _DisjointSets[Member] = _DisjointSets()
+    fixed: dict[Member, Quantization] = {}
     requantized: list[tuple[Edge, str]] = []
     clips: list[tuple[Edge, str]] = []
-    for node in nodes:
-        spec, output = spec_of(node.op), node.outputs[0]
+    for node, dtype in _integer_nodes(graph, types):
+        spec, output = spec_of(node.op), Member(node.outputs[0], dtype)
         clipping = _clipping_constants(graph, node)
-        members = {i: name for i, name in activation_inputs(graph, node) if i not in clipping}
-        for name in (*members.values(), *node.outputs):
-            sets.add(name)
-        if spec.scale is Scale.FIXED:
-            scale, zero_point = spec.fixed[activations]
-            fixed |= dict.fromkeys(node.outputs, Quantization(np.array(scale), np.array(zero_point)))
-        if spec.scale in (Scale.SAME_AS_INPUT, Scale.SAME_AS_OUTPUT):
-            kinds = {i: fixed.get(sets.find(name)) for i, name in members.items()}
+        members = {i: Member(name, dtype) for i, name in data_inputs(graph, node) if i not in clipping}
+        for member in (*members.values(), *(Member(name, dtype) for name in node.outputs)):
+            sets.add(member)
+        for i, name in enumerate(node.outputs):
+            rule = spec.rule(i)
+            if isinstance(rule, Fixed):
+                scale, zero_point = rule.parameters[dtype]
+                fixed[Member(name, dtype)] = Quantization(np.array(scale), np.array(zero_point))
+        if isinstance(spec.rule(), SameAsInput | SameAsOutput):
+            kinds = {i: fixed.get(sets.find(member)) for i, member in members.items()}
             entering = _entering({**kinds, **dict.fromkeys(clipping)})
-            requantized += [(Edge(output, i), output) for i in entering]
-            clips += [(Edge(output, i), output) for i in clipping]
-            for name in (*(name for i, name in members.items() if i not in entering), *node.outputs[1:]):
-                parameters = fixed.get(sets.find(name)) or fixed.get(sets.find(output))
-                root = sets.unite(output, name)
+            requantized += [(Edge(output.tensor, i), output.tensor) for i in entering]
+            clips += [(Edge(output.tensor, i), output.tensor) for i in clipping]
+            sharing = [member for i, member in members.items() if i not in entering]
+            for member in (*sharing, *(Member(name, dtype) for name in node.outputs[1:])):
+                parameters = fixed.get(sets.find(member)) or fixed.get(sets.find(output))
+                root = sets.unite(output, member)
                 if parameters is not None:
                     fixed[root] = parameters
     requantizing = frozenset(edge.node for edge, _ in requantized)
-    groups = _groups(graph, nodes, requantizing, [(each, fixed.get(sets.find(each[0]))) for each in sets.members()])
-    return groups, (*requantized, *clips)
+    found = [(each, fixed.get(sets.find(each[0]))) for each in sets.members()]
+    return _groups(graph, types, natives, requantizing, found), (*requantized, *clips)
+
+
+def _integer_nodes(graph: Graph, types: Mapping[str, DType]) -> Iterator[tuple[Node, DType]]:
+    return ((node, types[node.outputs[0]]) for node in graph.nodes if node.outputs[0] in types)
 
 
 def _groups(
     graph: Graph,
-    nodes: list[Node],
+    types: Mapping[str, DType],
+    natives: Mapping[str, DType],
     requantizing: frozenset[str],
-    sets: list[tuple[tuple[str, ...], Quantization | None]],
+    sets: Sequence[tuple[tuple[Member, ...], Quantization | None]],
 ) -> tuple[Group, ...]:
-    """The groups of these sets of tensors, each with its fixed parameters if it has any."""
-    observed, readers = _observed(graph, nodes, requantizing), consumers(graph)
-    moved = {
-        name
-        for node in nodes
-        if spec_of(node.op).moves and node.outputs[0] not in requantizing and not _reads_constant(graph, node)
-        for name in node.outputs
-    }
-    needed: dict[str, float] = {}
-    for node in nodes:
-        for _, name in activation_inputs(graph, node):
-            needed[name] = max(needed.get(name, 0.0), spec_of(node.op).smallest_input_scale)
+    """The groups of these sets of members, each with its fixed parameters if it has any."""
+    observed, readers = _observed(graph, types, natives, requantizing), consumers(graph)
+    moved: set[Member] = set()
+    needed: dict[Member, float] = defaultdict(float)
+    for node, dtype in _integer_nodes(graph, types):
+        spec = spec_of(node.op)
+        if node.outputs[0] not in requantizing and not _reads_constant(graph, node):
+            moved |= {
+                Member(name, dtype) for i, name in enumerate(node.outputs) if getattr(spec.rule(i), "moves", False)
+            }
+        for i, name in data_inputs(graph, node):
+            role, member = spec.role(i), Member(name, dtype)
+            needed[member] = max(needed[member], role.smallest_scale if isinstance(role, Data) else 0.0)
         fused = getattr(node.options, "fused_activation_function", FusedActivation.NONE)
-        needed[node.outputs[0]] = max(needed.get(node.outputs[0], 0.0), smallest_output_scale(fused))
+        output = Member(node.outputs[0], dtype)
+        needed[output] = max(needed[output], smallest_output_scale(fused))
     return tuple(
         Group(
-            members,
+            members[0].dtype,
+            tuple(member.tensor for member in members),
             parameters,
-            () if parameters else tuple(name for name in members if name in observed),
-            tuple(name for name in members if name not in moved),
-            max(needed.get(name, 0.0) for name in members),
-            _widest(members, readers, nodes, graph.outputs),
+            () if parameters else tuple(member.tensor for member in members if member in observed),
+            tuple(member.tensor for member in members if member not in moved),
+            max(needed[member] for member in members),
+            _widest(graph, members, readers, types, natives),
         )
         for members, parameters in sets
     )
 
 
 def _widest(
-    members: tuple[str, ...], readers: Mapping[str, tuple[Node, ...]], nodes: Sequence[Node], outputs: tuple[str, ...]
+    graph: Graph,
+    members: Sequence[Member],
+    readers: Mapping[str, tuple[Node, ...]],
+    types: Mapping[str, DType],
+    natives: Mapping[str, DType],
 ) -> float | None:
     """Magnitude beyond which no reader of a group tells values apart; None where one does, or the model's user may."""
-    others = [reader for name in members for reader in readers[name] if not set(reader.outputs) <= set(members)]
-    limits = {spec_of(reader.op).flat_beyond if reader in nodes else None for reader in others}
-    if not limits or None in limits or not set(members).isdisjoint(outputs):
-        return None
-    return max(limit for limit in limits if limit is not None)
+    names, limits = {member.tensor for member in members}, []
+    for member in members:
+        is_native = natives.get(member.tensor) is member.dtype
+        if is_native and member.tensor in graph.outputs:
+            return None
+        for reader in readers[member.tensor]:
+            own_type = types.get(reader.outputs[0]) is member.dtype
+            if (own_type and names.issuperset(reader.outputs)) or not (own_type or is_native):
+                continue
+            limits.append(_flat_beyond(graph, reader, member.tensor) if own_type else None)
+    return None if not limits or None in limits else max(limit for limit in limits if limit is not None)
+
+
+def _flat_beyond(graph: Graph, reader: Node, name: str) -> float | None:
+    roles = [spec_of(reader.op).role(i) for i, read in data_inputs(graph, reader) if read == name]
+    limits = [role.flat_beyond if isinstance(role, Data) else None for role in roles]
+    return None if None in limits else max((limit for limit in limits if limit is not None), default=None)
 
 
 def _clipping_constants(graph: Graph, node: Node) -> tuple[int, ...]:
     """Indices of the constants of an operator that clips (same as output)."""
-    if spec_of(node.op).scale is not Scale.SAME_AS_OUTPUT:
+    if not isinstance(spec_of(node.op).rule(), SameAsOutput):
         return ()
-    return tuple(i for i, name in activation_inputs(graph, node) if graph.tensors[name].is_constant)
+    return tuple(i for i, name in data_inputs(graph, node) if graph.tensors[name].is_constant)
 
 
 def _reads_constant(graph: Graph, node: Node) -> bool:
     """Whether a node reads a constant, whose values are not on the group's grid before they are moved."""
-    return any(graph.tensors[name].is_constant for _, name in activation_inputs(graph, node))
+    return any(graph.tensors[name].is_constant for _, name in data_inputs(graph, node))
 
 
 def _entering(kinds: Mapping[int, Quantization | None]) -> frozenset[int]:
@@ -122,54 +160,68 @@ def _entering(kinds: Mapping[int, Quantization | None]) -> frozenset[int]:
     return frozenset(i for i, parameters in kinds.items() if parameters is not None)
 
 
-def _observed(graph: Graph, nodes: list[Node], requantizing: frozenset[str]) -> frozenset[str]:
-    """Tensors whose ranges matter.
+def _observed(
+    graph: Graph, types: Mapping[str, DType], natives: Mapping[str, DType], requantizing: frozenset[str]
+) -> frozenset[Member]:
+    """Members whose ranges matter.
 
     The output of an operator that shares its inputs' parameters lies within their range (0 included) and
     needs no statistics, unless an input is requantized and so not among those sharing. Operators that clip
     (same as output) make their input's excess irrelevant, if nothing else reads that input.
     """
     readers = consumers(graph)
-    clipping = {node.outputs[0] for node in nodes if spec_of(node.op).scale is Scale.SAME_AS_OUTPUT}
-    names = {name for node in nodes for _, name in activation_inputs(graph, node)}
-    names.update(name for node in nodes for name in node.outputs)
-    for node in nodes:
-        scale = spec_of(node.op).scale
-        if scale is Scale.FIXED or (scale is Scale.SAME_AS_INPUT and node.outputs[0] not in requantizing):
-            names.difference_update(node.outputs)
-        elif scale is Scale.SAME_AS_OUTPUT:
-            names.difference_update(
-                name
-                for _, name in activation_inputs(graph, node)
-                if name not in graph.outputs and all(reader.outputs[0] in clipping for reader in readers[name])
-            )
-    return frozenset(names)
+    clipping = {
+        node.outputs[0] for node, _ in _integer_nodes(graph, types) if isinstance(spec_of(node.op).rule(), SameAsOutput)
+    }
+    members = {
+        Member(name, dtype)
+        for node, dtype in _integer_nodes(graph, types)
+        for name in (*node.outputs, *(name for _, name in data_inputs(graph, node)))
+    }
+    for node, dtype in _integer_nodes(graph, types):
+        spec, rule = spec_of(node.op), spec_of(node.op).rule()
+        for i, name in enumerate(node.outputs):
+            shares = isinstance(spec.rule(i), SameAsInput) and node.outputs[0] not in requantizing
+            if shares or isinstance(spec.rule(i), Fixed):
+                members.discard(Member(name, dtype))
+        if isinstance(rule, SameAsOutput):
+            for _, name in data_inputs(graph, node):
+                shown = name in graph.outputs and natives.get(name) is dtype
+                others = (reader for reader in readers[name] if _reads_as(reader, name, dtype, types, natives))
+                if not shown and all(reader.outputs[0] in clipping for reader in others):
+                    members.discard(Member(name, dtype))
+    return frozenset(members)
 
 
-class _DisjointSets:
-    """Union-find over tensor names that remembers the order of insertion."""
+def _reads_as(reader: Node, name: str, dtype: DType, types: Mapping[str, DType], natives: Mapping[str, DType]) -> bool:
+    """Whether a node reads a tensor's form of this type: as it is, or to convert it."""
+    return types.get(reader.outputs[0]) is dtype or natives.get(name) is dtype
+
+
+class _DisjointSets(Generic[T]):
+    """Union-find that remembers the order of insertion."""
 
     def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
+        self._parent: dict[T, T] = {}
 
-    def add(self, name: str) -> None:
-        self._parent.setdefault(name, name)
+    def add(self, item: T) -> None:
+        self._parent.setdefault(item, item)
 
-    def find(self, name: str) -> str:
-        root = name
+    def find(self, item: T) -> T:
+        root = item
         while self._parent[root] != root:
             root = self._parent[root]
-        while self._parent[name] != root:
-            self._parent[name], name = root, self._parent[name]
+        while self._parent[item] != root:
+            self._parent[item], item = root, self._parent[item]
         return root
 
-    def unite(self, a: str, b: str) -> str:
+    def unite(self, a: T, b: T) -> T:
         root, other = self.find(a), self.find(b)
         self._parent[other] = root
         return root
 
-    def members(self) -> list[tuple[str, ...]]:
-        sets: dict[str, list[str]] = {}
-        for name in self._parent:
-            sets.setdefault(self.find(name), []).append(name)
-        return [tuple(names) for names in sets.values()]
+    def members(self) -> list[tuple[T, ...]]:
+        sets: dict[T, list[T]] = {}
+        for item in self._parent:
+            sets.setdefault(self.find(item), []).append(item)
+        return [tuple(items) for items in sets.values()]

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from octavo.config import WEIGHT_TYPES, LayerConfig, QuantizeConfig, Scheme, scheme_named, unknown_name
+from octavo.config import (
+    ACTIVATION_TYPES,
+    WEIGHT_TYPES,
+    LayerConfig,
+    QuantizeConfig,
+    Scheme,
+    scheme_named,
+    unknown_name,
+)
 from octavo.dtypes import DType
-from octavo.ir.types import Granularity, Graph, Node, PerAxis, PerTensor
-from octavo.ops.table import spec_of
+from octavo.errors import ConfigError
+from octavo.ir.types import Granularity, Graph, Node, PerTensor
+from octavo.ops.operands import bias_inputs, data_inputs, weight_inputs
+from octavo.ops.roles import Bias, Weight
+from octavo.ops.table import OPS, spec_of
 from octavo.plan.groups import group_tensors
-from octavo.plan.roles import activation_inputs, weight_input
-from octavo.plan.types import BiasRule, Island, Plan, WeightRule
+from octavo.plan.types import BIAS_TYPES, BiasRule, Island, Plan, WeightRule
 
 # Smaller weights stay float under the dynamic scheme: quantizing inputs on the fly would cost more than it saves.
 MINIMUM_HYBRID_ELEMENTS = 1024
@@ -25,22 +35,46 @@ def make_plan(graph: Graph, config: QuantizeConfig) -> Plan:
         config: Names the scheme, the layers kept in float, and what is different for some.
 
     Raises:
-        ConfigError: if a pattern of `skip` or `layers` matches no layer.
+        ConfigError: if a pattern of `skip` or `layers` matches no layer, or if no kernel has the scheme's weights.
     """
     scheme = scheme_named(config.scheme)
+    _check_kernels(scheme)
     check_skip(graph, (*config.skip, *(layer.pattern for layer in config.layers)))
     if scheme.activations is None:
-        return Plan(scheme, frozenset(), (), _hybrid_weights(graph, scheme, config), (), (), ())
-    islands = tuple(
-        Island(node.outputs[0], node.op, node.layer, reason)
-        for node in graph.nodes
-        if (reason := float_reason(graph, node, scheme.activations, config.skip)) is not None
-    )
-    floating = {island.node for island in islands}
-    integer = [node for node in graph.nodes if node.outputs[0] not in floating and _computes(graph, node)]
-    groups, requantized = group_tensors(graph, integer, scheme.activations)
-    weights, biases = _constants(graph, integer, scheme, config)
-    return Plan(scheme, frozenset(node.outputs[0] for node in integer), groups, weights, biases, requantized, islands)
+        return Plan(scheme, {}, {}, (), _hybrid_weights(graph, scheme, config), (), (), ())
+    types: dict[str, DType] = {}
+    islands: list[Island] = []
+    for node in graph.nodes:
+        if not _computes(graph, node):
+            continue
+        wanted = wanted_activations(node, scheme, config)
+        reason = float_reason(node, wanted, config)
+        if reason is not None:
+            islands.append(Island(node.outputs[0], node.op, node.layer, reason))
+        elif wanted is not None:
+            types[node.outputs[0]] = wanted
+    natives = _natives(graph, types, scheme.activations)
+    groups, requantized = group_tensors(graph, types, natives)
+    weights, biases = _constants(graph, types, scheme, config)
+    return Plan(scheme, types, natives, groups, weights, biases, requantized, tuple(islands))
+
+
+def _check_kernels(scheme: Scheme) -> None:
+    """Refuse a scheme whose weights no kernel multiplies its activations by.
+
+    Raises:
+        ConfigError: naming the types that some kernel has.
+    """
+    beside = scheme.activations or DType.FLOAT32
+    known = {dtype for spec in OPS.values() for _, role in spec.weights for dtype in role.types.get(beside, {})}
+    known |= {DType.FLOAT32, DType.FLOAT16} if scheme.activations is None else set()
+    if scheme.weights not in known:
+        raise ConfigError(
+            f"no kernel has the weights of scheme '{scheme.name}'.",
+            got=f"{scheme.weights.value} weights beside {beside.value} activations",
+            expected=", ".join(sorted(dtype.value for dtype in known)),
+            fix="use a scheme that `octavo ops` lists, or add the type to the weights of the op table's rows",
+        )
 
 
 def check_skip(graph: Graph, patterns: Iterable[str]) -> None:
@@ -64,15 +98,31 @@ def matches(layer: str, patterns: Iterable[str]) -> bool:
     )
 
 
-def float_reason(graph: Graph, node: Node, activations: DType, skip: Iterable[str]) -> str | None:
-    """Why a node cannot run on integers, or None if it can."""
-    spec = spec_of(node.op)
-    if not _computes(graph, node):
+def own_config(layer: str, config: QuantizeConfig) -> LayerConfig:
+    """What a configuration says of one layer alone; the first pattern that fits counts."""
+    return next((own for own in config.layers if matches(layer, (own.pattern,))), LayerConfig(""))
+
+
+def wanted_activations(node: Node, scheme: Scheme, config: QuantizeConfig) -> DType | None:
+    """The type a node's activations shall have; None where they shall stay float."""
+    own = own_config(node.layer, config).activations
+    if matches(node.layer, config.skip):
         return None
-    if matches(node.layer, skip):
-        return "named in skip"
-    if spec.run_integer is None or activations not in spec.activations:
-        return f"{node.op} has no {activations.value} kernel"
+    return scheme.activations if own is None else ACTIVATION_TYPES[own]
+
+
+def stays_float(node: Node, config: QuantizeConfig) -> bool:
+    """Whether a configuration keeps a node in float, by `skip` or by the layer's own activations."""
+    return matches(node.layer, config.skip) or own_config(node.layer, config).activations == "float32"
+
+
+def float_reason(node: Node, wanted: DType | None, config: QuantizeConfig) -> str | None:
+    """Why a node cannot run on integers of the wanted type, or None if it can."""
+    if wanted is None:
+        return "named in skip" if matches(node.layer, config.skip) else "float32 by the layer's configuration"
+    spec = spec_of(node.op)
+    if spec.run_integer is None or wanted not in spec.activations:
+        return f"{node.op} has no {wanted.value} kernel"
     return None
 
 
@@ -81,32 +131,54 @@ def _computes(graph: Graph, node: Node) -> bool:
     return any(graph.tensors[name].dtype.is_float for name in node.outputs)
 
 
-def _weight_form(node: Node, scheme: Scheme, config: QuantizeConfig) -> tuple[DType, Granularity]:
-    """Type and granularity of a node's weights: int8 where some runtime has no int4 kernel for it."""
-    weight = spec_of(node.op).weight
-    assert weight is not None
-    own = next((layer for layer in config.layers if matches(node.layer, (layer.pattern,))), LayerConfig(""))
-    dtype = scheme.weights if own.weights is None else WEIGHT_TYPES[own.weights]
+def _natives(graph: Graph, types: Mapping[str, DType], default: DType) -> dict[str, DType]:
+    """The integer type that each activation is made in; an input of the model comes in the first type it is read in."""
+    natives = {
+        name: types[node.outputs[0]] for node in graph.nodes if node.outputs[0] in types for name in node.outputs
+    }
+    read: dict[str, list[DType]] = {name: [] for name in graph.inputs}
+    for node in graph.nodes:
+        for _, name in data_inputs(graph, node):
+            if name in read and node.outputs[0] in types:
+                read[name].append(types[node.outputs[0]])
+    return natives | {name: default if default in dtypes else dtypes[0] for name, dtypes in read.items() if dtypes}
+
+
+def wanted_weights(node: Node, scheme: Scheme, config: QuantizeConfig) -> DType:
+    """The type a node's weights shall have."""
+    own = own_config(node.layer, config).weights
+    return scheme.weights if own is None else WEIGHT_TYPES[own]
+
+
+def _weight_form(
+    node: Node, role: Weight, activations: DType, scheme: Scheme, config: QuantizeConfig
+) -> tuple[DType, Granularity]:
+    """Type and granularity of a weight: int8 where some runtime has no kernel for the wanted type."""
+    own = own_config(node.layer, config)
     per_axis = config.per_axis if own.per_axis is None else own.per_axis
-    if dtype is DType.INT4 and weight.int4 is not None:
-        return dtype, weight.int4 if per_axis else PerTensor()
-    return DType.INT8, PerAxis(weight.axis) if per_axis else PerTensor()
+    types, wanted = role.types[activations], wanted_weights(node, scheme, config)
+    dtype = wanted if wanted in types else DType.INT8
+    return dtype, types[dtype] if per_axis else PerTensor()
 
 
 def _constants(
-    graph: Graph, nodes: Iterable[Node], scheme: Scheme, config: QuantizeConfig
+    graph: Graph, types: Mapping[str, DType], scheme: Scheme, config: QuantizeConfig
 ) -> tuple[tuple[WeightRule, ...], tuple[BiasRule, ...]]:
     weights, biases = [], []
-    for node in nodes:
-        spec = spec_of(node.op)
-        weight = weight_input(graph, node, spec)
-        if weight is None:
+    for node in graph.nodes:
+        name = node.outputs[0]
+        if name not in types:
             continue
-        weights.append(WeightRule(node.outputs[0], weight, *_weight_form(node, scheme, config)))
-        bias = node.inputs[spec.bias] if spec.bias is not None and spec.bias < len(node.inputs) else None
-        if bias is not None:
-            data = activation_inputs(graph, node)[0][1]
-            biases.append(BiasRule(node.outputs[0], bias, data, weight))
+        spec, activations = spec_of(node.op), types[name]
+        for i, tensor in weight_inputs(graph, node):
+            role = spec.role(i)
+            if isinstance(role, Weight):
+                weights.append(WeightRule(name, i, tensor, *_weight_form(node, role, activations, scheme, config)))
+        for i, tensor in bias_inputs(graph, node):
+            bias = spec.role(i)
+            if isinstance(bias, Bias):
+                data = str(node.inputs[bias.data])
+                biases.append(BiasRule(name, i, tensor, BIAS_TYPES[activations], data, bias.weight))
     return tuple(weights), tuple(biases)
 
 
@@ -114,13 +186,13 @@ def _hybrid_weights(graph: Graph, scheme: Scheme, config: QuantizeConfig) -> tup
     """Weights that shrink under float activations: all for float16, the large ones of hybrid kernels for dynamic."""
     rules = []
     for node in graph.nodes:
-        spec = spec_of(node.op)
-        name = weight_input(graph, node, spec)
-        if name is None or scheme.weights is DType.FLOAT32 or matches(node.layer, config.skip):
-            continue
-        if scheme.weights is DType.FLOAT16:
-            rules.append(WeightRule(node.outputs[0], name, DType.FLOAT16, PerTensor()))
-        elif spec.weight is not None and spec.hybrid and graph.tensors[name].size >= MINIMUM_HYBRID_ELEMENTS:
-            # Per tensor, LiteRT's hybrid DEPTHWISE_CONV_2D computes garbage.
-            rules.append(WeightRule(node.outputs[0], name, scheme.weights, PerAxis(spec.weight.axis)))
+        for i, name in weight_inputs(graph, node):
+            role = spec_of(node.op).role(i)
+            hybrid = role.types.get(DType.FLOAT32, {}) if isinstance(role, Weight) else {}
+            if scheme.weights is DType.FLOAT32 or stays_float(node, config):
+                continue
+            if scheme.weights is DType.FLOAT16:
+                rules.append(WeightRule(node.outputs[0], i, name, DType.FLOAT16, PerTensor()))
+            elif scheme.weights in hybrid and graph.tensors[name].size >= MINIMUM_HYBRID_ELEMENTS:
+                rules.append(WeightRule(node.outputs[0], i, name, scheme.weights, hybrid[scheme.weights]))
     return tuple(rules)

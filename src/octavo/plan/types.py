@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from octavo.config import Scheme
 from octavo.dtypes import DType
 from octavo.ir.types import Granularity, Quantization
+
+# Type of the bias of a layer, by the type of its activations.
+BIAS_TYPES = {DType.INT8: DType.INT32, DType.INT16: DType.INT64}
+# Between a tensor and the type it enters a group in.
+_AS = " -> "
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +24,19 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A tensor as integers of one type; a tensor that nodes of several types read is a member once for each."""
+
+    tensor: str
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """Tensors that have the same parameters.
+    """Tensors that have the same type and the same parameters.
 
     Attributes:
+        dtype: INT8, or INT16, which is symmetric.
         tensors: Activations and constant operands, in graph order.
         fixed: Parameters a kernel demands, or None where a range decides.
         observed: The members whose ranges, united, are the group's range; the others cannot exceed them.
@@ -30,6 +45,7 @@ class Group:
         widest: Magnitude beyond which no reader tells values apart, so that the range need not go there; or None.
     """
 
+    dtype: DType
     tensors: tuple[str, ...]
     fixed: Quantization | None
     observed: tuple[str, ...]
@@ -40,16 +56,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class WeightRule:
-    """How the weight constant of one node is quantized.
+    """How one constant weight of one node is quantized.
 
     Attributes:
-        node: The node's first output.
+        node, input: The place, as an `Edge` names it.
         tensor: The constant.
-        dtype: INT8 or INT4.
+        dtype: INT8 or INT4; FLOAT16 under float activations.
         granularity: Per tensor or per output channel.
     """
 
     node: str
+    input: int
     tensor: str
     dtype: DType
     granularity: Granularity
@@ -57,12 +74,22 @@ class WeightRule:
 
 @dataclass(frozen=True, slots=True)
 class BiasRule:
-    """A bias whose scale is the product of its node's input and weight scales."""
+    """A bias whose scale is the product of its data's and its weights' scales.
+
+    Attributes:
+        node, input: The place, as an `Edge` names it.
+        tensor: The constant.
+        dtype: INT32 or INT64.
+        data: The tensor that enters beside it.
+        weight: Index of the input with its weights.
+    """
 
     node: str
+    input: int
     tensor: str
+    dtype: DType
     data: str
-    weight: str
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +108,18 @@ class Plan:
 
     Attributes:
         scheme: The scheme planned for.
-        integer: First outputs of the nodes that run on integers.
-        groups: Groups of tensors with the same parameters.
-        weights, biases: Rules for constants, by node.
+        types: Integer type each node runs on, by first output; nodes without one stay in float.
+        natives: Integer type each activation is made or handed over in, by name; those without one are float.
+        groups: Groups of tensors with the same type and parameters.
+        weights, biases: Rules for constants, by node and input.
         requantized: Edges where a tensor enters a group it is no member of, each with the name of a member; a QUANTIZE
             goes there, unless the tensor is a constant.
         islands: What stays in float.
     """
 
     scheme: Scheme
-    integer: frozenset[str]
+    types: Mapping[str, DType]
+    natives: Mapping[str, DType]
     groups: tuple[Group, ...]
     weights: tuple[WeightRule, ...]
     biases: tuple[BiasRule, ...]
@@ -100,4 +129,17 @@ class Plan:
     @property
     def observed(self) -> tuple[str, ...]:
         """All tensors whose range must be known, in graph order."""
-        return tuple(name for group in self.groups for name in group.observed)
+        return tuple(dict.fromkeys(name for group in self.groups for name in group.observed))
+
+    def range_name(self, tensor: str, group: Group) -> str:
+        """What the range of a group's member is filed under.
+
+        A tensor that enters a group of another type than its own was rounded before, and training observes it anew.
+        """
+        native = self.natives.get(tensor)
+        return tensor if native in (None, group.dtype) else f"{tensor}{_AS}{group.dtype.value}"
+
+
+def tensor_name(range_name: str) -> str:
+    """The tensor that a range is of; the inverse of `Plan.range_name`."""
+    return range_name.rpartition(_AS)[0] or range_name

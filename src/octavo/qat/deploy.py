@@ -13,7 +13,7 @@ from octavo.errors import InputError, NonFiniteError
 from octavo.load.keras_graph import load_keras
 from octavo.load.loaded import Loaded
 from octavo.plan.make import make_plan
-from octavo.plan.types import Plan
+from octavo.plan.types import Plan, tensor_name
 from octavo.qat.layers.kernel_rounding import kernel_roundings
 from octavo.qat.layers.model import QuantizationAwareModel
 from octavo.qat.prepare import prepare_as_named
@@ -80,7 +80,8 @@ def load_trained(model: QuantizationAwareModel, float_model: keras.Model) -> tup
         model: The trained model.
         float_model: The same without fake quantization.
     """
-    known = {name for quantizer in model.fake_quantizers if quantizer.fixed is None for name in quantizer.tensors}
+    quantizers = [quantizer for quantizer in model.fake_quantizers if quantizer.fixed is None]
+    known = {tensor_name(name) for quantizer in quantizers for name in quantizer.tensors}
     rounded = rounded_weights(model)
     for values in (rounded, {**nudged_values(float_model), **rounded}):
         loaded = load_keras(float_model, values=values)

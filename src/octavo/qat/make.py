@@ -13,6 +13,7 @@ from octavo.errors import ConfigError, InputError
 from octavo.load.keras_graph import load_keras
 from octavo.numerics.affine import Range
 from octavo.plan.make import check_skip, make_plan
+from octavo.plan.types import tensor_name
 from octavo.qat.layers.annotated import Annotated
 from octavo.qat.layers.model import QuantizationAwareModel
 from octavo.qat.prepare import prepare_as_named
@@ -73,7 +74,7 @@ def quantize_model(
     plan = make_plan(prepared.graph, options)
     check_skip(prepared.graph, [layer.pattern for layer in training.layers])
     origins = Origins(flat, loaded.graph, load_keras(flat, values=numbered_elements(flat)).graph)
-    blueprint = Blueprint(flat, loaded.graph, loaded.names, prepared.graph, plan, origins)
+    blueprint = Blueprint(flat, loaded.graph, loaded.names, prepared.graph, plan, origins, paths)
     result = insert_fake_quantization(blueprint, weight_quantizers(blueprint, training), training)
     result.quantization, result.paths = options, {name: path for name, path in paths.items() if name != path}
     result.distill(model if distill else None)
@@ -174,5 +175,5 @@ def start_ranges(model: QuantizationAwareModel, ranges: Mapping[str, Range]) -> 
     """Set the observed ranges of a model from a calibration, by graph tensor."""
     for quantizer in model.fake_quantizers:
         if quantizer.fixed is None:
-            lows, highs = zip(*(ranges[name] for name in quantizer.tensors), strict=True)
+            lows, highs = zip(*(ranges[tensor_name(name)] for name in quantizer.tensors), strict=True)
             quantizer.set_range(lows, highs)

@@ -11,7 +11,7 @@ import numpy as np
 from octavo.evaluate.predict import Samples, predict
 from octavo.ir.graph import drop_dead, producers
 from octavo.ir.types import Graph, Tensor
-from octavo.ops.spec import Scale
+from octavo.ops.roles import Fixed
 from octavo.ops.table import spec_of
 from octavo.qat.deploy import deployed_tensors
 from octavo.qat.layers.model import QuantizationAwareModel
@@ -92,7 +92,7 @@ def towards_inputs(graph: Graph, output: int) -> Iterator[str]:
     while name is not None:
         yield name
         node = made_by.get(name)
-        passed = node is not None and (node.op in CONVERSIONS or spec_of(node.op).scale is Scale.FIXED)
+        passed = node is not None and (node.op in CONVERSIONS or isinstance(spec_of(node.op).rule(), Fixed))
         name = node.inputs[0] if node is not None and passed else None
 
 

@@ -28,22 +28,24 @@ def shrink_weights(graph: Graph, plan: Plan) -> Graph:
     """
     if not plan.weights:
         return graph
-    rules = {rule.node: rule for rule in plan.weights}
-    kept = {name for node in graph.nodes if node.outputs[0] not in rules for name in node.inputs}
+    rules = {(rule.node, rule.input): rule for rule in plan.weights}
+    kept = {name for node in graph.nodes for i, name in enumerate(node.inputs) if (node.outputs[0], i) not in rules}
     tensors = dict(graph.tensors)
     nodes: list[Node] = []
     made: dict[tuple[str, object], str] = {}
     for node in graph.nodes:
-        rule = rules.get(node.outputs[0])
-        if rule is not None:
+        inputs = list(node.inputs)
+        for i in range(len(inputs)):
+            rule = rules.get((node.outputs[0], i))
+            if rule is None:
+                continue
             key = rule.tensor, rule.granularity
             if key not in made:
                 weight = graph.tensors[rule.tensor]
                 made[key] = fresh_name(tensors, weight.name) if weight.name in kept else weight.name
                 nodes += _store(replace(weight, name=made[key]), rule, tensors)
-            inputs = tuple(made[key] if name == rule.tensor else name for name in node.inputs)
-            node = replace(node, inputs=inputs)
-        nodes.append(node)
+            inputs[i] = made[key]
+        nodes.append(replace(node, inputs=tuple(inputs)))
     return with_nodes(graph, nodes, tensors.values())
 
 

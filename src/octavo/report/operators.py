@@ -62,8 +62,8 @@ def _row(family: str, spec: OpSpec) -> OperatorRow:
         keras=tuple(spec.keras),
         float32=EVERYWHERE if DType.FLOAT32 in spec.micro else LITERT_ONLY,
         schemes={scheme.name: _where(spec, scheme) for scheme in FULL_INTEGER},
-        hybrid=spec.hybrid,
-        scale=spec.scale.value,
+        hybrid=any(DType.FLOAT32 in role.types for _, role in spec.weights),
+        scale=spec.rule().text,
         note=spec.note,
     )
 
@@ -73,9 +73,10 @@ def _where(spec: OpSpec, scheme: Scheme) -> str:
     if scheme.activations not in spec.activations:
         return FLOAT_ISLAND
     where = EVERYWHERE if scheme.activations in spec.micro else LITERT_ONLY
-    if scheme.weights is not DType.INT4 or spec.weight is None:
+    if scheme.weights is DType.INT8 or scheme.activations is None or not spec.weights:
         return where
-    return f"{where}, {DType.INT8.value if spec.weight.int4 is None else DType.INT4.value} weights"
+    has_kernel = all(scheme.weights in role.types[scheme.activations] for _, role in spec.weights)
+    return f"{where}, {scheme.weights.value if has_kernel else DType.INT8.value} weights"
 
 
 def support_table() -> TextTable:

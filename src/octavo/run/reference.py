@@ -13,6 +13,7 @@ import numpy as np
 from octavo.ir.graph import results
 from octavo.ir.types import Graph, Node
 from octavo.numerics.affine import dequantize
+from octavo.ops.operands import is_integer
 from octavo.ops.spec import Operand
 from octavo.ops.table import spec_of
 
@@ -58,9 +59,3 @@ def real_inputs(graph: Graph, node: Node, values: Mapping[str, np.ndarray]) -> l
         array = None if name is None else values[name]
         arrays.append(array if array is None or parameters is None else dequantize(array, parameters))
     return arrays
-
-
-def is_integer(graph: Graph, node: Node) -> bool:
-    """Whether a node works on quantized activations: an input or an output of its is one."""
-    names = (node.inputs[0] if node.inputs else None, *node.outputs)
-    return any(name is not None and graph.tensors[name].quantization is not None for name in names)

@@ -74,10 +74,11 @@ class FakeQuantize(keras.layers.Layer):
             self.weight = self._variable("weight", trainable=False)
         self.built = True
 
-    def call(self, x: Any, site: int = -1, training: bool | None = None) -> Any:
+    def call(self, x: Any, site: int = -1, training: bool | None = None, converts: bool = False) -> Any:
         """Fake-quantize `x` (any shape), after observing it where it is an observed site in training.
 
-        Integers, which a model's inputs may be, become floats.
+        Integers, which a model's inputs may be, become floats. `converts` marks a call where `x` is not made but enters
+        a layer of another type.
         """
         if not keras.backend.is_float_dtype(x.dtype):
             x = ops.cast(x, self.compute_dtype)

@@ -25,11 +25,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from octavo.dtypes import DType
 from octavo.ir.graph import producers
 from octavo.ir.types import Graph, Node
 from octavo.numerics.fixed_point import quantize_multipliers
 from octavo.ops.fused import FusedActivation
+from octavo.ops.operands import bias_inputs
 from octavo.ops.table import spec_of
 from octavo.plan.types import Plan
 
@@ -101,7 +101,7 @@ def linear_results(loaded: Graph, graph: Graph, plan: Plan) -> dict[str, str]:
         fused = getattr(after[rule.node].options, "fused_activation_function", FusedActivation.NONE)
         source = before.get(rule.node)
         place = rule.node if fused is FusedActivation.NONE or source is None else source.inputs[0]
-        if place is not None and rule.node in plan.integer:
+        if place is not None and rule.node in plan.types:
             places[place] = rule.node
     return places
 
@@ -117,7 +117,7 @@ def kernel_roundings(graph: Graph, integer: Graph) -> dict[str, Rounding]:
     return {
         node.outputs[0]: Rounding(_offset(graph, integer, node, made), _fraction(integer, made))
         for node in graph.nodes
-        if spec_of(node.op).weight is not None
+        if spec_of(node.op).weights
         for made in (made_by[node.outputs[0]],)
         if integer.tensors[made.outputs[0]].quantization is not None
     }
@@ -125,10 +125,11 @@ def kernel_roundings(graph: Graph, integer: Graph) -> dict[str, Rounding]:
 
 def _offset(graph: Graph, integer: Graph, node: Node, made: Node) -> np.ndarray:
     """What rounding adds to the bias of a node."""
-    bias = spec_of(node.op).bias
-    if bias is None or bias >= len(node.inputs) or node.inputs[bias] is None:
+    biases = bias_inputs(graph, node)
+    if not biases:
         return np.zeros(1, np.float32)
-    real, rounded = graph.tensors[str(node.inputs[bias])].data, integer.tensors[str(made.inputs[bias])]
+    ((index, name),) = biases
+    real, rounded = graph.tensors[name].data, integer.tensors[str(made.inputs[index])]
     if real is None or rounded.data is None or rounded.quantization is None:
         return np.zeros(1, np.float32)
     exact = rounded.data * rounded.quantization.scale.astype(np.float64)
@@ -138,11 +139,11 @@ def _offset(graph: Graph, integer: Graph, node: Node, made: Node) -> np.ndarray:
 def _fraction(integer: Graph, made: Node) -> np.ndarray:
     """What the first rounding of an integer node's kernel leaves of a step of its result."""
     spec = spec_of(made.op)
-    assert spec.weight is not None
+    (index, role), (_, bias) = spec.weights[0], spec.biases[0]
     entering, weight, result = (
-        integer.tensors[str(name)] for name in (made.inputs[0], made.inputs[spec.weight.input], made.outputs[0])
+        integer.tensors[str(name)] for name in (made.inputs[bias.data], made.inputs[index], made.outputs[0])
     )
-    if weight.dtype is not DType.INT4 or not spec.weight.int4_rounds_twice:
+    if weight.dtype not in role.rounds_twice:
         return np.zeros(1, np.float32)
     parameters = (tensor.quantization for tensor in (entering, weight, result))
     data_scale, weight_scale, scale = (each.scale.astype(np.float64) for each in parameters if each is not None)

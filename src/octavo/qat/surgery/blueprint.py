@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from octavo.dtypes import DType
 from octavo.ir.graph import consumers, producers
 from octavo.ir.types import Graph, Node
 from octavo.ops.table import spec_of
@@ -27,6 +28,7 @@ class Blueprint:
         graph: The same graph after the passes.
         plan: Of that graph.
         origins: Of the constants of `loaded`.
+        paths: For layers of `flat` that are called otherwise in the user's model, their path there.
     """
 
     flat: keras.Model
@@ -35,6 +37,7 @@ class Blueprint:
     graph: Graph
     plan: Plan
     origins: Origins
+    paths: Mapping[str, str]
 
     @cached_property
     def made_by(self) -> dict[str, Node]:
@@ -54,7 +57,7 @@ class Blueprint:
         for node in reversed(self.loaded.nodes):
             for name in node.outputs:
                 reader = readers[name][0] if len(readers[name]) == 1 else None
-                if name not in self.shown and reader is not None and spec_of(reader.op).moves:
+                if name not in self.shown and reader is not None and _moves_values(reader):
                     moved = reader.outputs[0]
                     place = moved if moved in self.shown else places.get(moved)
                     if place is not None:
@@ -62,24 +65,24 @@ class Blueprint:
         return places
 
     @cached_property
-    def rounded_constants(self) -> Mapping[str, WeightRule | None]:
-        """Constants that are rounded on a grid of their own and are no layer's weight, with their rule if weights.
+    def rounded_constants(self) -> Mapping[str, WeightRule | DType]:
+        """Constants that are rounded on a grid of their own and are no layer's weight: with their rule, or their type.
 
         Numbers of the code, and variables that are used like activations.
         """
-        operands = {
-            group.tensors[0]: None
+        operands: dict[str, WeightRule | DType] = {
+            group.tensors[0]: group.dtype
             for group in self.plan.groups
             if len(group.tensors) == 1
             and self.graph.tensors[group.tensors[0]].is_constant
             and group.tensors[0] in self.loaded.tensors
         }
-        weights = {
+        weights: dict[str, WeightRule | DType] = {
             rule.tensor: rule
             for rule in self.plan.weights
             if rule.tensor in self.loaded.tensors and not self.origins.depends_on_variables(rule.tensor)
         }
-        return {**operands, **weights}
+        return operands | weights
 
     def is_inner(self, name: str) -> bool:
         """Whether no Keras call shows a tensor, nor its values moved."""
@@ -103,3 +106,8 @@ class Blueprint:
         by_depth = self.flat._nodes_by_depth
         for depth in sorted(by_depth, reverse=True):
             yield from (node for node in by_depth[depth] if not node.is_input)
+
+
+def _moves_values(node: Node) -> bool:
+    """Whether every value a node makes is one that it reads."""
+    return all(getattr(spec_of(node.op).rule(i), "moves", False) for i in range(len(node.outputs)))

@@ -28,14 +28,11 @@ def live_constant(blueprint: Blueprint, name: str, reader: Node) -> tuple[Any, L
         if it is computed from variables in another way than a batch normalization's.
     """
     data = blueprint.loaded.tensors[name].data
-    activations = blueprint.plan.scheme.activations
-    rounded = name in blueprint.rounded_constants
+    grid = blueprint.rounded_constants.get(name)
     assert data is not None
-    assert activations is not None
     if not blueprint.origins.depends_on_variables(name):
-        value = round_constant(data, blueprint.rounded_constants[name], activations) if rounded else data
-        return None, LiveConstant("value", value)
-    integer = activations.value if rounded else ""
+        return None, LiveConstant("value", data if grid is None else round_constant(data, grid))
+    integer = grid.value if isinstance(grid, DType) else ""
     origin = blueprint.origins.of(name)
     if origin is not None and origin.is_reshaped:
         return origin.layer, LiveConstant("variable", variable=origin.variable, shape=data.shape, integer=integer)
@@ -45,14 +42,14 @@ def live_constant(blueprint: Blueprint, name: str, reader: Node) -> tuple[Any, L
     return None
 
 
-def round_constant(data: np.ndarray, rule: WeightRule | None, activations: DType) -> np.ndarray:
+def round_constant(data: np.ndarray, grid: WeightRule | DType) -> np.ndarray:
     """A constant that does not change, rounded by its rule if it is a weight, else on the grid of its range."""
-    if rule is not None:
-        others = tuple(axis for axis in range(data.ndim) if rule.granularity != PerAxis(axis))
-        parameters = symmetric(np.abs(data).max(axis=others).reshape(-1), rule.dtype, rule.granularity)
-        return dequantize(quantize(data, parameters, rule.dtype, narrow=True), parameters)
-    if activations is DType.INT16:
-        parameters = symmetric(float(np.abs(data).max()), activations)
+    if isinstance(grid, WeightRule):
+        others = tuple(axis for axis in range(data.ndim) if grid.granularity != PerAxis(axis))
+        parameters = symmetric(np.abs(data).max(axis=others).reshape(-1), grid.dtype, grid.granularity)
+        return dequantize(quantize(data, parameters, grid.dtype, narrow=True), parameters)
+    if grid is DType.INT16:
+        parameters = symmetric(float(np.abs(data).max()), grid)
     else:
-        parameters = asymmetric(float(data.min()), float(data.max()), activations)
-    return dequantize(quantize(data, parameters, activations), parameters)
+        parameters = asymmetric(float(data.min()), float(data.max()), grid)
+    return dequantize(quantize(data, parameters, grid), parameters)

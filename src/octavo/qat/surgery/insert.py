@@ -8,8 +8,9 @@ from typing import Any
 import keras
 from keras import tree
 
+from octavo.ir.graph import consumers
 from octavo.ir.types import Graph
-from octavo.plan.types import Group, Plan
+from octavo.plan.types import Group, Member, Plan
 from octavo.qat.layers.batch_norm import LiveBatchNorm
 from octavo.qat.layers.fake_quantize import FakeQuantize
 from octavo.qat.layers.kernel_rounding import KernelRounding, linear_results
@@ -35,9 +36,11 @@ def insert_fake_quantization(
         weights: What to quantize of a layer, by the layer's `id`.
         training: Observers.
     """
-    sites = make_sites(blueprint.graph, blueprint.plan, training)
+    members = make_sites(blueprint.graph, blueprint.plan, training)
+    sites = {member.tensor: site for member, site in members.items() if is_native(blueprint.plan, member)}
     lowered = lower_calls(blueprint, sites)
     shown = shown_sites(blueprint, sites)
+    entering = entering_sites(blueprint, members)
     kernels = rounded_results(blueprint)
     wrapped: dict[int, keras.layers.Layer] = {}
 
@@ -48,10 +51,23 @@ def insert_fake_quantization(
             tensor = site.layer(tensor, site=site.index)
         return tensor
 
+    def converted(node: Any, arguments: Any) -> Any:
+        """The arguments of a call as they enter it, rounded once more where it works on another type."""
+        sites = {id(new): site for new, site in zip(_tensors(arguments), entering[id(node)], strict=True) if site}
+        if not sites:
+            return arguments
+        made = {
+            key: sites[key].layer(leaf, site=sites[key].index, converts=True)
+            for leaf in _tensors(arguments)
+            if (key := id(leaf)) in sites
+        }
+        return tree.map_structure(lambda leaf: made.get(id(leaf), leaf), arguments)
+
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
         operation = node.operation
+        args, kwargs = converted(node, (args, kwargs))
         if id(node) in lowered:
-            args = ([leaf for leaf in tree.flatten((args, kwargs)) if isinstance(leaf, keras.KerasTensor)],)
+            args = (_tensors((args, kwargs)),)
             operation, kwargs = lowered[id(node)].layer, {"which": lowered[id(node)].which}
         elif id(operation) in weights:
             operation = wrapped.setdefault(id(operation), QuantizedLayer(operation, weights[id(operation)]))
@@ -67,33 +83,67 @@ def insert_fake_quantization(
     return model
 
 
-def make_sites(graph: Graph, plan: Plan, training: TrainingConfig) -> dict[str, Site]:
+def _tensors(arguments: Any) -> list[Any]:
+    """The Keras tensors among a call's arguments, in order."""
+    return [leaf for leaf in tree.flatten(arguments) if isinstance(leaf, keras.KerasTensor)]
+
+
+def make_sites(graph: Graph, plan: Plan, training: TrainingConfig) -> dict[Member, Site]:
     """One fake-quantization layer a group of the plan, and the site of each of its activations in it."""
-    sites: dict[str, Site] = {}
+    sites: dict[Member, Site] = {}
     for number, group in enumerate(plan.groups):
         touched = [name for name in group.tensors if name in group.rounded or name in group.observed]
         touched = [name for name in touched if not graph.tensors[name].is_constant]
         if touched:
             layer = _fake_quantizer(f"fake_quantize_{number}", graph, plan, group, training)
             numbers = {name: index for index, name in enumerate(layer.tensors)}
-            sites |= {name: Site(layer, numbers.get(name, -1)) for name in touched}
+            sites |= {
+                Member(name, group.dtype): Site(layer, numbers.get(plan.range_name(name, group), -1))
+                for name in touched
+            }
     return sites
 
 
+def is_native(plan: Plan, member: Member) -> bool:
+    """Whether a member is its tensor as it is made, or as it comes out of a float island."""
+    return plan.natives.get(member.tensor) in (None, member.dtype)
+
+
+def entering_sites(blueprint: Blueprint, members: Mapping[Member, Site]) -> dict[int, list[Site | None]]:
+    """Where each tensor among a call's arguments is converted to the call's own type, by `id` of the call.
+
+    A call works on the type of the planned nodes of its layer that read the tensor.
+    """
+    readers = consumers(blueprint.graph)
+
+    def site(path: str, name: str) -> Site | None:
+        types = blueprint.plan.types
+        read_as = (types.get(node.outputs[0]) for node in readers.get(name, ()) if node.layer == path)
+        forms = (Member(name, dtype) for dtype in read_as if dtype is not None)
+        return next((members[form] for form in forms if form in members and not is_native(blueprint.plan, form)), None)
+
+    return {
+        id(call): [
+            site(blueprint.paths.get(call.operation.name, call.operation.name), blueprint.names[id(tensor)])
+            for tensor in call.arguments.keras_tensors
+        ]
+        for call in blueprint.calls()
+    }
+
+
 def _fake_quantizer(name: str, graph: Graph, plan: Plan, group: Group, training: TrainingConfig) -> FakeQuantize:
-    dtype = plan.scheme.activations
     first = next((tensor for tensor in group.tensors if not graph.tensors[tensor].is_constant), group.tensors[0])
-    assert dtype is not None
     constants = [graph.tensors[tensor].data for tensor in group.observed if graph.tensors[tensor].is_constant]
+    lowest, highest = group.dtype.integer_range
     return FakeQuantize(
-        [tensor for tensor in group.observed if not graph.tensors[tensor].is_constant],
-        dtype.value,
+        [plan.range_name(each, group) for each in group.observed if not graph.tensors[each].is_constant],
+        group.dtype.value,
         training.activations_of(graph.tensors[first].layer),
         training.momentum,
         fixed=None if group.fixed is None else (float(group.fixed.scale[0]), int(group.fixed.zero_point[0])),
         least=min((float(data.min()) for data in constants if data is not None), default=0.0),
         most=max((float(data.max()) for data in constants if data is not None), default=0.0),
-        narrowest=group.smallest_scale * (dtype.integer_range[1] - dtype.integer_range[0]),
+        narrowest=group.smallest_scale * (highest - lowest),
         widest=group.widest,
         name=name,
     )
@@ -147,7 +197,9 @@ def remove_fake_quantization(model: QuantizationAwareModel) -> tuple[keras.Model
             results = operation.call_operation(*args, **kwargs)
         else:
             results = parts_of(operation)[0](*args, **kwargs)
-        stands_for.update((id(new), old) for new, old in zip(tree.flatten(results), node.outputs, strict=True))
+        # A conversion stands for the tensor's form in another type, not for the tensor.
+        if not node.arguments.kwargs.get("converts"):
+            stands_for.update((id(new), old) for new, old in zip(tree.flatten(results), node.outputs, strict=True))
         return results
 
     def on_input(original: Any, tensor: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from octavo.ir.types import Node, PerAxis
+from octavo.ops.roles import Weight
 from octavo.ops.table import spec_of
 from octavo.plan.types import WeightRule
 from octavo.qat.layers.live_constant import variables_of
@@ -75,9 +76,8 @@ def linear_node(blueprint: Blueprint, rule: WeightRule) -> WeightedNode:
     while name not in blueprint.graph.tensors:
         before.append(blueprint.made_by[name])
         name = data_input(blueprint, before[-1])
-    role = spec_of(op).weight
-    weight = None if role is None else node.inputs[role.input]
-    assert role is not None
+    role, weight = spec_of(op).role(rule.input), node.inputs[rule.input]
+    assert isinstance(role, Weight)
     assert weight is not None
     return WeightedNode(node, weight, role.axis, tuple(before), tuple(after))
 

@@ -1,0 +1,73 @@
+"""The inputs of a node by the roles its row gives them."""
+
+from __future__ import annotations
+
+from octavo.dtypes import DType
+from octavo.ir.types import Graph, Node, Tensor
+from octavo.ops.roles import Bias, Data, Parameter, Weight
+from octavo.ops.spec import OpSpec
+from octavo.ops.table import spec_of
+
+Place = tuple[int, str]
+"""(index, tensor) of an input."""
+
+
+def data_inputs(graph: Graph, node: Node) -> tuple[Place, ...]:
+    """Inputs that carry activations, or constants quantized like them; weights that are not constant are among them."""
+    spec = spec_of(node.op)
+    return tuple(
+        (i, name)
+        for i, name in enumerate(node.inputs)
+        if name is not None and _is_data(spec, i, graph.tensors[name]) and stands_for_reals(graph.tensors[name])
+    )
+
+
+def weight_inputs(graph: Graph, node: Node) -> tuple[Place, ...]:
+    """Constant weights."""
+    spec = spec_of(node.op)
+    return tuple(
+        (i, name)
+        for i, name in enumerate(node.inputs)
+        if name is not None and isinstance(spec.role(i), Weight) and graph.tensors[name].is_constant
+    )
+
+
+def bias_inputs(graph: Graph, node: Node) -> tuple[Place, ...]:
+    """Biases that are there, of weights that are constant."""
+    spec, weights = spec_of(node.op), dict(weight_inputs(graph, node))
+    return tuple(
+        (i, name)
+        for i, name in enumerate(node.inputs)
+        if name is not None and isinstance(role := spec.role(i), Bias) and role.weight in weights
+    )
+
+
+def is_integer(graph: Graph, node: Node) -> bool:
+    """Whether a node works on quantized activations: one of its data inputs or outputs is."""
+    names = (*(name for _, name in data_inputs(graph, node)), *node.outputs)
+    return any(graph.tensors[name].quantization is not None for name in names)
+
+
+def is_hybrid(graph: Graph, node: Node) -> bool:
+    """Whether a node multiplies float activations by integer weights."""
+    if is_integer(graph, node):
+        return False
+    return any(graph.tensors[name].quantization is not None for _, name in weight_inputs(graph, node))
+
+
+def stands_for_reals(tensor: Tensor) -> bool:
+    """Whether a tensor holds real numbers or integers that stand for them, as opposed to shapes and indices."""
+    return tensor.dtype.is_float or tensor.quantization is not None
+
+
+def _is_data(spec: OpSpec, index: int, tensor: Tensor) -> bool:
+    role = spec.role(index)
+    return isinstance(role, Data) or (isinstance(role, Weight) and not tensor.is_constant)
+
+
+def working_type(graph: Graph, node: Node) -> DType:
+    """The element type an operator works on: that of its first input that is neither weight, bias nor parameter."""
+    spec = spec_of(node.op)
+    passive = (Weight, Bias, Parameter)
+    working = (name for i, name in enumerate(node.inputs) if name and not isinstance(spec.role(i), passive))
+    return graph.tensors[next(working)].dtype
