@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -126,6 +127,8 @@ def lower_prelu(b: Emitter, call: KerasCall) -> str:
 RELU = OpSpec(
     name="RELU",
     shapes=same_shape,
+    bounds=(0.0, math.inf),
+    training=lambda ops: ops.relu,
     run_float=clamping_float(FusedActivation.RELU),
     run_integer=clamping_integer(FusedActivation.RELU),
     exact=False,
@@ -144,6 +147,8 @@ RELU6 = OpSpec(
     name="RELU6",
     outputs=(SameAsOutput(),),
     shapes=same_shape,
+    bounds=(0.0, 6.0),
+    training=lambda ops: ops.relu6,
     run_float=clamping_float(FusedActivation.RELU6),
     run_integer=clamping_integer(FusedActivation.RELU6),
     version=version_by_type(int8=2, int16=3),
@@ -160,6 +165,8 @@ RELU_N1_TO_1 = OpSpec(
     name="RELU_N1_TO_1",
     outputs=(SameAsOutput(),),
     shapes=same_shape,
+    bounds=(-1.0, 1.0),
+    training=lambda ops: lambda x: ops.clip(x, -1.0, 1.0),
     run_float=clamping_float(FusedActivation.RELU_N1_TO_1),
     run_integer=clamping_integer(FusedActivation.RELU_N1_TO_1),
     activations=frozenset({DType.INT8}),
@@ -171,6 +178,7 @@ LEAKY_RELU = OpSpec(
     name="LEAKY_RELU",
     options=LeakyReluOptions,
     shapes=same_shape,
+    training=lambda ops: lambda x, alpha: ops.leaky_relu(x, negative_slope=alpha),
     run_float=leaky_relu_float,
     run_integer=leaky_relu_integer,
     exact=False,
@@ -190,6 +198,7 @@ PRELU = OpSpec(
     name="PRELU",
     inputs=(Data(), Data()),
     shapes=same_shape,
+    training=lambda ops: lambda x, alpha: ops.where(x >= 0, x, x * alpha),
     run_float=applies(lambda x, alpha: np.where(x >= 0, x, x * alpha)),
     run_integer=prelu_integer,
     activations=frozenset({DType.INT8}),

@@ -15,7 +15,7 @@ from octavo.ops.conv_layers import lower_conv, lower_depthwise, lower_separable,
 from octavo.ops.fused import FusedActivation
 from octavo.ops.roles import Bias, Data, Parameter, Weight, weight_types
 from octavo.ops.spec import Example, KerasForm, OpSpec
-from octavo.ops.window import Padding
+from octavo.ops.window import Border, Padding
 
 
 def conv_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
@@ -72,6 +72,8 @@ CONV_2D = OpSpec(
     options=Conv2DOptions,
     inputs=(Data(), Weight(0, weight_types(0, int4=PerAxis(0), hybrid=True), frozenset({DType.INT4})), Bias(0, 1)),
     shapes=kernels.conv_2d_shapes,
+    window=kernels.kernel_window,
+    border=Border.ZERO,
     run_float=kernels.conv_2d_float,
     run_integer=kernels.conv_2d_integer,
     fuses=True,
@@ -114,6 +116,8 @@ DEPTHWISE_CONV_2D = OpSpec(
     options=DepthwiseConv2DOptions,
     inputs=(Data(), Weight(3, weight_types(3, int4=PerAxis(3), hybrid=True), frozenset({DType.INT4})), Bias(0, 1)),
     shapes=kernels.depthwise_conv_2d_shapes,
+    window=kernels.kernel_window,
+    border=Border.ZERO,
     run_float=kernels.depthwise_conv_2d_float,
     run_integer=kernels.depthwise_conv_2d_integer,
     fuses=True,

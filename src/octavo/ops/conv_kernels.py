@@ -199,6 +199,13 @@ def scatter(
     return canvas[:, starts[0] : starts[0] + wanted[0], starts[1] : starts[1] + wanted[1]]
 
 
+def kernel_window(options: Options, inputs: Sequence[Tensor | None]) -> tuple[int, int]:
+    """Height and width of a kernel [., kh, kw, .]."""
+    kernel = inputs[1]
+    assert kernel is not None
+    return kernel.shape[1], kernel.shape[2]
+
+
 def _output_size(options: Conv2DOptions | DepthwiseConv2DOptions, images: Shape, kernel: Shape) -> tuple[int, int]:
     return (
         output_size(images[1], kernel[1], options.stride_h, options.padding, options.dilation_h_factor),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -86,6 +87,17 @@ def fully_connected_version(inputs: Sequence[Tensor | None], outputs: Sequence[T
     return max(features, default=1)
 
 
+def fully_connected_training(ops: Any) -> Any:
+    """FULLY_CONNECTED on Keras tensors."""
+
+    def run(x: Any, weights: Any, bias: Any = None, *, keep_num_dims: bool) -> Any:
+        rows = x if keep_num_dims else ops.reshape(x, (-1, weights.shape[1]))
+        sums = ops.matmul(rows, ops.transpose(weights))
+        return sums if bias is None else ops.add(sums, bias)
+
+    return run
+
+
 def lower_dense(b: Emitter, call: KerasCall) -> str:
     """keras.layers.Dense of any rank: kernel [in, out] -> [out, in]; a missing bias becomes zeros."""
     layer, x = call.operation, call.inputs[0]
@@ -141,6 +153,15 @@ def _product(options: BatchMatMulOptions, x: np.ndarray, y: np.ndarray) -> np.nd
     return (np.swapaxes(x, -1, -2) if options.adj_x else x) @ (np.swapaxes(y, -1, -2) if options.adj_y else y)
 
 
+def batch_matmul_training(ops: Any) -> Any:
+    """BATCH_MATMUL on Keras tensors."""
+
+    def run(x: Any, y: Any, *, adj_x: bool, adj_y: bool) -> Any:
+        return ops.matmul(ops.swapaxes(x, -1, -2) if adj_x else x, ops.swapaxes(y, -1, -2) if adj_y else y)
+
+    return run
+
+
 def lower_matmul(b: Emitter, call: KerasCall) -> str:
     """keras.ops.matmul: by a constant matrix a FULLY_CONNECTED, else a BATCH_MATMUL.
 
@@ -173,6 +194,7 @@ FULLY_CONNECTED = OpSpec(
     options=FullyConnectedOptions,
     inputs=(Data(), Weight(0, weight_types(0, int4=PerTensor(), hybrid=True)), Bias(0, 1)),
     shapes=fully_connected_shapes,
+    training=fully_connected_training,
     run_float=fully_connected_float,
     run_integer=fully_connected_integer,
     fuses=True,
@@ -202,6 +224,7 @@ BATCH_MATMUL = OpSpec(
     options=BatchMatMulOptions,
     inputs=(Data(), Data()),
     shapes=batch_matmul_shapes,
+    training=batch_matmul_training,
     run_float=batch_matmul_float,
     run_integer=batch_matmul_integer,
     version=version_by_type(int8=2, int16=3),

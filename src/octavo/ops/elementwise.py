@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,6 +53,11 @@ def mul_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> i
     return 3 if a.quantization.scale[0] * b.quantization.scale[0] / y.quantization.scale[0] >= 1 else 2
 
 
+def division_by(divisor: np.ndarray, first: bool) -> tuple[np.ndarray, np.ndarray] | None:
+    """Scale and offset of a division by a constant; none of a constant by something, or by 0."""
+    return None if first or not divisor.all() else (1.0 / divisor, np.zeros(()))
+
+
 def _random(*shape: int) -> np.ndarray:
     return np.random.default_rng(5).uniform(-2, 3, shape).astype(np.float32)
 
@@ -87,6 +93,8 @@ ADD = OpSpec(
     options=AddOptions,
     inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
+    affine=lambda constant, first: (np.ones(()), constant),
+    training=lambda ops: ops.add,
     run_float=kernels.arithmetic_float(np.add),
     run_integer=kernels.sum_integer(1),
     fuses=True,
@@ -100,6 +108,8 @@ SUB = OpSpec(
     options=SubOptions,
     inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
+    affine=lambda constant, first: (-np.ones(()), constant) if first else (np.ones(()), -constant),
+    training=lambda ops: ops.subtract,
     run_float=kernels.arithmetic_float(np.subtract),
     run_integer=kernels.sum_integer(-1),
     fuses=True,
@@ -113,6 +123,8 @@ MUL = OpSpec(
     options=MulOptions,
     inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
+    affine=lambda constant, first: (constant, np.zeros(())),
+    training=lambda ops: ops.multiply,
     run_float=kernels.arithmetic_float(np.multiply),
     run_integer=kernels.mul_integer,
     fuses=True,
@@ -127,6 +139,8 @@ DIV = OpSpec(
     options=DivOptions,
     inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
+    affine=division_by,
+    training=lambda ops: ops.divide,
     run_float=kernels.arithmetic_float(np.divide),
     activations=frozenset(),
     micro=frozenset({DType.FLOAT32}),
@@ -144,6 +158,8 @@ SQUARED_DIFFERENCE = OpSpec(
     name="SQUARED_DIFFERENCE",
     inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
+    bounds=(0.0, math.inf),
+    training=lambda ops: lambda x, y: ops.square(x - y),
     run_float=applies(lambda a, b: np.square(a - b)),
     run_integer=kernels.squared_difference_integer,
     activations=frozenset({DType.INT8}),
@@ -158,6 +174,7 @@ MAXIMUM = OpSpec(
     inputs=(Data(), Data()),
     outputs=(SameAsOutput(moves=True),),
     shapes=kernels.broadcast_shape,
+    training=lambda ops: ops.maximum,
     run_float=applies(np.maximum),
     run_integer=moves(applies(np.maximum)),
     version=version_by_rank(int8=2, int16=4, wide=3),
@@ -170,6 +187,7 @@ MINIMUM = OpSpec(
     inputs=(Data(), Data()),
     outputs=(SameAsOutput(moves=True),),
     shapes=kernels.broadcast_shape,
+    training=lambda ops: ops.minimum,
     run_float=applies(np.minimum),
     run_integer=moves(applies(np.minimum)),
     version=version_by_rank(int8=2, int16=4, wide=3),

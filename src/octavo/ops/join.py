@@ -9,6 +9,7 @@ import numpy as np
 
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.ops.fused import FusedActivation
+from octavo.ops.identity import where_the_shape_stays
 from octavo.ops.roles import SameAsInput
 from octavo.ops.shape import moves, placeholder
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
@@ -71,6 +72,7 @@ CONCATENATION = OpSpec(
     outputs=(SameAsInput(moves=True),),
     variadic=True,
     shapes=concatenation_shapes,
+    identity=where_the_shape_stays,
     run_float=concatenation_float,
     run_integer=moves(concatenation_float),
     version=version_by_type(int8=2, int16=3),

@@ -13,6 +13,7 @@ from octavo.ir.types import Options, Tensor
 from octavo.numerics.lookup import Function, int8_table, int16_table, look_up_int8, look_up_int16, rounded_once
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import activation_form, emits, function_forms, operation_form, parameter
+from octavo.ops.poles import saturating
 from octavo.ops.spec import Emitter, Example, KerasCall, Operand, OpSpec
 from octavo.ops.steps import applies, scale_of
 from octavo.ops.version import version_by_type
@@ -111,6 +112,7 @@ NO_INT16_NEAR_ZERO = "int8 only: LiteRT's int16 table is too coarse near 0, wher
 ELU = OpSpec(
     name="ELU",
     shapes=same_shape,
+    training=lambda ops: ops.elu,
     run_float=elu_float,
     run_integer=_tabulated(_elu),
     activations=frozenset({DType.INT8}),
@@ -124,6 +126,7 @@ GELU = OpSpec(
     name="GELU",
     options=GeluOptions,
     shapes=same_shape,
+    training=lambda ops: lambda x, approximate: ops.gelu(x, approximate=approximate),
     run_float=gelu_float,
     run_integer=gelu_integer,
     exact=False,
@@ -139,6 +142,8 @@ GELU = OpSpec(
 EXP = OpSpec(
     name="EXP",
     shapes=same_shape,
+    bounds=(0.0, math.inf),
+    training=lambda ops: ops.exp,
     run_float=applies(np.exp),
     run_integer=_tabulated(rounded_once(np.exp)),
     micro=FLOAT_ONLY,
@@ -153,6 +158,8 @@ EXP = OpSpec(
 LOG = OpSpec(
     name="LOG",
     shapes=same_shape,
+    training=lambda ops: saturating(ops, ops.log, ops.min),
+    pole=True,
     run_float=applies(np.log),
     run_integer=log_integer,
     activations=frozenset({DType.INT8}),

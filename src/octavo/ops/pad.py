@@ -11,6 +11,7 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
+from octavo.ops.identity import where_the_shape_stays
 from octavo.ops.refuse import refuse, require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
@@ -146,6 +147,7 @@ PAD = OpSpec(
     inputs=(Data(), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=pad_shapes,
+    identity=where_the_shape_stays,
     run_float=pad_float,
     run_integer=pad_integer,
     version=version_by_type(int8=2, int16=3),
@@ -171,6 +173,7 @@ PADV2 = OpSpec(
     inputs=(Data(), Parameter(), Data()),
     outputs=(SameAsInput(moves=True),),
     shapes=pad_shapes,
+    identity=where_the_shape_stays,
     run_float=padv2_float,
     run_integer=moves(padv2_float),
     version=version_by_type(int8=2, int16=3),
@@ -186,6 +189,7 @@ MIRROR_PAD = OpSpec(
     inputs=(Data(), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=pad_shapes,
+    identity=where_the_shape_stays,
     run_float=mirror_pad_float,
     run_integer=moves(mirror_pad_float),
     micro=frozenset({DType.FLOAT32, DType.INT8}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from octavo.ops.sequences import is_sequence, pair, to_images, to_sequence
 from octavo.ops.shape import emit_reshape
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec
 from octavo.ops.version import version_by_type
-from octavo.ops.window import Padding, output_size, patches
+from octavo.ops.window import Border, Padding, output_size, patches
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,29 @@ def average_pool_integer(
     return (saturate(means, outputs[0], options.fused_activation_function),)
 
 
+def pool_window(options: Pool2DOptions, inputs: Sequence[Tensor | None]) -> tuple[int, int]:
+    """Height and width of the window."""
+    return options.filter_height, options.filter_width
+
+
+def _pooling(pool: Any) -> Any:
+    def run(x: Any, *, padding: Padding, stride_w: int, stride_h: int, filter_width: int, filter_height: int) -> Any:
+        window, strides = (filter_height, filter_width), (stride_h, stride_w)
+        return pool(x, window, strides, Padding(padding).name.lower(), data_format="channels_last")
+
+    return run
+
+
+def max_pool_training(ops: Any) -> Any:
+    """MAX_POOL_2D on Keras tensors."""
+    return _pooling(ops.max_pool)
+
+
+def average_pool_training(ops: Any) -> Any:
+    """AVERAGE_POOL_2D on Keras tensors."""
+    return _pooling(ops.average_pool)
+
+
 def _windows(options: Pool2DOptions, images: np.ndarray, fill: float) -> np.ndarray:
     """[n, oh, ow, c, filter_height, filter_width], see `patches`."""
     window, stride = (options.filter_height, options.filter_width), (options.stride_h, options.stride_w)
@@ -151,6 +175,9 @@ MAX_POOL_2D = OpSpec(
     options=Pool2DOptions,
     outputs=(SameAsInput(moves=True),),
     shapes=pool_shapes,
+    window=pool_window,
+    border=Border.LOWEST,
+    training=max_pool_training,
     run_float=max_pool_float,
     run_integer=max_pool_integer,
     fuses=True,
@@ -180,6 +207,9 @@ AVERAGE_POOL_2D = OpSpec(
     options=Pool2DOptions,
     outputs=(SameAsInput(),),
     shapes=pool_shapes,
+    window=pool_window,
+    border=Border.NOTHING,
+    training=average_pool_training,
     run_float=average_pool_float,
     run_integer=average_pool_integer,
     fuses=True,

@@ -57,6 +57,15 @@ def reduce_float(function: Callable[..., Any]) -> FloatKernel:
     return run
 
 
+def reduce_training(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A reduction of keras.ops as the operator."""
+
+    def run(x: Any, axes: Any, *, keep_dims: bool) -> Any:
+        return function(x, axis=tuple(int(axis) for axis in axes.reshape(-1)), keepdims=keep_dims)
+
+    return run
+
+
 def scaled_sum_integer(*, mean: bool) -> IntegerKernel:
     """The integer reference of MEAN or SUM: an exact sum, rescaled once; the division hides in MEAN's multiplier.
 
@@ -154,6 +163,7 @@ MEAN = OpSpec(
     options=ReducerOptions,
     inputs=(Data(), Parameter()),
     shapes=reduce_shapes,
+    training=lambda ops: reduce_training(ops.mean),
     run_float=reduce_float(np.mean),
     run_integer=scaled_sum_integer(mean=True),
     version=version_by_type(int8=2, int16=3),
@@ -176,6 +186,7 @@ SUM = OpSpec(
     options=ReducerOptions,
     inputs=(Data(), Parameter()),
     shapes=reduce_shapes,
+    training=lambda ops: reduce_training(ops.sum),
     run_float=reduce_float(np.sum),
     run_integer=scaled_sum_integer(mean=False),
     wrong_in_litert_reference=frozenset({DType.INT8, DType.INT16}),
@@ -193,6 +204,7 @@ REDUCE_MAX = OpSpec(
     inputs=(Data(), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
+    training=lambda ops: reduce_training(ops.max),
     run_float=reduce_float(np.max),
     run_integer=extreme_integer(np.max),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
@@ -210,6 +222,7 @@ REDUCE_MIN = OpSpec(
     inputs=(Data(), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
+    training=lambda ops: reduce_training(ops.min),
     run_float=reduce_float(np.min),
     run_integer=extreme_integer(np.min),
     micro=frozenset({DType.FLOAT32, DType.INT8}),

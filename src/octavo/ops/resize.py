@@ -11,6 +11,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.numerics.affine import round_half_away
+from octavo.ops.identity import where_the_shape_stays
 from octavo.ops.refuse import refuse, require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import emit_reshape, integers, moves
@@ -195,6 +196,7 @@ RESIZE_NEAREST_NEIGHBOR = OpSpec(
     inputs=(Data(), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=resize_shapes,
+    identity=where_the_shape_stays,
     run_float=nearest_float,
     run_integer=moves(nearest_float),
     version=version_by_type(int8=3, int16=4, other=3),
@@ -216,6 +218,7 @@ RESIZE_BILINEAR = OpSpec(
     inputs=(Data(), Parameter()),
     outputs=(SameAsInput(),),
     shapes=resize_shapes,
+    identity=where_the_shape_stays,
     run_float=bilinear_float,
     run_integer=bilinear_integer,
     micro=frozenset({DType.FLOAT32, DType.INT8}),

@@ -10,6 +10,7 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
+from octavo.ops.identity import where_nothing_is_permuted, where_the_shape_stays
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.spec import Emitter, Example, FloatKernel, IntegerKernel, KerasCall, KerasForm, Operand, OpSpec
@@ -207,6 +208,9 @@ RESHAPE = OpSpec(
     inputs=(Data(), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=reshape_shapes,
+    identity=where_the_shape_stays,
+    reshapes=True,
+    training=lambda ops: lambda x, shape: ops.reshape(x, tuple(int(size) for size in shape)),
     run_float=reshape_float,
     run_integer=moves(reshape_float),
     keras={
@@ -231,6 +235,8 @@ TRANSPOSE = OpSpec(
     inputs=(Data(), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=transpose_shapes,
+    identity=where_nothing_is_permuted,
+    training=lambda ops: lambda x, axes: ops.transpose(x, tuple(int(axis) for axis in axes)),
     run_float=transpose_float,
     run_integer=moves(transpose_float),
     version=transpose_version,
@@ -254,6 +260,8 @@ SQUEEZE = OpSpec(
     options=SqueezeOptions,
     outputs=(SameAsInput(moves=True),),
     shapes=squeeze_shapes,
+    identity=where_the_shape_stays,
+    reshapes=True,
     run_float=squeeze_float,
     run_integer=moves(squeeze_float),
     examples=(
@@ -267,6 +275,8 @@ EXPAND_DIMS = OpSpec(
     inputs=(Data(), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=expand_dims_shapes,
+    identity=where_the_shape_stays,
+    reshapes=True,
     run_float=expand_dims_float,
     run_integer=moves(expand_dims_float),
     examples=(

@@ -12,6 +12,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.errors import UnsupportedLayerError
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
+from octavo.ops.identity import where_the_shape_stays
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import emit_reshape, integers, moves, placeholder
@@ -189,6 +190,7 @@ SLICE = OpSpec(
     inputs=(Data(), Parameter(), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=slice_shapes,
+    identity=where_the_shape_stays,
     run_float=slice_float,
     run_integer=moves(slice_float),
     version=version_by_type(int8=2, int16=4),

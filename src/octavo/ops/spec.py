@@ -6,6 +6,7 @@ quantization-aware training, the support matrix and the generic tests. None keep
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -15,7 +16,9 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.errors import GraphError
 from octavo.ir.types import NoOptions, Options, Quantization, Shape, Tensor
+from octavo.ops.identity import never
 from octavo.ops.roles import Bias, Data, Free, Role, Rule, Weight
+from octavo.ops.window import Border
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,17 @@ class OpSpec:
         variadic: Whether the last role is that of any number of inputs.
         outputs: How the parameters of each output follow; the last rule is that of all further ones.
         shapes: Shape rule.
+        window: Height and width, in taps, of a window that slides over images; None for other operators.
+        border: What the window finds beyond the border of the images, where it pads.
+        bounds: Real numbers that every result lies between.
+        identity: Whether a call returns its first data input as it is.
+        reshapes: Whether it only gives the values, in their order, another shape.
+        converts: Whether it only changes the type or the parameters of what it is given.
+        affine: The (scale, offset) of `x * scale + offset` that a constant operand makes of the operator, given its
+            values and whether it comes first; None where it makes no such function.
+        training: Given `keras.ops`, the operator on Keras tensors: inputs in order, options by name. None where it
+            cannot stand between roundings in training.
+        pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
         run_float: Reference on float32 arrays.
         run_integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
         activations: Activation types with an integer kernel in LiteRT and, but for `micro`, in TensorFlow Lite Micro.
@@ -159,6 +173,15 @@ class OpSpec:
     variadic: bool = False
     outputs: tuple[Rule, ...] = (Free(),)
     shapes: InferShapes
+    window: Callable[[Any, Sequence[Tensor | None]], tuple[int, int]] | None = None
+    border: Border | None = None
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    identity: Callable[[Any, Sequence[Tensor | None], Tensor], bool] = never
+    reshapes: bool = False
+    converts: bool = False
+    affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
+    training: Callable[[Any], Callable[..., Any]] | None = None
+    pole: bool = False
     run_float: FloatKernel
     run_integer: IntegerKernel | None = None
     activations: frozenset[DType] = frozenset({DType.INT8, DType.INT16})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from octavo.numerics.transcendental import inverse_square_root
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import emits, operation_form
 from octavo.ops.lookup import FLOAT_ONLY, NO_INT16_NEAR_ZERO
+from octavo.ops.poles import saturating, sqrt_training
 from octavo.ops.spec import Example, Operand, OpSpec
 from octavo.ops.steps import applies, multiplied, rescaled, scale_of, steps_of, stored
 from octavo.ops.version import version_by_type
@@ -60,6 +62,8 @@ def rsqrt_integer(
 ABS = OpSpec(
     name="ABS",
     shapes=same_shape,
+    bounds=(0.0, math.inf),
+    training=lambda ops: ops.abs,
     run_float=applies(np.abs),
     run_integer=abs_integer,
     exact=False,
@@ -71,6 +75,7 @@ ABS = OpSpec(
 NEG = OpSpec(
     name="NEG",
     shapes=same_shape,
+    training=lambda ops: ops.negative,
     run_float=applies(np.negative),
     activations=frozenset(),
     micro=FLOAT_ONLY,
@@ -81,6 +86,8 @@ NEG = OpSpec(
 SQUARE = OpSpec(
     name="SQUARE",
     shapes=same_shape,
+    bounds=(0.0, math.inf),
+    training=lambda ops: ops.square,
     run_float=applies(np.square),
     activations=frozenset(),
     micro=FLOAT_ONLY,
@@ -91,6 +98,9 @@ SQUARE = OpSpec(
 SQRT = OpSpec(
     name="SQRT",
     shapes=same_shape,
+    bounds=(0.0, math.inf),
+    training=sqrt_training,
+    pole=True,
     run_float=applies(np.sqrt),
     run_integer=sqrt_integer,
     micro=FLOAT_ONLY,
@@ -102,6 +112,9 @@ SQRT = OpSpec(
 RSQRT = OpSpec(
     name="RSQRT",
     shapes=same_shape,
+    bounds=(0.0, math.inf),
+    training=lambda ops: saturating(ops, ops.rsqrt, ops.max),
+    pole=True,
     run_float=applies(lambda x: np.float32(1) / np.sqrt(x)),
     run_integer=rsqrt_integer,
     activations=frozenset({DType.INT8}),

@@ -14,6 +14,14 @@ class Padding(enum.IntEnum):
     VALID = 1
 
 
+class Border(enum.Enum):
+    """What a window finds beyond the border of an image: a number that counts, or nothing."""
+
+    ZERO = "zeros"
+    LOWEST = "less than any value"
+    NOTHING = "nothing, which is left out of the average"
+
+
 def output_size(size: int, window: int, stride: int, padding: Padding, dilation: int = 1) -> int:
     """Output length of one spatial dimension."""
     effective = (window - 1) * dilation + 1

@@ -9,6 +9,7 @@ import numpy as np
 
 from octavo.ir.types import Node, Options
 from octavo.ops.fused import FusedActivation
+from octavo.ops.table import spec_of
 from octavo.passes.edit import GraphEdit
 
 
@@ -29,8 +30,9 @@ class Affine:
 
 
 def match_affine(edit: GraphEdit, node: Node) -> Affine | None:
-    """Read a MUL, ADD, SUB or DIV with one constant operand as `x * scale + offset`; None for any other node."""
-    if node.op not in ("MUL", "ADD", "SUB", "DIV"):
+    """Read an operator of two operands, one constant, as `x * scale + offset`, by its row; None for any other node."""
+    affine = spec_of(node.op).affine
+    if affine is None:
         return None
     first, second = node.inputs
     a, b = edit.constant(first), edit.constant(second)
@@ -41,20 +43,8 @@ def match_affine(edit: GraphEdit, node: Node) -> Affine | None:
     assert values is not None
     if edit.tensors[node.outputs[0]].shape != edit.tensors[source].shape:
         return None
-    terms = _terms(node.op, values.astype(np.float64), constant_first=a is not None)
+    terms = affine(values.astype(np.float64), a is not None)
     return None if terms is None else Affine(node, source, *terms)
-
-
-def _terms(op: str, constant: np.ndarray, *, constant_first: bool) -> tuple[np.ndarray, np.ndarray] | None:
-    """(scale, offset) of an operator with one constant operand."""
-    one, zero = np.ones(()), np.zeros(())
-    if op == "MUL":
-        return constant, zero
-    if op == "ADD":
-        return one, constant
-    if op == "SUB":
-        return (-one, constant) if constant_first else (one, -constant)
-    return None if constant_first or not constant.all() else (1.0 / constant, zero)
 
 
 def per_channel(values: np.ndarray, channels: int) -> np.ndarray | None:

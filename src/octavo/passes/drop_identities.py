@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
 from octavo.ops.fused import FusedActivation
+from octavo.ops.table import spec_of
 from octavo.passes.affine import fused_activation, match_affine
 from octavo.passes.edit import GraphEdit
-
-# Operators that can change nothing but the shape or the border: where the shape stays, all stays.
-SHAPE_ONLY = frozenset(
-    {
-        "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "PAD", "PADV2", "MIRROR_PAD", "SLICE",
-        "CONCATENATION", "RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR",
-    }
-)  # fmt: skip
-RESHAPES = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 
 
 def drop_identities(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
@@ -43,7 +33,7 @@ def drop_identities(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
 
 def _skip_reshapes(edit: GraphEdit, node: Node) -> Node:
     """The RESHAPE, reading what the reshapes before it read; those go that nothing else reads."""
-    while (before := edit.producer(node.inputs[0])) is not None and before.op in RESHAPES:
+    while (before := edit.producer(node.inputs[0])) is not None and spec_of(before.op).reshapes:
         old = (node,) if edit.only_reader(before.outputs[0]) is None else (before, node)
         node = replace(node, inputs=(before.inputs[0], *node.inputs[1:]))
         edit.replace(old, (node,))
@@ -60,8 +50,5 @@ def _identity_source(edit: GraphEdit, node: Node) -> str | None:
     source = node.inputs[0]
     if source is None or edit.tensors[source].is_constant:
         return None
-    if node.op == "TRANSPOSE":
-        permutation = edit.constant(node.inputs[1])
-        return source if permutation is not None and (permutation == np.arange(permutation.size)).all() else None
-    same = edit.tensors[source].shape == edit.tensors[node.outputs[0]].shape
-    return source if node.op in SHAPE_ONLY and same else None
+    operands = [None if name is None else edit.tensors[name] for name in node.inputs]
+    return source if spec_of(node.op).identity(node.options, operands, edit.tensors[node.outputs[0]]) else None

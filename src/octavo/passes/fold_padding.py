@@ -7,13 +7,11 @@ from typing import Any
 
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node, Shape
-from octavo.ops.fused import FusedActivation
-from octavo.ops.window import Padding, pad_before_after
+from octavo.ops.fused import REAL_BOUNDS
+from octavo.ops.table import spec_of
+from octavo.ops.window import Border, Padding, pad_before_after
 from octavo.passes.affine import fused_activation
 from octavo.passes.edit import GraphEdit
-
-CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
-NOT_NEGATIVE = frozenset({"RELU", "RELU6"})
 
 
 def fold_padding(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
@@ -43,25 +41,22 @@ def fold_padding(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
 
 
 def _window(edit: GraphEdit, node: Node) -> tuple[int, int] | None:
-    """(height, width) of the window of a convolution or pooling without padding of its own, None for other nodes."""
-    options: Any = node.options
-    if getattr(options, "padding", None) is not Padding.VALID:
+    """(height, width) of a window that slides without padding of its own, None for other nodes."""
+    window, options = spec_of(node.op).window, node.options
+    if window is None or getattr(options, "padding", None) is not Padding.VALID:
         return None
-    if node.op in CONVOLUTIONS:
-        height, width = edit.tensors[str(node.inputs[1])].shape[1:3]
-        return height, width
-    return (options.filter_height, options.filter_width) if hasattr(options, "filter_height") else None
+    return window(options, [None if name is None else edit.tensors[name] for name in node.inputs])
 
 
 def _refusal(edit: GraphEdit, pad: Node, node: Node, window: tuple[int, int]) -> str | None:
-    pads = edit.constant(pad.inputs[1])
+    pads, border = edit.constant(pad.inputs[1]), spec_of(node.op).border
     if pads is None:
         return "its paddings are not constant"
     if pads.tolist() != _same_pads(edit.tensors[str(pad.inputs[0])].shape, node, window):
         return "padding 'same' would pad otherwise"
-    if node.op == "MAX_POOL_2D" and not _is_not_negative(edit.producer(pad.inputs[0])):
+    if border is Border.LOWEST and not _is_not_negative(edit.producer(pad.inputs[0])):
         return "its zeros may be the maximum of a window"
-    if node.op not in CONVOLUTIONS and node.op != "MAX_POOL_2D":
+    if border is Border.NOTHING:
         return "its zeros count in the result"
     return None
 
@@ -79,4 +74,4 @@ def _is_not_negative(producer: Node | None) -> bool:
     """Whether a node's results are known to be 0 or more."""
     if producer is None:
         return False
-    return producer.op in NOT_NEGATIVE or fused_activation(producer) in (FusedActivation.RELU, FusedActivation.RELU6)
+    return max(spec_of(producer.op).bounds[0], REAL_BOUNDS[fused_activation(producer)][0]) >= 0

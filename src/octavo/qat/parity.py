@@ -20,7 +20,6 @@ from octavo.write.tflite import write_tflite
 
 BATCH = 256
 LARGEST_COUNTED = 4
-CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ def towards_inputs(graph: Graph, output: int) -> Iterator[str]:
     while name is not None:
         yield name
         node = made_by.get(name)
-        passed = node is not None and (node.op in CONVERSIONS or isinstance(spec_of(node.op).rule(), Fixed))
+        passed = node is not None and (spec_of(node.op).converts or isinstance(spec_of(node.op).rule(), Fixed))
         name = node.inputs[0] if node is not None and passed else None
 
 

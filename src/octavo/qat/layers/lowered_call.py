@@ -10,12 +10,18 @@ import keras
 import numpy as np
 from keras import ops
 
+from octavo.ops.table import spec_of
 from octavo.qat.layers.fake_quantize import FakeQuantize
 from octavo.qat.layers.live_constant import LiveConstant, batch_norm_affine
 from octavo.qat.layers.neighbours import Around, Neighbours
-from octavo.qat.maths.operators import OPERATORS
 
 PLACE = "tensor:"
+
+
+def on_keras_tensors(op: str) -> Any:
+    """An operator as a function of Keras tensors, inputs in order and options by name; None if it has no such form."""
+    training = spec_of(op).training
+    return None if training is None else training(ops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ class LoweredCall(Around):
         values |= self._constants(program, tensors[0], bool(training))
         for step in program.steps:
             operands = [None if name is None else values[name] for name in step.inputs]
-            result = OPERATORS[step.op](*operands, **step.options)
+            result = on_keras_tensors(step.op)(*operands, **step.options)
             quantizer, site = program.sites.get(step.output, ("", -1))
             if quantizer in quantizers:
                 result = quantizers[quantizer](result, site=site, training=training)

@@ -11,10 +11,10 @@ import keras
 
 from octavo.errors import UnsupportedLayerError
 from octavo.ir.types import Node
+from octavo.ops.table import spec_of
 from octavo.qat.layers.fake_quantize import FakeQuantize
 from octavo.qat.layers.live_constant import LiveConstant
-from octavo.qat.layers.lowered_call import PLACE, LoweredCall, Program, Step
-from octavo.qat.maths.operators import OPERATORS, WITH_POLE
+from octavo.qat.layers.lowered_call import PLACE, LoweredCall, Program, Step, on_keras_tensors
 from octavo.qat.surgery.blueprint import Blueprint
 from octavo.qat.surgery.find_constants import live_constant
 
@@ -83,7 +83,7 @@ def _owned_quantizers(
 def _must_lower(blueprint: Blueprint, nodes: Sequence[Node], sites: Mapping[str, Site]) -> bool:
     """Whether deployment rounds what the call does not show, or cannot stand what it does at 0."""
     return any(
-        node.op in WITH_POLE
+        spec_of(node.op).pole
         or any(name in sites and blueprint.is_inner(name) for name in node.outputs)
         or any(name is not None and name in blueprint.rounded_constants for name in node.inputs)
         for node in nodes
@@ -116,9 +116,10 @@ def _step(node: Node) -> Step:
     Raises:
         UnsupportedLayerError: for an operator without a form in training.
     """
-    if node.op not in OPERATORS:
+    function = on_keras_tensors(node.op)
+    if function is None:
         raise _cannot_train(node.layer, f"operator {node.op} between roundings")
-    taken = inspect.signature(OPERATORS[node.op]).parameters
+    taken = inspect.signature(function).parameters
     options = {option.name: getattr(node.options, option.name) for option in fields(node.options)}  # type: ignore[arg-type]
     return Step(node.op, node.inputs, node.outputs[0], {key: value for key, value in options.items() if key in taken})
 
@@ -139,6 +140,6 @@ def _cannot_train(layer: str, found: str) -> UnsupportedLayerError:
     return UnsupportedLayerError(
         f"layer '{layer}' cannot train with the rounding inside it.",
         got=found,
-        expected="operators of octavo.qat.maths.operators, on the layer's own variables",
+        expected="operators with a form in training, on the layer's own variables",
         fix=f"keep it in float with skip=['{layer}']",
     )
