@@ -85,3 +85,19 @@ def test_values_that_are_needed_elsewhere_stay() -> None:
 def test_a_scaling_before_something_else_is_not_even_noted() -> None:
     graph = parse_graph("input x: float32[1,2]\nconst s: float32[] = 3\na = MUL(x, s)\ny = TANH(a)\noutput y")
     assert fold_input_scaling(graph) == (graph, ())
+
+
+def test_an_addition_that_a_padded_border_misses_by_a_little_stays_apart() -> None:
+    graph = parse_graph(
+        """
+        input x: float32[1,6,6,1]
+        const k: float32[1,3,3,1] = 1 1 1 1 1 1 1 1 0.001
+        const o: float32[1] = 0.001
+        a = ADD(x, o)
+        y = CONV_2D(a, k) {padding=SAME}
+        output y
+        """
+    )
+    folded, notes = fold_input_scaling(graph)
+    assert folded is graph
+    assert "which the addition must not reach" in notes[0].text

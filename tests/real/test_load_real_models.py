@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 from keras_agreement import assert_computes_the_same
 from octavo.load import load
 from octavo.load.keras_files import read_keras
-from octavo.load.keras_graph import load_keras
 
 SHARED = Path(os.environ.get("OCTAVO_SHARED", Path(__file__).parents[3] / "shared"))
 MODELS = ("resnet8.keras", "resnet8_keras2.h5", "kws.keras")
@@ -35,14 +33,3 @@ def test_a_pretrained_model_computes_what_keras_computes(name: str) -> None:
     path = SHARED / "models" / name
     model, _ = read_keras(path)
     assert_computes_the_same(model, load(path).graph, [samples(name)])
-
-
-def test_a_model_in_memory_loads_in_well_under_50_ms() -> None:
-    model, _ = read_keras(SHARED / "models" / "resnet8.keras")
-
-    def seconds() -> float:
-        start = time.perf_counter()
-        load_keras(model)
-        return time.perf_counter() - start
-
-    assert min(seconds() for _ in range(5)) < 0.025

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import NonFiniteError
 from octavo.ir.check import check_quantized, check_structure
@@ -14,6 +15,8 @@ from octavo.ir.graph import consumers, producers, with_tensors
 from octavo.ir.types import Graph, PerAxis
 from octavo.numerics.affine import dequantize, representable
 from octavo.ops.check import check_scales, check_shapes
+from octavo.ops.text import parse_graph
+from octavo.plan.make import make_plan
 from octavo.plan.types import Plan
 from octavo.quantization.assign import SMALLEST_WIDTH, assign
 from octavo.quantization.weights import LARGEST_BIAS_STEPS
@@ -105,6 +108,28 @@ def test_a_fixed_tensor_enters_another_group_through_a_quantize() -> None:
     assert ops(graph).count("QUANTIZE") == 2
     joined = producers(graph)["joined"]
     assert [producers(graph)[str(name)].op for name in joined.inputs] == ["QUANTIZE", "QUANTIZE", "RELU"]
+
+
+def test_a_fixed_tensor_that_enters_two_groups_is_requantized_for_each() -> None:
+    graph = parse_graph("""
+        input x: float32[1,8]
+        input y: float32[1,8]
+        fixed = LOGISTIC(x) @gate
+        narrow = RELU(x) @narrow
+        wide = RELU(y) @wide
+        first = CONCATENATION(fixed, narrow) {axis=1} @first
+        second = CONCATENATION(fixed, wide) {axis=1} @second
+        again = CONCATENATION(wide, fixed) {axis=1} @again
+        output first, second, again
+    """)
+    plan = make_plan(graph, QuantizeConfig())
+    ranges = {name: (0.0, 50.0 if name in ("y", "wide", "second", "again") else 2.0) for name in plan.observed}
+    integer = assign(graph, plan, ranges)
+    entered = {name: producers(integer)[name].inputs[0] for name in ("first", "second")}
+    assert entered["first"] != entered["second"]
+    for joined in ("first", "second"):
+        assert integer.tensors[entered[joined]].quantization == integer.tensors[joined].quantization
+    assert [node.op for node in integer.nodes].count("QUANTIZE") == 2
 
 
 def test_integers_and_floats_meet_once_whoever_reads_them() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
-from octavo.config import LayerConfig, QuantizeConfig
+from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, Scheme
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
-from octavo.ir.types import PerAxis, PerTensor, Quantization
+from octavo.ir.types import Graph, PerAxis, PerTensor, Quantization
 from octavo.ops.text import parse_graph
 from octavo.plan.make import MINIMUM_HYBRID_ELEMENTS, make_plan
 from octavo.plan.remarks import remarks
@@ -86,6 +91,22 @@ def test_an_operator_that_clips_makes_its_operands_excess_irrelevant() -> None:
     group = group_of(plan, "x")
     assert group.tensors == ("x", "above", "between")
     assert group.observed == ("between",)
+
+
+def test_a_clipped_tensor_that_is_also_shown_keeps_its_whole_range() -> None:
+    graph = parse_graph("""
+        input x: float32[1,8]
+        const w: float32[8,8] = normal(1) @dense
+        y = FULLY_CONNECTED(x, w) @dense
+        clipped = RELU6(y) @clip
+        other = RELU(y) @other
+        output clipped, other
+    """)
+    assert set(group_of(make_plan(graph, QuantizeConfig()), "y").observed) == {"y", "clipped"}
+    alone = replace(graph, outputs=("clipped",), nodes=graph.nodes[:2])
+    assert group_of(make_plan(alone, QuantizeConfig()), "y").observed == ("clipped",)
+    shown = replace(alone, outputs=("clipped", "y"))
+    assert set(group_of(make_plan(shown, QuantizeConfig()), "y").observed) == {"y", "clipped"}
 
 
 def test_constants_that_clip_tensors_of_two_groups_keep_the_groups_apart() -> None:
@@ -241,3 +262,35 @@ def test_every_tensor_of_an_integer_operator_is_in_one_group_or_under_one_rule(n
             entering = {node.inputs[e.input] for e, _ in plan.requantized if e.node == node.outputs[0]}
             assert floats <= {*members, *ruled, *entering}
     assert all(group.fixed or group.observed for group in plan.groups)
+
+
+def calls_made(function: Callable[[], object]) -> int:
+    """How many Python functions a function calls, itself and theirs included."""
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_planning_takes_work_in_proportion_to_the_graph() -> None:
+    def chain(length: int) -> Graph:
+        lines = [f"x{i + 1} = {'RELU' if i % 3 else 'ABS'}(x{i}) @layer_{i}" for i in range(length)]
+        return parse_graph("\n".join(["input x0: float32[1,4]", *lines, f"output x{length}"]))
+
+    short, long = (calls_made(partial(make_plan, chain(length), QuantizeConfig())) for length in (100, 800))
+    assert long < 9 * short
+
+
+def test_weights_that_no_kernel_has_are_refused_and_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    schemes = {**SCHEMES, "int8x16": Scheme("int8x16", DType.INT8, DType.INT16, "wider weights than kernels take")}
+    monkeypatch.setattr("octavo.config.SCHEMES", schemes)
+    with pytest.raises(ConfigError, match=r"int16 weights beside int8.*\n.*int4, int8\n +fix: +use a scheme that"):
+        make_plan(graph_of("a transposed convolution"), QuantizeConfig("int8x16"))

@@ -16,6 +16,25 @@ def test_a_file_appears_with_its_content_and_nothing_is_left_beside_it(tmp_path:
     assert os.listdir(tmp_path) == ["model.tflite"]
 
 
+def test_content_and_name_are_on_the_disk_before_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, int]] = []
+    real_sync, real_replace = os.fsync, os.replace
+
+    def sync(descriptor: int) -> None:
+        done.append(("sync", os.fstat(descriptor).st_ino))
+        real_sync(descriptor)
+
+    def rename(source: Path, target: Path) -> None:
+        done.append(("rename", source.stat().st_ino))
+        real_replace(source, target)
+
+    monkeypatch.setattr("os.fsync", sync)
+    monkeypatch.setattr("os.replace", rename)
+    path = write_whole(tmp_path / "model.tflite", b"abc")
+    file, folder = path.stat().st_ino, tmp_path.stat().st_ino
+    assert done == [("sync", file), ("rename", file), ("sync", folder)]
+
+
 def test_an_old_file_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(b"old and longer")
