@@ -158,7 +158,7 @@ def _allowed(
 ) -> float:
     if not output.dtype.is_float:
         return allowed_steps(target, node, output)
-    return allowed_real(graph, node, reference.real_inputs(graph, node, own).items, expected)
+    return allowed_real(graph, node, reference.real_inputs(graph, node, own), expected)
 
 
 def _difference(
