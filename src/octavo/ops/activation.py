@@ -17,7 +17,7 @@ from octavo.ops.fused import FusedActivation, Output, clamp_real, output_of
 from octavo.ops.pointwise import Rescale, applies, from_zero, rescaling, run_rescale
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, SameAsOutput
-from octavo.ops.spec import Emitter, Example, FloatKernel, KerasCall, KerasForm, Kernel, OpSpec
+from octavo.ops.spec import Emitter, Example, FloatKernel, InPlace, KerasCall, KerasForm, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 
@@ -161,6 +161,7 @@ RELU = OpSpec(
     training=lambda ops: ops.relu,
     run_float=clamping_float(FusedActivation.RELU),
     integer=clamping_integer(FusedActivation.RELU),
+    in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=2, int16=3),
     keras={
@@ -181,6 +182,7 @@ RELU6 = OpSpec(
     training=lambda ops: ops.relu6,
     run_float=clamping_float(FusedActivation.RELU6),
     integer=clamping_integer(FusedActivation.RELU6),
+    in_place=InPlace(),
     version=version_by_type(int8=2, int16=3),
     keras=function_forms("relu6", "Relu6", emits("RELU6")),
     examples=(
@@ -199,6 +201,7 @@ RELU_N1_TO_1 = OpSpec(
     training=lambda ops: lambda x: ops.clip(x, -1.0, 1.0),
     run_float=clamping_float(FusedActivation.RELU_N1_TO_1),
     integer=clamping_integer(FusedActivation.RELU_N1_TO_1),
+    in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset(),
     examples=(Example(((1, 40),)), Example(((1, 4, 4, 3),), low=-0.5, high=4.0)),
@@ -211,6 +214,7 @@ LEAKY_RELU = OpSpec(
     training=lambda ops: lambda x, alpha: ops.leaky_relu(x, negative_slope=alpha),
     run_float=leaky_relu_float,
     integer=Kernel(prepare_leaky_relu, run_leaky_relu),
+    in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=1, int16=2),
     keras={
@@ -231,6 +235,7 @@ PRELU = OpSpec(
     training=lambda ops: lambda x, alpha: ops.where(x >= 0, x, x * alpha),
     run_float=applies(lambda x, alpha: np.where(x >= 0, x, x * alpha)),
     integer=Kernel(prepare_prelu, run_prelu),
+    in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     exact=False,

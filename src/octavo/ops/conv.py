@@ -15,7 +15,7 @@ from octavo.ops.conv_kernels import Conv2DOptions, DepthwiseConv2DOptions, Trans
 from octavo.ops.conv_layers import lower_conv, lower_depthwise, lower_separable, lower_transpose
 from octavo.ops.fused import FusedActivation
 from octavo.ops.roles import Bias, Data, Parameter, Weight, weight_types
-from octavo.ops.spec import Example, KerasForm, OpSpec
+from octavo.ops.spec import Example, InPlace, KerasForm, OpSpec, Overlap
 from octavo.ops.window import Border, Padding
 
 
@@ -117,6 +117,7 @@ DEPTHWISE_CONV_2D = OpSpec(
     border=Border.ZERO,
     run_float=kernels.depthwise_conv_2d_float,
     integer=kernels.DEPTHWISE_CONV_2D_KERNEL,
+    in_place=InPlace(overlap=Overlap.ROWS),
     fuses=True,
     version=depthwise_version,
     keras={

@@ -14,7 +14,7 @@ from octavo.numerics.affine import dequantize, quantize
 from octavo.ops.activation import same_shape
 from octavo.ops.fused import output_of
 from octavo.ops.pointwise import Rescale, rescaling, run_rescale
-from octavo.ops.spec import Kernel, OpSpec
+from octavo.ops.spec import InPlace, Kernel, OpSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,7 @@ QUANTIZE = OpSpec(
     converts=True,
     run_float=as_float32,
     integer=Kernel(prepare_quantize, run_quantize),
+    in_place=InPlace(),
     activations=INTEGERS,
     micro=INTEGERS | {DType.FLOAT32},
     version=quantize_version,

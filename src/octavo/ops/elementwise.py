@@ -17,7 +17,7 @@ from octavo.ops.fused import FusedActivation
 from octavo.ops.pointwise import applies
 from octavo.ops.roles import Data, SameAsOutput
 from octavo.ops.shape import moves
-from octavo.ops.spec import Example, KerasForm, OpSpec, Version
+from octavo.ops.spec import Example, InPlace, KerasForm, OpSpec, Version
 from octavo.ops.version import version_by_type
 
 
@@ -96,6 +96,7 @@ ADD = OpSpec(
     training=lambda ops: ops.add,
     run_float=kernels.arithmetic_float(np.add),
     integer=kernels.sum_integer(1),
+    in_place=InPlace((0, 1)),
     fuses=True,
     version=version_by_type(int8=2, int16=3),
     keras=_pair_forms("ADD", AddOptions(), "Add", 3),
@@ -111,6 +112,7 @@ SUB = OpSpec(
     training=lambda ops: ops.subtract,
     run_float=kernels.arithmetic_float(np.subtract),
     integer=kernels.sum_integer(-1),
+    in_place=InPlace((0, 1)),
     fuses=True,
     version=version_by_rank(int8=2, int16=5, wide=3),
     keras=_pair_forms("SUB", SubOptions(), "Subtract", 2),
@@ -126,6 +128,7 @@ MUL = OpSpec(
     training=lambda ops: ops.multiply,
     run_float=kernels.arithmetic_float(np.multiply),
     integer=kernels.MUL_KERNEL,
+    in_place=InPlace((0, 1)),
     fuses=True,
     exact=False,
     version=mul_version,
@@ -141,6 +144,7 @@ DIV = OpSpec(
     affine=division_by,
     training=lambda ops: ops.divide,
     run_float=kernels.arithmetic_float(np.divide),
+    in_place=InPlace((0, 1)),
     activations=frozenset(),
     micro=frozenset({DType.FLOAT32}),
     fuses=True,
@@ -161,6 +165,7 @@ SQUARED_DIFFERENCE = OpSpec(
     training=lambda ops: lambda x, y: ops.square(x - y),
     run_float=applies(lambda a, b: np.square(a - b)),
     integer=kernels.SQUARED_DIFFERENCE_KERNEL,
+    in_place=InPlace((0, 1)),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     exact=False,
@@ -176,6 +181,7 @@ MAXIMUM = OpSpec(
     training=lambda ops: ops.maximum,
     run_float=applies(np.maximum),
     integer=moves(applies(np.maximum)),
+    in_place=InPlace((0, 1)),
     version=version_by_rank(int8=2, int16=4, wide=3),
     keras=_pair_forms("MAXIMUM", NoOptions(), "Maximum", 3),
     examples=_examples(NoOptions(), NoOptions()),
@@ -189,6 +195,7 @@ MINIMUM = OpSpec(
     training=lambda ops: ops.minimum,
     run_float=applies(np.minimum),
     integer=moves(applies(np.minimum)),
+    in_place=InPlace((0, 1)),
     version=version_by_rank(int8=2, int16=4, wide=3),
     keras=_pair_forms("MINIMUM", NoOptions(), "Minimum", 3),
     examples=_examples(NoOptions(), NoOptions()),

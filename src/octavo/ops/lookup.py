@@ -17,7 +17,7 @@ from octavo.ops.activation import same_shape
 from octavo.ops.forms import activation_form, emits, function_forms, operation_form, parameter
 from octavo.ops.pointwise import applies
 from octavo.ops.poles import saturating
-from octavo.ops.spec import Emitter, Example, KerasCall, Kernel, OpSpec
+from octavo.ops.spec import Emitter, Example, InPlace, KerasCall, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 
@@ -123,6 +123,7 @@ ELU = OpSpec(
     training=lambda ops: ops.elu,
     run_float=elu_float,
     integer=tabulated(lambda options, y: _elu),
+    in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     wrong_in_litert_reference=frozenset({DType.FLOAT32, DType.INT8}),
@@ -137,6 +138,7 @@ GELU = OpSpec(
     training=lambda ops: lambda x, approximate: ops.gelu(x, approximate=approximate),
     run_float=gelu_float,
     integer=tabulated(lambda options, y: _gelu_of(options)),
+    in_place=InPlace(),
     exact=False,
     micro=frozenset(),
     version=version_by_type(int8=2, int16=2),
@@ -154,6 +156,7 @@ EXP = OpSpec(
     training=lambda ops: ops.exp,
     run_float=applies(np.exp),
     integer=tabulated(lambda options, y: rounded_once(np.exp)),
+    in_place=InPlace(),
     micro=FLOAT_ONLY,
     version=version_by_type(int8=2, int16=2),
     keras={
@@ -170,6 +173,7 @@ LOG = OpSpec(
     pole=True,
     run_float=applies(np.log),
     integer=tabulated(_log_above),
+    in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=FLOAT_ONLY,
     version=version_by_type(int8=2, int16=2),

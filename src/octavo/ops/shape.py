@@ -14,7 +14,7 @@ from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.identity import where_nothing_is_permuted, where_the_shape_stays
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
-from octavo.ops.spec import Emitter, Example, FloatKernel, KerasCall, KerasForm, Kernel, OpSpec
+from octavo.ops.spec import Emitter, Example, FloatKernel, InPlace, KerasCall, KerasForm, Kernel, OpSpec, Overlap
 
 
 def moves(kernel: FloatKernel) -> Kernel[Options]:
@@ -197,6 +197,7 @@ RESHAPE = OpSpec(
     training=lambda ops: lambda x, shape: ops.reshape(x, tuple(int(size) for size in shape)),
     run_float=reshape_float,
     integer=moves(reshape_float),
+    in_place=InPlace(overlap=Overlap.ALIAS),
     keras={
         "layers.Flatten": _reshaping(_flatten_shape, lambda keras: (keras.layers.Flatten(), ((4, 3, 2),))),
         "layers.Reshape": _reshaping(_layer_shape, lambda keras: (keras.layers.Reshape((2, -1)), ((4, 3),))),
@@ -248,6 +249,7 @@ SQUEEZE = OpSpec(
     reshapes=True,
     run_float=squeeze_float,
     integer=moves(squeeze_float),
+    in_place=InPlace(overlap=Overlap.ALIAS),
     examples=(
         Example(((1, 4, 1, 6),), options=SqueezeOptions((2,))),
         Example(((1, 1, 3, 1),), options=SqueezeOptions((-3, -1))),
@@ -263,6 +265,7 @@ EXPAND_DIMS = OpSpec(
     reshapes=True,
     run_float=expand_dims_float,
     integer=moves(expand_dims_float),
+    in_place=InPlace(overlap=Overlap.ALIAS),
     examples=(
         Example(((1, 4), None), {1: np.array([1], np.int32)}),
         Example(((1, 4, 3), None), {1: np.array(-1, np.int32)}),

@@ -19,7 +19,7 @@ from octavo.ops.forms import emits, function_forms
 from octavo.ops.fused import Output, output_of
 from octavo.ops.pointwise import applies, from_zero
 from octavo.ops.roles import Data, Fixed
-from octavo.ops.spec import Example, Kernel, OpSpec
+from octavo.ops.spec import Example, InPlace, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 # Integer bits of the fixed-point argument of the int8 kernels: |x| below 16.
@@ -234,6 +234,7 @@ LOGISTIC = OpSpec(
     training=lambda ops: ops.sigmoid,
     run_float=logistic_float,
     integer=Kernel(prepare_logistic, run_logistic),
+    in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=2, int16=3),
     keras=function_forms("sigmoid", "Sigmoid", emits("LOGISTIC")),
@@ -249,6 +250,7 @@ TANH = OpSpec(
     training=lambda ops: ops.tanh,
     run_float=applies(np.tanh),
     integer=Kernel(prepare_tanh, run_tanh),
+    in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=2, int16=3),
     keras=function_forms("tanh", "Tanh", emits("TANH")),
@@ -262,6 +264,7 @@ HARD_SWISH = OpSpec(
     training=lambda ops: ops.hard_silu,
     run_float=hard_swish_float,
     integer=Kernel(prepare_hard_swish, run_hard_swish),
+    in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     keras=function_forms("hard_silu", "HardSilu", emits("HARD_SWISH")),

@@ -17,7 +17,7 @@ from octavo.ops.identity import where_the_shape_stays
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import emit_reshape, integers, moves, placeholder
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
+from octavo.ops.spec import Emitter, Example, InPlace, KerasCall, KerasForm, OpSpec, Overlap
 from octavo.ops.version import version_by_type
 
 Index = slice | int
@@ -184,6 +184,7 @@ SLICE = OpSpec(
     identity=where_the_shape_stays,
     run_float=slice_float,
     integer=moves(slice_float),
+    in_place=InPlace(overlap=Overlap.FORWARD),
     version=version_by_type(int8=2, int16=4),
     examples=(
         Example(((1, 5, 4, 3), None, None), {1: _vector(0, 1, 2, 0), 2: _vector(-1, 3, 2, -1)}),

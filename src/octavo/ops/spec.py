@@ -6,6 +6,7 @@ quantization-aware training, the support matrix and the generic tests. None keep
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,39 @@ class Kernel(Generic[C]):
 
     prepare: Callable[[Any, Inputs[Tensor], Sequence[Tensor]], C]
     run: Callable[[C, Inputs[np.ndarray]], tuple[np.ndarray, ...]]
+
+
+class Overlap(enum.Enum):
+    """What an operator still needs of an input while its output is written over it, place by place."""
+
+    ALIAS = "alias"
+    """Nothing is written: the output is the input's bytes."""
+
+    ELEMENTWISE = "elementwise"
+    """Of the input, an element needs the one at its own place: any order."""
+
+    FORWARD = "forward"
+    """An element needs those at its own place and behind: front to back."""
+
+    ROWS = "rows"
+    """A row of an image needs the input's rows in its window: top to bottom, with a copy of the row at its place and of
+    those above that its window reaches, `pad_top` at stride 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """Inputs whose memory the first output may take.
+
+    This speaks of the operator, not of a call: a planner grants it where nothing reads the input later and sizes allow
+    it. For ELEMENTWISE the input must have the output's shape, so that it is not broadcast, and size of an element.
+
+    Attributes:
+        inputs: Indices; one of them at a time.
+        overlap: How.
+    """
+
+    inputs: tuple[int, ...] = (0,)
+    overlap: Overlap = Overlap.ELEMENTWISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +180,7 @@ class OpSpec:
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
         run_float: Reference on float32 arrays.
         integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
+        in_place: Inputs whose memory the output may take, if any.
         activations: Activation types with an integer kernel in LiteRT and, but for `micro`, in TensorFlow Lite Micro.
         micro: Activation types TensorFlow Lite Micro accepts.
         fuses: Whether RELU-like operators can fuse into it.
@@ -176,6 +211,7 @@ class OpSpec:
     pole: bool = False
     run_float: FloatKernel
     integer: Kernel[Any] | None = None
+    in_place: InPlace | None = None
     activations: frozenset[DType] = frozenset({DType.INT8, DType.INT16})
     micro: frozenset[DType] = frozenset({DType.FLOAT32, DType.INT8, DType.INT16})
     fuses: bool = False

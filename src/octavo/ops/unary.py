@@ -19,7 +19,7 @@ from octavo.ops.fused import Output, output_of
 from octavo.ops.lookup import FLOAT_ONLY, NO_INT16_NEAR_ZERO
 from octavo.ops.pointwise import Rescale, applies, from_zero, rescaling
 from octavo.ops.poles import saturating, sqrt_training
-from octavo.ops.spec import Example, Kernel, OpSpec
+from octavo.ops.spec import Example, InPlace, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 
@@ -95,6 +95,7 @@ ABS = OpSpec(
     training=lambda ops: ops.abs,
     run_float=applies(np.abs),
     integer=Kernel(prepare_abs, run_abs),
+    in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=2, int16=3),
     keras={"ops.Absolute": operation_form("absolute", emits("ABS"))},
@@ -106,6 +107,7 @@ NEG = OpSpec(
     shapes=same_shape,
     training=lambda ops: ops.negative,
     run_float=applies(np.negative),
+    in_place=InPlace(),
     activations=frozenset(),
     micro=FLOAT_ONLY,
     examples=(Example(((1, 300),)), Example(((1, 8, 8, 3),))),
@@ -118,6 +120,7 @@ SQUARE = OpSpec(
     bounds=(0.0, math.inf),
     training=lambda ops: ops.square,
     run_float=applies(np.square),
+    in_place=InPlace(),
     activations=frozenset(),
     micro=FLOAT_ONLY,
     examples=(Example(((1, 300),)), Example(((1, 8, 8, 3),))),
@@ -132,6 +135,7 @@ SQRT = OpSpec(
     pole=True,
     run_float=applies(np.sqrt),
     integer=Kernel(prepare_sqrt, run_sqrt),
+    in_place=InPlace(),
     micro=FLOAT_ONLY,
     version=version_by_type(int8=2, int16=2),
     keras={"ops.Sqrt": operation_form("sqrt", emits("SQRT"))},
@@ -146,6 +150,7 @@ RSQRT = OpSpec(
     pole=True,
     run_float=applies(lambda x: np.float32(1) / np.sqrt(x)),
     integer=Kernel(prepare_rsqrt, run_rsqrt),
+    in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=3),
