@@ -9,6 +9,7 @@ import numpy as np
 
 from octavo.config import QuantizeConfig, scheme_named
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Tensor
 from octavo.numerics.affine import along_axis, quantize
 from octavo.ops.build import GraphBuilder
@@ -25,7 +26,7 @@ INTEGER_CASES = {
     f"{name}-{config.scheme}{'' if config.per_axis else '-per_tensor'}": (spec, example, config)
     for name, (spec, example) in CASES.items()
     for config in (QuantizeConfig(scheme=s, per_axis=p) for s in ("int8", "int16x8", "int8x4") for p in (True, False))
-    if spec.run_integer is not None
+    if spec.integer is not None
     and scheme_named(config.scheme).activations in spec.activations
     and (spec.weights or (config.per_axis and config.scheme != "int8x4"))
 }
@@ -40,7 +41,7 @@ def float_graph(spec: OpSpec, example: Example) -> Graph:
             names.append(builder.input(f"x{i}", shape))
         else:
             names.append(builder.constant(example.constants[i], f"c{i}") if i in example.constants else None)
-    tensors = [None if name is None else builder.tensor(name) for name in names]
+    tensors = Inputs(None if name is None else builder.tensor(name) for name in names)
     count = len(spec.shapes(example.options, tensors))
     return builder.finish(builder.emit_many(spec.name, names, example.options, outputs=count, suffix="y"))
 

@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import GraphError, UnsupportedLayerError
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, PerAxis, PerTensor, Tensor
 from octavo.ops import convert
 from octavo.ops.roles import Data, Fixed, Parameter, Weight
@@ -86,13 +87,13 @@ def test_weights_have_kernels_beside_each_integer_type(spec: OpSpec) -> None:
 
 @rows
 def test_outputs_have_fixed_parameters_for_every_integer_type(spec: OpSpec) -> None:
-    integer_types = spec.activations if spec.run_integer is not None else frozenset()
+    integer_types = spec.activations if spec.integer is not None else frozenset()
     assert all(set(rule.parameters) == integer_types for rule in spec.outputs if isinstance(rule, Fixed))
 
 
 @rows
 def test_micro_claims_no_integer_type_that_the_row_has_no_kernel_for(spec: OpSpec) -> None:
-    integer_types = spec.activations if spec.run_integer is not None else frozenset()
+    integer_types = spec.activations if spec.integer is not None else frozenset()
     assert spec.micro <= integer_types | {DType.FLOAT32}
 
 
@@ -175,5 +176,5 @@ def test_what_is_flat_beyond_a_magnitude_moves_by_less_than_half_a_step(name: st
     assert isinstance(rule, Fixed)
     for sign in (-1, 1):
         x = np.array([sign * magnitude, sign * 1e30], np.float32)
-        ((at_edge, far),) = spec.run_float(NoOptions(), [x])
+        ((at_edge, far),) = spec.run_float(NoOptions(), Inputs([x]))
         assert abs(at_edge - far) < min(scale for scale, _ in rule.parameters.values()) / 2

@@ -42,7 +42,7 @@ def test_consumers_come_in_execution_order_and_count_a_node_once(diamond: Graph)
 
 def test_operands_leave_a_place_for_absent_inputs(diamond: Graph) -> None:
     node = Node("FULLY_CONNECTED", ("x", None, "a"), ("d",))
-    assert edits.operands(diamond, node) == (diamond.tensors["x"], None, diamond.tensors["a"])
+    assert edits.operands(diamond, node).items == (diamond.tensors["x"], None, diamond.tensors["a"])
     assert edits.results(diamond, node) == (diamond.tensors["d"],)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from octavo.ops.window import Padding, output_size, pad_before_after, patches
+from octavo.ops.window import Padding, output_size, pad_before_after, patches, window_over
 
 sides = st.tuples(st.integers(1, 9), st.integers(1, 4), st.integers(1, 3), st.integers(1, 3))
 
@@ -46,7 +46,7 @@ def test_patches_hold_what_a_loop_over_places_and_taps_finds(
     assume(min(counts) > 0)
     before = [pad_before_after(side[0], side[1], side[2], padding, side[3])[0] for side in (rows, columns)]
     images = np.arange(1, 1 + 2 * height * width * 2).reshape(2, height, width, 2)
-    got = patches(images, window, stride, padding, dilation, fill=-7)
+    got = patches(images, window_over(images.shape, window, stride, padding, dilation), fill=-7)
     assert got.shape == (2, *counts, 2, *window)
     for y, x, i, j in np.ndindex(*counts, *window):
         row, column = (
@@ -58,6 +58,6 @@ def test_patches_hold_what_a_loop_over_places_and_taps_finds(
 
 
 def test_patches_cannot_be_written_to() -> None:
-    view = patches(np.zeros((1, 4, 4, 1)), (2, 2), (1, 1), Padding.VALID)
+    view = patches(np.zeros((1, 4, 4, 1)), window_over((1, 4, 4, 1), (2, 2), (1, 1), Padding.VALID))
     with pytest.raises(ValueError, match="read-only"):
         view[0, 0, 0, 0, 0, 0] = 1.0

@@ -92,9 +92,8 @@ def map_last_layer(comparison: Comparison, data: Data) -> LayerMapping:
     models = {row.name: row.quantized for row in comparison.rows if row.technique != "QAT"}
     graph = models["int8"].graph
     output = graph.tensors[graph.outputs[0]]
-    assert output.quantization is not None
     values = np.asarray(models["float32"].predict(data.x_train[:CALIBRATION_SAMPLES]))
-    return map_layer(output.layer, values, output.quantization, output.dtype)
+    return map_layer(output.layer, values, output.parameters, output.dtype)
 
 
 def write_files(folder: Path, toured: Toured) -> None:

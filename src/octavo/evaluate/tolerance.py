@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.ops.operands import is_hybrid, is_integer, working_type
 from octavo.ops.spec import OpSpec
@@ -56,13 +57,13 @@ def allowed_steps(target: Target, node: Node, output: Tensor) -> int:
     return 0 if target is Target.REFERENCE and spec_of(node.op).exact else 1
 
 
-def allowed_real(graph: Graph, node: Node, arrays: Sequence[np.ndarray | None], results: Sequence[np.ndarray]) -> float:
+def allowed_real(graph: Graph, node: Node, arrays: Inputs[np.ndarray], results: Sequence[np.ndarray]) -> float:
     """The largest difference allowed of a float result.
 
     Args:
         graph: The node's graph.
         node: A node with a float result.
-        arrays: Its inputs as reals, None where one is absent.
+        arrays: Its inputs as reals.
         results: What the reference makes of them.
     """
     spec = spec_of(node.op)
@@ -71,22 +72,19 @@ def allowed_real(graph: Graph, node: Node, arrays: Sequence[np.ndarray | None], 
     return _product_bound(spec, arrays, hybrid=is_hybrid(graph, node))
 
 
-def _product_bound(spec: OpSpec, arrays: Sequence[np.ndarray | None], *, hybrid: bool) -> float:
+def _product_bound(spec: OpSpec, arrays: Inputs[np.ndarray], *, hybrid: bool) -> float:
     """`sum(|w|) * (error of an input) + (error of the bias)`, for the channel with the largest weights."""
     (index, role), (bias_index, bias_role) = spec.weights[0], spec.biases[0]
-    weight, data = arrays[index], arrays[bias_role.data]
-    bias = arrays[bias_index] if bias_index < len(arrays) else None
-    assert weight is not None
-    assert data is not None
+    weight, data, bias = arrays[index], arrays[bias_role.data], arrays.get(bias_index)
     sums = np.abs(np.moveaxis(weight, role.axis, 0)).reshape(weight.shape[role.axis], -1).sum(1)
     rounding = EPSILON * (weight.size // len(sums) + 1 + FUNCTION_ULPS)
     input_error = largest(data) * (rounding + (1 / HYBRID_STEPS if hybrid else 0.0))
     return largest(sums) * input_error + (0.0 if bias is None else rounding * largest(bias))
 
 
-def _elementwise_bound(arrays: Sequence[np.ndarray | None], results: Sequence[np.ndarray]) -> float:
+def _elementwise_bound(arrays: Inputs[np.ndarray], results: Sequence[np.ndarray]) -> float:
     """For operators without weights: functions, sums over some axes, products of two activations."""
-    given = [array for array in arrays if array is not None and array.dtype.kind == "f" and array.size]
+    given = [array for array in arrays.items if array is not None and array.dtype.kind == "f" and array.size]
     if not given:
         return EPSILON * FUNCTION_ULPS * max(largest(array) for array in results)
     row = given[0].shape[-1] if given[0].ndim else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, Tensor
 
 
@@ -23,9 +24,9 @@ def consumers(graph: Graph) -> dict[str, tuple[Node, ...]]:
     return {name: tuple(nodes) for name, nodes in readers.items()}
 
 
-def operands(graph: Graph, node: Node) -> tuple[Tensor | None, ...]:
-    """The node's input tensors, None where an optional one is absent."""
-    return tuple(None if name is None else graph.tensors[name] for name in node.inputs)
+def operands(graph: Graph, node: Node) -> Inputs[Tensor]:
+    """The node's input tensors."""
+    return Inputs(None if name is None else graph.tensors[name] for name in node.inputs)
 
 
 def results(graph: Graph, node: Node) -> tuple[Tensor, ...]:

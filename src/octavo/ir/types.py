@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.errors import GraphError
 
 Shape = tuple[int, ...]
 
@@ -91,6 +92,48 @@ class Tensor:
         """Number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))
 
+    @property
+    def values(self) -> np.ndarray:
+        """The array of a constant.
+
+        Raises:
+            GraphError: if it is none.
+        """
+        if self.data is None:
+            raise GraphError(
+                f"tensor '{self.name}' of layer '{self.layer}' must be constant.",
+                got="a tensor that an operator makes, or an input of the graph",
+                expected="a constant",
+                fix="compute it before, with octavo.passes.fold_constants, or ask `is_constant` first",
+            )
+        return self.data
+
+    @property
+    def parameters(self) -> Quantization:
+        """The parameters of a quantized tensor.
+
+        Raises:
+            GraphError: if it has none.
+        """
+        if self.quantization is None:
+            raise GraphError(
+                f"tensor '{self.name}' of layer '{self.layer}' has no quantization.",
+                got=f"{self.dtype.value} without parameters",
+                expected="integers that stand for reals",
+                fix="take the graph that octavo.quantization.assign makes, or ask for `quantization` first",
+            )
+        return self.quantization
+
+    @property
+    def scale(self) -> float:
+        """The scale of a tensor quantized with one; a float32 value, in double."""
+        return float(self.parameters.scale[0])
+
+    @property
+    def zero_point(self) -> int:
+        """The zero point of a tensor quantized with one."""
+        return int(self.parameters.zero_point[0])
+
 
 class Options:
     """Base of an operator's options.
@@ -127,7 +170,7 @@ class Node:
     layer: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Graph:
     """A model: tensors by name, nodes in execution order.
 

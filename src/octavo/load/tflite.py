@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from octavo.dtypes import DType
-from octavo.errors import ModelFileError, UnsupportedLayerError
+from octavo.errors import GraphError, ModelFileError, UnsupportedLayerError
 from octavo.ir.graph import drop_dead, drop_unused, fresh_name
+from octavo.ir.inputs import Inputs
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node, Shape, Tensor
 from octavo.load.flatbuffer import FileContent, RawOptions, read_content, read_tflite
@@ -114,7 +115,7 @@ def _settle(file: FileContent) -> Graph:
     for node in graph.nodes:
         if node.op == "RESHAPE" and not isinstance(node.options, RawOptions):
             node = _with_open_batch(node, tensors, file.open_shapes[node.outputs[0]])
-        operands = [None if name is None else tensors[name] for name in node.inputs]
+        operands = Inputs(None if name is None else tensors[name] for name in node.inputs)
         array = _evaluate(node, operands)
         if array is not None:
             result = tensors[node.outputs[0]]
@@ -130,21 +131,21 @@ def _settle(file: FileContent) -> Graph:
     return drop_unused(replace(graph, tensors=tensors, nodes=tuple(nodes)))
 
 
-def _evaluate(node: Node, operands: Sequence[Tensor | None]) -> np.ndarray | None:
+def _evaluate(node: Node, operands: Inputs[Tensor]) -> np.ndarray | None:
     """The node's only result where it follows from shapes, or is weights widened to float32."""
-    first = operands[0] if operands else None
+    first = operands.get(0)
     if first is None or len(node.outputs) != 1:
         return None
     if node.op == "SHAPE":
         return np.array(first.shape)
-    arrays = [tensor.data for tensor in operands if tensor is not None and tensor.data is not None]
+    arrays = [tensor.data for tensor in operands.items if tensor is not None and tensor.data is not None]
     if len(arrays) < len(operands):
         return None
     if node.op in _ON_CONSTANTS:
         return _ON_CONSTANTS[node.op](arrays)
     if node.op not in OPS or isinstance(node.options, RawOptions) or first.dtype.is_float:
         return None
-    return spec_of(node.op).run_float(node.options, arrays)[0]
+    return spec_of(node.op).run_float(node.options, Inputs(arrays))[0]
 
 
 # What converters compute shapes with, beside operators of the op table, and what they widen weights with.
@@ -155,7 +156,7 @@ _ON_CONSTANTS: Mapping[str, Callable[[Sequence[np.ndarray]], np.ndarray]] = {
 }
 
 
-def _inferred(node: Node, operands: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def _inferred(node: Node, operands: Inputs[Tensor]) -> tuple[Shape, ...]:
     """Shapes of the node's results by the op table.
 
     Raises:
@@ -164,15 +165,17 @@ def _inferred(node: Node, operands: Sequence[Tensor | None]) -> tuple[Shape, ...
     try:
         shapes = tuple(spec_of(node.op).shapes(node.options, operands))
         problem = "" if len(shapes) == len(node.outputs) else f"{len(node.outputs)} results instead of {len(shapes)}"
-    except (AssertionError, AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
+    except GraphError as error:
+        problem = error.what
+    except (AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
         problem = str(error) or type(error).__name__
     if not problem:
         return shapes
     raise _shape_error(node, operands, problem)
 
 
-def _shape_error(node: Node, operands: Sequence[Tensor | None], problem: str) -> UnsupportedLayerError:
-    inputs = ", ".join("none" if tensor is None else f"{tensor.name} {tensor.shape}" for tensor in operands)
+def _shape_error(node: Node, operands: Inputs[Tensor], problem: str) -> UnsupportedLayerError:
+    inputs = ", ".join("none" if tensor is None else f"{tensor.name} {tensor.shape}" for tensor in operands.items)
     return UnsupportedLayerError(
         f"{node.op} in layer '{node.layer}' has no fixed shape.",
         got=f"inputs {inputs}: {problem}",
@@ -189,9 +192,9 @@ def _with_open_batch(node: Node, tensors: dict[str, Tensor], open_shape: Shape) 
         tensors: All tensors by name.
         open_shape: Shape of the result as the file states it, -1 where it leaves a dimension open.
     """
-    operands = [None if name is None else tensors[name] for name in node.inputs]
+    operands = Inputs(None if name is None else tensors[name] for name in node.inputs)
     (made,) = _inferred(node, operands)
-    source, operand = tensors[str(node.inputs[0])], operands[1] if len(operands) > 1 else None
+    source, operand = tensors[str(node.inputs[0])], operands.get(1)
     if Tensor("", made).size != source.size:
         raise _shape_error(node, operands, f"shape {made} wanted")
     wanted = np.array((-1, *made[1:]) if open_shape[:1] == (-1,) else batch_open(made, source.shape), np.int32)

@@ -7,6 +7,7 @@ Source: tensorflow/lite/kernels/internal/common.cc (MultiplyByQuantizedMultiplie
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -56,6 +57,30 @@ def multiply_by_quantized_multiplier(
     return rounding_divide_by_power_of_two(
         saturating_rounding_doubling_high_mul(shifted, np.asarray(multiplier, np.int64)), right
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Multiplier:
+    """A real factor in fixed point: `multiplier_q31 * 2**(shift_bits - 31)`.
+
+    Attributes:
+        multiplier_q31: int32; below 0 for a negative factor.
+        shift_bits: Above 0 to the left, before the multiplication; below 0 to the right, after it.
+    """
+
+    multiplier_q31: int
+    shift_bits: int
+
+    @classmethod
+    def of(cls, real: float) -> Multiplier:
+        """The fixed-point form of a real, see `quantize_multiplier`."""
+        multiplier, shift = quantize_multiplier(abs(real))
+        return cls(-multiplier if real < 0 else multiplier, shift)
+
+    def times(self, values: np.ndarray) -> np.ndarray:
+        """`values * factor` with the rounding of `multiply_by_quantized_multiplier`; a negative factor negates it."""
+        product = multiply_by_quantized_multiplier(values, abs(self.multiplier_q31), self.shift_bits)
+        return -product if self.multiplier_q31 < 0 else product
 
 
 def multiply_int64_by_quantized_multiplier(

@@ -1,6 +1,8 @@
-"""The output stage that convolutions and dense layers share: accumulator -> bias -> requantize -> clamp."""
+"""What convolutions and dense layers share: centred inputs, and accumulator -> bias -> requantize -> clamp."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,48 +13,67 @@ from octavo.numerics.fixed_point import (
     multiply_int64_by_quantized_multiplier,
     quantize_multipliers,
 )
-from octavo.ops.fused import FusedActivation, saturate
-from octavo.ops.spec import Operand
+from octavo.ops.fused import FusedActivation, Output, output_of
 
 
-def centred(data: Operand) -> np.ndarray:
-    """`data - zero_point` as float64, in which sums of up to 2**30 products of int16 and int8 are exact."""
-    return data.values.astype(np.float64) - data.zero_point
+@dataclass(frozen=True, slots=True, eq=False)
+class Requantization:
+    """How an accumulator becomes the output's integers.
 
-
-def requantize(
-    accumulator: np.ndarray,
-    data: Operand,
-    weight: Operand,
-    bias: Operand | None,
-    output: Tensor,
-    activation: FusedActivation,
-) -> tuple[np.ndarray, ...]:
-    """Turn an accumulator into the output's integers.
-
-    Accumulators of int16 activations are 64 bits wide, unless an int32 bias says otherwise.
-
-    Args:
-        accumulator: Whole numbers in float64, output channels last; sum of (data - zero_point) * weight.
-        data: The activation input.
-        weight: Per-tensor or per-axis scaled; symmetric.
-        bias: int32 or int64, shape (channels,).
-        output: Says type, parameters.
-        activation: Fused activation.
-
-    Returns:
-        The one result of the operator, in the output's numpy type.
-
-    Source: tensorflow/lite/kernels/internal/reference/integer_ops/conv.h; multipliers from
-    kernel_util.cc, PopulateConvolutionQuantizationParams (scales multiplied in double).
+    Attributes:
+        multiplier_q31, shift_bits: Accumulator steps in output steps, `multiplier_q31 * 2**(shift_bits - 31)`: int64,
+            shape (channels,), or (1,) where all channels share a scale.
+        wide: Whether accumulators have 64 bits: those of int16 activations, unless an int32 bias says otherwise. They
+            are multiplied by the upper 16 bits of the multiplier, and rounded once.
+        output: How results are stored.
     """
-    assert output.quantization is not None
-    total = accumulator.astype(np.int64)
-    if bias is not None:
-        total += bias.values
-    real = float(data.scale[0]) * weight.scale.astype(np.float64) / float(output.quantization.scale[0])
-    multiplier, shift = quantize_multipliers(real)
-    wide = data.tensor.dtype is DType.INT16 and (bias is None or bias.tensor.dtype is DType.INT64)
-    multiply = multiply_int64_by_quantized_multiplier if wide else multiply_by_quantized_multiplier
-    steps = multiply(total, multiplier, shift) + output.quantization.zero_point[0]
-    return (saturate(steps, output, activation),)
+
+    multiplier_q31: np.ndarray
+    shift_bits: np.ndarray
+    wide: bool
+    output: Output
+
+    def apply(self, accumulator: np.ndarray, bias: np.ndarray | None) -> tuple[np.ndarray, ...]:
+        """The one result of an operator, in the output's numpy type.
+
+        Args:
+            accumulator: Whole numbers in float64, output channels last; sum of (data - zero_point) * weight.
+            bias: int32 or int64, shape (channels,).
+
+        Source: tensorflow/lite/kernels/internal/reference/integer_ops/conv.h.
+        """
+        total = accumulator.astype(np.int64)
+        if bias is not None:
+            total += bias
+        multiply = multiply_int64_by_quantized_multiplier if self.wide else multiply_by_quantized_multiplier
+        return (self.output.stored(multiply(total, self.multiplier_q31, self.shift_bits)),)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AccumulatorConstants:
+    """What every kernel needs that sums products with weights, which are symmetric.
+
+    Attributes:
+        input_offset: Added to the integers of the data: minus their zero point.
+        requantization: Of the sums.
+    """
+
+    input_offset: int
+    requantization: Requantization
+
+
+def requantization(
+    data: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor, activation: FusedActivation
+) -> Requantization:
+    """The requantization of sums of `data * weight`; scales are multiplied in double.
+
+    Source: tensorflow/lite/kernels/kernel_util.cc, PopulateConvolutionQuantizationParams.
+    """
+    real = data.scale * weight.parameters.scale.astype(np.float64) / output.scale
+    wide = data.dtype is DType.INT16 and (bias is None or bias.dtype is DType.INT64)
+    return Requantization(*quantize_multipliers(real), wide, output_of(output, activation))
+
+
+def centred(data: np.ndarray, input_offset: int) -> np.ndarray:
+    """`data - zero_point` as float64, in which sums of up to 2**30 products of int16 and int8 are exact."""
+    return data.astype(np.float64) + input_offset

@@ -9,45 +9,44 @@ from dataclasses import dataclass
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
+from octavo.numerics.fixed_point import Multiplier
 from octavo.ops.forms import emits, function_forms, layer_form, parameter
-from octavo.ops.fused import FusedActivation, clamp_real
+from octavo.ops.fused import FusedActivation, Output, clamp_real, output_of
+from octavo.ops.pointwise import Rescale, applies, from_zero, rescaling, run_rescale
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, SameAsOutput
-from octavo.ops.spec import Emitter, Example, FloatKernel, IntegerKernel, KerasCall, KerasForm, Operand, OpSpec
-from octavo.ops.steps import applies, rescaled, steps_of, stored
+from octavo.ops.spec import Emitter, Example, FloatKernel, InPlace, KerasCall, KerasForm, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 
-def same_shape(options: object, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def same_shape(options: object, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """The output has the first input's shape."""
-    assert inputs[0] is not None
     return (inputs[0].shape,)
 
 
 def clamping_float(activation: FusedActivation) -> FloatKernel:
     """The float kernel of a standalone clamp."""
 
-    def run(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
-        assert inputs[0] is not None
+    def run(options: NoOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
         return (clamp_real(inputs[0], activation),)
 
     return run
 
 
-def clamping_integer(activation: FusedActivation) -> IntegerKernel:
+def clamping_integer(activation: FusedActivation) -> Kernel[Rescale]:
     """The integer kernel of a standalone clamp: rescale, then clamp.
 
     Source: tensorflow/lite/micro/kernels/activations_common.cc, ReluQuantized and Relu6Quantized (which only clamps, so
     that both sides must have the same parameters).
     """
 
-    def run(options: NoOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]) -> tuple[np.ndarray, ...]:
+    def prepare(options: NoOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> Rescale:
         (x,), (y,) = inputs, outputs
-        assert x is not None
-        return (stored(rescaled(steps_of(x), x, y), y, activation),)
+        return Rescale(-x.zero_point, rescaling(x, y), output_of(y, activation))
 
-    return run
+    return Kernel(prepare, run_rescale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,39 +57,70 @@ class LeakyReluOptions(Options):
     alpha: float = 0.2
 
 
-def leaky_relu_float(options: LeakyReluOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def leaky_relu_float(options: LeakyReluOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """`x` where x > 0, else `alpha * x`."""
-    x = inputs[0]
-    assert x is not None
+    (x,) = inputs
     return (np.where(x > 0, x, x * np.float32(options.alpha)),)
 
 
-def leaky_relu_integer(
-    options: LeakyReluOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+@dataclass(frozen=True, slots=True)
+class LeakyReluConstants:
+    """What LEAKY_RELU runs with.
+
+    Attributes:
+        input_offset: Added to the input's integers: minus their zero point.
+        identity, alpha: Factors of what is above 0, and below: from steps of the input to steps of the output.
+        output: How results are stored.
+    """
+
+    input_offset: int
+    identity: Multiplier
+    alpha: Multiplier
+    output: Output
+
+
+def prepare_leaky_relu(
+    options: LeakyReluOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]
+) -> LeakyReluConstants:
+    """The constants of LEAKY_RELU."""
+    (x,), (y,) = inputs, outputs
+    return LeakyReluConstants(-x.zero_point, rescaling(x, y), rescaling(x, y, options.alpha), output_of(y))
+
+
+def run_leaky_relu(constants: LeakyReluConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of LEAKY_RELU.
 
     Source: tensorflow/lite/kernels/internal/reference/leaky_relu.h and micro/kernels/leaky_relu_common.cc.
     """
-    (x,), (y,) = inputs, outputs
-    assert x is not None
-    steps = steps_of(x)
-    return (stored(np.where(steps >= 0, rescaled(steps, x, y), rescaled(steps, x, y, options.alpha)), y),)
+    x = from_zero(arrays[0], constants.input_offset)
+    return (constants.output.stored(np.where(x >= 0, constants.identity.times(x), constants.alpha.times(x))),)
 
 
-def prelu_integer(
-    options: NoOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+@dataclass(frozen=True, slots=True)
+class PReluConstants(LeakyReluConstants):
+    """What PRELU runs with; `alpha` is the factor of the product of both inputs' steps.
+
+    Attributes:
+        alpha_offset: Added to the integers of the slopes.
+    """
+
+    alpha_offset: int
+
+
+def prepare_prelu(options: NoOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> PReluConstants:
+    """The constants of PRELU."""
+    (x, alpha), (y,) = inputs, outputs
+    slopes = rescaling(x, y, alpha.scale)
+    return PReluConstants(-x.zero_point, rescaling(x, y), slopes, output_of(y), -alpha.zero_point)
+
+
+def run_prelu(constants: PReluConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of PRELU.
 
     Source: tensorflow/lite/kernels/internal/reference/prelu.h and micro/kernels/prelu_common.cc.
     """
-    (x, alpha), (y,) = inputs, outputs
-    assert x is not None
-    assert alpha is not None
-    steps = steps_of(x)
-    slopes = rescaled(steps * steps_of(alpha), x, y, float(alpha.scale[0]))
-    return (stored(np.where(steps >= 0, rescaled(steps, x, y), slopes), y),)
+    x, alpha = from_zero(arrays[0], constants.input_offset), from_zero(arrays[1], constants.alpha_offset)
+    return (constants.output.stored(np.where(x >= 0, constants.identity.times(x), constants.alpha.times(x * alpha))),)
 
 
 def lower_relu(b: Emitter, call: KerasCall) -> str:
@@ -130,7 +160,8 @@ RELU = OpSpec(
     bounds=(0.0, math.inf),
     training=lambda ops: ops.relu,
     run_float=clamping_float(FusedActivation.RELU),
-    run_integer=clamping_integer(FusedActivation.RELU),
+    integer=clamping_integer(FusedActivation.RELU),
+    in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=2, int16=3),
     keras={
@@ -150,7 +181,8 @@ RELU6 = OpSpec(
     bounds=(0.0, 6.0),
     training=lambda ops: ops.relu6,
     run_float=clamping_float(FusedActivation.RELU6),
-    run_integer=clamping_integer(FusedActivation.RELU6),
+    integer=clamping_integer(FusedActivation.RELU6),
+    in_place=InPlace(),
     version=version_by_type(int8=2, int16=3),
     keras=function_forms("relu6", "Relu6", emits("RELU6")),
     examples=(
@@ -168,7 +200,8 @@ RELU_N1_TO_1 = OpSpec(
     bounds=(-1.0, 1.0),
     training=lambda ops: lambda x: ops.clip(x, -1.0, 1.0),
     run_float=clamping_float(FusedActivation.RELU_N1_TO_1),
-    run_integer=clamping_integer(FusedActivation.RELU_N1_TO_1),
+    integer=clamping_integer(FusedActivation.RELU_N1_TO_1),
+    in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset(),
     examples=(Example(((1, 40),)), Example(((1, 4, 4, 3),), low=-0.5, high=4.0)),
@@ -180,7 +213,8 @@ LEAKY_RELU = OpSpec(
     shapes=same_shape,
     training=lambda ops: lambda x, alpha: ops.leaky_relu(x, negative_slope=alpha),
     run_float=leaky_relu_float,
-    run_integer=leaky_relu_integer,
+    integer=Kernel(prepare_leaky_relu, run_leaky_relu),
+    in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=1, int16=2),
     keras={
@@ -200,7 +234,8 @@ PRELU = OpSpec(
     shapes=same_shape,
     training=lambda ops: lambda x, alpha: ops.where(x >= 0, x, x * alpha),
     run_float=applies(lambda x, alpha: np.where(x >= 0, x, x * alpha)),
-    run_integer=prelu_integer,
+    integer=Kernel(prepare_prelu, run_prelu),
+    in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     exact=False,

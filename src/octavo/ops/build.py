@@ -9,6 +9,7 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, NoOptions, Options, Shape, Tensor
 from octavo.ops.roles import Parameter
 from octavo.ops.table import spec_of
@@ -57,12 +58,12 @@ class GraphBuilder:
         self, op: str, inputs: Sequence[str | None], options: Options = NoOptions(), *, outputs: int, suffix: str = ""
     ) -> tuple[str, ...]:
         """Add an operator and return its outputs' names. Names are `layer` or `layer/suffix`, made unique."""
-        operands = [None if name is None else self._tensors[name] for name in inputs]
+        operands = Inputs(None if name is None else self._tensors[name] for name in inputs)
         spec = spec_of(op)
         shapes = spec.shapes(options, operands)
         assert len(shapes) == outputs, f"{op} makes {len(shapes)} results, not {outputs}"
         base = "/".join(part for part in (self.layer, suffix) if part) or op.lower()
-        data = [t for i, t in enumerate(operands) if t is not None and not isinstance(spec.role(i), Parameter)]
+        data = [t for i, t in enumerate(operands.items) if t is not None and not isinstance(spec.role(i), Parameter)]
         dtype = data[0].dtype if data else DType.FLOAT32
         names = tuple(
             self._add(Tensor(fresh_name(self._tensors, base), shape, dtype, layer=self.layer)) for shape in shapes

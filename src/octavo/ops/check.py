@@ -79,5 +79,4 @@ def _bias_problem(graph: Graph, node: Node, spec: OpSpec) -> tuple[str, str] | N
 
 
 def _text(tensor: Tensor) -> str:
-    assert tensor.quantization is not None
-    return f"'{tensor.name}' with scale {tensor.quantization.scale[0]}, zero point {tensor.quantization.zero_point[0]}"
+    return f"'{tensor.name}' with scale {tensor.parameters.scale[0]}, zero point {tensor.zero_point}"

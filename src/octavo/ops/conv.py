@@ -8,24 +8,23 @@ from typing import Any
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import PerAxis, Tensor
 from octavo.ops import conv_kernels as kernels
 from octavo.ops.conv_kernels import Conv2DOptions, DepthwiseConv2DOptions, TransposeConvOptions
 from octavo.ops.conv_layers import lower_conv, lower_depthwise, lower_separable, lower_transpose
 from octavo.ops.fused import FusedActivation
 from octavo.ops.roles import Bias, Data, Parameter, Weight, weight_types
-from octavo.ops.spec import Example, KerasForm, OpSpec
+from octavo.ops.spec import Example, InPlace, KerasForm, OpSpec, Overlap
 from octavo.ops.window import Border, Padding
 
 
-def conv_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def conv_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
     """CONV_2D: float 1, int8 3, int16 4, hybrid per channel 5, grouped 6, int4 7.
 
     Source: tflite/tools/versioning/op_version.cc.
     """
     images, kernel = inputs[0], inputs[1]
-    assert images is not None
-    assert kernel is not None
     if kernel.dtype is DType.INT4:
         return 7
     if images.shape[3] != kernel.shape[3]:
@@ -35,7 +34,7 @@ def conv_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> 
     return 4 if images.dtype is DType.INT16 else 3
 
 
-def depthwise_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def depthwise_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
     """DEPTHWISE_CONV_2D: float 2 (dilation allowed), int8 and int8 x int4 3, int16 5, hybrid per channel 6.
 
     int4 weights would be 7, which LiteRT's reference kernels are not registered for; they run at 3 all the same.
@@ -43,14 +42,12 @@ def depthwise_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]
     Source: tflite/tools/versioning/op_version.cc.
     """
     images, kernel = inputs[0], inputs[1]
-    assert images is not None
-    assert kernel is not None
     if images.dtype is DType.FLOAT32:
         return 6 if kernel.dtype is DType.INT8 else 2
     return 5 if images.dtype is DType.INT16 else 3
 
 
-def transpose_conv_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def transpose_conv_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
     """TRANSPOSE_CONV: 4, the first with a fused activation; 3 brought the bias, 2 integers.
 
     Source: tflite/tools/versioning/op_version.cc.
@@ -75,7 +72,7 @@ CONV_2D = OpSpec(
     window=kernels.kernel_window,
     border=Border.ZERO,
     run_float=kernels.conv_2d_float,
-    run_integer=kernels.conv_2d_integer,
+    integer=kernels.CONV_2D_KERNEL,
     fuses=True,
     version=conv_version,
     keras={
@@ -119,7 +116,8 @@ DEPTHWISE_CONV_2D = OpSpec(
     window=kernels.kernel_window,
     border=Border.ZERO,
     run_float=kernels.depthwise_conv_2d_float,
-    run_integer=kernels.depthwise_conv_2d_integer,
+    integer=kernels.DEPTHWISE_CONV_2D_KERNEL,
+    in_place=InPlace(overlap=Overlap.ROWS),
     fuses=True,
     version=depthwise_version,
     keras={
@@ -173,7 +171,7 @@ TRANSPOSE_CONV = OpSpec(
     inputs=(Parameter(), Weight(0, weight_types(0)), Data(), Bias(2, 1)),
     shapes=kernels.transpose_conv_shapes,
     run_float=kernels.transpose_conv_float,
-    run_integer=kernels.transpose_conv_integer,
+    integer=kernels.TRANSPOSE_CONV_KERNEL,
     fuses=True,
     version=transpose_conv_version,
     keras={

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
-from octavo.ops.accumulate import centred, requantize
+from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
-from octavo.ops.spec import Operand
-from octavo.ops.window import Padding, output_size, pad_before_after, patches
+from octavo.ops.spec import Kernel
+from octavo.ops.window import Padding, Window, output_size, pad_before_after, patches, window_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,39 +57,50 @@ class TransposeConvOptions(Options):
     fused_activation_function: FusedActivation = FusedActivation.NONE
 
 
-def conv_2d_shapes(options: Conv2DOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def conv_2d_shapes(options: Conv2DOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """[n, h, w, groups * in] x kernel [out, kh, kw, in] -> [n, oh, ow, out]."""
     images, kernel = inputs[0], inputs[1]
-    assert images is not None
-    assert kernel is not None
     return ((images.shape[0], *_output_size(options, images.shape, kernel.shape), kernel.shape[0]),)
 
 
-def conv_2d_float(options: Conv2DOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def conv_2d_float(options: Conv2DOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Float reference of CONV_2D."""
-    images, kernel_ohwi, bias = (*inputs, None)[:3]
-    assert images is not None
-    assert kernel_ohwi is not None
-    return _finish(correlate(options, images, kernel_ohwi), bias, options.fused_activation_function)
+    sums = correlate(_window(options, inputs[0].shape, inputs[1].shape), inputs[0], inputs[1])
+    return _finish(sums, inputs.get(2), options.fused_activation_function)
 
 
-def conv_2d_integer(
-    options: Conv2DOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+@dataclass(frozen=True, slots=True, eq=False)
+class ConvConstants(AccumulatorConstants):
+    """What CONV_2D and DEPTHWISE_CONV_2D run with.
+
+    Attributes:
+        window: Over the images.
+    """
+
+    window: Window
+
+
+def prepare_conv(
+    options: Conv2DOptions | DepthwiseConv2DOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]
+) -> ConvConstants:
+    """The constants of CONV_2D or DEPTHWISE_CONV_2D."""
+    images, kernel = inputs[0], inputs[1]
+    requantized = requantization(images, kernel, inputs.get(2), outputs[0], options.fused_activation_function)
+    return ConvConstants(-images.zero_point, requantized, _window(options, images.shape, kernel.shape))
+
+
+def run_conv_2d(constants: ConvConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of CONV_2D: padded cells hold the zero point, so they add nothing.
 
     Source: tensorflow/lite/kernels/internal/reference/integer_ops/conv.h.
     """
-    images, kernel, bias = (*inputs, None)[:3]
-    assert images is not None
-    assert kernel is not None
-    accumulator = correlate(options, centred(images), kernel.values.astype(np.float64))
-    return requantize(accumulator, images, kernel, bias, outputs[0], options.fused_activation_function)
+    images, kernel = centred(arrays[0], constants.input_offset), arrays[1].astype(np.float64)
+    return constants.requantization.apply(correlate(constants.window, images, kernel), arrays.get(2))
 
 
-def correlate(options: Conv2DOptions, images: np.ndarray, kernel_ohwi: np.ndarray) -> np.ndarray:
+def correlate(window: Window, images: np.ndarray, kernel_ohwi: np.ndarray) -> np.ndarray:
     """Every window times every kernel, [n, oh, ow, out]; channel group g feeds the g-th share of outputs."""
-    windows = np.moveaxis(_windows(options, images, kernel_ohwi), 3, -1)
+    windows = np.moveaxis(patches(images, window), 3, -1)
     positions, (out, *_, in_group) = windows.shape[:3], kernel_ohwi.shape
     groups = images.shape[3] // in_group
     rows = windows.reshape(*windows.shape[:5], groups, in_group).transpose(5, 0, 1, 2, 3, 4, 6)
@@ -97,99 +109,111 @@ def correlate(options: Conv2DOptions, images: np.ndarray, kernel_ohwi: np.ndarra
     return products.transpose(1, 0, 2).reshape(*positions, out)
 
 
-def depthwise_conv_2d_shapes(options: DepthwiseConv2DOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def depthwise_conv_2d_shapes(options: DepthwiseConv2DOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """[n, h, w, in] x kernel [1, kh, kw, in * depth_multiplier] -> [n, oh, ow, in * depth_multiplier]."""
     images, kernel = inputs[0], inputs[1]
-    assert images is not None
-    assert kernel is not None
     return ((images.shape[0], *_output_size(options, images.shape, kernel.shape), kernel.shape[3]),)
 
 
-def depthwise_conv_2d_float(
-    options: DepthwiseConv2DOptions, inputs: Sequence[np.ndarray | None]
-) -> tuple[np.ndarray, ...]:
+def depthwise_conv_2d_float(options: DepthwiseConv2DOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Float reference of DEPTHWISE_CONV_2D."""
-    images, kernel_1hwc, bias = (*inputs, None)[:3]
-    assert images is not None
-    assert kernel_1hwc is not None
-    return _finish(correlate_depthwise(options, images, kernel_1hwc), bias, options.fused_activation_function)
+    sums = correlate_depthwise(_window(options, inputs[0].shape, inputs[1].shape), inputs[0], inputs[1])
+    return _finish(sums, inputs.get(2), options.fused_activation_function)
 
 
-def depthwise_conv_2d_integer(
-    options: DepthwiseConv2DOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+def run_depthwise_conv_2d(constants: ConvConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of DEPTHWISE_CONV_2D.
 
     Source: tensorflow/lite/kernels/internal/reference/integer_ops/depthwise_conv.h.
     """
-    images, kernel, bias = (*inputs, None)[:3]
-    assert images is not None
-    assert kernel is not None
-    accumulator = correlate_depthwise(options, centred(images), kernel.values.astype(np.float64))
-    return requantize(accumulator, images, kernel, bias, outputs[0], options.fused_activation_function)
+    images, kernel = centred(arrays[0], constants.input_offset), arrays[1].astype(np.float64)
+    return constants.requantization.apply(correlate_depthwise(constants.window, images, kernel), arrays.get(2))
 
 
-def correlate_depthwise(options: DepthwiseConv2DOptions, images: np.ndarray, kernel_1hwc: np.ndarray) -> np.ndarray:
+def correlate_depthwise(window: Window, images: np.ndarray, kernel_1hwc: np.ndarray) -> np.ndarray:
     """Sums over each channel's own windows: [n, oh, ow, in * depth_multiplier]."""
-    windows = _windows(options, images, kernel_1hwc)
-    height, width = kernel_1hwc.shape[1:3]
-    taps = kernel_1hwc.reshape(height, width, images.shape[3], -1)
+    windows = patches(images, window)
+    taps = kernel_1hwc.reshape(window.height, window.width, images.shape[3], -1)
     total = np.zeros((*windows.shape[:4], taps.shape[3]), images.dtype)
-    for i, j in np.ndindex(height, width):
+    for i, j in np.ndindex(window.height, window.width):
         total += windows[..., i, j, None] * taps[i, j]
     return total.reshape(*windows.shape[:3], -1)
 
 
-def transpose_conv_shapes(options: TransposeConvOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def transpose_conv_shapes(options: TransposeConvOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """The output's shape is an operand: shape [4], weights [out, kh, kw, in], data [n, h, w, in], bias [out]."""
-    shape, images = inputs[0], inputs[2]
-    assert shape is not None
-    assert shape.data is not None
-    assert images is not None
-    return ((images.shape[0], *(int(size) for size in shape.data[1:])),)
+    return ((inputs[2].shape[0], *(int(size) for size in inputs[0].values[1:])),)
 
 
-def transpose_conv_float(options: TransposeConvOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def transpose_conv_float(options: TransposeConvOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Float reference of TRANSPOSE_CONV."""
-    shape, kernel_ohwi, images, bias = (*inputs, None)[:4]
-    assert shape is not None
-    assert kernel_ohwi is not None
-    assert images is not None
-    return _finish(scatter(options, images, kernel_ohwi, shape), bias, options.fused_activation_function)
+    shape, kernel_ohwi, images = inputs[0], inputs[1], inputs[2]
+    placement = _placement(options, kernel_ohwi.shape, int(shape[1]), int(shape[2]))
+    return _finish(scatter(placement, images, kernel_ohwi), inputs.get(3), options.fused_activation_function)
 
 
-def transpose_conv_integer(
-    options: TransposeConvOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where TRANSPOSE_CONV adds the products of a cell with the kernel.
+
+    Attributes:
+        stride_h, stride_w: Result cells from one data cell's products to the next's.
+        pad_top, pad_left: Cells cut off before the result.
+        output_height, output_width: Of the result.
+    """
+
+    stride_h: int
+    stride_w: int
+    pad_top: int
+    pad_left: int
+    output_height: int
+    output_width: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransposeConvConstants(AccumulatorConstants):
+    """What TRANSPOSE_CONV runs with.
+
+    Attributes:
+        placement: Of its products.
+    """
+
+    placement: Placement
+
+
+def prepare_transpose_conv(
+    options: TransposeConvOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]
+) -> TransposeConvConstants:
+    """The constants of TRANSPOSE_CONV."""
+    kernel, images, (output,) = inputs[1], inputs[2], outputs
+    requantized = requantization(images, kernel, inputs.get(3), output, options.fused_activation_function)
+    placement = _placement(options, kernel.shape, output.shape[1], output.shape[2])
+    return TransposeConvConstants(-images.zero_point, requantized, placement)
+
+
+def run_transpose_conv(constants: TransposeConvConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of TRANSPOSE_CONV.
 
     Source: tensorflow/lite/kernels/internal/reference/integer_ops/transpose_conv.h.
     """
-    shape, kernel, images, bias = (*inputs, None)[:4]
-    assert shape is not None
-    assert kernel is not None
-    assert images is not None
-    accumulator = scatter(options, centred(images), kernel.values.astype(np.float64), shape.values)
-    return requantize(accumulator, images, kernel, bias, outputs[0], options.fused_activation_function)
+    images, kernel = centred(arrays[2], constants.input_offset), arrays[1].astype(np.float64)
+    return constants.requantization.apply(scatter(constants.placement, images, kernel), arrays.get(3))
 
 
-def scatter(
-    options: TransposeConvOptions, images: np.ndarray, kernel_ohwi: np.ndarray, shape: np.ndarray
-) -> np.ndarray:
+def scatter(placement: Placement, images: np.ndarray, kernel_ohwi: np.ndarray) -> np.ndarray:
     """Add every cell's product with the kernel at `stride` times its place, then cut the padding off.
 
     Args:
-        options: Padding and strides, of the convolution that this one reverses.
+        placement: Of the products.
         images: [n, h, w, in].
         kernel_ohwi: [out, kh, kw, in].
-        shape: [4]; height and width of the result count.
 
     Returns:
-        [n, shape[1], shape[2], out].
+        [n, output_height, output_width, out].
     """
     (batch, height, width, _), (out, *window, _) = images.shape, kernel_ohwi.shape
-    strides, wanted = (options.stride_h, options.stride_w), (int(shape[1]), int(shape[2]))
-    starts = [pad_before_after(wanted[i], window[i], strides[i], options.padding)[0] for i in (0, 1)]
+    strides, starts = (placement.stride_h, placement.stride_w), (placement.pad_top, placement.pad_left)
+    wanted = (placement.output_height, placement.output_width)
     spans = [(size - 1) * stride + 1 for size, stride in zip((height, width), strides, strict=True)]
     canvas_size = [max(spans[i] + window[i] - 1, starts[i] + wanted[i]) for i in (0, 1)]
     canvas = np.zeros((batch, *canvas_size, out), images.dtype)
@@ -199,11 +223,16 @@ def scatter(
     return canvas[:, starts[0] : starts[0] + wanted[0], starts[1] : starts[1] + wanted[1]]
 
 
-def kernel_window(options: Options, inputs: Sequence[Tensor | None]) -> tuple[int, int]:
+def kernel_window(options: Options, inputs: Inputs[Tensor]) -> tuple[int, int]:
     """Height and width of a kernel [., kh, kw, .]."""
-    kernel = inputs[1]
-    assert kernel is not None
-    return kernel.shape[1], kernel.shape[2]
+    return inputs[1].shape[1], inputs[1].shape[2]
+
+
+def _placement(options: TransposeConvOptions, kernel: Shape, height: int, width: int) -> Placement:
+    """That of the convolution which this one reverses, from a result of this height and width."""
+    top, _ = pad_before_after(height, kernel[1], options.stride_h, options.padding)
+    left, _ = pad_before_after(width, kernel[2], options.stride_w, options.padding)
+    return Placement(options.stride_h, options.stride_w, top, left, height, width)
 
 
 def _output_size(options: Conv2DOptions | DepthwiseConv2DOptions, images: Shape, kernel: Shape) -> tuple[int, int]:
@@ -213,16 +242,15 @@ def _output_size(options: Conv2DOptions | DepthwiseConv2DOptions, images: Shape,
     )
 
 
-def _windows(options: Conv2DOptions | DepthwiseConv2DOptions, images: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """[n, oh, ow, in, kh, kw], see `patches`."""
-    return patches(
-        images,
-        (kernel.shape[1], kernel.shape[2]),
-        (options.stride_h, options.stride_w),
-        options.padding,
-        (options.dilation_h_factor, options.dilation_w_factor),
-    )
+def _window(options: Conv2DOptions | DepthwiseConv2DOptions, images: Shape, kernel: Shape) -> Window:
+    stride, dilation = (options.stride_h, options.stride_w), (options.dilation_h_factor, options.dilation_w_factor)
+    return window_over(images, (kernel[1], kernel[2]), stride, options.padding, dilation)
 
 
 def _finish(sums: np.ndarray, bias: np.ndarray | None, activation: FusedActivation) -> tuple[np.ndarray, ...]:
     return (clamp_real(sums if bias is None else sums + bias, activation),)
+
+
+CONV_2D_KERNEL = Kernel(prepare_conv, run_conv_2d)
+DEPTHWISE_CONV_2D_KERNEL = Kernel(prepare_conv, run_depthwise_conv_2d)
+TRANSPOSE_CONV_KERNEL = Kernel(prepare_transpose_conv, run_transpose_conv)

@@ -3,52 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from octavo.dtypes import DType
-from octavo.ir.types import Options, PerAxis, Tensor
+from octavo.ir.inputs import Inputs
+from octavo.ir.types import Options, PerAxis, Quantization, Tensor
 from octavo.numerics.affine import dequantize, quantize
 from octavo.ops.activation import same_shape
-from octavo.ops.spec import Operand, OpSpec
-from octavo.ops.steps import multiplied, scale_of, steps_of, stored
+from octavo.ops.fused import output_of
+from octavo.ops.pointwise import Rescale, rescaling, run_rescale
+from octavo.ops.spec import InPlace, Kernel, OpSpec
 
 
-def quantize_integer(
-    options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+@dataclass(frozen=True, slots=True)
+class QuantizeConstants:
+    """What QUANTIZE runs with where its input is real.
+
+    Attributes:
+        parameters: Of the result.
+        dtype: Likewise.
+    """
+
+    parameters: Quantization
+    dtype: DType
+
+
+def prepare_quantize(
+    options: Options, inputs: Inputs[Tensor], outputs: Sequence[Tensor]
+) -> QuantizeConstants | Rescale:
+    """The constants of QUANTIZE, of reals or of integers."""
+    (x,), (y,) = inputs, outputs
+    if x.quantization is None:
+        return QuantizeConstants(y.parameters, y.dtype)
+    return Rescale(-x.zero_point, rescaling(x, y), output_of(y))
+
+
+def run_quantize(constants: QuantizeConstants | Rescale, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reals to integers in float32, integers to integers in fixed point.
 
     Source: tensorflow/lite/kernels/internal/reference/quantize.h and requantize.h.
     """
-    (x,), (y,) = inputs, outputs
-    assert x is not None
-    assert y.quantization is not None
-    if x.tensor.quantization is None:
-        return (quantize(x.values, y.quantization, y.dtype),)
-    return (stored(multiplied(steps_of(x), float(x.scale[0]) / float(scale_of(y))), y),)
+    if isinstance(constants, Rescale):
+        return run_rescale(constants, arrays)
+    return (quantize(arrays[0], constants.parameters, constants.dtype),)
 
 
-def dequantize_integer(
-    options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+def prepare_dequantize(options: Options, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> Quantization:
+    """DEQUANTIZE runs with the parameters of its input."""
+    return inputs[0].parameters
+
+
+def run_dequantize(parameters: Quantization, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integers to reals.
 
     Source: tensorflow/lite/kernels/internal/reference/dequantize.h.
     """
-    (x,) = inputs
-    assert x is not None
-    assert x.tensor.quantization is not None
-    return (dequantize(x.values, x.tensor.quantization),)
+    return (dequantize(arrays[0], parameters),)
 
 
-def as_float32(options: Options, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def as_float32(options: Options, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """float16 to float32; float32 stays what it is."""
-    assert inputs[0] is not None
     return (inputs[0].astype(np.float32),)
 
 
-def quantize_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def quantize_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
     """QUANTIZE: 1, to int16 2, per axis 3.
 
     Source: tflite/converter/tools/versioning/op_version.cc.
@@ -58,13 +78,12 @@ def quantize_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor])
     return 2 if outputs[0].dtype is DType.INT16 else 1
 
 
-def dequantize_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def dequantize_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
     """DEQUANTIZE: of uint8 1, int8 2, int16 and float16 3, int8 per axis 5, int4 6.
 
     Source: tflite/converter/tools/versioning/op_version.cc.
     """
     x = inputs[0]
-    assert x is not None
     if x.dtype is DType.INT8:
         return 5 if _per_axis(x) else 2
     return {DType.INT4: 6, DType.INT16: 3, DType.FLOAT16: 3}.get(x.dtype, 1)
@@ -81,7 +100,8 @@ QUANTIZE = OpSpec(
     shapes=same_shape,
     converts=True,
     run_float=as_float32,
-    run_integer=quantize_integer,
+    integer=Kernel(prepare_quantize, run_quantize),
+    in_place=InPlace(),
     activations=INTEGERS,
     micro=INTEGERS | {DType.FLOAT32},
     version=quantize_version,
@@ -93,7 +113,7 @@ DEQUANTIZE = OpSpec(
     shapes=same_shape,
     converts=True,
     run_float=as_float32,
-    run_integer=dequantize_integer,
+    integer=Kernel(prepare_dequantize, run_dequantize),
     activations=INTEGERS,
     micro=INTEGERS | {DType.FLOAT32},
     version=dequantize_version,

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, PerAxis, PerTensor, Shape, Tensor
-from octavo.ops.accumulate import centred, requantize
+from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Bias, Data, Weight, weight_types
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec, TensorRef
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec, TensorRef
 from octavo.ops.version import version_by_type
 
 
@@ -27,53 +28,61 @@ class FullyConnectedOptions(Options):
     keep_num_dims: bool = False
 
 
-def fully_connected_shapes(options: FullyConnectedOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def fully_connected_shapes(options: FullyConnectedOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """[..., in] x weights [out, in] -> [..., out], or [rows, out] without `keep_num_dims`."""
     x, weights = inputs[0], inputs[1]
-    assert x is not None
-    assert weights is not None
     leading = x.shape[:-1] if options.keep_num_dims else (x.size // weights.shape[1],)
     return ((*leading, weights.shape[0]),)
 
 
-def fully_connected_float(
-    options: FullyConnectedOptions, inputs: Sequence[np.ndarray | None]
-) -> tuple[np.ndarray, ...]:
+def fully_connected_float(options: FullyConnectedOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Float reference of FULLY_CONNECTED."""
-    x, weights_oi, bias = (*inputs, None)[:3]
-    assert x is not None
-    assert weights_oi is not None
-    sums = _rows(options, x, weights_oi) @ weights_oi.T
+    x, weights_oi, bias = inputs[0], inputs[1], inputs.get(2)
+    sums = _rows(x, weights_oi, keep_num_dims=options.keep_num_dims) @ weights_oi.T
     return (clamp_real(sums if bias is None else sums + bias, options.fused_activation_function),)
 
 
-def fully_connected_integer(
-    options: FullyConnectedOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+@dataclass(frozen=True, slots=True, eq=False)
+class FullyConnectedConstants(AccumulatorConstants):
+    """What FULLY_CONNECTED runs with.
+
+    Attributes:
+        keep_num_dims: As in its options.
+    """
+
+    keep_num_dims: bool
+
+
+def prepare_fully_connected(
+    options: FullyConnectedOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]
+) -> FullyConnectedConstants:
+    """The constants of FULLY_CONNECTED."""
+    x, weights = inputs[0], inputs[1]
+    requantized = requantization(x, weights, inputs.get(2), outputs[0], options.fused_activation_function)
+    return FullyConnectedConstants(-x.zero_point, requantized, options.keep_num_dims)
+
+
+def run_fully_connected(constants: FullyConnectedConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of FULLY_CONNECTED.
 
     Source: tensorflow/lite/kernels/internal/reference/integer_ops/fully_connected.h, as TensorFlow Lite Micro calls it:
     with fixed-point multipliers. LiteRT's own reference scales in double there.
     """
-    x, weights, bias = (*inputs, None)[:3]
-    assert x is not None
-    assert weights is not None
-    accumulator = _rows(options, centred(x), weights.values) @ weights.values.astype(np.float64).T
-    return requantize(accumulator, x, weights, bias, outputs[0], options.fused_activation_function)
+    x, weights_oi = centred(arrays[0], constants.input_offset), arrays[1].astype(np.float64)
+    sums = _rows(x, weights_oi, keep_num_dims=constants.keep_num_dims) @ weights_oi.T
+    return constants.requantization.apply(sums, arrays.get(2))
 
 
-def _rows(options: FullyConnectedOptions, x: np.ndarray, weights_oi: np.ndarray) -> np.ndarray:
-    return x if options.keep_num_dims else x.reshape(-1, weights_oi.shape[1])
+def _rows(x: np.ndarray, weights_oi: np.ndarray, *, keep_num_dims: bool) -> np.ndarray:
+    return x if keep_num_dims else x.reshape(-1, weights_oi.shape[1])
 
 
-def fully_connected_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def fully_connected_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
     """FULLY_CONNECTED: float 1, hybrid 3, int8 4, rank kept 5, no bias 6, int16 7, int4 10, hybrid per channel 12.
 
     Source: tflite/tools/versioning/op_version.cc.
     """
     x, weights = inputs[0], inputs[1]
-    assert x is not None
-    assert weights is not None
     if weights.dtype is DType.INT4:
         return 10
     if x.dtype is DType.INT16:
@@ -117,40 +126,54 @@ class BatchMatMulOptions(Options):
     adj_y: bool = False
 
 
-def batch_matmul_shapes(options: BatchMatMulOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def batch_matmul_shapes(options: BatchMatMulOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """[..., m, k] x [..., k, n] -> [..., m, n]; leading dimensions broadcast."""
     x, y = inputs
-    assert x is not None
-    assert y is not None
     rows = x.shape[-1] if options.adj_x else x.shape[-2]
     columns = y.shape[-2] if options.adj_y else y.shape[-1]
     return ((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), rows, columns),)
 
 
-def batch_matmul_float(options: BatchMatMulOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def batch_matmul_float(options: BatchMatMulOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Float reference of BATCH_MATMUL."""
     x, y = inputs
-    assert x is not None
-    assert y is not None
     return (_product(options, x, y),)
 
 
-def batch_matmul_integer(
-    options: BatchMatMulOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchMatMulConstants(AccumulatorConstants):
+    """What BATCH_MATMUL runs with; `input_offset` is that of its first operand.
+
+    Attributes:
+        second_input_offset: Added to the integers of the second operand.
+        adj_x, adj_y: As in its options.
+    """
+
+    second_input_offset: int
+    adj_x: bool
+    adj_y: bool
+
+
+def prepare_batch_matmul(
+    options: BatchMatMulOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]
+) -> BatchMatMulConstants:
+    """The constants of BATCH_MATMUL."""
+    x, y = inputs
+    requantized = requantization(x, y, None, outputs[0], FusedActivation.NONE)
+    return BatchMatMulConstants(-x.zero_point, requantized, -y.zero_point, options.adj_x, options.adj_y)
+
+
+def run_batch_matmul(constants: BatchMatMulConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of BATCH_MATMUL; both operands have zero points.
 
     Source: tensorflow/lite/kernels/internal/reference/batch_matmul.h.
     """
-    x, y = inputs
-    assert x is not None
-    assert y is not None
-    accumulator = _product(options, centred(x), centred(y))
-    return requantize(accumulator, x, y, None, outputs[0], FusedActivation.NONE)
+    x, y = centred(arrays[0], constants.input_offset), centred(arrays[1], constants.second_input_offset)
+    return constants.requantization.apply(_product(constants, x, y), None)
 
 
-def _product(options: BatchMatMulOptions, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return (np.swapaxes(x, -1, -2) if options.adj_x else x) @ (np.swapaxes(y, -1, -2) if options.adj_y else y)
+def _product(adjoint: BatchMatMulOptions | BatchMatMulConstants, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (np.swapaxes(x, -1, -2) if adjoint.adj_x else x) @ (np.swapaxes(y, -1, -2) if adjoint.adj_y else y)
 
 
 def batch_matmul_training(ops: Any) -> Any:
@@ -196,7 +219,7 @@ FULLY_CONNECTED = OpSpec(
     shapes=fully_connected_shapes,
     training=fully_connected_training,
     run_float=fully_connected_float,
-    run_integer=fully_connected_integer,
+    integer=Kernel(prepare_fully_connected, run_fully_connected),
     fuses=True,
     exact=False,
     version=fully_connected_version,
@@ -226,7 +249,7 @@ BATCH_MATMUL = OpSpec(
     shapes=batch_matmul_shapes,
     training=batch_matmul_training,
     run_float=batch_matmul_float,
-    run_integer=batch_matmul_integer,
+    integer=Kernel(prepare_batch_matmul, run_batch_matmul),
     version=version_by_type(int8=2, int16=3),
     keras={
         "ops.Matmul": KerasForm(lower_matmul, lambda keras: (lambda x, y: keras.ops.matmul(x, y), ((4, 6), (6, 5)))),

@@ -8,21 +8,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Tensor
 from octavo.ops import elementwise_kernels as kernels
 from octavo.ops.elementwise_kernels import AddOptions, DivOptions, MulOptions, SubOptions
 from octavo.ops.elementwise_layers import lower_divide, merging_form, operation_of_two_form
 from octavo.ops.fused import FusedActivation
+from octavo.ops.pointwise import applies
 from octavo.ops.roles import Data, SameAsOutput
 from octavo.ops.shape import moves
-from octavo.ops.spec import Example, KerasForm, OpSpec, Version
-from octavo.ops.steps import applies
+from octavo.ops.spec import Example, InPlace, KerasForm, OpSpec, Version
 from octavo.ops.version import version_by_type
 
 
-def _stretches_beyond_four(inputs: Sequence[Tensor | None]) -> bool:
+def _stretches_beyond_four(inputs: Inputs[Tensor]) -> bool:
     """Whether an input is broadcast in more than four dimensions."""
-    shapes = [tensor.shape for tensor in inputs if tensor is not None]
+    shapes = [tensor.shape for tensor in inputs]
     return shapes[0] != shapes[1] and max(map(len, shapes)) > 4
 
 
@@ -33,20 +34,18 @@ def version_by_rank(*, int8: int, int16: int, wide: int) -> Version:
     """
     by_type = version_by_type(int8=int8, int16=int16)
 
-    def version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+    def version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
         return max(by_type(inputs, outputs), wide if _stretches_beyond_four(inputs) else 1)
 
     return version
 
 
-def mul_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def mul_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
     """MUL: int8 2, 3 where the product of the input scales is not below the output's, int16 4.
 
     Source: tflite/converter/tools/versioning/op_version.cc.
     """
     a, b, y = inputs[0], inputs[1], outputs[0]
-    assert a is not None
-    assert b is not None
     version = version_by_type(int8=2, int16=4)(inputs, outputs)
     if version != 2 or a.quantization is None or b.quantization is None or y.quantization is None:
         return version
@@ -96,7 +95,8 @@ ADD = OpSpec(
     affine=lambda constant, first: (np.ones(()), constant),
     training=lambda ops: ops.add,
     run_float=kernels.arithmetic_float(np.add),
-    run_integer=kernels.sum_integer(1),
+    integer=kernels.sum_integer(1),
+    in_place=InPlace((0, 1)),
     fuses=True,
     version=version_by_type(int8=2, int16=3),
     keras=_pair_forms("ADD", AddOptions(), "Add", 3),
@@ -111,7 +111,8 @@ SUB = OpSpec(
     affine=lambda constant, first: (-np.ones(()), constant) if first else (np.ones(()), -constant),
     training=lambda ops: ops.subtract,
     run_float=kernels.arithmetic_float(np.subtract),
-    run_integer=kernels.sum_integer(-1),
+    integer=kernels.sum_integer(-1),
+    in_place=InPlace((0, 1)),
     fuses=True,
     version=version_by_rank(int8=2, int16=5, wide=3),
     keras=_pair_forms("SUB", SubOptions(), "Subtract", 2),
@@ -126,7 +127,8 @@ MUL = OpSpec(
     affine=lambda constant, first: (constant, np.zeros(())),
     training=lambda ops: ops.multiply,
     run_float=kernels.arithmetic_float(np.multiply),
-    run_integer=kernels.mul_integer,
+    integer=kernels.MUL_KERNEL,
+    in_place=InPlace((0, 1)),
     fuses=True,
     exact=False,
     version=mul_version,
@@ -142,6 +144,7 @@ DIV = OpSpec(
     affine=division_by,
     training=lambda ops: ops.divide,
     run_float=kernels.arithmetic_float(np.divide),
+    in_place=InPlace((0, 1)),
     activations=frozenset(),
     micro=frozenset({DType.FLOAT32}),
     fuses=True,
@@ -161,7 +164,8 @@ SQUARED_DIFFERENCE = OpSpec(
     bounds=(0.0, math.inf),
     training=lambda ops: lambda x, y: ops.square(x - y),
     run_float=applies(lambda a, b: np.square(a - b)),
-    run_integer=kernels.squared_difference_integer,
+    integer=kernels.SQUARED_DIFFERENCE_KERNEL,
+    in_place=InPlace((0, 1)),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     exact=False,
@@ -176,7 +180,8 @@ MAXIMUM = OpSpec(
     shapes=kernels.broadcast_shape,
     training=lambda ops: ops.maximum,
     run_float=applies(np.maximum),
-    run_integer=moves(applies(np.maximum)),
+    integer=moves(applies(np.maximum)),
+    in_place=InPlace((0, 1)),
     version=version_by_rank(int8=2, int16=4, wide=3),
     keras=_pair_forms("MAXIMUM", NoOptions(), "Maximum", 3),
     examples=_examples(NoOptions(), NoOptions()),
@@ -189,7 +194,8 @@ MINIMUM = OpSpec(
     shapes=kernels.broadcast_shape,
     training=lambda ops: ops.minimum,
     run_float=applies(np.minimum),
-    run_integer=moves(applies(np.minimum)),
+    integer=moves(applies(np.minimum)),
+    in_place=InPlace((0, 1)),
     version=version_by_rank(int8=2, int16=4, wide=3),
     keras=_pair_forms("MINIMUM", NoOptions(), "Minimum", 3),
     examples=_examples(NoOptions(), NoOptions()),

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
-from octavo.ops.fused import FusedActivation, clamp_real
-from octavo.ops.spec import FloatKernel, IntegerKernel, Operand
-from octavo.ops.steps import multiplied, scale_of, steps_of, stored
+from octavo.numerics.fixed_point import Multiplier
+from octavo.ops.fused import FusedActivation, Output, clamp_real, output_of
+from octavo.ops.pointwise import from_zero
+from octavo.ops.spec import FloatKernel, Kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,77 +53,124 @@ class DivOptions(ArithmeticOptions):
     table = "DivOptions"
 
 
-def broadcast_shape(options: object, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def broadcast_shape(options: object, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """Dimensions are aligned at the last; one of length 1, or missing, stretches."""
-    return (np.broadcast_shapes(*(tensor.shape for tensor in inputs if tensor is not None)),)
+    return (np.broadcast_shapes(*(tensor.shape for tensor in inputs)),)
 
 
 def arithmetic_float(function: Callable[..., np.ndarray]) -> FloatKernel:
     """The float kernel of a numpy function of two arrays and a fused activation."""
 
-    def run(options: ArithmeticOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    def run(options: ArithmeticOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
         return (clamp_real(function(*inputs), options.fused_activation_function),)
 
     return run
 
 
-def sum_integer(sign: int) -> IntegerKernel:
-    """The integer kernel of ADD (sign 1) or SUB (sign -1): both terms are scaled to steps of twice the larger scale.
+@dataclass(frozen=True, slots=True)
+class SumConstants:
+    """What ADD, SUB and SQUARED_DIFFERENCE run with: both terms are scaled to steps of twice the larger scale.
+
+    Attributes:
+        input_1_offset, input_2_offset: Added to the integers of the inputs: minus their zero points.
+        left_shift_bits: Terms are taken this much finer.
+        input_1_multiplier, input_2_multiplier: From steps of an input to common ones; below 0 to subtract.
+        output_multiplier: From common steps, or their squares, to steps of the output.
+        output: How results are stored.
+    """
+
+    input_1_offset: int
+    input_2_offset: int
+    left_shift_bits: int
+    input_1_multiplier: Multiplier
+    input_2_multiplier: Multiplier
+    output_multiplier: Multiplier
+    output: Output
+
+    def total(self, arrays: Inputs[np.ndarray]) -> np.ndarray:
+        """The sum in common steps."""
+        a, b = from_zero(arrays[0], self.input_1_offset), from_zero(arrays[1], self.input_2_offset)
+        first = self.input_1_multiplier.times(a << self.left_shift_bits)
+        return first + self.input_2_multiplier.times(b << self.left_shift_bits)
+
+
+def _sum_constants(a: Tensor, b: Tensor, sign: int, left_shift_bits: int, ratio: float, output: Output) -> SumConstants:
+    common = _common_scale(a, b)
+    first, second = Multiplier.of(a.scale / common), Multiplier.of(sign * (b.scale / common))
+    return SumConstants(-a.zero_point, -b.zero_point, left_shift_bits, first, second, Multiplier.of(ratio), output)
+
+
+def _common_scale(a: Tensor, b: Tensor) -> float:
+    """Twice the larger scale: the sum of two terms in its steps cannot overflow."""
+    return 2 * max(a.scale, b.scale)
+
+
+def sum_integer(sign: int) -> Kernel[SumConstants]:
+    """The integer kernel of ADD (sign 1) or SUB (sign -1).
 
     Source: tensorflow/lite/kernels/internal/reference/{add,sub}.h and micro/kernels/{add,sub}_common.cc.
     """
 
-    def run(
-        options: ArithmeticOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-    ) -> tuple[np.ndarray, ...]:
+    def prepare(options: ArithmeticOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> SumConstants:
         (a, b), (y,) = inputs, outputs
-        assert a is not None
-        assert b is not None
-        extra_bits = 15 if y.dtype is DType.INT16 else 20
-        common = _common_scale(a, b)
-        total = _aligned(a, common, extra_bits) + sign * _aligned(b, common, extra_bits)
-        ratio = common / ((1 << extra_bits) * float(scale_of(y)))
-        return (stored(multiplied(total, ratio), y, options.fused_activation_function),)
+        shift = 15 if y.dtype is DType.INT16 else 20
+        ratio = _common_scale(a, b) / ((1 << shift) * y.scale)
+        return _sum_constants(a, b, sign, shift, ratio, output_of(y, options.fused_activation_function))
 
-    return run
+    def run(constants: SumConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
+        return (constants.output.stored(constants.output_multiplier.times(constants.total(arrays))),)
+
+    return Kernel(prepare, run)
 
 
-def squared_difference_integer(
-    options: NoOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+def prepare_squared_difference(options: NoOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> SumConstants:
+    """The constants of SQUARED_DIFFERENCE."""
+    (a, b), (y,), shift = inputs, outputs, 7
+    common = _common_scale(a, b)
+    ratio = common * common / ((1 << (2 * shift)) * y.scale)
+    return _sum_constants(a, b, -1, shift, ratio, output_of(y))
+
+
+def run_squared_difference(constants: SumConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of SQUARED_DIFFERENCE for int8.
 
     Source: tensorflow/lite/micro/kernels/squared_difference.cc.
     """
+    difference = constants.total(arrays)
+    return (constants.output.stored(constants.output_multiplier.times(difference * difference)),)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductConstants:
+    """What MUL runs with.
+
+    Attributes:
+        input_1_offset, input_2_offset: Added to the integers of the inputs: minus their zero points.
+        output_multiplier: From products of steps to steps of the output.
+        output: How results are stored.
+    """
+
+    input_1_offset: int
+    input_2_offset: int
+    output_multiplier: Multiplier
+    output: Output
+
+
+def prepare_mul(options: MulOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> ProductConstants:
+    """The constants of MUL; scales are multiplied in double."""
     (a, b), (y,) = inputs, outputs
-    assert a is not None
-    assert b is not None
-    extra_bits = 7
-    common = _common_scale(a, b)
-    difference = _aligned(a, common, extra_bits) - _aligned(b, common, extra_bits)
-    ratio = common * common / ((1 << (2 * extra_bits)) * float(scale_of(y)))
-    return (stored(multiplied(difference * difference, ratio), y),)
+    ratio = Multiplier.of(a.scale * b.scale / y.scale)
+    return ProductConstants(-a.zero_point, -b.zero_point, ratio, output_of(y, options.fused_activation_function))
 
 
-def _common_scale(a: Operand, b: Operand) -> float:
-    """Twice the larger scale: the sum of two terms in its steps cannot overflow."""
-    return 2 * float(max(a.scale[0], b.scale[0]))
-
-
-def _aligned(x: Operand, common_scale: float, extra_bits: int) -> np.ndarray:
-    """Steps of x as steps of the common scale, `extra_bits` finer."""
-    return multiplied(steps_of(x) << extra_bits, float(x.scale[0]) / common_scale)
-
-
-def mul_integer(
-    options: MulOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
-    """Integer reference of MUL; scales are multiplied in double.
+def run_mul(constants: ProductConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Integer reference of MUL.
 
     Source: tensorflow/lite/kernels/internal/reference/integer_ops/mul.h and micro/kernels/mul_common.cc.
     """
-    (a, b), (y,) = inputs, outputs
-    assert a is not None
-    assert b is not None
-    ratio = float(a.scale[0]) * float(b.scale[0]) / float(scale_of(y))
-    return (stored(multiplied(steps_of(a) * steps_of(b), ratio), y, options.fused_activation_function),)
+    a, b = from_zero(arrays[0], constants.input_1_offset), from_zero(arrays[1], constants.input_2_offset)
+    return (constants.output.stored(constants.output_multiplier.times(a * b)),)
+
+
+SQUARED_DIFFERENCE_KERNEL = Kernel(prepare_squared_difference, run_squared_difference)
+MUL_KERNEL = Kernel(prepare_mul, run_mul)

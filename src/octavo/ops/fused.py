@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 
 import numpy as np
 
+from octavo.dtypes import DType
 from octavo.ir.types import Tensor
 from octavo.numerics.affine import round_half_away
 
@@ -48,8 +50,7 @@ def integer_bounds(activation: FusedActivation, output: Tensor) -> tuple[int, in
 
     Source: tensorflow/lite/kernels/kernel_util.cc, CalculateActivationRangeQuantized (divides in float32).
     """
-    assert output.quantization is not None
-    scale, zero_point = np.float32(output.quantization.scale[0]), int(output.quantization.zero_point[0])
+    scale, zero_point = np.float32(output.scale), output.zero_point
     smallest, largest = output.dtype.integer_range
     low, high = REAL_BOUNDS[activation]
 
@@ -62,7 +63,39 @@ def integer_bounds(activation: FusedActivation, output: Tensor) -> tuple[int, in
     )
 
 
-def saturate(values: np.ndarray, output: Tensor, activation: FusedActivation = FusedActivation.NONE) -> np.ndarray:
-    """Clamp int64 `values` to what `output` holds under a fused activation, in the output's numpy type."""
-    low, high = integer_bounds(activation, output)
-    return np.clip(values, low, high).astype(output.dtype.numpy)
+@dataclass(frozen=True, slots=True)
+class Clamp:
+    """What an output holds under a fused activation.
+
+    Attributes:
+        low, high: Smallest and largest integer, zero point included.
+        dtype: Of the output.
+    """
+
+    low: int
+    high: int
+    dtype: DType
+
+    def clamped(self, values: np.ndarray) -> np.ndarray:
+        """The int64 `values` within the bounds, in the output's numpy type."""
+        return np.clip(values, self.low, self.high).astype(self.dtype.numpy)
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Clamp):
+    """How a kernel stores its results, which it computes in steps of the output's scale.
+
+    Attributes:
+        output_zero_point: Added before the clamp.
+    """
+
+    output_zero_point: int
+
+    def stored(self, steps: np.ndarray) -> np.ndarray:
+        """`clamp(steps + output_zero_point)` in the output's numpy type."""
+        return self.clamped(steps + self.output_zero_point)
+
+
+def output_of(tensor: Tensor, activation: FusedActivation = FusedActivation.NONE) -> Output:
+    """How a quantized tensor is stored under a fused activation."""
+    return Output(*integer_bounds(activation, tensor), tensor.dtype, tensor.zero_point)

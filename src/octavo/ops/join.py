@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.ops.fused import FusedActivation
 from octavo.ops.identity import where_the_shape_stays
@@ -34,24 +34,24 @@ class PackOptions(Options):
     axis: int = 0
 
 
-def concatenation_shapes(options: ConcatenationOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def concatenation_shapes(options: ConcatenationOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """Lengths along the axis add up; the others agree."""
-    return (np.concatenate([placeholder(x.shape) for x in inputs if x is not None], options.axis).shape,)
+    return (np.concatenate([placeholder(x.shape) for x in inputs], options.axis).shape,)
 
 
-def concatenation_float(options: ConcatenationOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def concatenation_float(options: ConcatenationOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of CONCATENATION."""
-    return (np.concatenate([x for x in inputs if x is not None], options.axis),)
+    return (np.concatenate(list(inputs), options.axis),)
 
 
-def pack_shapes(options: PackOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def pack_shapes(options: PackOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """A dimension as long as there are inputs comes in at the axis; the inputs have one shape."""
-    return (np.stack([placeholder(x.shape) for x in inputs if x is not None], options.axis).shape,)
+    return (np.stack([placeholder(x.shape) for x in inputs], options.axis).shape,)
 
 
-def pack_float(options: PackOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def pack_float(options: PackOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of PACK."""
-    return (np.stack([x for x in inputs if x is not None], options.axis),)
+    return (np.stack(list(inputs), options.axis),)
 
 
 def lower_concatenate(b: Emitter, call: KerasCall) -> str:
@@ -74,7 +74,7 @@ CONCATENATION = OpSpec(
     shapes=concatenation_shapes,
     identity=where_the_shape_stays,
     run_float=concatenation_float,
-    run_integer=moves(concatenation_float),
+    integer=moves(concatenation_float),
     version=version_by_type(int8=2, int16=3),
     keras={
         "layers.Concatenate": KerasForm(
@@ -98,7 +98,7 @@ PACK = OpSpec(
     variadic=True,
     shapes=pack_shapes,
     run_float=pack_float,
-    run_integer=moves(pack_float),
+    integer=moves(pack_float),
     version=version_by_type(int8=2, int16=3),
     keras={
         "ops.Stack": KerasForm(lower_stack, lambda keras: (lambda *xs: keras.ops.stack(xs, axis=-1), ((4, 3), (4, 3)))),

@@ -5,50 +5,68 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Tensor
 from octavo.numerics.lookup import Function, int8_table, int16_table, look_up_int8, look_up_int16, rounded_once
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import activation_form, emits, function_forms, operation_form, parameter
+from octavo.ops.pointwise import applies
 from octavo.ops.poles import saturating
-from octavo.ops.spec import Emitter, Example, KerasCall, Operand, OpSpec
-from octavo.ops.steps import applies, scale_of
+from octavo.ops.spec import Emitter, Example, InPlace, KerasCall, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 
-def look_up(x: Operand, y: Tensor, function: Function) -> np.ndarray:
-    """The integer kernel of `function`: a table of 256 entries for int8, an interpolated one of 513 for int16.
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """What a function of one number runs with.
 
-    Source: tensorflow/lite/kernels/internal/common.h, LUTPopulate and LUTLookup.
+    Attributes:
+        entries: For int8, int8 of shape (256,): that of q is at q + 128. For int16, int64 of shape (513,), between
+            which the kernel interpolates.
     """
-    assert y.quantization is not None
-    out_zero_point = int(y.quantization.zero_point[0])
-    if y.dtype is DType.INT8:
-        table = int8_table(function, x.scale[0], x.zero_point, scale_of(y), out_zero_point)
-        return look_up_int8(x.values, table)
-    low, high = x.scale[0] * np.float32(-32768), x.scale[0] * np.float32(32767)
-    return look_up_int16(x.values, int16_table(function, low, high, scale_of(y))).astype(np.int16)
+
+    entries: np.ndarray
 
 
-def _tabulated(function: Function) -> Callable[..., tuple[np.ndarray, ...]]:
-    def run(options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]) -> tuple[np.ndarray, ...]:
-        assert inputs[0] is not None
-        return (look_up(inputs[0], outputs[0], function),)
+def run_table(constants: Table, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Integer reference of a tabulated function.
 
-    return run
+    Source: tensorflow/lite/kernels/internal/common.h, LUTLookup.
+    """
+    if len(constants.entries) == 256:
+        return (look_up_int8(arrays[0], constants.entries),)
+    return (look_up_int16(arrays[0], constants.entries).astype(np.int16),)
+
+
+def tabulated(function_of: Callable[[Any, Tensor], Function]) -> Kernel[Table]:
+    """The integer kernel of a function, chosen by the options and the output.
+
+    Source: tensorflow/lite/kernels/internal/common.h, LUTPopulate.
+    """
+
+    def prepare(options: Options, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> Table:
+        (x,), (y,) = inputs, outputs
+        function = function_of(options, y)
+        if y.dtype is DType.INT8:
+            return Table(int8_table(function, x.scale, x.zero_point, y.scale, y.zero_point))
+        low, high = np.float32(x.scale) * np.float32(-32768), np.float32(x.scale) * np.float32(32767)
+        return Table(int16_table(function, low, high, y.scale))
+
+    return Kernel(prepare, run_table)
 
 
 def _elu(x: np.ndarray) -> np.ndarray:
     return np.where(x < 0, rounded_once(np.exp)(np.minimum(x, np.float32(0))) - np.float32(1), x)
 
 
-def elu_float(options: Options, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def elu_float(options: Options, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """`x` where x > 0, else `exp(x) - 1`."""
-    x = inputs[0]
-    assert x is not None
+    (x,) = inputs
     return (np.where(x < 0, np.expm1(np.minimum(x, np.float32(0))), x),)
 
 
@@ -72,33 +90,23 @@ def _gelu_approximate(x: np.ndarray) -> np.ndarray:
     return np.float32(0.5) * x * (np.float32(1) + rounded_once(np.tanh)(inner))
 
 
-def gelu_float(options: GeluOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def gelu_float(options: GeluOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """`x * Phi(x)` with the normal distribution Phi, or its approximation by tanh."""
-    assert inputs[0] is not None
-    return ((_gelu_approximate if options.approximate else _gelu)(inputs[0]),)
+    return (_gelu_of(options)(inputs[0]),)
 
 
-def gelu_integer(
-    options: GeluOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
-    """Integer reference of GELU."""
-    assert inputs[0] is not None
-    return (look_up(inputs[0], outputs[0], _gelu_approximate if options.approximate else _gelu),)
+def _gelu_of(options: GeluOptions) -> Function:
+    return _gelu_approximate if options.approximate else _gelu
 
 
-def log_integer(
-    options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
-    """Integer reference of LOG: zero and below give the smallest value the output has.
+def _log_above(options: Options, y: Tensor) -> Function:
+    """The logarithm; zero and below give the smallest value the output has.
 
     Source: tflite/kernels/elementwise.cc, LogLUTPrepare.
     """
-    (x,), (y,) = inputs, outputs
-    assert x is not None
-    assert y.quantization is not None
-    lowest = np.float32(y.dtype.integer_range[0] - y.quantization.zero_point[0]) * scale_of(y)
+    lowest = np.float32(y.dtype.integer_range[0] - y.zero_point) * np.float32(y.scale)
     log = rounded_once(np.log)
-    return (look_up(x, y, lambda v: np.where(v > 0, log(np.where(v > 0, v, np.float32(1))), lowest)),)
+    return lambda x: np.where(x > 0, log(np.where(x > 0, x, np.float32(1))), lowest)
 
 
 def lower_gelu(b: Emitter, call: KerasCall) -> str:
@@ -114,7 +122,8 @@ ELU = OpSpec(
     shapes=same_shape,
     training=lambda ops: ops.elu,
     run_float=elu_float,
-    run_integer=_tabulated(_elu),
+    integer=tabulated(lambda options, y: _elu),
+    in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     wrong_in_litert_reference=frozenset({DType.FLOAT32, DType.INT8}),
@@ -128,7 +137,8 @@ GELU = OpSpec(
     shapes=same_shape,
     training=lambda ops: lambda x, approximate: ops.gelu(x, approximate=approximate),
     run_float=gelu_float,
-    run_integer=gelu_integer,
+    integer=tabulated(lambda options, y: _gelu_of(options)),
+    in_place=InPlace(),
     exact=False,
     micro=frozenset(),
     version=version_by_type(int8=2, int16=2),
@@ -145,7 +155,8 @@ EXP = OpSpec(
     bounds=(0.0, math.inf),
     training=lambda ops: ops.exp,
     run_float=applies(np.exp),
-    run_integer=_tabulated(rounded_once(np.exp)),
+    integer=tabulated(lambda options, y: rounded_once(np.exp)),
+    in_place=InPlace(),
     micro=FLOAT_ONLY,
     version=version_by_type(int8=2, int16=2),
     keras={
@@ -161,7 +172,8 @@ LOG = OpSpec(
     training=lambda ops: saturating(ops, ops.log, ops.min),
     pole=True,
     run_float=applies(np.log),
-    run_integer=log_integer,
+    integer=tabulated(_log_above),
+    in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=FLOAT_ONLY,
     version=version_by_type(int8=2, int16=2),

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.identity import where_the_shape_stays
 from octavo.ops.refuse import refuse, require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 Pads = Sequence[Sequence[int]]
@@ -36,48 +37,52 @@ class MirrorPadOptions(Options):
     mode: MirrorMode = MirrorMode.REFLECT
 
 
-def pad_shapes(options: Options, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def pad_shapes(options: Options, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """Each dimension grows by its two paddings; paddings have shape (rank, 2)."""
     x, pads = inputs[0], integers(inputs[1])
-    assert x is not None
     return (tuple(size + sum(pads[2 * i : 2 * i + 2]) for i, size in enumerate(x.shape)),)
 
 
-def pad_float(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def pad_float(options: NoOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of PAD: zeros around the values."""
     x, pads = inputs
-    assert x is not None
-    assert pads is not None
     return (np.pad(x, pads),)
 
 
-def pad_integer(
-    options: NoOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
-    """Integer reference of PAD: the border holds the integer of 0.0.
+@dataclass(frozen=True, slots=True)
+class PadConstants:
+    """What PAD runs with.
+
+    Attributes:
+        fill: The integer of 0.0.
+    """
+
+    fill: int
+
+
+def prepare_pad(options: NoOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> PadConstants:
+    """The constants of PAD."""
+    return PadConstants(inputs[0].zero_point)
+
+
+def run_pad(constants: PadConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Integer reference of PAD.
 
     Source: tensorflow/lite/micro/kernels/pad.cc.
     """
-    x, pads = inputs
-    assert x is not None
-    assert pads is not None
-    return (np.pad(x.values, pads.values, constant_values=x.zero_point),)
+    x, pads = arrays
+    return (np.pad(x, pads, constant_values=constants.fill),)
 
 
-def padv2_float(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def padv2_float(options: NoOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of PADV2: the third input, a scalar, around the values."""
     x, pads, value = inputs
-    assert x is not None
-    assert pads is not None
-    assert value is not None
     return (np.pad(x, pads, constant_values=value.item()),)
 
 
-def mirror_pad_float(options: MirrorPadOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def mirror_pad_float(options: MirrorPadOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of MIRROR_PAD: the values mirrored, about the outermost (reflect) or including it (symmetric)."""
     x, pads = inputs
-    assert x is not None
-    assert pads is not None
     mode = "reflect" if options.mode is MirrorMode.REFLECT else "symmetric"
     return (np.pad(x, pads, mode=mode),)  # type: ignore[call-overload]
 
@@ -149,7 +154,7 @@ PAD = OpSpec(
     shapes=pad_shapes,
     identity=where_the_shape_stays,
     run_float=pad_float,
-    run_integer=pad_integer,
+    integer=Kernel(prepare_pad, run_pad),
     version=version_by_type(int8=2, int16=3),
     keras={
         "layers.ZeroPadding1D": KerasForm(
@@ -175,7 +180,7 @@ PADV2 = OpSpec(
     shapes=pad_shapes,
     identity=where_the_shape_stays,
     run_float=padv2_float,
-    run_integer=moves(padv2_float),
+    integer=moves(padv2_float),
     version=version_by_type(int8=2, int16=3),
     examples=(
         Example(((1, 4, 5, 2), None, None), {1: _IMAGE_PADS, 2: np.array(-4.0, np.float32)}),
@@ -191,7 +196,7 @@ MIRROR_PAD = OpSpec(
     shapes=pad_shapes,
     identity=where_the_shape_stays,
     run_float=mirror_pad_float,
-    run_integer=moves(mirror_pad_float),
+    integer=moves(mirror_pad_float),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=3),
     examples=(

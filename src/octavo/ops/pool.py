@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
-from octavo.ops.fused import FusedActivation, clamp_real, saturate
+from octavo.ops.fused import Clamp, FusedActivation, clamp_real, integer_bounds
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import SameAsInput
 from octavo.ops.sequences import is_sequence, pair, to_images, to_sequence
 from octavo.ops.shape import emit_reshape
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec
 from octavo.ops.version import version_by_type
-from octavo.ops.window import Border, Padding, output_size, patches
+from octavo.ops.window import Border, Padding, Window, output_size, patches, window_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,62 +33,71 @@ class Pool2DOptions(Options):
     fused_activation_function: FusedActivation = FusedActivation.NONE
 
 
-def pool_shapes(options: Pool2DOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def pool_shapes(options: Pool2DOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """[n, h, w, c] -> [n, oh, ow, c]."""
-    images = inputs[0]
-    assert images is not None
-    batch, height, width, channels = images.shape
+    batch, height, width, channels = inputs[0].shape
     height = output_size(height, options.filter_height, options.stride_h, options.padding)
     width = output_size(width, options.filter_width, options.stride_w, options.padding)
     return ((batch, height, width, channels),)
 
 
-def max_pool_float(options: Pool2DOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def max_pool_float(options: Pool2DOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Float reference of MAX_POOL_2D."""
     (images,) = inputs
-    assert images is not None
-    largest = _windows(options, images, -np.inf).max(axis=(-2, -1))
+    largest = patches(images, _window(options, images.shape), -np.inf).max(axis=(-2, -1))
     return (clamp_real(largest, options.fused_activation_function),)
 
 
-def max_pool_integer(
-    options: Pool2DOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
-    """Integer reference of MAX_POOL_2D: the output has the input's parameters.
-
-    Source: tensorflow/lite/kernels/internal/reference/integer_ops/pooling.h, MaxPool.
-    """
-    (images,) = inputs
-    assert images is not None
-    smallest = images.tensor.dtype.integer_range[0]
-    largest = _windows(options, images.values, smallest).max(axis=(-2, -1))
-    return (saturate(largest, outputs[0], options.fused_activation_function),)
-
-
-def average_pool_float(options: Pool2DOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def average_pool_float(options: Pool2DOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Float reference of AVERAGE_POOL_2D: padded cells do not count."""
     (images,) = inputs
-    assert images is not None
-    means = _windows(options, images, 0).sum(axis=(-2, -1)) / _counts(options, images).astype(np.float32)
+    window = _window(options, images.shape)
+    means = patches(images, window).sum(axis=(-2, -1)) / _counts(window, images).astype(np.float32)
     return (clamp_real(means, options.fused_activation_function),)
 
 
-def average_pool_integer(
-    options: Pool2DOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+@dataclass(frozen=True, slots=True)
+class PoolConstants:
+    """What both poolings run with; the output has the input's parameters.
+
+    Attributes:
+        window: Over the images.
+        clamp: Of the results.
+    """
+
+    window: Window
+    clamp: Clamp
+
+
+def prepare_pool(options: Pool2DOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> PoolConstants:
+    """The constants of a pooling."""
+    (images,), (output,) = inputs, outputs
+    bounds = integer_bounds(options.fused_activation_function, output)
+    return PoolConstants(_window(options, images.shape), Clamp(*bounds, output.dtype))
+
+
+def run_max_pool(constants: PoolConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Integer reference of MAX_POOL_2D.
+
+    Source: tensorflow/lite/kernels/internal/reference/integer_ops/pooling.h, MaxPool.
+    """
+    (images,) = arrays
+    largest = patches(images, constants.window, np.iinfo(images.dtype).min).max(axis=(-2, -1))
+    return (constants.clamp.clamped(largest),)
+
+
+def run_average_pool(constants: PoolConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of AVERAGE_POOL_2D: a rounded mean of the integers, halves away from zero.
 
     Source: tensorflow/lite/kernels/internal/reference/integer_ops/pooling.h, AveragePool.
     """
-    (images,) = inputs
-    assert images is not None
-    sums = _windows(options, images.values, 0).sum(axis=(-2, -1), dtype=np.int64)
-    counts = _counts(options, images.values)
-    means = np.sign(sums) * ((np.abs(sums) + counts // 2) // counts)
-    return (saturate(means, outputs[0], options.fused_activation_function),)
+    (images,) = arrays
+    sums = patches(images, constants.window).sum(axis=(-2, -1), dtype=np.int64)
+    counts = _counts(constants.window, images)
+    return (constants.clamp.clamped(np.sign(sums) * ((np.abs(sums) + counts // 2) // counts)),)
 
 
-def pool_window(options: Pool2DOptions, inputs: Sequence[Tensor | None]) -> tuple[int, int]:
+def pool_window(options: Pool2DOptions, inputs: Inputs[Tensor]) -> tuple[int, int]:
     """Height and width of the window."""
     return options.filter_height, options.filter_width
 
@@ -110,16 +120,14 @@ def average_pool_training(ops: Any) -> Any:
     return _pooling(ops.average_pool)
 
 
-def _windows(options: Pool2DOptions, images: np.ndarray, fill: float) -> np.ndarray:
-    """[n, oh, ow, c, filter_height, filter_width], see `patches`."""
-    window, stride = (options.filter_height, options.filter_width), (options.stride_h, options.stride_w)
-    return patches(images, window, stride, options.padding, fill=fill)
+def _window(options: Pool2DOptions, images: Shape) -> Window:
+    size, stride = (options.filter_height, options.filter_width), (options.stride_h, options.stride_w)
+    return window_over(images, size, stride, options.padding)
 
 
-def _counts(options: Pool2DOptions, images: np.ndarray) -> np.ndarray:
+def _counts(window: Window, images: np.ndarray) -> np.ndarray:
     """Cells of the image in each window: int64, [1, oh, ow, 1]."""
-    ones = np.ones((1, *images.shape[1:3], 1), np.int64)
-    return _windows(options, ones, 0).sum(axis=(-2, -1))
+    return patches(np.ones((1, *images.shape[1:3], 1), np.int64), window).sum(axis=(-2, -1))
 
 
 def pooling(op: str) -> Callable[[Emitter, KerasCall], str]:
@@ -179,7 +187,7 @@ MAX_POOL_2D = OpSpec(
     border=Border.LOWEST,
     training=max_pool_training,
     run_float=max_pool_float,
-    run_integer=max_pool_integer,
+    integer=Kernel(prepare_pool, run_max_pool),
     fuses=True,
     version=version_by_type(int8=2, int16=3),
     keras={
@@ -211,7 +219,7 @@ AVERAGE_POOL_2D = OpSpec(
     border=Border.NOTHING,
     training=average_pool_training,
     run_float=average_pool_float,
-    run_integer=average_pool_integer,
+    integer=Kernel(prepare_pool, run_average_pool),
     fuses=True,
     version=version_by_type(int8=2, int16=3),
     keras={

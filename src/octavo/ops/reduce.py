@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,22 +10,14 @@ from typing import Any
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
-from octavo.numerics.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier, wrap_int32
-from octavo.ops.fused import saturate
+from octavo.numerics.fixed_point import Multiplier, wrap_int32
+from octavo.ops.fused import Output, output_of
 from octavo.ops.refuse import refuse, require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
-from octavo.ops.shape import integers
-from octavo.ops.spec import (
-    Emitter,
-    Example,
-    FloatKernel,
-    IntegerKernel,
-    KerasCall,
-    KerasForm,
-    Operand,
-    OpSpec,
-)
+from octavo.ops.shape import integers, moves
+from octavo.ops.spec import Emitter, Example, FloatKernel, KerasCall, KerasForm, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 
@@ -36,23 +29,21 @@ class ReducerOptions(Options):
     keep_dims: bool = False
 
 
-def reduce_shapes(options: ReducerOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def reduce_shapes(options: ReducerOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """Reduced dimensions become 1 or go."""
-    x = inputs[0]
-    assert x is not None
-    reduced = {axis % len(x.shape) for axis in integers(inputs[1])}
+    x, axes = inputs
+    reduced = {axis % len(x.shape) for axis in integers(axes)}
     if options.keep_dims:
         return (tuple(1 if i in reduced else size for i, size in enumerate(x.shape)),)
     return (tuple(size for i, size in enumerate(x.shape) if i not in reduced),)
 
 
 def reduce_float(function: Callable[..., Any]) -> FloatKernel:
-    """The float reference of a reduction that numpy has."""
+    """The float reference of a reduction that numpy has; of the largest and the smallest also the integer one."""
 
-    def run(options: ReducerOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    def run(options: ReducerOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
         x, axes = inputs
-        assert x is not None
-        return (np.asarray(function(x, axis=_axes(axes), keepdims=options.keep_dims)),)
+        return (np.asarray(function(x, axis=tuple(axes.ravel().tolist()), keepdims=options.keep_dims)),)
 
     return run
 
@@ -66,49 +57,46 @@ def reduce_training(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def scaled_sum_integer(*, mean: bool) -> IntegerKernel:
-    """The integer reference of MEAN or SUM: an exact sum, rescaled once; the division hides in MEAN's multiplier.
+@dataclass(frozen=True, slots=True)
+class SumOfManyConstants:
+    """What MEAN and SUM run with.
+
+    Attributes:
+        axes, keep_dims: What is summed, and whether summed dimensions stay, of length 1.
+        sum_offset: Added to a sum of the input's integers: minus the zero points of all of them.
+        multiplier: From steps of the input to steps of the output; MEAN's also divides by the number of terms.
+        output: How results are stored.
+    """
+
+    axes: tuple[int, ...]
+    keep_dims: bool
+    sum_offset: int
+    multiplier: Multiplier
+    output: Output
+
+
+def scaled_sum_integer(*, mean: bool) -> Kernel[SumOfManyConstants]:
+    """The integer reference of MEAN or SUM: an exact sum, rescaled once.
 
     Source: tensorflow/lite/kernels/internal/reference/reduce.h, QuantizedMeanOrSum.
     """
 
-    def run(
-        options: ReducerOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-    ) -> tuple[np.ndarray, ...]:
+    def prepare(options: ReducerOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> SumOfManyConstants:
         (x, axes), (y,) = inputs, outputs
-        assert x is not None
-        assert axes is not None
-        assert y.quantization is not None
-        sums = x.values.sum(axis=_axes(axes.values), keepdims=options.keep_dims, dtype=np.int64)
-        count = x.values.size // sums.size
-        multiplier, shift = quantize_multiplier(float(x.scale[0]) / float(y.quantization.scale[0]))
+        reduced = integers(axes)
+        count = math.prod(x.shape[axis] for axis in reduced)
+        multiplier = Multiplier.of(x.scale / y.scale)
         if mean:
-            bits = min(count.bit_length() - 1, 32, 31 + shift)
-            multiplier, shift = (multiplier << bits) // count, shift - bits
-        centred = wrap_int32(np.asarray(sums) - x.zero_point * count)
-        steps = multiply_by_quantized_multiplier(centred, multiplier, shift)
-        return (saturate(steps + y.quantization.zero_point[0], y),)
+            bits = min(count.bit_length() - 1, 32, 31 + multiplier.shift_bits)
+            multiplier = Multiplier((multiplier.multiplier_q31 << bits) // count, multiplier.shift_bits - bits)
+        return SumOfManyConstants(reduced, options.keep_dims, -x.zero_point * count, multiplier, output_of(y))
 
-    return run
+    def run(constants: SumOfManyConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
+        sums = arrays[0].sum(axis=constants.axes, keepdims=constants.keep_dims, dtype=np.int64)
+        centred = wrap_int32(np.asarray(sums) + constants.sum_offset)
+        return (constants.output.stored(constants.multiplier.times(centred)),)
 
-
-def extreme_integer(function: Callable[..., Any]) -> IntegerKernel:
-    """The integer reference of REDUCE_MAX or REDUCE_MIN: the output has the input's parameters."""
-
-    def run(
-        options: ReducerOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-    ) -> tuple[np.ndarray, ...]:
-        x, axes = inputs
-        assert x is not None
-        assert axes is not None
-        return (np.asarray(function(x.values, axis=_axes(axes.values), keepdims=options.keep_dims)),)
-
-    return run
-
-
-def _axes(axes: np.ndarray | None) -> tuple[int, ...]:
-    assert axes is not None
-    return tuple(int(axis) for axis in axes.ravel())
+    return Kernel(prepare, run)
 
 
 def emit_reduce(
@@ -165,7 +153,7 @@ MEAN = OpSpec(
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.mean),
     run_float=reduce_float(np.mean),
-    run_integer=scaled_sum_integer(mean=True),
+    integer=scaled_sum_integer(mean=True),
     version=version_by_type(int8=2, int16=3),
     keras={
         "layers.GlobalAveragePooling1D": KerasForm(
@@ -188,7 +176,7 @@ SUM = OpSpec(
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.sum),
     run_float=reduce_float(np.sum),
-    run_integer=scaled_sum_integer(mean=False),
+    integer=scaled_sum_integer(mean=False),
     wrong_in_litert_reference=frozenset({DType.INT8, DType.INT16}),
     version=version_by_type(int8=2, int16=2),
     keras={
@@ -206,7 +194,7 @@ REDUCE_MAX = OpSpec(
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.max),
     run_float=reduce_float(np.max),
-    run_integer=extreme_integer(np.max),
+    integer=moves(reduce_float(np.max)),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=3),
     keras={
@@ -224,7 +212,7 @@ REDUCE_MIN = OpSpec(
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.min),
     run_float=reduce_float(np.min),
-    run_integer=extreme_integer(np.min),
+    integer=moves(reduce_float(np.min)),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=3),
     keras={

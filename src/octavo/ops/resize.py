@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.numerics.affine import round_half_away
 from octavo.ops.identity import where_the_shape_stays
 from octavo.ops.refuse import refuse, require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import emit_reshape, integers, moves
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Operand, OpSpec
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 
@@ -46,18 +47,15 @@ class ResizeBilinearOptions(ResizeOptions):
     table = "ResizeBilinearOptions"
 
 
-def resize_shapes(options: ResizeOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def resize_shapes(options: ResizeOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """[n, h, w, c] and sizes [2] -> [n, height, width, c]."""
-    x = inputs[0]
-    assert x is not None
-    return ((x.shape[0], *integers(inputs[1]), x.shape[3]),)
+    x, size = inputs
+    return ((x.shape[0], *integers(size), x.shape[3]),)
 
 
-def nearest_float(options: ResizeNearestNeighborOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def nearest_float(options: ResizeNearestNeighborOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of RESIZE_NEAREST_NEIGHBOR."""
     x, size = inputs
-    assert x is not None
-    assert size is not None
     rows, columns = (_nearest(x.shape[1 + i], int(size[i]), options) for i in (0, 1))
     return (x[:, rows][:, :, columns],)
 
@@ -74,11 +72,9 @@ def _nearest(old: int, new: int, options: ResizeOptions) -> np.ndarray:
     return np.clip(index, 0, old - 1)
 
 
-def bilinear_float(options: ResizeBilinearOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def bilinear_float(options: ResizeBilinearOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of RESIZE_BILINEAR."""
     x, size = inputs
-    assert x is not None
-    assert size is not None
     for axis, new in ((1, int(size[0])), (2, int(size[1]))):
         old = x.shape[axis]
         corners = options.align_corners and new > 1
@@ -89,25 +85,47 @@ def bilinear_float(options: ResizeBilinearOptions, inputs: Sequence[np.ndarray |
     return (x,)
 
 
-def bilinear_integer(
-    options: ResizeBilinearOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
-    """Integer reference of RESIZE_BILINEAR: positions in 1/1024 of a pixel, one rounding, halves away from zero.
+@dataclass(frozen=True, slots=True)
+class BilinearConstants:
+    """What RESIZE_BILINEAR runs with, rows first, columns second; positions are in 1/1024 of a source pixel.
+
+    Attributes:
+        sizes: Of the result.
+        scales_q10: From one pixel of the result to the next.
+        offsets_q10: Position of the first.
+    """
+
+    sizes: tuple[int, int]
+    scales_q10: tuple[int, int]
+    offsets_q10: tuple[int, int]
+
+
+def prepare_bilinear(
+    options: ResizeBilinearOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]
+) -> BilinearConstants:
+    """The constants of RESIZE_BILINEAR."""
+
+    def scale_q10(old: int, new: int) -> int:
+        corners = options.align_corners and new > 1
+        return (1024 * (old - corners) + (new - corners) // 2) // (new - corners)
+
+    (_, old_height, old_width, _), (_, height, width, _) = inputs[0].shape, outputs[0].shape
+    scales = scale_q10(old_height, height), scale_q10(old_width, width)
+    offsets = (scales[0] // 2 - 512, scales[1] // 2 - 512) if options.half_pixel_centers else (0, 0)
+    return BilinearConstants((height, width), scales, offsets)
+
+
+def run_bilinear(constants: BilinearConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Integer reference of RESIZE_BILINEAR: one rounding, halves away from zero.
 
     Source: tensorflow/lite/kernels/internal/reference/resize_bilinear.h, ResizeBilinearInteger.
     """
-    x, size = inputs
-    assert x is not None
-    assert size is not None
-    sums_q20 = x.values.astype(np.int64)
-    for axis, new in ((1, int(size.values[0])), (2, int(size.values[1]))):
-        old = sums_q20.shape[axis]
-        corners = options.align_corners and new > 1
-        scale_q10 = (1024 * (old - corners) + (new - corners) // 2) // (new - corners)
-        half_q10 = scale_q10 // 2 - 512 if options.half_pixel_centers else 0
-        sums_q20 = _interpolate(sums_q20, axis, np.arange(new) * scale_q10 + half_q10, 1024)
+    sums_q20 = arrays[0].astype(np.int64)
+    for i in (0, 1):
+        positions = np.arange(constants.sizes[i]) * constants.scales_q10[i] + constants.offsets_q10[i]
+        sums_q20 = _interpolate(sums_q20, 1 + i, positions, 1024)
     rounded = np.sign(sums_q20) * ((np.abs(sums_q20) + (1 << 19)) >> 20)
-    return (rounded.astype(x.values.dtype),)
+    return (rounded.astype(arrays[0].dtype),)
 
 
 def _interpolate(x: np.ndarray, axis: int, position: np.ndarray, one: int) -> np.ndarray:
@@ -198,7 +216,7 @@ RESIZE_NEAREST_NEIGHBOR = OpSpec(
     shapes=resize_shapes,
     identity=where_the_shape_stays,
     run_float=nearest_float,
-    run_integer=moves(nearest_float),
+    integer=moves(nearest_float),
     version=version_by_type(int8=3, int16=4, other=3),
     keras={
         "layers.UpSampling2D": _form(lower_up_sampling_2d, lambda keras: keras.layers.UpSampling2D((2, 3)), (4, 3, 2)),
@@ -220,7 +238,7 @@ RESIZE_BILINEAR = OpSpec(
     shapes=resize_shapes,
     identity=where_the_shape_stays,
     run_float=bilinear_float,
-    run_integer=bilinear_integer,
+    integer=Kernel(prepare_bilinear, run_bilinear),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=3, int16=4, other=3),
     keras={

@@ -9,27 +9,22 @@ from typing import Any
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.identity import where_nothing_is_permuted, where_the_shape_stays
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
-from octavo.ops.spec import Emitter, Example, FloatKernel, IntegerKernel, KerasCall, KerasForm, Operand, OpSpec
+from octavo.ops.spec import Emitter, Example, FloatKernel, InPlace, KerasCall, KerasForm, Kernel, OpSpec, Overlap
 
 
-def moves(kernel: FloatKernel) -> IntegerKernel:
+def moves(kernel: FloatKernel) -> Kernel[Options]:
     """The integer kernel of an operator that only moves values: the float one, on the integers themselves."""
-
-    def run(options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]) -> tuple[np.ndarray, ...]:
-        return kernel(options, [None if operand is None else operand.values for operand in inputs])
-
-    return run
+    return Kernel(lambda options, inputs, outputs: options, kernel)
 
 
-def integers(tensor: Tensor | None) -> tuple[int, ...]:
+def integers(tensor: Tensor) -> tuple[int, ...]:
     """The values of a constant of shapes, axes, begins or sizes, flattened."""
-    assert tensor is not None
-    assert tensor.data is not None, f"tensor '{tensor.name}' must be constant"
-    return tuple(int(value) for value in tensor.data.ravel())
+    return tuple(int(value) for value in tensor.values.ravel())
 
 
 def placeholder(shape: Shape) -> np.ndarray:
@@ -45,19 +40,17 @@ class ReshapeOptions(Options):
     new_shape: tuple[int, ...] = ()
 
 
-def reshape_shapes(options: ReshapeOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def reshape_shapes(options: ReshapeOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """Any shape of as many elements; one dimension may be -1."""
     x = inputs[0]
-    assert x is not None
     wanted = integers(inputs[1]) if len(inputs) > 1 else options.new_shape
     known = int(np.prod([size for size in wanted if size != -1], dtype=np.int64))
     return (tuple(x.size // known if size == -1 else size for size in wanted),)
 
 
-def reshape_float(options: ReshapeOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def reshape_float(options: ReshapeOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of RESHAPE."""
     x = inputs[0]
-    assert x is not None
     return (x.reshape(inputs[1] if len(inputs) > 1 else options.new_shape),)
 
 
@@ -77,28 +70,24 @@ def emit_reshape(b: Emitter, name: str, shape: Shape, *, suffix: str = "reshape"
     return b.emit("RESHAPE", [name, constant], ReshapeOptions(), suffix=suffix)
 
 
-def transpose_shapes(options: NoOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def transpose_shapes(options: NoOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """Dimension i of the result is dimension `permutation[i]` of the input."""
     x = inputs[0]
-    assert x is not None
     return (tuple(x.shape[axis] for axis in integers(inputs[1])),)
 
 
-def transpose_float(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def transpose_float(options: NoOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of TRANSPOSE."""
     x, permutation = inputs
-    assert x is not None
-    assert permutation is not None
     return (np.ascontiguousarray(x.transpose(permutation)),)
 
 
-def transpose_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def transpose_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
     """TRANSPOSE: float 1, int8 2, five dimensions 4, int16 5, six dimensions 6.
 
     Source: tflite/converter/tools/versioning/op_version.cc.
     """
     x = inputs[0]
-    assert x is not None
     by_rank = {5: 4, 6: 6}.get(len(x.shape), 1)
     return max(by_rank, {DType.INT8: 2, DType.INT16: 5}.get(x.dtype, 1))
 
@@ -117,32 +106,27 @@ class SqueezeOptions(Options):
     squeeze_dims: tuple[int, ...] = ()
 
 
-def squeeze_shapes(options: SqueezeOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def squeeze_shapes(options: SqueezeOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """Dimensions of length 1 fall out."""
     x = inputs[0]
-    assert x is not None
     return (placeholder(x.shape).squeeze(options.squeeze_dims or None).shape,)
 
 
-def squeeze_float(options: SqueezeOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def squeeze_float(options: SqueezeOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of SQUEEZE."""
     x = inputs[0]
-    assert x is not None
     return (x.squeeze(options.squeeze_dims or None),)
 
 
-def expand_dims_shapes(options: NoOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def expand_dims_shapes(options: NoOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """A dimension of length 1 comes in at `axis`."""
     x = inputs[0]
-    assert x is not None
     return (np.expand_dims(placeholder(x.shape), integers(inputs[1])[0]).shape,)
 
 
-def expand_dims_float(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def expand_dims_float(options: NoOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of EXPAND_DIMS."""
     x, axis = inputs
-    assert x is not None
-    assert axis is not None
     return (np.expand_dims(x, int(axis.ravel()[0])),)
 
 
@@ -212,7 +196,8 @@ RESHAPE = OpSpec(
     reshapes=True,
     training=lambda ops: lambda x, shape: ops.reshape(x, tuple(int(size) for size in shape)),
     run_float=reshape_float,
-    run_integer=moves(reshape_float),
+    integer=moves(reshape_float),
+    in_place=InPlace(overlap=Overlap.ALIAS),
     keras={
         "layers.Flatten": _reshaping(_flatten_shape, lambda keras: (keras.layers.Flatten(), ((4, 3, 2),))),
         "layers.Reshape": _reshaping(_layer_shape, lambda keras: (keras.layers.Reshape((2, -1)), ((4, 3),))),
@@ -238,7 +223,7 @@ TRANSPOSE = OpSpec(
     identity=where_nothing_is_permuted,
     training=lambda ops: lambda x, axes: ops.transpose(x, tuple(int(axis) for axis in axes)),
     run_float=transpose_float,
-    run_integer=moves(transpose_float),
+    integer=moves(transpose_float),
     version=transpose_version,
     keras={
         "layers.Permute": _transposing(
@@ -263,7 +248,8 @@ SQUEEZE = OpSpec(
     identity=where_the_shape_stays,
     reshapes=True,
     run_float=squeeze_float,
-    run_integer=moves(squeeze_float),
+    integer=moves(squeeze_float),
+    in_place=InPlace(overlap=Overlap.ALIAS),
     examples=(
         Example(((1, 4, 1, 6),), options=SqueezeOptions((2,))),
         Example(((1, 1, 3, 1),), options=SqueezeOptions((-3, -1))),
@@ -278,7 +264,8 @@ EXPAND_DIMS = OpSpec(
     identity=where_the_shape_stays,
     reshapes=True,
     run_float=expand_dims_float,
-    run_integer=moves(expand_dims_float),
+    integer=moves(expand_dims_float),
+    in_place=InPlace(overlap=Overlap.ALIAS),
     examples=(
         Example(((1, 4), None), {1: np.array([1], np.int32)}),
         Example(((1, 4, 3), None), {1: np.array(-1, np.int32)}),

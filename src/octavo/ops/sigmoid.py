@@ -3,97 +3,144 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Tensor
-from octavo.numerics.fixed_point import (
-    multiply_by_quantized_multiplier,
-    quantize_multiplier,
-    rounding_divide_by_power_of_two,
-)
+from octavo.numerics.fixed_point import Multiplier, quantize_multiplier, rounding_divide_by_power_of_two
 from octavo.numerics.lookup import sigmoid_table
 from octavo.numerics.transcendental import logistic, tanh
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import emits, function_forms
+from octavo.ops.fused import Output, output_of
+from octavo.ops.pointwise import applies, from_zero
 from octavo.ops.roles import Data, Fixed
-from octavo.ops.spec import Example, Operand, OpSpec
-from octavo.ops.steps import applies, scale_of, steps_of, stored
+from octavo.ops.spec import Example, InPlace, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 # Integer bits of the fixed-point argument of the int8 kernels: |x| below 16.
 INPUT_BITS = 4
 
 
-def logistic_float(options: Options, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def logistic_float(options: Options, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """`1 / (1 + exp(-x))`."""
-    x = inputs[0]
-    assert x is not None
+    (x,) = inputs
     with np.errstate(over="ignore"):
         return (np.float32(1) / (np.float32(1) + np.exp(-x)),)
 
 
-def logistic_integer(
-    options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+@dataclass(frozen=True, slots=True)
+class SaturatingConstants:
+    """What the int8 kernels of LOGISTIC and TANH run with.
+
+    Attributes:
+        input_offset: Added to the input's integers: minus their zero point.
+        input_radius: Steps from zero from which on the argument has no fixed-point form: the function is at its limit.
+        input_multiplier: From steps to fixed point with `INPUT_BITS` integer bits.
+        output: How results are stored.
+    """
+
+    input_offset: int
+    input_radius: int
+    input_multiplier: Multiplier
+    output: Output
+
+
+@dataclass(frozen=True, slots=True)
+class InterpolatingConstants:
+    """What the int16 kernels of LOGISTIC and TANH run with, beside the table of the logistic function.
+
+    Attributes:
+        input_multiplier, input_shift_bits: An integer as a position in units of 1/12288, 1/24 of which are a whole
+            entry of the table: `round(q * input_multiplier / 2**input_shift_bits)`.
+    """
+
+    input_multiplier: int
+    input_shift_bits: int
+
+
+SigmoidConstants = SaturatingConstants | InterpolatingConstants
+
+
+def prepare_logistic(options: Options, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> SigmoidConstants:
+    """The constants of LOGISTIC."""
+    return _sigmoid_constants(inputs[0], outputs[0], powers=(0,))
+
+
+def prepare_tanh(options: Options, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> SigmoidConstants:
+    """The constants of TANH."""
+    return _sigmoid_constants(inputs[0], outputs[0], powers=(0, 1))
+
+
+def _sigmoid_constants(x: Tensor, y: Tensor, powers: Sequence[int]) -> SigmoidConstants:
+    """Of a function whose int16 kernel takes scales of 2**-12, times 2 to these powers, without rounding."""
+    if y.dtype is DType.INT16:
+        return InterpolatingConstants(*_position_multiplier(x.scale, powers))
+    multiplier = Multiplier.of(x.scale * (1 << (31 - INPUT_BITS)))
+    radius = math.floor(((1 << INPUT_BITS) - 1) * 2.0 ** (31 - INPUT_BITS - multiplier.shift_bits))
+    return SaturatingConstants(-x.zero_point, radius, multiplier, output_of(y))
+
+
+def _position_multiplier(scale: float, powers: Sequence[int]) -> tuple[int, int]:
+    log2 = math.log2(scale)
+    power = 12 + round(log2)
+    if abs(log2 - round(log2)) < 1e-3 and power in powers:
+        return 3 << power, 0
+    multiplier, shift = scale * 4096 * 3, 0
+    while multiplier <= 32767 / 2 and shift <= 30:
+        multiplier, shift = multiplier * 2, shift + 1
+    return int(multiplier), shift
+
+
+def run_logistic(constants: SigmoidConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of LOGISTIC.
 
     Source: tensorflow/lite/kernels/internal/reference/integer_ops/logistic.h and micro/kernels/logistic_common.cc.
     """
-    (x,), (y,) = inputs, outputs
-    assert x is not None
-    if y.dtype is DType.INT16:
-        positions = _table_positions(x, doubled=False)
+    if isinstance(constants, InterpolatingConstants):
+        positions = _table_positions(constants, arrays[0])
         upper = _interpolated(positions, bits=9, limit=0x7FFF << 10)
         return ((np.where(positions >= 0, upper + 512, (1 << 25) - upper + 511) >> 10).astype(np.int16),)
-    raw, radius = _fixed_point(x)
-    steps = rounding_divide_by_power_of_two(logistic(raw, INPUT_BITS), 31 - 8)
-    return (stored(_beyond(steps_of(x), radius, steps, 0, 255), y),)
+
+    def within(raw: np.ndarray) -> np.ndarray:
+        return rounding_divide_by_power_of_two(logistic(raw, INPUT_BITS), 31 - 8)
+
+    return (_saturated_beyond(constants, arrays[0], within, 0, 255),)
 
 
-def tanh_integer(
-    options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+def run_tanh(constants: SigmoidConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of TANH; for int16, `tanh(x) = 2 logistic(2 x) - 1` on the logistic function's table.
 
     Source: tensorflow/lite/kernels/internal/reference/integer_ops/tanh.h and micro/kernels/tanh.cc.
     """
-    (x,), (y,) = inputs, outputs
-    assert x is not None
-    if y.dtype is DType.INT16:
-        positions = _table_positions(x, doubled=True)
+    if isinstance(constants, InterpolatingConstants):
+        positions = _table_positions(constants, arrays[0])
         upper = _interpolated(positions, bits=8, limit=0xFFFF << 8)
         half = 1 << 23
         return ((np.where(positions >= 0, upper - half + 128, half - upper + 127) >> 8).astype(np.int16),)
-    raw, radius = _fixed_point(x)
-    steps = rounding_divide_by_power_of_two(tanh(raw, INPUT_BITS), 31 - 7)
-    return (stored(_beyond(steps_of(x), radius, steps, -128, 127), y),)
+
+    def within(raw: np.ndarray) -> np.ndarray:
+        return rounding_divide_by_power_of_two(tanh(raw, INPUT_BITS), 31 - 7)
+
+    return (_saturated_beyond(constants, arrays[0], within, -128, 127),)
 
 
-def _fixed_point(x: Operand) -> tuple[np.ndarray, int]:
-    """x in fixed point, and the number of steps beyond which it does not fit and the function is at its limit."""
-    multiplier, shift = quantize_multiplier(float(x.scale[0]) * (1 << (31 - INPUT_BITS)))
-    radius = math.floor(((1 << INPUT_BITS) - 1) * 2.0 ** (31 - INPUT_BITS - shift))
-    return multiply_by_quantized_multiplier(np.clip(steps_of(x), -radius, radius), multiplier, shift), radius
+def _saturated_beyond(
+    constants: SaturatingConstants, values: np.ndarray, within: Callable[[np.ndarray], np.ndarray], low: int, high: int
+) -> np.ndarray:
+    """`within` of the fixed-point argument; `low` and `high` where it is the radius or more away from 0."""
+    x, radius = from_zero(values, constants.input_offset), constants.input_radius
+    steps = within(constants.input_multiplier.times(np.clip(x, -radius, radius)))
+    return constants.output.stored(np.where(x <= -radius, low, np.where(x >= radius, high, steps)))
 
 
-def _beyond(steps: np.ndarray, radius: int, within: np.ndarray, low: int, high: int) -> np.ndarray:
-    """`low` and `high` where the argument is `radius` steps or more away from 0, else `within`."""
-    return np.where(steps <= -radius, low, np.where(steps >= radius, high, within))
-
-
-def _table_positions(x: Operand, *, doubled: bool) -> np.ndarray:
-    """An int16 argument in units of 1/12288, 1/24 of which are a whole entry of the table."""
-    log2 = math.log2(float(x.scale[0]))
-    power = 12 + round(log2)
-    if abs(log2 - round(log2)) < 1e-3 and power in ((0, 1) if doubled else (0,)):
-        return steps_of(x) * (3 << power)
-    multiplier, shift = float(x.scale[0]) * 4096 * 3, 0
-    while multiplier <= 32767 / 2 and shift <= 30:
-        multiplier, shift = multiplier * 2, shift + 1
-    return (steps_of(x) * int(multiplier) + ((1 << shift) >> 1)) >> shift
+def _table_positions(constants: InterpolatingConstants, values: np.ndarray) -> np.ndarray:
+    shift = constants.input_shift_bits
+    return (values.astype(np.int64) * constants.input_multiplier + ((1 << shift) >> 1)) >> shift
 
 
 def _interpolated(positions: np.ndarray, bits: int, limit: int) -> np.ndarray:
@@ -104,31 +151,53 @@ def _interpolated(positions: np.ndarray, bits: int, limit: int) -> np.ndarray:
     return np.where(index >= 255, limit, (low << bits) + fraction * (high - low))
 
 
-def hard_swish_float(options: Options, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def hard_swish_float(options: Options, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """`x * clip(x + 3, 0, 6) / 6`."""
-    x = inputs[0]
-    assert x is not None
+    (x,) = inputs
     return (x * np.clip(x + np.float32(3), np.float32(0), np.float32(6)) / np.float32(6),)
 
 
-def hard_swish_integer(
-    options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+@dataclass(frozen=True, slots=True)
+class HardSwishConstants:
+    """What HARD_SWISH runs with; multipliers are int16, times `2**(shift_bits - 15)`.
+
+    Attributes:
+        input_offset: Added to the input's integers: minus their zero point.
+        output_multiplier_q15, output_shift_bits: From 1/128 of a step of the input to steps of the output.
+        gate_multiplier_q15, gate_shift_bits: From 1/128 of a step of the input to 3/32768.
+        output: How results are stored.
+    """
+
+    input_offset: int
+    output_multiplier_q15: int
+    output_shift_bits: int
+    gate_multiplier_q15: int
+    gate_shift_bits: int
+    output: Output
+
+
+def prepare_hard_swish(options: Options, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> HardSwishConstants:
+    """The constants of HARD_SWISH."""
+    (x,), (y,) = inputs, outputs
+    fine_scale = np.float32(1 / 128) * np.float32(x.scale)
+    scaled, gate = (
+        _multiplier_q15(fine_scale / np.float32(y.scale)),
+        _multiplier_q15(fine_scale / np.float32(3 / 32768)),
+    )
+    return HardSwishConstants(-x.zero_point, *scaled, *gate, output_of(y))
+
+
+def run_hard_swish(constants: HardSwishConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of HARD_SWISH: 16-bit products of x and of `clip(x / 6 + 1/2, 0, 1)`.
 
     Source: tensorflow/lite/kernels/internal/reference/hard_swish.h and micro/kernels/hard_swish_common.cc.
     """
-    (x,), (y,) = inputs, outputs
-    assert x is not None
-    fine_scale = np.float32(1 / 128) * np.float32(x.scale[0])
-    multiplier, shift = _multiplier_q15(fine_scale / scale_of(y))
-    fine_steps = steps_of(x) << 7
-    numerator = _rounding_product_q15(fine_steps, multiplier)
-    gate = _gate_q15(fine_steps, *_multiplier_q15(fine_scale / np.float32(3 / 32768)))
-    product = gate * numerator
+    fine_steps = from_zero(arrays[0], constants.input_offset) << 7
+    numerator = _rounding_product_q15(fine_steps, constants.output_multiplier_q15)
+    product = numerator * _gate_q15(fine_steps, constants.gate_multiplier_q15, constants.gate_shift_bits)
     # C divides toward zero where an arithmetic shift would floor.
     truncated = np.sign(product) * (np.abs(product) >> 15)
-    return (stored(rounding_divide_by_power_of_two(truncated, -shift), y),)
+    return (constants.output.stored(rounding_divide_by_power_of_two(truncated, -constants.output_shift_bits)),)
 
 
 def _gate_q15(fine_steps: np.ndarray, multiplier: int, shift: int) -> np.ndarray:
@@ -164,7 +233,8 @@ LOGISTIC = OpSpec(
     bounds=(0.0, 1.0),
     training=lambda ops: ops.sigmoid,
     run_float=logistic_float,
-    run_integer=logistic_integer,
+    integer=Kernel(prepare_logistic, run_logistic),
+    in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=2, int16=3),
     keras=function_forms("sigmoid", "Sigmoid", emits("LOGISTIC")),
@@ -179,7 +249,8 @@ TANH = OpSpec(
     bounds=(-1.0, 1.0),
     training=lambda ops: ops.tanh,
     run_float=applies(np.tanh),
-    run_integer=tanh_integer,
+    integer=Kernel(prepare_tanh, run_tanh),
+    in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=2, int16=3),
     keras=function_forms("tanh", "Tanh", emits("TANH")),
@@ -192,7 +263,8 @@ HARD_SWISH = OpSpec(
     shapes=same_shape,
     training=lambda ops: ops.hard_silu,
     run_float=hard_swish_float,
-    run_integer=hard_swish_integer,
+    integer=Kernel(prepare_hard_swish, run_hard_swish),
+    in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     keras=function_forms("hard_silu", "HardSilu", emits("HARD_SWISH")),

@@ -11,12 +11,13 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.errors import UnsupportedLayerError
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.identity import where_the_shape_stays
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import emit_reshape, integers, moves, placeholder
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
+from octavo.ops.spec import Emitter, Example, InPlace, KerasCall, KerasForm, OpSpec, Overlap
 from octavo.ops.version import version_by_type
 
 Index = slice | int
@@ -41,19 +42,15 @@ class StridedSliceOptions(Options):
     offset: bool = False
 
 
-def slice_shapes(options: NoOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def slice_shapes(options: NoOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """The sizes; -1 reaches to the dimension's end."""
     x, begin, size = inputs
-    assert x is not None
     return (placeholder(x.shape)[_slice_key(integers(begin), integers(size))].shape,)
 
 
-def slice_float(options: NoOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def slice_float(options: NoOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of SLICE."""
     x, begin, size = inputs
-    assert x is not None
-    assert begin is not None
-    assert size is not None
     return (x[_slice_key(begin.tolist(), size.tolist())],)
 
 
@@ -61,14 +58,13 @@ def _slice_key(begins: Sequence[int], sizes: Sequence[int]) -> tuple[Index, ...]
     return tuple(slice(begin, None if size == -1 else begin + size) for begin, size in zip(begins, sizes, strict=True))
 
 
-def strided_slice_shapes(options: StridedSliceOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def strided_slice_shapes(options: StridedSliceOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """What Python's own slicing leaves.
 
     Raises:
         UnsupportedLayerError: for an ellipsis, a new axis or offsets, which converters write otherwise.
     """
     x, begin, end, strides = inputs
-    assert x is not None
     if options.ellipsis_mask or options.new_axis_mask or options.offset:
         raise UnsupportedLayerError(
             "a STRIDED_SLICE uses an ellipsis, a new axis or offsets.",
@@ -80,13 +76,9 @@ def strided_slice_shapes(options: StridedSliceOptions, inputs: Sequence[Tensor |
     return (placeholder(x.shape)[key].shape,)
 
 
-def strided_slice_float(options: StridedSliceOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def strided_slice_float(options: StridedSliceOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of STRIDED_SLICE."""
     x, begin, end, strides = inputs
-    assert x is not None
-    assert begin is not None
-    assert end is not None
-    assert strides is not None
     return (x[_strided_key(options, begin.tolist(), end.tolist(), strides.tolist())].copy(),)
 
 
@@ -105,13 +97,12 @@ def _strided_key(
     return tuple(index(i) for i in range(len(begins)))
 
 
-def strided_slice_version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
+def strided_slice_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
     """STRIDED_SLICE: float and int16 1, int8 2, five dimensions 4.
 
     Source: tflite/converter/tools/versioning/op_version.cc.
     """
     x = inputs[0]
-    assert x is not None
     return 4 if len(x.shape) > 4 else 2 if x.dtype is DType.INT8 else 1
 
 
@@ -192,7 +183,8 @@ SLICE = OpSpec(
     shapes=slice_shapes,
     identity=where_the_shape_stays,
     run_float=slice_float,
-    run_integer=moves(slice_float),
+    integer=moves(slice_float),
+    in_place=InPlace(overlap=Overlap.FORWARD),
     version=version_by_type(int8=2, int16=4),
     examples=(
         Example(((1, 5, 4, 3), None, None), {1: _vector(0, 1, 2, 0), 2: _vector(-1, 3, 2, -1)}),
@@ -207,7 +199,7 @@ STRIDED_SLICE = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=strided_slice_shapes,
     run_float=strided_slice_float,
-    run_integer=moves(strided_slice_float),
+    integer=moves(strided_slice_float),
     version=strided_slice_version,
     keras={
         "layers.Cropping1D": KerasForm(lower_cropping, lambda keras: (keras.layers.Cropping1D((1, 0)), ((5, 3),))),

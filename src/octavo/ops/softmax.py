@@ -10,12 +10,9 @@ from functools import cache
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Tensor
-from octavo.numerics.fixed_point import (
-    multiply_by_quantized_multiplier,
-    quantize_multiplier,
-    rounding_divide_by_power_of_two,
-)
+from octavo.numerics.fixed_point import Multiplier, rounding_divide_by_power_of_two
 from octavo.numerics.lookup import int16_table, look_up_int16, rounded_once
 from octavo.numerics.transcendental import (
     INT32_MIN,
@@ -31,7 +28,7 @@ from octavo.ops.forms import function_forms, layer_form, parameter
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, Fixed
 from octavo.ops.shape import emit_transpose
-from octavo.ops.spec import Emitter, Example, KerasCall, Operand, OpSpec
+from octavo.ops.spec import Emitter, Example, KerasCall, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 # Integer bits of differences to the row's maximum (|x| below 32) and of the sum of exponentials (below 4096).
@@ -46,61 +43,98 @@ class SoftmaxOptions(Options):
     beta: float = 1.0
 
 
-def softmax_float(options: SoftmaxOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def softmax_float(options: SoftmaxOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """`exp(beta * x) / sum(exp(beta * x))` along the last axis."""
-    x = inputs[0]
-    assert x is not None
+    (x,) = inputs
     exponentials = np.exp((x - x.max(axis=-1, keepdims=True)) * np.float32(options.beta))
     return (exponentials / exponentials.sum(axis=-1, keepdims=True),)
 
 
-def softmax_integer(
-    options: SoftmaxOptions, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
+@dataclass(frozen=True, slots=True)
+class DifferenceConstants:
+    """What the int8 kernels of SOFTMAX and LOG_SOFTMAX run with.
+
+    Attributes:
+        input_multiplier: From steps below the row's maximum to fixed point with `DIFFERENCE_BITS` integer bits.
+        difference_min: The lowest difference, in steps, whose fixed-point form fits.
+    """
+
+    input_multiplier: Multiplier
+    difference_min: int
+
+    def apply(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`beta * (x - max)` in steps and in fixed point, and its exponential; 0 beyond `difference_min`."""
+        steps = _below_maximum(x)
+        near = steps >= self.difference_min
+        differences = self.input_multiplier.times(np.where(near, steps, 0))
+        return steps, differences, np.where(near, exp_on_negative_values(differences, DIFFERENCE_BITS), 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SoftmaxInt16Constants:
+    """What the int16 kernel of SOFTMAX runs with.
+
+    Attributes:
+        input_multiplier: From steps below the row's maximum to 10/65535.
+        exp_table: exp(x) for x in [-10, 0], in 1/32768: int64, shape (513,).
+        reciprocal_table: 1 / (1 + x) for x in [0, 1], likewise.
+    """
+
+    input_multiplier: Multiplier
+    exp_table: np.ndarray
+    reciprocal_table: np.ndarray
+
+
+def prepare_softmax(
+    options: SoftmaxOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]
+) -> DifferenceConstants | SoftmaxInt16Constants:
+    """The constants of SOFTMAX."""
+    (x,), (y,) = inputs, outputs
+    if y.dtype is DType.INT16:
+        multiplier = Multiplier.of(x.scale * float(np.float32(options.beta)) / (10 / 65535))
+        return SoftmaxInt16Constants(multiplier, _exp_table(), _reciprocal_table())
+    return _difference_constants(x.scale, options.beta)
+
+
+def _difference_constants(scale: float, beta: float) -> DifferenceConstants:
+    real = float(np.float32(beta)) * scale * (1 << (31 - DIFFERENCE_BITS))
+    multiplier = Multiplier.of(min(real, (1 << 31) - 1.0))
+    radius = math.floor(((1 << DIFFERENCE_BITS) - 1) * 2.0 ** (31 - DIFFERENCE_BITS - multiplier.shift_bits))
+    return DifferenceConstants(multiplier, -radius)
+
+
+def run_softmax(
+    constants: DifferenceConstants | SoftmaxInt16Constants, arrays: Inputs[np.ndarray]
 ) -> tuple[np.ndarray, ...]:
     """Integer reference of SOFTMAX.
 
     Source: tensorflow/lite/kernels/internal/reference/softmax.h and micro/kernels/softmax_common.cc.
     """
-    (x,), (y,) = inputs, outputs
-    assert x is not None
-    if y.dtype is DType.INT16:
-        return (_softmax_int16(options, x),)
-    differences, near = _differences(x, options.beta)
-    exponentials = np.where(near, exp_on_negative_values(differences, DIFFERENCE_BITS), 0)
-    sums = rescale(exponentials, -SUM_BITS).sum(axis=-1, keepdims=True)
-    share, bits = reciprocal(sums, SUM_BITS)
+    if isinstance(constants, SoftmaxInt16Constants):
+        return (_softmax_int16(constants, arrays[0]),)
+    _, _, exponentials = constants.apply(arrays[0])
+    share, bits = reciprocal(_sum_q12(exponentials), SUM_BITS)
     steps = rounding_divide_by_power_of_two(multiply(share, exponentials), bits + 31 - 8)
     return (np.clip(steps - 128, -128, 127).astype(np.int8),)
 
 
-def _differences(x: Operand, beta: float) -> tuple[np.ndarray, np.ndarray]:
-    """`beta * (x - max)` in fixed point, and where it is large enough for an exponential."""
-    steps = x.values.astype(np.int64) - x.values.max(axis=-1, keepdims=True)
-    multiplier, shift = _difference_multiplier(x, beta)
-    near = steps >= -_radius(shift)
-    return multiply_by_quantized_multiplier(np.where(near, steps, 0), multiplier, shift), near
+def _below_maximum(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.int64) - x.max(axis=-1, keepdims=True)
 
 
-def _difference_multiplier(x: Operand, beta: float) -> tuple[int, int]:
-    real = float(np.float32(beta)) * float(x.scale[0]) * (1 << (31 - DIFFERENCE_BITS))
-    return quantize_multiplier(min(real, (1 << 31) - 1.0))
+def _sum_q12(exponentials: np.ndarray) -> np.ndarray:
+    """The row's sum, with `SUM_BITS` integer bits."""
+    return rescale(exponentials, -SUM_BITS).sum(axis=-1, keepdims=True)
 
 
-def _radius(shift: int) -> int:
-    """Steps whose fixed-point form just fits."""
-    return math.floor(((1 << DIFFERENCE_BITS) - 1) * 2.0 ** (31 - DIFFERENCE_BITS - shift))
-
-
-def _softmax_int16(options: SoftmaxOptions, x: Operand) -> np.ndarray:
+def _softmax_int16(constants: SoftmaxInt16Constants, x: np.ndarray) -> np.ndarray:
     """exp and 1 / (1 + x) by interpolated tables; exponentials below exp(-10) count as that."""
-    steps = x.values.astype(np.int64) - x.values.max(axis=-1, keepdims=True)
-    real = float(x.scale[0]) * float(np.float32(options.beta)) / (10 / 65535)
-    scaled = multiply_by_quantized_multiplier(steps, *quantize_multiplier(real))
-    exponentials = look_up_int16(np.clip(scaled + 32767, -32768, 32767), _exp_table())
+    scaled = constants.input_multiplier.times(_below_maximum(x))
+    exponentials = look_up_int16(np.clip(scaled + 32767, -32768, 32767), constants.exp_table)
     sums = exponentials.sum(axis=-1, keepdims=True)
     headroom = leading_zeros(sums)
     fraction = ((sums << (headroom - 1)) + (1 << 13)) >> 14
-    share = look_up_int16(np.clip(fraction - (1 << 15) - (1 << 16), -32768, 32767), _reciprocal_table())
+    share = look_up_int16(np.clip(fraction - (1 << 15) - (1 << 16), -32768, 32767), constants.reciprocal_table)
     shift = 31 - headroom
     return np.clip((exponentials * share + (1 << (shift - 1))) >> shift, 0, 32767).astype(np.int16)
 
@@ -124,32 +158,41 @@ def _reciprocal_table() -> np.ndarray:
     )
 
 
-def log_softmax_float(options: Options, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def log_softmax_float(options: Options, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """`log(softmax(x))` along the last axis."""
-    x = inputs[0]
-    assert x is not None
+    (x,) = inputs
     differences = x - x.max(axis=-1, keepdims=True)
     return (differences - np.log(np.exp(differences).sum(axis=-1, keepdims=True)),)
 
 
-def log_softmax_integer(
-    options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+@dataclass(frozen=True, slots=True)
+class LogSoftmaxConstants(DifferenceConstants):
+    """What LOG_SOFTMAX runs with.
+
+    Attributes:
+        inverse_multiplier: From fixed point back to steps.
+    """
+
+    inverse_multiplier: Multiplier
+
+
+def prepare_log_softmax(options: Options, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> LogSoftmaxConstants:
+    """The constants of LOG_SOFTMAX."""
+    differences = _difference_constants(inputs[0].scale, 1.0)
+    multiplier = differences.input_multiplier
+    inverse = Multiplier.of((1 << (31 - multiplier.shift_bits)) / multiplier.multiplier_q31)
+    return LogSoftmaxConstants(multiplier, differences.difference_min, inverse)
+
+
+def run_log_softmax(constants: LogSoftmaxConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of LOG_SOFTMAX.
 
     Source: tensorflow/lite/kernels/internal/reference/log_softmax.h and micro/kernels/log_softmax.cc.
     """
-    (x,) = inputs
-    assert x is not None
-    differences, near = _differences(x, 1.0)
-    exponentials = np.where(near, exp_on_negative_values(differences, DIFFERENCE_BITS), 0)
-    sums = rescale(exponentials, -SUM_BITS).sum(axis=-1, keepdims=True)
-    logs = log_of_at_least_one(sums, SUM_BITS, DIFFERENCE_BITS)
-    multiplier, shift = _difference_multiplier(x, 1.0)
-    inverse, inverse_shift = quantize_multiplier((1 << (31 - shift)) / multiplier)
-    lowest = multiply_by_quantized_multiplier(logs + INT32_MIN, inverse, inverse_shift)
-    steps = x.values.astype(np.int64) - x.values.max(axis=-1, keepdims=True)
-    representable = near & (steps > np.maximum(lowest, -_radius(shift) - 1))
+    steps, differences, exponentials = constants.apply(arrays[0])
+    logs = log_of_at_least_one(_sum_q12(exponentials), SUM_BITS, DIFFERENCE_BITS)
+    lowest = constants.inverse_multiplier.times(logs + INT32_MIN)
+    representable = steps > np.maximum(lowest, constants.difference_min - 1)
     results = rounding_divide_by_power_of_two(differences - logs, 31 - DIFFERENCE_BITS - 4) + 127
     return (np.where(representable, np.clip(results, -128, 127), -128).astype(np.int8),)
 
@@ -194,7 +237,7 @@ SOFTMAX = OpSpec(
     bounds=(0.0, 1.0),
     training=lambda ops: lambda x, beta: ops.softmax(x * beta),
     run_float=softmax_float,
-    run_integer=softmax_integer,
+    integer=Kernel(prepare_softmax, run_softmax),
     version=version_by_type(int8=2, int16=3),
     exact=False,
     keras={
@@ -215,7 +258,7 @@ LOG_SOFTMAX = OpSpec(
     bounds=(-math.inf, 0.0),
     training=lambda ops: ops.log_softmax,
     run_float=log_softmax_float,
-    run_integer=log_softmax_integer,
+    integer=Kernel(prepare_log_softmax, run_log_softmax),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=2),

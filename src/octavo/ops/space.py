@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import SameAsInput
@@ -32,35 +33,31 @@ class DepthToSpaceOptions(Options):
     block_size: int = 1
 
 
-def space_to_depth_shapes(options: SpaceToDepthOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def space_to_depth_shapes(options: SpaceToDepthOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """[n, h, w, c] -> [n, h / block, w / block, c * block * block]."""
     x, block = inputs[0], options.block_size
-    assert x is not None
     n, height, width, channels = x.shape
     return ((n, height // block, width // block, channels * block * block),)
 
 
-def space_to_depth_float(options: SpaceToDepthOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def space_to_depth_float(options: SpaceToDepthOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of SPACE_TO_DEPTH: the pixels of a block, row by row, side by side."""
     x, block = inputs[0], options.block_size
-    assert x is not None
     n, height, width, channels = x.shape
     blocks = x.reshape(n, height // block, block, width // block, block, channels).transpose(0, 1, 3, 2, 4, 5)
     return (blocks.reshape(n, height // block, width // block, -1),)
 
 
-def depth_to_space_shapes(options: DepthToSpaceOptions, inputs: Sequence[Tensor | None]) -> tuple[Shape, ...]:
+def depth_to_space_shapes(options: DepthToSpaceOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
     """[n, h, w, c] -> [n, h * block, w * block, c / (block * block)]."""
     x, block = inputs[0], options.block_size
-    assert x is not None
     n, height, width, channels = x.shape
     return ((n, height * block, width * block, channels // (block * block)),)
 
 
-def depth_to_space_float(options: DepthToSpaceOptions, inputs: Sequence[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+def depth_to_space_float(options: DepthToSpaceOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of DEPTH_TO_SPACE: the inverse of SPACE_TO_DEPTH."""
     x, block = inputs[0], options.block_size
-    assert x is not None
     n, height, width, _ = x.shape
     blocks = x.reshape(n, height, width, block, block, -1).transpose(0, 1, 3, 2, 4, 5)
     return (blocks.reshape(n, height * block, width * block, -1),)
@@ -80,7 +77,7 @@ SPACE_TO_DEPTH = OpSpec(
     outputs=(SameAsInput(),),
     shapes=space_to_depth_shapes,
     run_float=space_to_depth_float,
-    run_integer=moves(space_to_depth_float),
+    integer=moves(space_to_depth_float),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2),
@@ -102,7 +99,7 @@ DEPTH_TO_SPACE = OpSpec(
     outputs=(SameAsInput(),),
     shapes=depth_to_space_shapes,
     run_float=depth_to_space_float,
-    run_integer=moves(depth_to_space_float),
+    integer=moves(depth_to_space_float),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     # Version 1 for int8 too: the converter writes 2, but LiteRT's reference resolver knows 1 only, by the same kernel.

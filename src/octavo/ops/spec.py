@@ -6,48 +6,74 @@ quantization-aware training, the support matrix and the generic tests. None keep
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from octavo.dtypes import DType
 from octavo.errors import GraphError
-from octavo.ir.types import NoOptions, Options, Quantization, Shape, Tensor
+from octavo.ir.inputs import Inputs
+from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.identity import never
 from octavo.ops.roles import Bias, Data, Free, Role, Rule, Weight
 from octavo.ops.window import Border
 
+C = TypeVar("C")
+
+InferShapes = Callable[[Any, Inputs[Tensor]], tuple[Shape, ...]]
+FloatKernel = Callable[[Any, Inputs[np.ndarray]], tuple[np.ndarray, ...]]
+Version = Callable[[Inputs[Tensor], Sequence[Tensor]], int]
+
 
 @dataclass(frozen=True, slots=True)
-class Operand:
-    """An input of an integer kernel: the values and the tensor that says what they mean."""
+class Kernel(Generic[C]):
+    """An integer kernel in two halves: what a model decides, once, and what runs on values.
 
-    values: np.ndarray
-    tensor: Tensor
+    Attributes:
+        prepare: The constants of a call, from its options, input tensors and output tensors: all that is computed of
+            scales, zero points and shapes. A C kernel is called with the same.
+        run: The results, from these constants and the inputs' integers; any batch size where no operator fixes it.
+    """
 
-    @property
-    def scale(self) -> np.ndarray:
-        """float32, shape (1,) or (channels,)."""
-        return _parameters(self.tensor).scale
-
-    @property
-    def zero_point(self) -> int:
-        """Per-tensor zero point."""
-        return int(_parameters(self.tensor).zero_point[0])
+    prepare: Callable[[Any, Inputs[Tensor], Sequence[Tensor]], C]
+    run: Callable[[C, Inputs[np.ndarray]], tuple[np.ndarray, ...]]
 
 
-def _parameters(tensor: Tensor) -> Quantization:
-    assert tensor.quantization is not None, f"tensor '{tensor.name}' has no quantization"
-    return tensor.quantization
+class Overlap(enum.Enum):
+    """What an operator still needs of an input while its output is written over it, place by place."""
+
+    ALIAS = "alias"
+    """Nothing is written: the output is the input's bytes."""
+
+    ELEMENTWISE = "elementwise"
+    """Of the input, an element needs the one at its own place: any order."""
+
+    FORWARD = "forward"
+    """An element needs those at its own place and behind: front to back."""
+
+    ROWS = "rows"
+    """A row of an image needs the input's rows in its window: top to bottom, with a copy of the row at its place and of
+    those above that its window reaches, `pad_top` at stride 1."""
 
 
-InferShapes = Callable[[Any, Sequence[Tensor | None]], tuple[Shape, ...]]
-FloatKernel = Callable[[Any, Sequence[np.ndarray | None]], tuple[np.ndarray, ...]]
-IntegerKernel = Callable[[Any, Sequence[Operand | None], Sequence[Tensor]], tuple[np.ndarray, ...]]
-Version = Callable[[Sequence[Tensor | None], Sequence[Tensor]], int]
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """Inputs whose memory the first output may take.
+
+    This speaks of the operator, not of a call: a planner grants it where nothing reads the input later and sizes allow
+    it. For ELEMENTWISE the input must have the output's shape, so that it is not broadcast, and size of an element.
+
+    Attributes:
+        inputs: Indices; one of them at a time.
+        overlap: How.
+    """
+
+    inputs: tuple[int, ...] = (0,)
+    overlap: Overlap = Overlap.ELEMENTWISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +179,8 @@ class OpSpec:
             cannot stand between roundings in training.
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
         run_float: Reference on float32 arrays.
-        run_integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
+        integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
+        in_place: Inputs whose memory the output may take, if any.
         activations: Activation types with an integer kernel in LiteRT and, but for `micro`, in TensorFlow Lite Micro.
         micro: Activation types TensorFlow Lite Micro accepts.
         fuses: Whether RELU-like operators can fuse into it.
@@ -173,17 +200,18 @@ class OpSpec:
     variadic: bool = False
     outputs: tuple[Rule, ...] = (Free(),)
     shapes: InferShapes
-    window: Callable[[Any, Sequence[Tensor | None]], tuple[int, int]] | None = None
+    window: Callable[[Any, Inputs[Tensor]], tuple[int, int]] | None = None
     border: Border | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
-    identity: Callable[[Any, Sequence[Tensor | None], Tensor], bool] = never
+    identity: Callable[[Any, Inputs[Tensor], Tensor], bool] = never
     reshapes: bool = False
     converts: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None
     pole: bool = False
     run_float: FloatKernel
-    run_integer: IntegerKernel | None = None
+    integer: Kernel[Any] | None = None
+    in_place: InPlace | None = None
     activations: frozenset[DType] = frozenset({DType.INT8, DType.INT16})
     micro: frozenset[DType] = frozenset({DType.FLOAT32, DType.INT8, DType.INT16})
     fuses: bool = False

@@ -27,6 +27,7 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.errors import GraphError
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, NoOptions, Options, PerAxis, PerTensor, Quantization, Shape, Tensor
 from octavo.ops.table import spec_of
 
@@ -111,7 +112,7 @@ class _Reader:
         spec, layer = spec_of(match["op"]), match["layer"] or ""
         options = _parse_options(spec.options, match["options"] or "")
         inputs = tuple(None if name == "_" else name for name in match["inputs"].split(", "))
-        operands = [None if name is None else self.tensors[name] for name in inputs]
+        operands = Inputs(None if name is None else self.tensors[name] for name in inputs)
         results = re.findall(rf"{_NAME}(?:: [^=]*?\](?: q\([^)]*\))?)?(?=, |$)", match["results"])
         shapes = (
             spec.shapes(options, operands) if any(": " not in result for result in results) else [()] * len(results)

@@ -4,59 +4,88 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Tensor
+from octavo.numerics.fixed_point import Multiplier
 from octavo.numerics.transcendental import inverse_square_root
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import emits, operation_form
+from octavo.ops.fused import Output, output_of
 from octavo.ops.lookup import FLOAT_ONLY, NO_INT16_NEAR_ZERO
+from octavo.ops.pointwise import Rescale, applies, from_zero, rescaling
 from octavo.ops.poles import saturating, sqrt_training
-from octavo.ops.spec import Example, Operand, OpSpec
-from octavo.ops.steps import applies, multiplied, rescaled, scale_of, steps_of, stored
+from octavo.ops.spec import Example, InPlace, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 
-def abs_integer(
-    options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+def prepare_abs(options: Options, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> Rescale:
+    """The constants of ABS."""
+    (x,), (y,) = inputs, outputs
+    return Rescale(-x.zero_point, rescaling(x, y), output_of(y))
+
+
+def run_abs(constants: Rescale, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of ABS.
 
     Source: tensorflow/lite/micro/kernels/elementwise.cc, AbsEvalQuantized.
     """
+    magnitudes = np.abs(from_zero(arrays[0], constants.input_offset))
+    return (constants.output.stored(constants.multiplier.times(magnitudes)),)
+
+
+@dataclass(frozen=True, slots=True)
+class SqrtConstants:
+    """What SQRT runs with.
+
+    Attributes:
+        input_offset: Added to the input's integers: minus their zero point.
+        input_scale, output_scale: float32 values.
+        output: How results are stored.
+    """
+
+    input_offset: int
+    input_scale: float
+    output_scale: float
+    output: Output
+
+
+def prepare_sqrt(options: Options, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> SqrtConstants:
+    """The constants of SQRT."""
     (x,), (y,) = inputs, outputs
-    assert x is not None
-    return (stored(rescaled(np.abs(steps_of(x)), x, y), y),)
+    return SqrtConstants(-x.zero_point, x.scale, y.scale, output_of(y))
 
 
-def sqrt_integer(
-    options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+def run_sqrt(constants: SqrtConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of SQRT: computed in float32 and cut off, not rounded.
 
     Source: tflite/kernels/elementwise.cc, SqrtEvalQuantized.
     """
+    reals = np.float32(constants.input_scale) * from_zero(arrays[0], constants.input_offset).astype(np.float32)
+    steps = np.trunc(np.sqrt(reals) / np.float32(constants.output_scale)).astype(np.int64)
+    return (constants.output.stored(steps),)
+
+
+def prepare_rsqrt(options: Options, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> Rescale:
+    """The constants of RSQRT; the multiplier is that of `2**20 / sqrt(steps)`."""
     (x,), (y,) = inputs, outputs
-    assert x is not None
-    reals = np.float32(x.scale[0]) * steps_of(x).astype(np.float32)
-    return (stored(np.trunc(np.sqrt(reals) / scale_of(y)).astype(np.int64), y),)
+    real = 1 / float(np.sqrt(np.float32(x.scale)) * np.float32(y.scale)) / (1 << 20)
+    return Rescale(-x.zero_point, Multiplier.of(real), output_of(y))
 
 
-def rsqrt_integer(
-    options: Options, inputs: Sequence[Operand | None], outputs: Sequence[Tensor]
-) -> tuple[np.ndarray, ...]:
+def run_rsqrt(constants: Rescale, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of RSQRT for int8; 0 gives the largest integer.
 
     Source: tensorflow/lite/micro/kernels/elementwise.cc, RsqrtEvalQuantized.
     """
-    (x,), (y,) = inputs, outputs
-    assert x is not None
-    steps = steps_of(x)
-    inverse_q20 = inverse_square_root(np.maximum(steps, 1), extra_bits=20)
-    real = 1 / float(np.sqrt(np.float32(x.scale[0])) * scale_of(y)) / (1 << 20)
-    return (np.where(steps == 0, np.int8(127), stored(multiplied(inverse_q20, real), y)),)
+    x = from_zero(arrays[0], constants.input_offset)
+    inverse_q20 = inverse_square_root(np.maximum(x, 1), extra_bits=20)
+    stored = constants.output.stored(constants.multiplier.times(inverse_q20))
+    return (np.where(x == 0, np.int8(127), stored),)
 
 
 ABS = OpSpec(
@@ -65,7 +94,8 @@ ABS = OpSpec(
     bounds=(0.0, math.inf),
     training=lambda ops: ops.abs,
     run_float=applies(np.abs),
-    run_integer=abs_integer,
+    integer=Kernel(prepare_abs, run_abs),
+    in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=2, int16=3),
     keras={"ops.Absolute": operation_form("absolute", emits("ABS"))},
@@ -77,6 +107,7 @@ NEG = OpSpec(
     shapes=same_shape,
     training=lambda ops: ops.negative,
     run_float=applies(np.negative),
+    in_place=InPlace(),
     activations=frozenset(),
     micro=FLOAT_ONLY,
     examples=(Example(((1, 300),)), Example(((1, 8, 8, 3),))),
@@ -89,6 +120,7 @@ SQUARE = OpSpec(
     bounds=(0.0, math.inf),
     training=lambda ops: ops.square,
     run_float=applies(np.square),
+    in_place=InPlace(),
     activations=frozenset(),
     micro=FLOAT_ONLY,
     examples=(Example(((1, 300),)), Example(((1, 8, 8, 3),))),
@@ -102,7 +134,8 @@ SQRT = OpSpec(
     training=sqrt_training,
     pole=True,
     run_float=applies(np.sqrt),
-    run_integer=sqrt_integer,
+    integer=Kernel(prepare_sqrt, run_sqrt),
+    in_place=InPlace(),
     micro=FLOAT_ONLY,
     version=version_by_type(int8=2, int16=2),
     keras={"ops.Sqrt": operation_form("sqrt", emits("SQRT"))},
@@ -116,7 +149,8 @@ RSQRT = OpSpec(
     training=lambda ops: saturating(ops, ops.rsqrt, ops.max),
     pole=True,
     run_float=applies(lambda x: np.float32(1) / np.sqrt(x)),
-    run_integer=rsqrt_integer,
+    integer=Kernel(prepare_rsqrt, run_rsqrt),
+    in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Tensor
 from octavo.ops.spec import Version
 
@@ -16,8 +17,7 @@ def version_by_type(*, int8: int = 1, int16: int = 1, other: int = 1) -> Version
     """
     versions = {DType.INT8: int8, DType.INT16: int16}
 
-    def version(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> int:
-        assert inputs[0] is not None
+    def version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
         return versions.get(inputs[0].dtype, other)
 
     return version

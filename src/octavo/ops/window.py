@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import enum
+import itertools
+from dataclasses import dataclass
 
 import numpy as np
+
+from octavo.ir.types import Shape
 
 
 class Padding(enum.IntEnum):
@@ -40,29 +44,62 @@ def pad_before_after(size: int, window: int, stride: int, padding: Padding, dila
     return total // 2, total - total // 2
 
 
-def patches(
-    images: np.ndarray,
-    window: tuple[int, int],
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How a window moves over images.
+
+    Attributes:
+        height, width: In taps.
+        stride_h, stride_w: Cells from one window to the next.
+        dilation_h, dilation_w: Cells from one tap to the next.
+        pad_top, pad_bottom, pad_left, pad_right: Cells around the image.
+    """
+
+    height: int
+    width: int
+    stride_h: int
+    stride_w: int
+    dilation_h: int
+    dilation_w: int
+    pad_top: int
+    pad_bottom: int
+    pad_left: int
+    pad_right: int
+
+
+def window_over(
+    images: Shape,
+    size: tuple[int, int],
     stride: tuple[int, int],
     padding: Padding,
     dilation: tuple[int, int] = (1, 1),
-    fill: float = 0,
-) -> np.ndarray:
+) -> Window:
+    """The window over images of a shape.
+
+    Args:
+        images: [batch, height, width, channels].
+        size: Height and width in taps.
+        stride: Down and across.
+        padding: SAME or VALID.
+        dilation: Down and across.
+    """
+    pads = (pad_before_after(images[1 + i], size[i], stride[i], padding, dilation[i]) for i in (0, 1))
+    return Window(*size, *stride, *dilation, *itertools.chain(*pads))
+
+
+def patches(images: np.ndarray, window: Window, fill: float = 0) -> np.ndarray:
     """The windows of each image as a strided view of its padded copy.
 
     Args:
         images: [batch, height, width, channels].
-        window: Height and width in taps.
-        stride: Down and across.
-        padding: SAME or VALID.
-        dilation: Cells from one tap to the next, down and across.
+        window: Over images of this height and width.
         fill: Value of padded cells.
 
     Returns:
         [batch, out_height, out_width, channels, window_height, window_width], read-only.
     """
-    pads = [pad_before_after(images.shape[1 + i], window[i], stride[i], padding, dilation[i]) for i in (0, 1)]
-    padded = np.pad(images, [(0, 0), *pads, (0, 0)], constant_values=fill) if any(map(any, pads)) else images
-    effective = tuple((window[i] - 1) * dilation[i] + 1 for i in (0, 1))
-    view = np.lib.stride_tricks.sliding_window_view(padded, effective, axis=(1, 2))
-    return view[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
+    pads = ((0, 0), (window.pad_top, window.pad_bottom), (window.pad_left, window.pad_right), (0, 0))
+    padded = np.pad(images, pads, constant_values=fill) if any(map(any, pads)) else images
+    reach = ((window.height - 1) * window.dilation_h + 1, (window.width - 1) * window.dilation_w + 1)
+    view = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(1, 2))
+    return view[:, :: window.stride_h, :: window.stride_w, :, :: window.dilation_h, :: window.dilation_w]

@@ -50,5 +50,6 @@ def _identity_source(edit: GraphEdit, node: Node) -> str | None:
     source = node.inputs[0]
     if source is None or edit.tensors[source].is_constant:
         return None
-    operands = [None if name is None else edit.tensors[name] for name in node.inputs]
-    return source if spec_of(node.op).identity(node.options, operands, edit.tensors[node.outputs[0]]) else None
+    return (
+        source if spec_of(node.op).identity(node.options, edit.operands(node), edit.tensors[node.outputs[0]]) else None
+    )

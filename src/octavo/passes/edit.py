@@ -9,6 +9,7 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name, rename_inputs, with_nodes
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, Tensor
 
 
@@ -62,6 +63,10 @@ class GraphEdit:
     def constant(self, name: str | None) -> np.ndarray | None:
         """The values of a constant, None for any other tensor."""
         return None if name is None else self.tensors[name].data
+
+    def operands(self, node: Node) -> Inputs[Tensor]:
+        """The node's input tensors."""
+        return Inputs(None if name is None else self.tensors[name] for name in node.inputs)
 
     def add_constant(self, wanted: str, values: np.ndarray, layer: str) -> str:
         """Add a float32 constant under the wanted name, or a fresh one like it, and return its name."""

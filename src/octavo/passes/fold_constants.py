@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
 from octavo.ops.table import spec_of
@@ -26,7 +27,7 @@ def fold_constants(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
         if any(edit.is_output(name) for name in node.outputs):
             notes.append(Note("fold_constants", node.layer, f"{node.op} stays: its constant result is a graph output."))
             continue
-        values = spec_of(node.op).run_float(node.options, [edit.constant(name) for name in node.inputs])
+        values = spec_of(node.op).run_float(node.options, Inputs(map(edit.constant, node.inputs)))
         edit.replace((node,), ())
         for name, array in zip(node.outputs, values, strict=True):
             edit.tensors[name] = replace(edit.tensors[name], dtype=DType.of(array), data=array)

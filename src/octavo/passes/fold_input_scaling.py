@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from octavo.ir.graph import rename_inputs
+from octavo.ir.inputs import Inputs
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
 from octavo.ops.fused import FusedActivation
@@ -77,7 +78,7 @@ def _response(edit: GraphEdit, affine: Affine, linear: Linear) -> np.ndarray | N
     arrays[linear.weight_input] = linear.weight.astype(np.float64)
     arrays[linear.bias_input] = np.zeros(linear.channels)
     options = with_activation(linear.node.options, FusedActivation.NONE)
-    places = linear.spec.run_float(options, arrays)[0].reshape(-1, linear.channels)
+    places = linear.spec.run_float(options, Inputs(arrays))[0].reshape(-1, linear.channels)
     terms = linear.weight.size // linear.channels
     rounding = terms * np.finfo(np.float32).eps * np.abs(linear.weight).max() * np.abs(affine.offset).max()
     return places[0] if np.ptp(places, axis=0).max() <= rounding else None

@@ -45,7 +45,7 @@ def _window(edit: GraphEdit, node: Node) -> tuple[int, int] | None:
     window, options = spec_of(node.op).window, node.options
     if window is None or getattr(options, "padding", None) is not Padding.VALID:
         return None
-    return window(options, [None if name is None else edit.tensors[name] for name in node.inputs])
+    return window(options, edit.operands(node))
 
 
 def _refusal(edit: GraphEdit, pad: Node, node: Node, window: tuple[int, int]) -> str | None:

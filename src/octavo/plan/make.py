@@ -121,7 +121,7 @@ def float_reason(node: Node, wanted: DType | None, config: QuantizeConfig) -> st
     if wanted is None:
         return "named in skip" if matches(node.layer, config.skip) else "float32 by the layer's configuration"
     spec = spec_of(node.op)
-    if spec.run_integer is None or wanted not in spec.activations:
+    if spec.integer is None or wanted not in spec.activations:
         return f"{node.op} has no {wanted.value} kernel"
     return None
 

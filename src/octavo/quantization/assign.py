@@ -123,7 +123,7 @@ class _Assignment:
             return name
         target = self.parameters[member]
         if self.graph.tensors[name].is_constant:
-            return self._constant(name, quantize(self._data(name), target, dtype), target, dtype)
+            return self._constant(name, quantize(self.graph.tensors[name].values, target, dtype), target, dtype)
         native = self.plan.natives.get(name)
         if native is dtype and member.tensor == name:
             return name
@@ -149,15 +149,14 @@ class _Assignment:
 
     def _weight(self, rule: WeightRule) -> str:
         values, parameters = quantize_weight(
-            self._data(rule.tensor), self.limits[rule.tensor], rule.dtype, rule.granularity
+            self.graph.tensors[rule.tensor].values, self.limits[rule.tensor], rule.dtype, rule.granularity
         )
         return self._constant(rule.tensor, values, parameters, rule.dtype)
 
     def _bias(self, rule: BiasRule) -> str:
-        weight = self.tensors[self._weight(self.weight_rules[Edge(rule.node, rule.weight)])].quantization
-        assert weight is not None
+        weight = self.tensors[self._weight(self.weight_rules[Edge(rule.node, rule.weight)])].parameters
         data = self.parameters[Member(rule.data, self.plan.types[rule.node])]
-        values, parameters = quantize_bias(self._data(rule.tensor), data, weight, rule.dtype)
+        values, parameters = quantize_bias(self.graph.tensors[rule.tensor].values, data, weight, rule.dtype)
         return self._constant(rule.tensor, values, parameters, rule.dtype)
 
     def _constant(self, name: str, values: np.ndarray, parameters: Quantization, dtype: DType) -> str:
@@ -171,11 +170,6 @@ class _Assignment:
             self.made[key] = made
         return self.made[key]
 
-    def _data(self, name: str) -> np.ndarray:
-        data = self.graph.tensors[name].data
-        assert data is not None
-        return data
-
 
 def _weight_limits(
     graph: Graph, plan: Plan, parameters: Mapping[Member, Quantization], learned: Mapping[str, np.ndarray]
@@ -184,12 +178,10 @@ def _weight_limits(
     limits: dict[str, np.ndarray] = {}
     rules = {Edge(rule.node, rule.input): rule for rule in plan.weights}
     for rule in plan.weights:
-        data = graph.tensors[rule.tensor].data
-        assert data is not None
-        limits[rule.tensor] = learned.get(rule.tensor, largest_magnitude(data, rule.granularity))
+        largest = largest_magnitude(graph.tensors[rule.tensor].values, rule.granularity)
+        limits[rule.tensor] = learned.get(rule.tensor, largest)
     for bias in plan.biases:
-        values, rule = graph.tensors[bias.tensor].data, rules[Edge(bias.node, bias.weight)]
-        assert values is not None
+        values, rule = graph.tensors[bias.tensor].values, rules[Edge(bias.node, bias.weight)]
         scale = float(parameters[Member(bias.data, plan.types[bias.node])].scale[0])
         limits[rule.tensor] = limit_for_bias(limits[rule.tensor], values, scale, rule.dtype)
     return limits

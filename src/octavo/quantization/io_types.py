@@ -59,10 +59,9 @@ def _path(tensor: Tensor, dtype: DType | None) -> tuple[DType, ...]:
 
 
 def _retyped(tensor: Tensor, dtype: DType) -> Tensor:
-    parameters = tensor.quantization
-    assert parameters is not None
     if dtype is DType.FLOAT32:
         return replace(tensor, dtype=dtype, quantization=None)
+    parameters = tensor.parameters
     if dtype in EIGHT_BITS and tensor.dtype in EIGHT_BITS:
         offset = dtype.integer_range[0] - tensor.dtype.integer_range[0]
         return replace(tensor, dtype=dtype, quantization=replace(parameters, zero_point=parameters.zero_point + offset))

@@ -51,21 +51,20 @@ def shrink_weights(graph: Graph, plan: Plan) -> Graph:
 
 def _store(weight: Tensor, rule: WeightRule, tensors: dict[str, Tensor]) -> tuple[Node, ...]:
     """Add the smaller form of a weight to `tensors`, and return what makes float32 of it where no kernel does."""
-    assert weight.data is not None
     if rule.dtype is not DType.FLOAT16:
-        limit = largest_magnitude(weight.data, rule.granularity)
-        values, parameters = quantize_weight(weight.data, limit, rule.dtype, rule.granularity)
+        limit = largest_magnitude(weight.values, rule.granularity)
+        values, parameters = quantize_weight(weight.values, limit, rule.dtype, rule.granularity)
         tensors[weight.name] = replace(weight, dtype=rule.dtype, data=values, quantization=parameters)
         return ()
     half = fresh_name(tensors, f"{weight.name}/half")
     largest = np.finfo(np.float16).max
-    if np.abs(weight.data).max(initial=0) > largest:
+    if np.abs(weight.values).max(initial=0) > largest:
         raise NonFiniteError(
             f"layer '{weight.layer}' has a weight that float16 cannot hold.",
-            got=f"{np.abs(weight.data).max():g} in tensor '{weight.name}'",
+            got=f"{np.abs(weight.values).max():g} in tensor '{weight.name}'",
             expected=f"at most {largest:g}",
             fix=f"keep the layer in float32 with skip=['{weight.layer}'], or train with weight decay",
         )
-    tensors[half] = Tensor(half, weight.shape, DType.FLOAT16, weight.data.astype(np.float16), None, weight.layer)
+    tensors[half] = Tensor(half, weight.shape, DType.FLOAT16, weight.values.astype(np.float16), None, weight.layer)
     tensors[weight.name] = replace(weight, data=None)
     return (Node("DEQUANTIZE", (half,), (weight.name,), NoOptions(), weight.layer),)

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from octavo.ir.graph import results
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node
 from octavo.numerics.affine import dequantize
 from octavo.ops.operands import is_integer
-from octavo.ops.spec import Operand
+from octavo.ops.prepare import integer_kernel, prepared
 from octavo.ops.table import spec_of
 
 
@@ -43,19 +43,19 @@ def run(graph: Graph, inputs: Mapping[str, np.ndarray], keep: Sequence[str] | No
 
 def run_node(graph: Graph, node: Node, values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
     """Run one node on `values` (by tensor name) with its reference kernel."""
-    spec = spec_of(node.op)
     if not is_integer(graph, node):
-        return spec.run_float(node.options, real_inputs(graph, node, values))
-    assert spec.run_integer is not None, f"{node.op} has no integer kernel"
-    operands = [None if name is None else Operand(values[name], graph.tensors[name]) for name in node.inputs]
-    return spec.run_integer(node.options, operands, results(graph, node))
+        return spec_of(node.op).run_float(node.options, real_inputs(graph, node, values))
+    arrays = Inputs(None if name is None else values[name] for name in node.inputs)
+    return integer_kernel(node).run(prepared(graph, node), arrays)
 
 
-def real_inputs(graph: Graph, node: Node, values: Mapping[str, np.ndarray]) -> list[np.ndarray | None]:
+def real_inputs(graph: Graph, node: Node, values: Mapping[str, np.ndarray]) -> Inputs[np.ndarray]:
     """What a float kernel works on: a node's inputs, quantized weights as the reals they stand for."""
-    arrays: list[np.ndarray | None] = []
-    for name in node.inputs:
-        parameters = None if name is None else graph.tensors[name].quantization
-        array = None if name is None else values[name]
-        arrays.append(array if array is None or parameters is None else dequantize(array, parameters))
-    return arrays
+
+    def real(name: str | None) -> np.ndarray | None:
+        if name is None:
+            return None
+        parameters = graph.tensors[name].quantization
+        return values[name] if parameters is None else dequantize(values[name], parameters)
+
+    return Inputs(map(real, node.inputs))

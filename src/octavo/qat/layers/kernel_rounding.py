@@ -27,9 +27,10 @@ from keras import ops
 
 from octavo.ir.graph import producers
 from octavo.ir.types import Graph, Node
-from octavo.numerics.fixed_point import quantize_multipliers
+from octavo.ops.accumulate import AccumulatorConstants
 from octavo.ops.fused import FusedActivation
 from octavo.ops.operands import bias_inputs
+from octavo.ops.prepare import prepared
 from octavo.ops.table import spec_of
 from octavo.plan.types import Plan
 
@@ -138,14 +139,9 @@ def _offset(graph: Graph, integer: Graph, node: Node, made: Node) -> np.ndarray:
 
 def _fraction(integer: Graph, made: Node) -> np.ndarray:
     """What the first rounding of an integer node's kernel leaves of a step of its result."""
-    spec = spec_of(made.op)
-    (index, role), (_, bias) = spec.weights[0], spec.biases[0]
-    entering, weight, result = (
-        integer.tensors[str(name)] for name in (made.inputs[bias.data], made.inputs[index], made.outputs[0])
-    )
-    if weight.dtype not in role.rounds_twice:
+    index, role = spec_of(made.op).weights[0]
+    if integer.tensors[str(made.inputs[index])].dtype not in role.rounds_twice:
         return np.zeros(1, np.float32)
-    parameters = (tensor.quantization for tensor in (entering, weight, result))
-    data_scale, weight_scale, scale = (each.scale.astype(np.float64) for each in parameters if each is not None)
-    _, shifts = quantize_multipliers(data_scale * weight_scale / scale)
-    return (scale * 2.0 ** np.minimum(shifts, 0)).astype(np.float32)
+    constants: AccumulatorConstants = prepared(integer, made)
+    scale = integer.tensors[made.outputs[0]].scale
+    return (scale * 2.0 ** np.minimum(constants.requantization.shift_bits, 0)).astype(np.float32)

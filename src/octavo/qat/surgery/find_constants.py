@@ -27,9 +27,8 @@ def live_constant(blueprint: Blueprint, name: str, reader: Node) -> tuple[Any, L
         The Keras layer it belongs to, None for a number of the code, and how its value follows from that layer. None
         if it is computed from variables in another way than a batch normalization's.
     """
-    data = blueprint.loaded.tensors[name].data
+    data = blueprint.loaded.tensors[name].values
     grid = blueprint.rounded_constants.get(name)
-    assert data is not None
     if not blueprint.origins.depends_on_variables(name):
         return None, LiveConstant("value", data if grid is None else round_constant(data, grid))
     integer = grid.value if isinstance(grid, DType) else ""
