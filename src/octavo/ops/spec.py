@@ -171,7 +171,6 @@ class OpSpec:
         border: What the window finds beyond the border of the images, where it pads.
         bounds: Real numbers that every result lies between.
         identity: Whether a call returns its first data input as it is.
-        reshapes: Whether it only gives the values, in their order, another shape.
         converts: Whether it only changes the type or the parameters of what it is given.
         affine: The (scale, offset) of `x * scale + offset` that a constant operand makes of the operator, given its
             values and whether it comes first; None where it makes no such function.
@@ -204,7 +203,6 @@ class OpSpec:
     border: Border | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
     identity: Callable[[Any, Inputs[Tensor], Tensor], bool] = never
-    reshapes: bool = False
     converts: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None
@@ -240,6 +238,11 @@ class OpSpec:
     def rule(self, index: int = 0) -> Rule:
         """How the parameters of an output follow."""
         return self.outputs[min(index, len(self.outputs) - 1)]
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether it only gives the values, in their order, another shape."""
+        return self.in_place is not None and self.in_place.overlap is Overlap.ALIAS
 
     @property
     def weights(self) -> tuple[tuple[int, Weight], ...]:
