@@ -57,7 +57,7 @@ class KernelRounding(keras.layers.Layer):
     """
 
     def __init__(self, tensor: str, name: str | None = None, dtype: Any = None) -> None:
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name, dtype=dtype, autocast=False)
         self.tensor = tensor
 
     def build(self, input_shape: Any) -> None:
@@ -76,6 +76,10 @@ class KernelRounding(keras.layers.Layer):
         # A quarter more makes the next rounding, to the nearest step, take halves up, and moves nothing else.
         fractions = ops.floor(value / ops.where(fraction > 0, fraction, 1.0) + 0.5) + 0.25
         return ops.cast(ops.where(fraction > 0, fractions * fraction, value), x.dtype)
+
+    def compute_output_spec(self, x: Any, training: bool | None = None) -> Any:
+        """A dense tensor of the input's shape and dtype, whatever Keras holds of the input."""
+        return keras.KerasTensor(x.shape, x.dtype)
 
     def set_rounding(self, rounding: Rounding) -> None:
         """Round so from now on."""
