@@ -9,6 +9,7 @@
     |   `-- ConfigError         an option with an unknown name or a value out of range
     |-- GraphError              a graph that breaks an invariant (a bug of ours or of a written pass)
     |-- OutputError             a file that could not be written
+    |-- RuntimeEndedError       native code that died, took too long or too much, in the process that is there for it
     |-- MissingDependencyError  an optional package that is needed and absent
     `-- VerificationError       a written file that does not compute what it was made to compute
 
@@ -74,6 +75,10 @@ class GraphError(OctavoError):
 
 class OutputError(OctavoError):
     """A file could not be written."""
+
+
+class RuntimeEndedError(OctavoError):
+    """A runtime died, took too long or too much memory, in the process that was there for it."""
 
 
 class MissingDependencyError(OctavoError):
