@@ -9,7 +9,8 @@
     |   `-- ConfigError         an option with an unknown name or a value out of range
     |-- GraphError              a graph that breaks an invariant (a bug of ours or of a written pass)
     |-- OutputError             a file that could not be written
-    |-- RuntimeEndedError       native code that died, took too long or too much, in the process that is there for it
+    |-- RuntimeEndedError       native code that died, in the process that is there for it
+    |   `-- RuntimeLimitError   native code that took too much time or memory there
     |-- MissingDependencyError  an optional package that is needed and absent
     `-- VerificationError       a written file that does not compute what it was made to compute
 
@@ -78,7 +79,11 @@ class OutputError(OctavoError):
 
 
 class RuntimeEndedError(OctavoError):
-    """A runtime died, took too long or too much memory, in the process that was there for it."""
+    """Native code died in the process that is there for it, or no such process could start."""
+
+
+class RuntimeLimitError(RuntimeEndedError):
+    """Native code took too much time or memory."""
 
 
 class MissingDependencyError(OctavoError):

@@ -12,7 +12,7 @@ import numpy as np
 from octavo.errors import DatasetError, MissingDependencyError, ModelFileError
 from octavo.run.quiet import native_stderr
 from octavo.run.runtime import Runtime
-from octavo.run.signature import Port, checked_inputs, read_signature, run_failed
+from octavo.run.signature import Port, checked_inputs, not_a_model, read_signature, run_failed
 
 _ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
 
@@ -48,7 +48,9 @@ class Micro(Runtime):
         # A multiple of 16, or its end is lost to alignment and counted as used.
         arena_size = (2**20 + 5 * signature.activation_bytes + 3 * len(model)) // 16 * 16
         with native_stderr() as lines:
-            self._interpreter = _interpreter(runtime, model, arena_size, mode)
+            self._interpreter, error = _interpreter(runtime, model, arena_size, mode)
+        if error is not None:
+            raise not_a_model(f"{len(model)} bytes: {error}") from error
         if self._interpreter is None:
             raise ModelFileError(
                 "TensorFlow Lite Micro refuses this model.",
@@ -134,12 +136,19 @@ def require() -> None:
         )
 
 
-def _interpreter(runtime: Any, model: bytes, arena_size: int, mode: Any) -> Any:
-    """An interpreter with its memory allocated, or None if it refuses; the reason goes to standard error."""
+def _interpreter(runtime: Any, model: bytes, arena_size: int, mode: Any) -> tuple[Any, Exception | None]:
+    """An interpreter with its memory allocated; None if it refuses, the reason goes to standard error.
+
+    Before that it reads the tables itself, and raises anything on bytes that are damaged; that error comes second.
+    """
     try:
-        return runtime.Interpreter.from_bytes(model, arena_size=arena_size, intrepreter_config=mode)
+        return runtime.Interpreter.from_bytes(model, arena_size=arena_size, intrepreter_config=mode), None
     except RuntimeError:
-        return None
+        return None, None
+    except MemoryError:
+        raise
+    except Exception as error:
+        return None, error
 
 
 def _reason(lines: list[str]) -> str:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from octavo.errors import RuntimeEndedError
+from octavo.errors import RuntimeEndedError, RuntimeLimitError
 from octavo.run.limits import MEMORY_VARIABLE, SECONDS_VARIABLE, Limits, limits
 from octavo.run.messages import opened, receive, send
 
@@ -54,6 +54,7 @@ class Worker:
             )
             self.call("it", "at its start", 1, (False, _answer, (), {}))
         except (OSError, ValueError, RuntimeEndedError) as error:
+            self._words.close()
             reason = error.got if isinstance(error, RuntimeEndedError) else str(error)
             raise RuntimeEndedError(
                 "the process that runs models does not start, and no model is run without it.",
@@ -118,6 +119,11 @@ class Worker:
             raise error
         return result
 
+    def stop(self) -> None:
+        """Kill the child while another thread waits for its answer, and is told."""
+        if self.owner == os.getpid():
+            self._process.kill()
+
     def end(self) -> None:
         """End the child at once, if it has not ended."""
         if self.owner != os.getpid():
@@ -140,12 +146,13 @@ class Worker:
         self._words.seek(0)
         lines = self._words.read().decode(errors="replace").splitlines()
         words = " ".join(line.strip() for line in lines if line.strip() and not line.startswith("INFO:"))
+        said = f": {words[-_LAST_WORDS:]}" if words else ""
         self.end()
         if any(sign in words for sign in _OUT_OF_MEMORY):
             return _too_large(what, self.limits, words[-_LAST_WORDS:])
         return RuntimeEndedError(
             what.format("ends the process"),
-            got=f"{_ending(status)}; it said: {words[-_LAST_WORDS:] or 'nothing'}",
+            got=f"{_ending(status)}{said}",
             expected="a result, or an error that says what is wrong",
             fix="calibrate on data as in training, keep the layer in float with skip=[...], or check the file's origin",
         )
@@ -155,8 +162,8 @@ def _answer(held: object) -> None:
     """What a child is asked to see that it started."""
 
 
-def _too_late(what: str, seconds: float) -> RuntimeEndedError:
-    return RuntimeEndedError(
+def _too_late(what: str, seconds: float) -> RuntimeLimitError:
+    return RuntimeLimitError(
         what.format("takes too long"),
         got=f"no answer after {seconds:g} s",
         expected="an answer within the time limit",
@@ -164,8 +171,8 @@ def _too_late(what: str, seconds: float) -> RuntimeEndedError:
     )
 
 
-def _too_large(what: str, limits: Limits, words: str) -> RuntimeEndedError:
-    return RuntimeEndedError(
+def _too_large(what: str, limits: Limits, words: str) -> RuntimeLimitError:
+    return RuntimeLimitError(
         what.format("takes too much memory"),
         got=words,
         expected="no limit" if limits.megabytes is None else f"at most {limits.megabytes} megabytes",
