@@ -17,12 +17,15 @@ from functools import reduce
 from typing import Any
 
 from octavo.calibration.gatherer import Gatherer, gatherer
-from octavo.calibration.probe import Task
+from octavo.calibration.probe import Task, singly
 from octavo.calibration.statistics import Statistics, fingerprint
 from octavo.data.dataset import Chunk, Dataset
+from octavo.errors import RuntimeEndedError
+from octavo.evaluate.culprit import blamed
 from octavo.ir.types import Graph
 from octavo.run.signature import read_signature
 from octavo.run.supervised import Remote
+from octavo.run.targets import DEFAULT
 
 MAXIMUM_THREADS = 8
 # Activations of one chunk: few enough for a cache, enough to outweigh the cost of a call.
@@ -113,7 +116,12 @@ class _Crew:
             one = self._idle.popleft()
         except IndexError:
             one = self._another()
-        count = one.ask_for(self._samples(chunk), chunk.count, Gatherer.observe, chunk)
+        try:
+            count = one.ask_for(self._samples(chunk), chunk.count, Gatherer.observe, chunk)
+        except RuntimeEndedError as error:
+            graph = self._task.graph
+            singles = [dict(zip(graph.inputs, sample.arrays, strict=True)) for sample in singly(chunk)]
+            raise blamed(error, DEFAULT, graph, singles) from error
         self._idle.append(one)
         return count
 

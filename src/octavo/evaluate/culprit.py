@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from octavo.errors import OctavoError, RuntimeEndedError
+from octavo.errors import OctavoError, RuntimeEndedError, RuntimeLimitError
 from octavo.ir.graph import drop_dead, with_nodes
 from octavo.ir.types import Graph, Node
 from octavo.run.targets import Target
@@ -35,6 +35,22 @@ def culprit(target: Target, graph: Graph, samples: Sequence[Mapping[str, np.ndar
         else:
             runs = middle
     return graph.nodes[ends - 1]
+
+
+def blamed(
+    error: RuntimeEndedError, target: Target, graph: Graph, samples: Sequence[Mapping[str, np.ndarray]]
+) -> RuntimeEndedError:
+    """The error with the operator that causes it, where that can be found; a limit is no operator's own."""
+    node = None if isinstance(error, RuntimeLimitError) else culprit(target, graph, samples)
+    if node is None:
+        return error
+    where = f"{node.op} of '{node.layer or node.outputs[0]}'"
+    return RuntimeEndedError(
+        error.what,
+        got=f"{error.got}; its {where} does that",
+        expected=error.expected,
+        fix=error.fix,
+    )
 
 
 def _head(graph: Graph, count: int) -> Graph:

@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from octavo.errors import DatasetError, MissingDependencyError, ModelFileError, RuntimeEndedError, RuntimeLimitError
-from octavo.evaluate.culprit import culprit
+from octavo.errors import DatasetError, MissingDependencyError, ModelFileError, RuntimeEndedError
+from octavo.evaluate.culprit import blamed
 from octavo.evaluate.predict import encode
 from octavo.evaluate.tolerance import allowed_real
 from octavo.evaluate.verification import Difference, RuntimeCheck, Verification
@@ -75,17 +75,12 @@ def _check(target: Target, model: bytes, graph: Graph, truths: Sequence[Values])
             return _examine(target, model, graph, truths)
         except MissingDependencyError as error:
             reason = f"{error.what} {error.fix}"
-        except (ModelFileError, DatasetError, RuntimeLimitError) as error:
+        except (ModelFileError, DatasetError) as error:
             reason = f"{error.what} {error.got}"
         except RuntimeEndedError as error:
-            reason = f"{error.what} {error.got}{_where(target, graph, truths)}"
+            found = blamed(error, target, graph, truths)
+            reason = f"{found.what} {found.got}"
     return RuntimeCheck(target.name, reason=reason, required=target.required)
-
-
-def _where(target: Target, graph: Graph, truths: Sequence[Values]) -> str:
-    """Which operator ends a runtime's process, in words; "" if that cannot be found."""
-    node = culprit(target, graph, truths)
-    return "" if node is None else f"; its {node.op} of '{node.layer or node.outputs[0]}' does that"
 
 
 def _examine(target: Target, model: bytes, graph: Graph, truths: Sequence[Values]) -> RuntimeCheck:
