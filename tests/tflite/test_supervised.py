@@ -240,22 +240,14 @@ def test_samples_that_end_calibration_are_named_with_the_model() -> None:
 
     def source() -> Iterator[np.ndarray]:
         yield np.concatenate([images()] * 100)
-        (child,) = children()
-        os.kill(child, signal.SIGKILL)
+        os.kill(worker.process_id, signal.SIGKILL)
         yield np.concatenate([images()] * 100)
 
-    pool().empty()
-    with pytest.raises(RuntimeEndedError, match=r"LiteRT ends the process .*'sleepy'"):
+    worker = pool().take()
+    pool().give_back(worker)  # the next to be taken
+    with pytest.raises(RuntimeEndedError, match=r"LiteRT ends the process on samples \d+ to \d+ of model 'sleepy'"):
         calibrate(graph, list(graph.outputs), source, threads=1)
     assert calibrate(graph, list(graph.outputs), images(), threads=1).samples == len(images())
-
-
-def children() -> list[int]:
-    """Children of this process that are programs of Octavo's."""
-    found = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=True
-    )
-    return [int(line.split()[0]) for line in found.stdout.splitlines() if "child.py" in line]
 
 
 # Limits --------------------------------------------------------------------------------------------------------------
@@ -334,8 +326,12 @@ def test_modules_beside_a_downloaded_model_are_never_imported(module: str, tmp_p
     assert not (tmp_path / "imported").exists()
 
 
-def started(program: str, cwd: Path | None = None) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), str(Path(__file__).parent)])}
+def started(program: str, cwd: Path | None = None, limit_s: float = 60) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        SECONDS_VARIABLE: str(limit_s),
+        "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), str(Path(__file__).parent)]),
+    }
     command = [sys.executable, "-P", "-c", textwrap.dedent(program)]
     return subprocess.Popen(
         command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -369,6 +365,16 @@ def test_a_child_ends_with_its_parent_whatever_it_is_at(sign: signal.Signals) ->
         process.send_signal(sign)
         process.communicate(timeout=60)
     assert process.returncode != 0
+    assert gone(child)
+
+
+def test_a_child_that_hangs_in_native_code_outlives_its_parent_by_no_more_than_its_time_limit() -> None:
+    program = SLEEPING.replace("time.sleep, 600", "re.match, '(a+)+$', 60 * 'a' + 'b'").replace("time", "re")
+    with started(program, limit_s=1) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        time.sleep(0.2)
+        process.kill()
     assert gone(child)
 
 

@@ -11,10 +11,14 @@ import importlib.util
 import io
 import json
 import os
+import signal
 import sys
 import threading
 import time
 from typing import Any
+
+# The parent looks at the clock first.
+GRACE_SECONDS = 2.0
 
 
 def main(told: str) -> None:
@@ -38,8 +42,9 @@ def main(told: str) -> None:
 def serve(source: Any, sink: Any) -> None:
     """Answer requests until there are no more.
 
-    A request is `(opens, function, args, kwargs)`: with `opens`, the result of the call is held and nothing comes back;
-    else the function is called on what is held, and its result comes back. A reply is `(result, error, printed)`.
+    A request is `(seconds, (opens, function, args, kwargs))`: with `opens`, the result of the call is held and nothing
+    comes back; else the function is called on what is held, and its result comes back. A reply is `(result, error,
+    printed)`.
     """
     from octavo.run import quiet
     from octavo.run.messages import opened, receive, send
@@ -56,7 +61,8 @@ def serve(source: Any, sink: Any) -> None:
         result, error = None, None
         sys.stderr = io.StringIO()
         try:
-            opens, function, args, kwargs = opened(frames)
+            seconds, (opens, function, args, kwargs) = opened(frames)
+            _end_after(seconds + GRACE_SECONDS)
             del frames
             if opens:
                 held = None
@@ -66,6 +72,7 @@ def serve(source: Any, sink: Any) -> None:
             args, kwargs = (), {}
         except BaseException as caught:
             error = caught
+        _end_after(0)
         try:
             send(sink, (result, error, sys.stderr.getvalue()))
         except OSError:
@@ -99,6 +106,12 @@ def _limit_memory(megabytes: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
     # A death is an answer here; nobody wants its core.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _end_after(seconds: float) -> None:
+    """End this process if it is still busy by then, 0 for never: for native code that hangs after the parent died."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _end_with(parent: int) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
 import numpy as np
 
+from octavo.errors import RuntimeEndedError
 from octavo.run.runtime import Runtime
 from octavo.run.signature import Port
 from octavo.run.worker import Worker, pool
@@ -60,8 +62,9 @@ class Remote(Generic[T]):
 
     def close(self) -> None:
         """Let the object go, and give the child back for others to use."""
-        if self._give_back.alive and self._worker.alive:
-            self._worker.call(self._name, "as it closes", 1, (True, _Nothing, (), {}))
+        with suppress(RuntimeEndedError):  # what it did before was told already
+            if self._give_back.alive and self._worker.alive:
+                self._worker.call(self._name, "as it closes", 1, (True, _Nothing, (), {}))
         self._give_back()
 
     def __enter__(self) -> Self:

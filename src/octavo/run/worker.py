@@ -99,7 +99,7 @@ class Worker:
         try:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
-            send(cast(BinaryIO, self._process.stdin), request)
+            send(cast(BinaryIO, self._process.stdin), (seconds, request))
             result, error, printed = opened(receive(cast(BinaryIO, self._process.stdout)))
         except (EOFError, OSError) as broken:
             if late.is_set():
