@@ -21,7 +21,6 @@ from octavo.evaluate.verification import Difference, RuntimeCheck, Verification
 from octavo.ir.graph import producers
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.run import reference
-from octavo.run.runtime import Runtime
 from octavo.run.signature import read_signature
 from octavo.run.targets import TARGETS, Target
 
@@ -91,14 +90,15 @@ def _examine(target: Target, model: bytes, graph: Graph, truths: Sequence[Values
     ends: list[Values] = []
     with target.open(model, keep_all=True) as runtime:
         for truth in truths:
-            ends.append(_run(runtime, graph, truth))
-            judged, hidden = _judge(target, graph, runtime.tensors(names), truth)
+            outputs, shown = runtime.run_first(_inputs(graph, truth), names)
+            ends.append(outputs)
+            judged, hidden = _judge(target, graph, shown, truth)
             results += judged
             unseen.update(dict.fromkeys(hidden))
     handed_over = ends
     if target.fuses:
         with target.open(model) as plain:
-            handed_over = [_run(plain, graph, truth) for truth in truths]
+            handed_over = [plain.run_first(_inputs(graph, truth))[0] for truth in truths]
     return RuntimeCheck(
         target.name,
         inputs=len(truths),
@@ -113,10 +113,8 @@ def _examine(target: Target, model: bytes, graph: Graph, truths: Sequence[Values
     )
 
 
-def _run(runtime: Runtime, graph: Graph, truth: Values) -> Values:
-    """Outputs of the graph's inputs among `truth`, as if they were the first that the runtime is given."""
-    runtime.reset()
-    return runtime.run({name: truth[name] for name in graph.inputs})
+def _inputs(graph: Graph, truth: Values) -> Values:
+    return {name: truth[name] for name in graph.inputs}
 
 
 def _apart(graph: Graph, expected: Sequence[Values], actual: Sequence[Values]) -> list[Difference]:

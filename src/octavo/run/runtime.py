@@ -56,6 +56,13 @@ class Runtime(Protocol):
                 found[name] = self.tensor(name)
         return found
 
+    def run_first(
+        self, inputs: Mapping[str, np.ndarray], names: Sequence[str] = ()
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Outputs of a run as if it were the first, and `tensors` of it."""
+        self.reset()
+        return self.run(inputs), self.tensors(names)
+
     def run_each(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run samples one by one, each as if it were the first.
 

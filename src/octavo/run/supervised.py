@@ -143,6 +143,12 @@ class SupervisedRuntime(Runtime):
         """Let the model's variables be as they were before its first run."""
         self._remote.ask(_reset)
 
+    def run_first(
+        self, inputs: Mapping[str, np.ndarray], names: Sequence[str] = ()
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """A run as if it were the first, and tensors of it, in one message."""
+        return self._remote.ask(_run_first, dict(inputs), tuple(names))
+
     def run_each(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Samples one by one, many in a message."""
         count = len(next(iter(inputs.values())))
@@ -172,6 +178,12 @@ def _tensor(runtime: Runtime, name: str) -> np.ndarray:
 
 def _tensors(runtime: Runtime, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     return runtime.tensors(names)
+
+
+def _run_first(
+    runtime: Runtime, inputs: dict[str, np.ndarray], names: tuple[str, ...]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    return runtime.run_first(inputs, names)
 
 
 def _reset(runtime: Runtime) -> None:
