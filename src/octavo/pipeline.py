@@ -30,7 +30,7 @@ from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
 from octavo.stages import Prepared, Progress, Source, gather, prepare
 from octavo.version import VERSION
-from octavo.write.tflite import write_tflite
+from octavo.write.tflite import TFLITE
 
 if TYPE_CHECKING:
     from octavo.qat.deploy import Trained
@@ -254,7 +254,7 @@ def finish(
     with clock("quantize"):
         graph = quantized_graph(prepared.graph, plan, config, ranges, limits)
     with clock("write"):
-        model = write_tflite(graph, _metadata(plan.scheme, config, origin))
+        model = TFLITE.write(graph, _metadata(plan.scheme, config, origin))
     verification, lost = None, None
     if config.verify != "off":
         with clock("verify"):

@@ -134,6 +134,9 @@ class Statistics(Mapping[str, TensorStatistics]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Statistics, (dict(self.tensors), self.samples, self.fingerprint)
+
     def __getitem__(self, name: str) -> TensorStatistics:
         return self.tensors[name]
 

@@ -191,6 +191,9 @@ class Graph:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Graph, (self.name, dict(self.tensors), self.nodes, self.inputs, self.outputs)
+
 
 def _frozen(array: np.ndarray) -> np.ndarray:
     """A read-only view of `array`; the caller's own array stays writable."""

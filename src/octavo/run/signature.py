@@ -45,16 +45,12 @@ class Signature:
         outputs: In the file's order.
         tensors: Index of every tensor by name, constants included.
         activation_bytes: Bytes of all tensors that are not constants, each counted whole.
-        rank: The largest number of dimensions of a tensor.
-        smallest_scale: The smallest scale of a quantized activation; infinity without any.
     """
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     tensors: Mapping[str, int]
     activation_bytes: int
-    rank: int
-    smallest_scale: float
 
 
 def read_signature(model: bytes) -> Signature:
@@ -77,8 +73,6 @@ def read_signature(model: bytes) -> Signature:
             tuple(_port(tensors[i], i, outs) for i in graph.OutputsAsNumpy()),
             {tensor.Name().decode(): i for i, tensor in enumerate(tensors)},
             sum(_bytes(tensor) for tensor in activations),
-            max((tensor.ShapeLength() for tensor in tensors), default=0),
-            min((_scale(tensor) for tensor in activations), default=float("inf")),
         )
     except (struct.error, IndexError, AttributeError, TypeError, ValueError) as error:
         raise not_a_model(f"{len(model)} bytes that end or point outside themselves") from error
@@ -145,12 +139,6 @@ def _bytes(tensor: Any) -> int:
     """Upper bound of a tensor's size; no element type is wider than 8 bytes."""
     width = DTYPES[tensor.Type()].numpy.itemsize if tensor.Type() in DTYPES else 8
     return width * (int(np.prod(tensor.ShapeAsNumpy(), dtype=np.int64)) if tensor.ShapeLength() else 1)
-
-
-def _scale(tensor: Any) -> float:
-    """Scale of a per-tensor quantized tensor; infinity for any other."""
-    parameters = tensor.Quantization()
-    return float(parameters.Scale(0)) if parameters is not None and parameters.ScaleLength() else float("inf")
 
 
 def quantization_of(parameters: Any) -> Quantization | None:

@@ -22,6 +22,7 @@ from octavo.ir.graph import operands, results
 from octavo.ir.types import Graph, NoOptions, Options, PerAxis, Quantization, Tensor
 from octavo.ops.schema import camel_case
 from octavo.ops.table import spec_of
+from octavo.write.writer import Writer
 
 FILE_IDENTIFIER = b"TFL3"
 METADATA_NAME = "octavo"
@@ -225,3 +226,6 @@ def _metadata(name: str, content: bytes, buffers: _Buffers) -> schema.MetadataT:
     entry = schema.MetadataT()
     entry.name, entry.buffer = name, buffers.add(np.frombuffer(content, np.uint8))
     return entry
+
+
+TFLITE = Writer("tflite", ".tflite", write_tflite)
