@@ -12,11 +12,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 from octavo.calibration.gatherer import Gatherer, can_batch
 from octavo.calibration.probe import Probe, Task
+from octavo.calibration.states import with_states_shown
 from octavo.calibration.statistics import Statistics, fingerprint
 from octavo.data.dataset import Chunk, Dataset
 from octavo.ir.types import Graph
@@ -62,7 +64,8 @@ def calibrate(
         DatasetError: if the data has no sample, or one that does not fit the inputs.
         NonFiniteError: naming the first sample with a NaN or an infinity, and the first tensor that has it.
     """
-    task = Task(graph, tuple(tensors), needs_histogram)
+    showing, shown = with_states_shown(graph, tensors)
+    task = Task(showing, tuple(shown.get(name, name) for name in tensors), needs_histogram)
     dataset = Dataset(data, task.inputs, integer_divisor=integer_divisor, samples=samples)
     model = task.instrumented()
     sample_bytes = read_signature(model).activation_bytes
@@ -77,7 +80,8 @@ def calibrate(
         if progress is not None:
             progress(done, dataset.total)
     measured_on = fingerprint(graph, tensors)
-    return reduce(Statistics.merge, (gatherer.statistics(measured_on) for gatherer in gatherers))
+    found = reduce(Statistics.merge, (gatherer.statistics(measured_on) for gatherer in gatherers))
+    return replace(found, tensors={name: found[shown.get(name, name)] for name in tensors})
 
 
 def _spread(gatherers: list[Gatherer], chunks: Iterable[Chunk], workers: int) -> Iterator[int]:

@@ -50,7 +50,10 @@ def predictions(runtime: Runtime, x: Samples) -> Iterator[dict[str, np.ndarray]]
     for start in range(0, count, CHUNK):
         chunk = {p.name: encode(samples[p.name][start : start + CHUNK], p, start) for p in runtime.inputs}
         rows = min(CHUNK, count - start)
-        results = [runtime.run({name: array[i : i + 1] for name, array in chunk.items()}) for i in range(rows)]
+        results = []
+        for i in range(rows):
+            runtime.reset()
+            results.append(runtime.run({name: array[i : i + 1] for name, array in chunk.items()}))
         yield {
             port.name: decode(np.concatenate([result[port.name] for result in results]), port)
             for port in runtime.outputs

@@ -15,12 +15,13 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.errors import GraphError, ModelFileError, UnsupportedLayerError
-from octavo.ir.graph import drop_dead, drop_unused, fresh_name
+from octavo.ir.graph import drop_dead, drop_unused, fresh_name, operands
 from octavo.ir.inputs import Inputs
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node, Shape, Tensor
 from octavo.load.flatbuffer import FileContent, RawOptions, read_content, read_tflite
 from octavo.load.loaded import Loaded
+from octavo.ops.roles import Absent, State
 from octavo.ops.shape import ReshapeOptions, batch_open
 from octavo.ops.table import OPS, spec_of
 
@@ -88,6 +89,7 @@ def _check_operators(graph: Graph) -> None:
         for node in graph.nodes
         if node.op not in OPS or isinstance(node.options, RawOptions)
     ]
+    problems += [problem for node in graph.nodes if node.op in OPS for problem in _role_problems(graph, node)]
     if problems:
         raise UnsupportedLayerError(
             f"model '{graph.name}' has operators that Octavo does not know.",
@@ -95,6 +97,18 @@ def _check_operators(graph: Graph) -> None:
             expected="operators that `octavo ops` lists, with the options it gives them",
             fix="replace these layers in the model it was converted from, or cut the model before them",
         )
+
+
+def _role_problems(graph: Graph, node: Node) -> list[str]:
+    """Inputs that are not what the operator's row knows."""
+    found, spec = [], spec_of(node.op)
+    for i, tensor in enumerate(operands(graph, node).items):
+        role = spec.role(i) if spec.variadic or i < len(spec.inputs) else Absent()
+        if tensor is not None and isinstance(role, Absent):
+            found.append(f"{node.op} in layer '{node.layer}' (input {i})")
+        if isinstance(role, State) is not (tensor is not None and tensor.is_variable):
+            found.append(f"{node.op} in layer '{node.layer}' (a variable, or none, as input {i})")
+    return found
 
 
 def _raw_text(node: Node) -> str:
@@ -115,6 +129,7 @@ def _settle(file: FileContent) -> Graph:
     for node in graph.nodes:
         if node.op == "RESHAPE" and not isinstance(node.options, RawOptions):
             node = _with_open_batch(node, tensors, file.open_shapes[node.outputs[0]])
+        node = _with_absent_inputs(node)
         operands = Inputs(None if name is None else tensors[name] for name in node.inputs)
         array = _evaluate(node, operands)
         if array is not None:
@@ -129,6 +144,13 @@ def _settle(file: FileContent) -> Graph:
         else:
             nodes.append(node)
     return drop_unused(replace(graph, tensors=tensors, nodes=tuple(nodes)))
+
+
+def _with_absent_inputs(node: Node) -> Node:
+    """A node that says of every input its row ends with that it is absent; older files end before them."""
+    roles = OPS[node.op].inputs[len(node.inputs) :] if node.op in OPS else ()
+    absent = roles and all(isinstance(role, Absent) for role in roles)
+    return replace(node, inputs=(*node.inputs, *(None for _ in roles))) if absent else node
 
 
 def _evaluate(node: Node, operands: Inputs[Tensor]) -> np.ndarray | None:

@@ -17,6 +17,7 @@ from octavo.ops import (
     lookup,
     pad,
     pool,
+    recurrent,
     reduce,
     resize,
     shape,
@@ -45,6 +46,7 @@ FAMILIES = (
     slices,
     space,
     resize,
+    recurrent,
     convert,
 )
 

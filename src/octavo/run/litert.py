@@ -76,6 +76,10 @@ class LiteRT:
                 raise
             raise run_failed("LiteRT", str(error).strip()) from error
 
+    def reset(self) -> None:
+        """Let the model's variables be as they were before its first run."""
+        self._interpreter.reset_all_variables()
+
     def tensor(self, name: str) -> np.ndarray:
         """A copy of a tensor after a run, by its name in the file; needs `keep_all`.
 

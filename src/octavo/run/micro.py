@@ -86,6 +86,10 @@ class Micro:
         self._invoke()
         return {port.name: self._interpreter.get_output(position) for position, port in enumerate(self.outputs)}
 
+    def reset(self) -> None:
+        """Let the model's variables be as they were before its first run."""
+        self._interpreter.reset()
+
     def tensor(self, name: str) -> np.ndarray:
         """A copy of a tensor after a run, by its name in the file; needs `keep_all`.
 
