@@ -230,6 +230,9 @@ def test_a_variant_that_octavo_does_not_know_is_refused() -> None:
     peephole = replace(lstm, inputs=(*lstm.inputs[:9], "b0", "b1", "b2", *lstm.inputs[12:]))
     with pytest.raises(UnsupportedLayerError, match=r"input 9"):
         load_tflite(write_tflite(replace(graph, nodes=(peephole, *graph.nodes[1:]))))
+    small = replace(graph.tensors["cell"], shape=(1, UNITS - 1))
+    with pytest.raises(UnsupportedLayerError, match=r"do not fit an LSTM"):
+        load_tflite(write_tflite(replace(graph, tensors={**graph.tensors, "cell": small})))
     constant = replace(graph.tensors["cell"], is_variable=False, data=np.zeros((1, UNITS), np.float32))
     with pytest.raises(UnsupportedLayerError, match=r"a variable, or none, as input 19"):
         load_tflite(write_tflite(replace(graph, tensors={**graph.tensors, "cell": constant})))

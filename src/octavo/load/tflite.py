@@ -6,7 +6,7 @@ weights with an operator that widens them. Both become constants here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -22,7 +22,7 @@ from octavo.ir.types import Graph, Node, Shape, Tensor
 from octavo.load.flatbuffer import FileContent, RawOptions, read_content, read_tflite
 from octavo.load.loaded import Loaded
 from octavo.ops.roles import Absent, State
-from octavo.ops.shape import ReshapeOptions, batch_open
+from octavo.ops.shape import ReshapeOptions, batch_open, placeholder
 from octavo.ops.table import OPS, spec_of
 
 __all__ = ["load_tflite", "read_tflite"]
@@ -158,24 +158,16 @@ def _evaluate(node: Node, operands: Inputs[Tensor]) -> np.ndarray | None:
     first = operands.get(0)
     if first is None or len(node.outputs) != 1:
         return None
-    if node.op == "SHAPE":
-        return np.array(first.shape)
+    if node.op not in OPS or isinstance(node.options, RawOptions):
+        return None
+    spec = spec_of(node.op)
+    if spec.of_shapes:
+        shapes = Inputs(None if tensor is None else placeholder(tensor.shape) for tensor in operands.items)
+        return spec.run_float(node.options, shapes)[0]
     arrays = [tensor.data for tensor in operands.items if tensor is not None and tensor.data is not None]
-    if len(arrays) < len(operands):
+    if len(arrays) < len(operands) or (first.dtype.is_float and not spec.converts):
         return None
-    if node.op in _ON_CONSTANTS:
-        return _ON_CONSTANTS[node.op](arrays)
-    if node.op not in OPS or isinstance(node.options, RawOptions) or first.dtype.is_float:
-        return None
-    return spec_of(node.op).run_float(node.options, Inputs(arrays))[0]
-
-
-# What converters compute shapes with, beside operators of the op table, and what they widen weights with.
-_ON_CONSTANTS: Mapping[str, Callable[[Sequence[np.ndarray]], np.ndarray]] = {
-    "DEQUANTIZE": lambda arrays: arrays[0],
-    "GATHER": lambda arrays: np.take(arrays[0], arrays[1]),
-    "REDUCE_PROD": lambda arrays: np.prod(arrays[0]),
-}
+    return spec.run_float(node.options, Inputs(arrays))[0]
 
 
 def _inferred(node: Node, operands: Inputs[Tensor]) -> tuple[Shape, ...]:

@@ -77,7 +77,7 @@ class GraphBuilder:
         assert len(shapes) == outputs, f"{op} makes {len(shapes)} results, not {outputs}"
         base = "/".join(part for part in (self.layer, suffix) if part) or op.lower()
         data = [t for i, t in enumerate(operands.items) if t is not None and not isinstance(spec.role(i), Parameter)]
-        dtype = data[0].dtype if data else DType.FLOAT32
+        dtype = DType.INT32 if spec.of_shapes else data[0].dtype if data else DType.FLOAT32
         names = tuple(
             self._add(Tensor(fresh_name(self._tensors, base), shape, dtype, layer=self.layer)) for shape in shapes
         )

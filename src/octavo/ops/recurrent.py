@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.errors import GraphError
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import PerTensor, Shape, Tensor
 from octavo.ops.recurrent_kernels import (
@@ -33,12 +34,20 @@ def lstm_shapes(options: LstmOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ..
     """[batch, time, features] x weights [units, features] -> [batch, time, units]; time first where it is major.
 
     Each state has batch * units values.
+
+    Raises:
+        GraphError: if the data are no sequences, or a state has another size.
     """
-    x, weights = inputs[DATA], inputs[INPUT_WEIGHTS[0]]
-    assert len(x.shape) == 3, f"data of shape {x.shape}"
-    units, batch = weights.shape[0], x.shape[1 if options.time_major else 0]
-    for state in (inputs[HIDDEN], inputs[CELL]):
-        assert state.size == batch * units, f"state of shape {state.shape} for a batch of {batch}"
+    x, weights, hidden, cell = (inputs[i] for i in (DATA, INPUT_WEIGHTS[0], HIDDEN, CELL))
+    batch = x.shape[1 if options.time_major else 0] if len(x.shape) == 3 else 0
+    units = weights.shape[0]
+    if not (hidden.size == cell.size == batch * units > 0):
+        raise GraphError(
+            f"data of shape {x.shape} and states of shapes {hidden.shape} and {cell.shape} do not fit an LSTM.",
+            got=f"{hidden.size} and {cell.size} values of state, {units} units",
+            expected="data of three dimensions, and for each sequence a value of state for each unit",
+            fix="convert the model again with a fixed batch",
+        )
     return ((*x.shape[:-1], units),)
 
 

@@ -184,6 +184,7 @@ class OpSpec:
         intermediates: What a file tells integer kernels of values inside them.
         show_states: Emits float operators that compute, from the names of the inputs and of the first output, all
             values that states with parameters of their own take in a run from the reset: names by input index.
+        of_shapes: Whether results are int32 lengths that follow from the inputs' shapes, whatever their values.
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
         run_float: Reference on float32 arrays; returns the results, then the next value of each state.
         integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
@@ -214,6 +215,7 @@ class OpSpec:
     bounds: tuple[float, float] = (-math.inf, math.inf)
     identity: Callable[[Any, Inputs[Tensor], Tensor], bool] = never
     converts: bool = False
+    of_shapes: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None
     pole: bool = False
