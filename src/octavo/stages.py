@@ -17,6 +17,7 @@ from octavo.data.dataset import Dataset, rescales_images
 from octavo.data.sources import is_spent
 from octavo.errors import DatasetError
 from octavo.ir.check import check_finite
+from octavo.ir.graph import states
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.load import load
@@ -137,7 +138,7 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
         )
     observed = {name for name in plan.observed if not graph.tensors[name].is_constant}
     # In execution order, so that a NaN is found in the tensor where it is born.
-    made = (name for node in graph.nodes for name in node.outputs)
+    made = (name for node in graph.nodes for name in (*node.outputs, *(state.name for state in states(graph, node))))
     tensors = [name for name in (*graph.inputs, *made) if name in observed]
     needs_histogram = estimator_for(config).needs_histogram
     if isinstance(source.data, Statistics):

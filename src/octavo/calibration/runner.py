@@ -13,11 +13,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 from octavo.calibration.gatherer import Gatherer, gatherer
 from octavo.calibration.probe import Task, singly
+from octavo.calibration.states import with_states_shown
 from octavo.calibration.statistics import Statistics, fingerprint
 from octavo.data.dataset import Chunk, Dataset
 from octavo.errors import RuntimeEndedError
@@ -68,7 +70,8 @@ def calibrate(
         NonFiniteError: naming the first sample with a NaN or an infinity, and the first tensor that has it.
         RuntimeEndedError: naming the samples on which LiteRT ended its process.
     """
-    task = Task(graph, tuple(tensors), needs_histogram)
+    showing, shown = with_states_shown(graph, tensors)
+    task = Task(showing, tuple(shown.get(name, name) for name in tensors), needs_histogram)
     dataset = Dataset(data, task.inputs, integer_divisor=integer_divisor, samples=samples)
     model = task.instrumented()
     sample_bytes = read_signature(model).activation_bytes
@@ -84,7 +87,8 @@ def calibrate(
             done += count
             if progress is not None:
                 progress(done, dataset.total)
-        return crew.statistics(fingerprint(graph, tensors))
+        found = crew.statistics(fingerprint(graph, tensors))
+        return replace(found, tensors={name: found[shown.get(name, name)] for name in tensors})
     finally:
         crew.close()
 

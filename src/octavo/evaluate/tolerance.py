@@ -35,17 +35,26 @@ def allowed_real(graph: Graph, node: Node, arrays: Inputs[np.ndarray], results: 
     spec = spec_of(node.op)
     if not spec.weights or is_integer(graph, node):
         return _elementwise_bound(arrays, results)
-    return _product_bound(spec, arrays, hybrid=is_hybrid(graph, node))
+    return _product_bound(spec, arrays, results, hybrid=is_hybrid(graph, node))
 
 
-def _product_bound(spec: OpSpec, arrays: Inputs[np.ndarray], *, hybrid: bool) -> float:
-    """`sum(|w|) * (error of an input) + (error of the bias)`, for the channel with the largest weights."""
-    (index, role), (bias_index, bias_role) = spec.weights[0], spec.biases[0]
-    weight, data, bias = arrays[index], arrays[bias_role.data], arrays.get(bias_index)
-    sums = np.abs(np.moveaxis(weight, role.axis, 0)).reshape(weight.shape[role.axis], -1).sum(1)
-    rounding = EPSILON * (weight.size // len(sums) + 1 + FUNCTION_ULPS)
-    input_error = largest(data) * (rounding + (1 / HYBRID_STEPS if hybrid else 0.0))
-    return largest(sums) * input_error + (0.0 if bias is None else rounding * largest(bias))
+def _product_bound(spec: OpSpec, arrays: Inputs[np.ndarray], results: Sequence[np.ndarray], *, hybrid: bool) -> float:
+    """`sum(|w|) * (error of an input) + (error of the bias)`, for the channel with the largest weights.
+
+    The products of several weights add their errors up; so do the steps of a recurrence, whose gates scale the cell.
+    """
+    biases = {role.weight: (index, role.data) for index, role in spec.biases}
+    total, steps = 0.0, 1
+    for index, role in spec.weights:
+        weight, (bias_index, place) = arrays[index], biases.get(index, (len(arrays), None))
+        # A weight without a bias of its own meets what the operator made a step before.
+        data, bias = results[0] if place is None else arrays[place], arrays.get(bias_index)
+        sums = np.abs(np.moveaxis(weight, role.axis, 0)).reshape(weight.shape[role.axis], -1).sum(1)
+        rounding = EPSILON * (weight.size // len(sums) + 1 + FUNCTION_ULPS)
+        input_error = largest(data) * (rounding + (1 / HYBRID_STEPS if hybrid else 0.0))
+        total += largest(sums) * input_error + (0.0 if bias is None else rounding * largest(bias))
+        steps = data.size // data.shape[-1]
+    return total * steps * max(1.0, *map(largest, results)) if spec.states else total
 
 
 def _elementwise_bound(arrays: Inputs[np.ndarray], results: Sequence[np.ndarray]) -> float:

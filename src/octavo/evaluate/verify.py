@@ -84,7 +84,7 @@ def _check(target: Target, model: bytes, graph: Graph, truths: Sequence[Values])
 
 def _examine(target: Target, model: bytes, graph: Graph, truths: Sequence[Values]) -> RuntimeCheck:
     """Run the file in one runtime on all inputs and judge every operator."""
-    names = [name for node in graph.nodes for name in node.outputs]
+    names = [name for node in graph.nodes for name in reference.written(graph, node)]
     results: list[Difference] = []
     unseen: dict[str, None] = {}
     ends: list[Values] = []
@@ -141,14 +141,17 @@ def _judge(target: Target, graph: Graph, shown: Values, truth: Values) -> tuple[
         from the reference kernel.
     """
     own = {name: tensor.data for name, tensor in graph.tensors.items() if tensor.data is not None}
-    own.update({name: truth[name] for name in graph.inputs})
+    own.update({**reference.reset_state(graph), **{name: truth[name] for name in graph.inputs}})
     judged, hidden = [], []
     for node in graph.nodes:
-        known = all(np.array_equal(own[name], truth[name]) for name in node.inputs if name and name in truth)
+        written = reference.written(graph, node)
+        known = written == node.outputs and all(
+            np.array_equal(own[name], truth[name]) for name in node.inputs if name and name in truth
+        )
         expected = tuple(truth[name] for name in node.outputs) if known else reference.run_node(graph, node, own)
         # XNNPACK unpacks float16 constants when it loads them and leaves their tensors unwritten.
         folded = target.folds and all(graph.tensors[name].is_constant for name in node.inputs if name)
-        for name, result in zip(node.outputs, expected, strict=True):
+        for name, result in zip(written, expected, strict=True):
             seen = None if folded else _seen(shown, name, result)
             own[name] = result if seen is None else seen
             if seen is None:

@@ -89,6 +89,7 @@ def _content_of(model: Any, signature: Signature) -> FileContent:
     names = _names(stored, signature)
     layers = _layers(operators, stored) | {port.index: names[port.index] for port in signature.inputs}
     made = {i for operator in operators for i in _indices(operator.OutputsAsNumpy())}
+    made |= {i for operator in operators for i in _indices(operator.IntermediatesAsNumpy())}
     made |= {port.index for port in signature.inputs}
     tensors = [
         _tensor(model, table, names[i], layers.get(i, names[i]), i not in made) for i, table in enumerate(tables)
@@ -124,7 +125,7 @@ def _layers(operators: Sequence[Any], stored: Sequence[str]) -> dict[int, str]:
         for i in outputs:
             layers[i] = stored[outputs[0]]
     for operator in operators:
-        for i in _indices(operator.InputsAsNumpy()):
+        for i in (*_indices(operator.InputsAsNumpy()), *_indices(operator.IntermediatesAsNumpy())):
             layers.setdefault(i, layers[_indices(operator.OutputsAsNumpy())[0]])
     return layers
 
@@ -141,9 +142,10 @@ def _tensor(model: Any, table: Any, name: str, layer: str, loose: bool) -> Tenso
     dtype, shape = DTYPES[table.Type()], _indices(table.ShapeAsNumpy())
     content = _bytes(model, model.Buffers(table.Buffer()))
     data = None
-    if content.size or (loose and 0 in shape):
+    variable = bool(table.IsVariable())
+    if not variable and (content.size or (loose and 0 in shape)):
         data = _values(content, dtype, shape)
-    return Tensor(name, shape, dtype, data, quantization_of(table.Quantization()), layer)
+    return Tensor(name, shape, dtype, data, quantization_of(table.Quantization()), layer, variable)
 
 
 def _bytes(model: Any, buffer: Any) -> np.ndarray:
@@ -163,7 +165,8 @@ def _node(model: Any, operator: Any, tensors: Sequence[Tensor]) -> Node:
     code = model.OperatorCodes(operator.OpcodeIndex())
     op = _op_name(code)
     inputs, outputs = _indices(operator.InputsAsNumpy()), _indices(operator.OutputsAsNumpy())
-    if min((*inputs, *outputs), default=0) < -1 or not outputs:
+    intermediates = _indices(operator.IntermediatesAsNumpy())
+    if min((*inputs, *outputs, *intermediates), default=0) < -1 or not outputs:
         raise ValueError(f"{op} with inputs {inputs} and outputs {outputs}")
     return Node(
         op,
@@ -171,6 +174,7 @@ def _node(model: Any, operator: Any, tensors: Sequence[Tensor]) -> Node:
         tuple(tensors[i].name for i in outputs),
         _options(op, operator),
         tensors[outputs[0]].layer,
+        tuple(tensors[i].name for i in intermediates),
     )
 
 

@@ -50,6 +50,19 @@ class GraphBuilder:
             return name
         return self._add(Tensor(fresh_name(self._tensors, name), array.shape, DType.of(array), array, layer=self.layer))
 
+    @classmethod
+    def extending(cls, graph: Graph) -> GraphBuilder:
+        """A builder that has all of a graph, to add operators behind its own."""
+        builder = cls(graph.name)
+        builder._tensors, builder._nodes = dict(graph.tensors), list(graph.nodes)
+        builder._inputs = list(graph.inputs)
+        return builder
+
+    def variable(self, shape: Shape, suffix: str) -> str:
+        """Add the state of one operator, named `layer/suffix`, zero at the reset."""
+        name = fresh_name(self._tensors, f"{self.layer}/{suffix}" if self.layer else suffix)
+        return self._add(Tensor(name, shape, layer=self.layer, is_variable=True))
+
     def emit(self, op: str, inputs: Sequence[str | None], options: Options = NoOptions(), *, suffix: str = "") -> str:
         """Add an operator with one output and return the output's name."""
         return self.emit_many(op, inputs, options, outputs=1, suffix=suffix)[0]
@@ -64,7 +77,7 @@ class GraphBuilder:
         assert len(shapes) == outputs, f"{op} makes {len(shapes)} results, not {outputs}"
         base = "/".join(part for part in (self.layer, suffix) if part) or op.lower()
         data = [t for i, t in enumerate(operands.items) if t is not None and not isinstance(spec.role(i), Parameter)]
-        dtype = data[0].dtype if data else DType.FLOAT32
+        dtype = DType.INT32 if spec.of_shapes else data[0].dtype if data else DType.FLOAT32
         names = tuple(
             self._add(Tensor(fresh_name(self._tensors, base), shape, dtype, layer=self.layer)) for shape in shapes
         )

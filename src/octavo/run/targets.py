@@ -5,6 +5,7 @@ To add one, write a class on `octavo.run.runtime.Runtime` in a file of its own, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +32,8 @@ class Target:
             possible to import it: a class on `Runtime`, or a `functools.partial` of one.
         obstacle: Why an operator, of that row and with that type of data, cannot run there or not rightly; "" where it
             can.
-        steps: The largest difference allowed of an operator's quantized result, in steps.
+        steps: The largest difference allowed of an operator's quantized result, in steps. Where an operator has state,
+            what a runtime rounds otherwise comes back at every step of time and may grow: it is counted, not bounded.
         required: Whether a file that it does not run is a failure.
         installed: Raises `MissingDependencyError` where the runtime is not.
         folds: Whether it computes what follows from constants alone when it loads a file, and shows none of it.
@@ -42,7 +44,7 @@ class Target:
     name: str
     opener: Callable[..., Runtime]
     obstacle: Callable[[Graph, Node, OpSpec, DType], str]
-    steps: Callable[[OpSpec], int]
+    steps: Callable[[OpSpec], float]
     required: bool = False
     installed: Callable[[], None] = lambda: None
     folds: bool = False
@@ -72,7 +74,7 @@ class Target:
                 return f"{node.op} of '{node.layer or node.outputs[0]}' {obstacle}"
         return ""
 
-    def allowed_steps(self, node: Node, output: Tensor) -> int:
+    def allowed_steps(self, node: Node, output: Tensor) -> float:
         """The largest difference allowed of an integer result, in steps; 0 of one that stands for no reals."""
         return 0 if output.quantization is None else self.steps(spec_of(node.op))
 
@@ -97,8 +99,16 @@ REFERENCE = Target(
     "LiteRT reference",
     partial(LiteRT, kernels="reference"),
     _reference_obstacle,
-    steps=lambda spec: 0 if spec.exact else 1,
+    steps=lambda spec: math.inf if spec.states else 0 if spec.exact else 1,
 )
-DEFAULT = Target("LiteRT default", LiteRT, _no_obstacle, steps=lambda spec: 1, required=True, folds=True, fuses=True)
+DEFAULT = Target(
+    "LiteRT default",
+    LiteRT,
+    _no_obstacle,
+    steps=lambda spec: math.inf if spec.states else 1,
+    required=True,
+    folds=True,
+    fuses=True,
+)
 
 TARGETS: tuple[Target, ...] = (MICRO, REFERENCE, DEFAULT)

@@ -28,7 +28,7 @@ from keras import ops
 from octavo.ir.graph import producers
 from octavo.ir.types import Graph, Node
 from octavo.ops.accumulate import AccumulatorConstants
-from octavo.ops.fused import FusedActivation
+from octavo.ops.fused import FusedActivation, activation_of
 from octavo.ops.operands import bias_inputs
 from octavo.ops.prepare import prepared
 from octavo.ops.table import spec_of
@@ -103,7 +103,7 @@ def linear_results(loaded: Graph, graph: Graph, plan: Plan) -> dict[str, str]:
     before, after = producers(loaded), producers(graph)
     places: dict[str, str] = {}
     for rule in plan.weights:
-        fused = getattr(after[rule.node].options, "fused_activation_function", FusedActivation.NONE)
+        fused = activation_of(after[rule.node].options)
         source = before.get(rule.node)
         place = rule.node if fused is FusedActivation.NONE or source is None else source.inputs[0]
         if place is not None and rule.node in plan.types:
