@@ -76,7 +76,7 @@ def quantize(
         integer_divisor: What integer samples are divided by for a float input: 255 if training saw 0..1.
         seed: Of every random choice.
         verify: "sample" runs a few inputs through every runtime, "full" all of them, "off" none.
-        allow: Names of Lambda layers whose code may be traced.
+        allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
         progress: Told of long work.
 
     Returns:

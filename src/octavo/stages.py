@@ -101,7 +101,7 @@ def prepare(model: Any, allow: Sequence[str] = ()) -> Prepared:
 
     Args:
         model: keras.Model, or path of a .keras, .h5, .tflite file or a SavedModel folder.
-        allow: Names of Lambda layers whose code may be traced.
+        allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
 
     Raises:
         InputError: if there is no model that can be read.

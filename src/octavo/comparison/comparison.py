@@ -82,6 +82,7 @@ def compare(
     train: Callable[[Any], object] | None = None,
     train_schemes: Sequence[str] = ("int8",),
     time_it: bool = True,
+    allow: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Comparison:
     """Quantize a model by every scheme, after training and, given a way to train, by training; measure each alike.
@@ -94,7 +95,7 @@ def compare(
         data: Representative dataset; needed by the integer schemes. Something that can be read several times.
         test: Test set (x, y), real values as in training; y None where it does not classify.
         schemes: Names of the schemes, in the table's order.
-        skip, samples, integer_divisor, seed, progress: As for `octavo.quantize`.
+        skip, samples, integer_divisor, seed, allow, progress: As for `octavo.quantize`.
         train: Trains the quantization-aware model it is given, by compile and fit; None leaves these rows out. The
             model must then be a keras.Model.
         train_schemes: Schemes to train for.
@@ -108,7 +109,7 @@ def compare(
     x, y = _held_out(test)
     _check_data_for(schemes, data)
     source = Source(_readable_again(data), samples, integer_divisor, progress)
-    prepared = prepare(model)
+    prepared = prepare(model, allow)
     original = quantize_prepared(prepared, QuantizeConfig("float32", seed=seed), source)
     float_outputs = original.predict(x)
 
@@ -127,7 +128,7 @@ def compare(
         config = QuantizeConfig(scheme, skip=skip, seed=seed)
         rows.append(row("PTQ", scheme, partial(quantize_prepared, prepared, config, source)))
     if train is not None:
-        rows += [row("QAT", each, partial(_trained, model, each, train, source, skip)) for each in train_schemes]
+        rows += [row("QAT", each, partial(_trained, model, each, train, source, skip, allow)) for each in train_schemes]
     return _comparison(rows)
 
 
@@ -191,7 +192,12 @@ def _readable_again(data: Any) -> Any:
 
 
 def _trained(
-    model: Any, scheme: str, train: Callable[[Any], object], source: Source, skip: Sequence[str]
+    model: Any,
+    scheme: str,
+    train: Callable[[Any], object],
+    source: Source,
+    skip: Sequence[str],
+    allow: Sequence[str],
 ) -> QuantizedModel:
     """The file of a model trained for a scheme, its ranges started from the representative data if there is any."""
     from octavo.qat.make import quantize_model
@@ -203,6 +209,7 @@ def _trained(
         skip=skip,
         samples=source.samples,
         integer_divisor=source.integer_divisor,
+        allow=allow,
     )
     train(aware)
     return quantize(aware)

@@ -22,8 +22,8 @@ def load(source: Any, *, allow: Sequence[str] = ()) -> Loaded:
     Args:
         source: keras.Model; path of a .keras, .h5, .hdf5 or .tflite file or of a SavedModel folder; the bytes of a
             .tflite file.
-        allow: Names of layers of a Keras model, such as Lambda, whose Python code may run once, on symbols. Code
-            stored in a file never runs.
+        allow: Names of Lambda layers of a Keras file whose function may run once, on symbols. Code stored in a file
+            never runs; the code of a model in memory, which is the caller's own, needs no leave.
 
     Returns:
         The graph, and the remarks made on the way. `names` is filled for a keras.Model only.
@@ -70,7 +70,7 @@ def _load_path(path: Path, allow: Sequence[str]) -> Loaded:
         from octavo.load.keras_graph import load_keras, with_compute
 
         model, notes = read_keras(path)
-        loaded = with_compute(load_keras(model, allow=allow), model)
+        loaded = with_compute(load_keras(model, allow=allow, stored=True), model)
         return replace(loaded, notes=(*notes, *loaded.notes), names={})
     raise InputError(
         f"'{path.name}' has an ending that says nothing of the model in it.",

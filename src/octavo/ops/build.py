@@ -21,11 +21,16 @@ class GraphBuilder:
     Args:
         name: The graph's name.
         lower_activation: Called for `activation`; a loader that knows activations by value passes its own.
+
+    Attributes:
+        layer: The layer whose operators are emitted.
+        step: Which of the calls inside the layer is; "" where it has a lowering of its own.
     """
 
     def __init__(self, name: str, lower_activation: Callable[[GraphBuilder, Any, str], str] | None = None) -> None:
         self.name = name
         self.layer = ""
+        self.step = ""
         self._lower_activation = lower_activation
         self._tensors: dict[str, Tensor] = {}
         self._nodes: list[Node] = []
@@ -38,13 +43,13 @@ class GraphBuilder:
         return name
 
     def constant(self, array: np.ndarray, suffix: str) -> str:
-        """Add a constant, named `layer/suffix`; float64 becomes float32, int64 becomes int32.
+        """Add a constant, named `layer/suffix` or `layer/step/suffix`; float64 becomes float32, int64 becomes int32.
 
         A layer that is called again finds the constant it made the first time.
         """
         array = np.ascontiguousarray(array)
         array = array.astype({"float64": "float32", "int64": "int32"}.get(array.dtype.name, array.dtype), copy=False)
-        name = f"{self.layer}/{suffix}" if self.layer else suffix
+        name = "/".join(part for part in (self.layer, self.step, suffix) if part)
         known = self._tensors.get(name)
         if known is not None and known.data is not None and _same(known.data, array):
             return name

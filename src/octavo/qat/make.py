@@ -38,6 +38,7 @@ def quantize_model(
     samples: int | None = None,
     integer_divisor: float | None = None,
     distill: bool = False,
+    allow: Sequence[str] = (),
 ) -> QuantizationAwareModel:
     """Make a model that trains with the rounding of its deployment.
 
@@ -54,6 +55,7 @@ def quantize_model(
         distill: Train against `model`'s outputs and not against labels: the compiled loss, such as "mse" or
             "kl_divergence", compares with them, and `fit(x)` is enough. Metrics still compare with labels. After
             loading, `model.distill(float_model)` goes on with it.
+        allow: As for `octavo.quantize`; a model in memory needs none.
 
     Returns:
         An ordinary model on copies of the weights: compile, fit, evaluate, save and load it. `octavo.quantize`
@@ -66,6 +68,7 @@ def quantize_model(
     """
     training = config or TrainingConfig()
     check_trainable(model, scheme, training, data)
+    check_allowed(model, allow)
     options = QuantizeConfig(scheme=scheme, skip=skip, layers=tuple(layers), per_axis=per_axis)
     copied = flatten(model)
     flat, paths = copied.model, copied.paths
@@ -98,12 +101,13 @@ def apply(
     *,
     data: Any = None,
     layers: Sequence[LayerConfig] = (),
+    allow: Sequence[str] = (),
 ) -> QuantizationAwareModel:
     """Quantize the annotated layers of a model; the others stay in float.
 
     Args:
         model: With some layers marked by `annotate`.
-        scheme, config, data, layers: As for `quantize_model`.
+        scheme, config, data, layers, allow: As for `quantize_model`.
 
     Raises:
         InputError: if no layer is marked; else as `quantize_model`.
@@ -121,7 +125,7 @@ def apply(
     loaded = load_keras(copied.model, values=nudged_values(copied.model))
     graph = prepare_as_named(loaded, copied.paths).graph
     others = list(dict.fromkeys(node.layer for node in graph.nodes if node.layer not in chosen))
-    return quantize_model(model, scheme, config, data=data, skip=others, layers=layers)
+    return quantize_model(model, scheme, config, data=data, skip=others, layers=layers, allow=allow)
 
 
 def strip(model: QuantizationAwareModel) -> keras.Model:
@@ -133,6 +137,16 @@ def strip(model: QuantizationAwareModel) -> keras.Model:
     copy = keras.models.clone_model(float_model)
     copy.set_weights(float_model.get_weights())
     return copy
+
+
+def check_allowed(model: keras.Model, allow: Sequence[str]) -> None:
+    """Refuse names of layers that a model does not have.
+
+    Raises:
+        ConfigError: naming the closest layer.
+    """
+    if allow:
+        load_keras(model, allow=allow)
 
 
 def check_trainable(model: Any, scheme: str, training: TrainingConfig, data: Any) -> None:

@@ -10,18 +10,19 @@ from octavo.load.keras_files.repair import layer_name, models
 from octavo.load.keras_files.stored import StoredModel
 from octavo.load.keras_graph import refusals
 from octavo.load.keras_graph.form_names import stored_form_name
-from octavo.ops.table import KERAS_FORMS
 
+# Layers that bring a program of another framework with them.
+FOREIGN = frozenset({"FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"})
 STRUCTURE = frozenset({"Functional", "InputLayer", "Model", "Sequential"})
 
 
 def screen(stored: StoredModel) -> None:
-    """Refuse a file whose layers have no form, whose code would have to run, or whose classes are not at hand.
+    """Refuse a file that brings code with it, or whose classes are not at hand.
 
     Keras's safe mode refuses stored code as well, but a switch for the whole process turns that off.
 
     Raises:
-        UnsupportedLayerError: for stored code, for a layer without a form, and for an own class that is not
+        UnsupportedLayerError: for stored code, for programs of other frameworks, and for an own class that is not
             registered.
         ModelFileError: for a .keras file of Keras 2, whose weights Keras 3 does not find.
     """
@@ -43,9 +44,8 @@ def _check_layer(stored: StoredModel, layer: Mapping[str, Any]) -> None:
     if kind in STRUCTURE or _registered(layer):
         return
     _check_class(layer, name)
-    form = stored_form_name(layer)
-    if form not in KERAS_FORMS and kind != "Lambda":
-        raise refusals.no_form(name, form, f"a {kind} in '{stored.path.name}'")
+    if kind in FOREIGN:
+        raise refusals.no_form(name, stored_form_name(layer), f"a {kind} in '{stored.path.name}'")
 
 
 def _check_class(part: Mapping[str, Any], name: str) -> None:
@@ -83,8 +83,8 @@ def _stored_code(stored: StoredModel, where: str) -> UnsupportedLayerError:
         f"'{stored.path.name}' holds Python code that would have to run to load it.",
         got=f"byte code in {where}",
         expected="a model of layers and keras.ops calls, without stored code",
-        fix="build the model in Python with keras.ops calls instead and save that; a model already in memory can be "
-        "given with allow=('layer name',)",
+        fix="build the model in Python with keras.ops calls instead and save that; or give the model itself, in the "
+        "process that built it",
     )
 
 
