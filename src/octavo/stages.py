@@ -22,7 +22,7 @@ from octavo.ir.types import Graph
 from octavo.load import load
 from octavo.load.loaded import Compute, Loaded
 from octavo.numerics.affine import Range
-from octavo.passes import PASSES, Pass, run_passes
+from octavo.passes import PASSES, Pass, Rewrite, run_passes
 from octavo.plan.types import Plan
 
 Progress = Callable[[str, int, int | None], None]
@@ -109,7 +109,7 @@ def prepare(model: Any, allow: Sequence[str] = ()) -> Prepared:
     return prepare_loaded(load(model, allow=allow))
 
 
-def prepare_loaded(loaded: Loaded, passes: Sequence[Pass] = PASSES) -> Prepared:
+def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) -> Prepared:
     """Run passes on a loaded model.
 
     Raises:
