@@ -1,4 +1,7 @@
-"""The stages that post-training quantization and quantization-aware training share: load -> passes, and calibrate."""
+"""The stages that post-training quantization and quantization-aware training share.
+
+Load -> passes; condition, on the plan; and calibrate.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import numpy as np
 from octavo.calibration.estimators import estimate, estimator_for
 from octavo.calibration.runner import calibrate
 from octavo.calibration.statistics import Statistics, fingerprint
+from octavo.condition import Conditioned, Method, Samples, condition
 from octavo.config import QuantizeConfig
 from octavo.data.dataset import Dataset, rescales_images
 from octavo.data.sources import is_spent
@@ -118,6 +122,20 @@ def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) ->
     check_finite(loaded.graph)
     graph, notes = run_passes(loaded.graph, passes)
     return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute)
+
+
+def condition_prepared(prepared: Prepared, plan: Plan, source: Source, methods: Sequence[Method]) -> Conditioned:
+    """Run conditioning methods on a planned graph.
+
+    Raises:
+        DatasetError: if there are methods and no data, or data that can be read only once.
+        GraphError: if a method changed more than constants, naming it.
+    """
+    if not methods:
+        return Conditioned(prepared.graph)
+    inputs = tuple(prepared.graph.tensors[name] for name in prepared.graph.inputs)
+    samples = Samples(source.data, inputs, source.divisor_for(prepared), source.samples)
+    return condition(prepared.graph, plan, samples, methods)
 
 
 def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> Statistics:

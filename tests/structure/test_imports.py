@@ -21,6 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"stages"}),
     frozenset({"report"}),
     frozenset({"doctor", "result"}),
+    frozenset({"condition"}),
     frozenset({"calibration", "load", "passes", "quantization"}),
     frozenset({"data"}),
     frozenset({"plan"}),

@@ -11,6 +11,7 @@ import numpy as np
 
 from octavo.comparison.recommendation import Recommendation, recommend
 from octavo.comparison.rows import Failure, Row, row_name
+from octavo.condition import Method
 from octavo.config import SCHEMES, QuantizeConfig, scheme_named
 from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError, ModelFileError, VerificationError
@@ -76,6 +77,7 @@ def compare(
     *,
     schemes: Sequence[str] = tuple(SCHEMES),
     skip: Sequence[str] = (),
+    methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
     seed: int = 0,
@@ -94,7 +96,7 @@ def compare(
         data: Representative dataset; needed by the integer schemes. Something that can be read several times.
         test: Test set (x, y), real values as in training; y None where it does not classify.
         schemes: Names of the schemes, in the table's order.
-        skip, samples, integer_divisor, seed, progress: As for `octavo.quantize`.
+        skip, methods, samples, integer_divisor, seed, progress: As for `octavo.quantize`.
         train: Trains the quantization-aware model it is given, by compile and fit; None leaves these rows out. The
             model must then be a keras.Model.
         train_schemes: Schemes to train for.
@@ -125,9 +127,11 @@ def compare(
         if progress is not None:
             progress(scheme, done, len(names))
         config = QuantizeConfig(scheme, skip=skip, seed=seed)
-        rows.append(row("PTQ", scheme, partial(quantize_prepared, prepared, config, source)))
+        rows.append(row("PTQ", scheme, partial(quantize_prepared, prepared, config, source, methods=methods)))
     if train is not None:
-        rows += [row("QAT", each, partial(_trained, model, each, train, source, skip)) for each in train_schemes]
+        rows += [
+            row("QAT", each, partial(_trained, model, each, train, source, skip, methods)) for each in train_schemes
+        ]
     return _comparison(rows)
 
 
@@ -191,7 +195,12 @@ def _readable_again(data: Any) -> Any:
 
 
 def _trained(
-    model: Any, scheme: str, train: Callable[[Any], object], source: Source, skip: Sequence[str]
+    model: Any,
+    scheme: str,
+    train: Callable[[Any], object],
+    source: Source,
+    skip: Sequence[str],
+    methods: Sequence[Method],
 ) -> QuantizedModel:
     """The file of a model trained for a scheme, its ranges started from the representative data if there is any."""
     from octavo.qat.make import quantize_model
@@ -201,6 +210,7 @@ def _trained(
         scheme,
         data=source.data,
         skip=skip,
+        methods=methods,
         samples=source.samples,
         integer_divisor=source.integer_divisor,
     )
