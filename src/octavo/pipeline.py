@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from octavo.calibration.estimators import estimate, estimator_for
+from octavo.calibration.ranges import estimate
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Conditioned, Method
 from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme
@@ -22,6 +22,7 @@ from octavo.evaluate.proof import proven, random_samples, verified_samples
 from octavo.ir.check import check_quantized, check_structure
 from octavo.ir.types import Graph
 from octavo.numerics.affine import Range
+from octavo.numerics.estimators import Estimator
 from octavo.ops.check import check_scales
 from octavo.plan.make import make_plan
 from octavo.plan.remarks import remarks
@@ -50,7 +51,7 @@ def quantize(
     per_axis: bool = True,
     input_type: str | None = None,
     output_type: str | None = None,
-    estimator: Literal["minmax", "percentile"] = "minmax",
+    estimator: str | Estimator = "minmax",
     percentile: float = 99.99,
     methods: Sequence[Method] = (),
     samples: int | None = None,
@@ -73,7 +74,8 @@ def quantize(
         layers: What is different for some layers: the type of their weights, or its granularity.
         per_axis: One weight scale per output channel (True), or one per tensor.
         input_type, output_type: "int8", "uint8", "int16" or "float32"; None takes the scheme's own.
-        estimator: How a range is made of statistics.
+        estimator: How a range is made of statistics: "minmax", "percentile", "mse" (least squared error), or an object
+            of one's own, see `octavo.numerics.estimators.Estimator`.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
         methods: What changes weights and biases before they are rounded, in order, such as
             `octavo.condition.BiasCorrection()`; they need `data`, and read it several times.
@@ -124,7 +126,7 @@ def calibrate(
     scheme: str = "int8",
     *,
     skip: Sequence[str] = (),
-    estimator: Literal["minmax", "percentile"] = "minmax",
+    estimator: str | Estimator = "minmax",
     samples: int | None = None,
     integer_divisor: float | None = None,
     allow: Sequence[str] = (),
@@ -144,7 +146,7 @@ def calibrate(
         model, data, skip, samples, integer_divisor, allow, progress: As for `quantize`, which must be given the same
             scheme and `skip` then.
         scheme: One with integer activations.
-        estimator: "percentile" counts values by bin, as that estimator of `quantize` needs.
+        estimator: That of `quantize`; "percentile" and "mse" need values counted by bin.
 
     Raises:
         ModelFileError, UnsupportedLayerError, DatasetError, NonFiniteError, ConfigError: as `quantize`.
@@ -173,7 +175,7 @@ def quantize_prepared(
     clock = clock or Clock()
     with clock("plan"):
         plan = make_plan(prepared.graph, config)
-    with clock("condition"):
+    with clock("condition") if methods else nullcontext():
         conditioned = condition_prepared(prepared, plan, source, methods)
     ranges: dict[str, Range] = {}
     origin = ""
@@ -181,8 +183,8 @@ def quantize_prepared(
     if plan.scheme.needs_data:
         with clock("calibrate"):
             conditioned_graph = replace(prepared, graph=conditioned.graph)
-            statistics, estimator = gather(conditioned_graph, plan, config, source), estimator_for(config)
-            ranges = estimate(statistics, estimator)
+            statistics, estimator = gather(conditioned_graph, plan, config, source), config.range_estimator
+            ranges = estimate(conditioned.graph, plan, statistics, estimator)
             origin = f"{estimator.name} of {statistics.samples} samples"
     return finish(prepared, plan, config, ranges, conditioned=conditioned, samples=samples, clock=clock, origin=origin)
 

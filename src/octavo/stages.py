@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from octavo.calibration.estimators import estimate, estimator_for
 from octavo.calibration.runner import calibrate
 from octavo.calibration.statistics import Statistics, fingerprint
 from octavo.condition import Conditioned, Method, Samples, condition
@@ -157,7 +156,7 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
     # In execution order, so that a NaN is found in the tensor where it is born.
     made = (name for node in graph.nodes for name in node.outputs)
     tensors = [name for name in (*graph.inputs, *made) if name in observed]
-    needs_histogram = estimator_for(config).needs_histogram
+    needs_histogram = config.range_estimator.needs_histogram
     if isinstance(source.data, Statistics):
         source.data.check_measured_on(fingerprint(graph, tensors), needs_histogram)
         return source.data
@@ -174,5 +173,5 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
 
 
 def calibrated_ranges(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> dict[str, Range]:
-    """Real (low, high) of every tensor whose range the plan asks for, by the configured estimator."""
-    return estimate(gather(prepared, plan, config, source), estimator_for(config))
+    """Real (low, high) of every tensor whose range the plan asks for: its own extremes, as training observes them."""
+    return {name: (each.low, each.high) for name, each in gather(prepared, plan, config, source).items()}

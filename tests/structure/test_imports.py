@@ -28,9 +28,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"backend", "evaluate"}),
     frozenset({"run", "write"}),
     frozenset({"ops"}),
+    frozenset({"config"}),
     frozenset({"numerics"}),
     frozenset({"ir"}),
-    frozenset({"config"}),
     frozenset({"dtypes", "files"}),
     frozenset({"errors", "version"}),
 )
