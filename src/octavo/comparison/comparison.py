@@ -11,6 +11,7 @@ import numpy as np
 
 from octavo.comparison.recommendation import Recommendation, recommend
 from octavo.comparison.rows import Failure, Row, row_name
+from octavo.condition import Method
 from octavo.config import SCHEMES, QuantizeConfig, scheme_named
 from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError, ModelFileError, VerificationError
@@ -76,6 +77,7 @@ def compare(
     *,
     schemes: Sequence[str] = tuple(SCHEMES),
     skip: Sequence[str] = (),
+    methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
     seed: int = 0,
@@ -95,7 +97,7 @@ def compare(
         data: Representative dataset; needed by the integer schemes. Something that can be read several times.
         test: Test set (x, y), real values as in training; y None where it does not classify.
         schemes: Names of the schemes, in the table's order.
-        skip, samples, integer_divisor, seed, allow, progress: As for `octavo.quantize`.
+        skip, methods, samples, integer_divisor, seed, allow, progress: As for `octavo.quantize`.
         train: Trains the quantization-aware model it is given, by compile and fit; None leaves these rows out. The
             model must then be a keras.Model.
         train_schemes: Schemes to train for.
@@ -126,9 +128,12 @@ def compare(
         if progress is not None:
             progress(scheme, done, len(names))
         config = QuantizeConfig(scheme, skip=skip, seed=seed)
-        rows.append(row("PTQ", scheme, partial(quantize_prepared, prepared, config, source)))
+        rows.append(row("PTQ", scheme, partial(quantize_prepared, prepared, config, source, methods=methods)))
     if train is not None:
-        rows += [row("QAT", each, partial(_trained, model, each, train, source, skip, allow)) for each in train_schemes]
+        rows += [
+            row("QAT", each, partial(_trained, model, each, train, source, skip, allow, methods))
+            for each in train_schemes
+        ]
     return _comparison(rows)
 
 
@@ -198,6 +203,7 @@ def _trained(
     source: Source,
     skip: Sequence[str],
     allow: Sequence[str],
+    methods: Sequence[Method],
 ) -> QuantizedModel:
     """The file of a model trained for a scheme, its ranges started from the representative data if there is any."""
     from octavo.qat.make import quantize_model
@@ -207,6 +213,7 @@ def _trained(
         scheme,
         data=source.data,
         skip=skip,
+        methods=methods,
         samples=source.samples,
         integer_divisor=source.integer_divisor,
         allow=allow,
