@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generated import NEEDS_COMPILER, NEEDS_EMULATOR, expected, on_core, on_host, random_vectors
 
+from generated import NEEDS_COMPILER, NEEDS_EMULATOR, expected, on_core, on_host, random_vectors
 from octavo.config import QuantizeConfig
 from octavo.ops.spec import Example, OpSpec
 from octavo.write.c.table import LOWERINGS

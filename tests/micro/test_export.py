@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generated import NEEDS_COMPILER, quantized
 
 from command_line import Run, runner
+from generated import NEEDS_COMPILER, quantized
 from octavo.board import emulator
 from octavo.errors import ConfigError, MissingDependencyError, ModelFileError, OutputError, UnsupportedLayerError
 from octavo.export import export_c

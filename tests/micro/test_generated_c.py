@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from generated import (
     NAME,
     NEEDS_COMPILER,
@@ -20,7 +21,6 @@ from generated import (
     random_vectors,
     write,
 )
-
 from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph
 from octavo.ops.build import GraphBuilder
