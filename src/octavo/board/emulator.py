@@ -18,8 +18,8 @@ import numpy as np
 from octavo.errors import MissingDependencyError, VerificationError
 
 COMPILER, EMULATOR = "arm-none-eabi-gcc", "qemu-system-arm"
-# SysTick's share of the emulated clock, which advances a nanosecond an instruction: 25 MHz.
-INSTRUCTIONS_PER_TICK = 40
+# The emulator's clock advances a nanosecond an instruction, and SysTick with it at the board's rate.
+NANOSECONDS_PER_MEGAHERTZ_TICK = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Core:
         flags: For the compiler.
         rom, ram: Where they begin.
         rom_bytes, ram_bytes: Their sizes.
+        clock_mhz: Of its core, in the emulator.
     """
 
     machine: str
@@ -39,16 +40,18 @@ class Core:
     ram: int = 0x20000000
     rom_bytes: int = 4 << 20
     ram_bytes: int = 4 << 20
+    clock_mhz: int = 25
 
 
 CORES: Mapping[str, Core] = {
-    "cortex-m0": Core("microbit", ("-mcpu=cortex-m0",), rom_bytes=256 << 10, ram_bytes=16 << 10),
     "cortex-m3": Core("mps2-an385", ("-mcpu=cortex-m3",)),
     "cortex-m4": Core("mps2-an386", ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")),
     "cortex-m7": Core("mps2-an500", ("-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard")),
-    "cortex-m33": Core("mps2-an505", ("-mcpu=cortex-m33", "-mfloat-abi=hard"), rom=0x10000000, ram=0x38000000),
+    "cortex-m33": Core(
+        "mps2-an505", ("-mcpu=cortex-m33", "-mfloat-abi=hard"), rom=0x10000000, ram=0x38000000, clock_mhz=20
+    ),
     "cortex-m55": Core(
-        "mps3-an547", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), 0x10000000, 0x31000000, 512 << 10, 2 << 20
+        "mps3-an547", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), 0x10000000, 0x31000000, 512 << 10, 2 << 20, 32
     ),
 }
 
@@ -59,7 +62,7 @@ class Emulated:
 
     Attributes:
         outputs: int8 [vectors, bytes of all outputs].
-        instructions: Of each call, to the nearest `INSTRUCTIONS_PER_TICK`; int64 [vectors].
+        instructions: Of each call, to the nearest tick of the core's clock, 40 on most; int64 [vectors].
         returned: What each call returned; int32 [vectors].
     """
 
@@ -156,8 +159,8 @@ class Image:
                 fix="check that the program fits the board's memory; run the model's self-test on the host",
             )
         rows = np.frombuffer(content, record)
-        ticks = rows["ticks"].astype(np.int64) * INSTRUCTIONS_PER_TICK
-        return Emulated(rows["out"][:, : self._out_bytes], ticks, rows["returned"])
+        counted = rows["ticks"].astype(np.int64) * NANOSECONDS_PER_MEGAHERTZ_TICK // self._core.clock_mhz
+        return Emulated(rows["out"][:, : self._out_bytes], counted, rows["returned"])
 
     def size(self) -> Size:
         """Flash and RAM of the whole program, without the stack."""
