@@ -76,6 +76,18 @@ class Evaluation:
             "notes": self.notes,
         }
 
+    def numbers(self) -> dict[str, float | None]:
+        """What was measured of the first output, and what it costs, by name with unit."""
+        output, latency = self.outputs[0], self.latency
+        return {
+            **({output.metric: output.value} if output.metric else {}),
+            "same_answer_as_float": output.agreement,
+            "sqnr_db": output.sqnr_db,
+            "file_bytes": self.memory.file_bytes,
+            "arena_bytes": self.memory.arena_bytes,
+            "one_thread_ms": None if latency is None else latency.one_thread_ms,
+        }
+
     def rows(self) -> tuple[tuple[str, str], ...]:
         """What was measured, as (name, value with unit)."""
         rows = [("scheme", self.scheme), ("runtime", self.runtime), ("samples", f"{self.samples:,}")]
