@@ -49,18 +49,17 @@ def costs(model: str, repeats: int) -> dict[str, float]:
 
     from octavo.config import QuantizeConfig
     from octavo.evaluate.verify import verify
-    from octavo.pipeline import finish
+    from octavo.pipeline import quantize_prepared
     from octavo.plan.make import make_plan
     from octavo.run import worker
-    from octavo.stages import Source, calibrated_ranges, gather, prepare
+    from octavo.stages import Source, gather, prepare
 
     Inside.owner = os.getpid()
     network, samples = load(model)
     prepared, config = prepare(network), QuantizeConfig("int8", verify="off")
     plan = make_plan(prepared.graph, config)
     first = seconds_of(lambda: worker.pool().give_back(worker.pool().take()))
-    ranges = calibrated_ranges(prepared, plan, config, Source(samples))
-    quantized = finish(prepared, plan, config, ranges, origin="")
+    quantized = quantize_prepared(prepared, config, Source(samples))
     inputs = [{prepared.graph.inputs[0]: samples[i : i + 1]} for i in range(VERIFIED)]
     tasks: dict[str, Callable[[], object]] = {
         "calibration": lambda: gather(prepared, plan, config, Source(samples)),

@@ -16,7 +16,7 @@ from octavo.version import VERSION as __version__
 if TYPE_CHECKING:
     from octavo.calibration.statistics import Statistics
     from octavo.comparison.comparison import Comparison, compare
-    from octavo.config import SCHEMES, QuantizeConfig
+    from octavo.config import SCHEMES, LayerConfig, QuantizeConfig
     from octavo.errors import OctavoError
     from octavo.ops.own_lowerings import lowering
     from octavo.pipeline import calibrate, quantize
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMES",
     "Comparison",
+    "LayerConfig",
     "OctavoError",
     "QuantizeConfig",
     "QuantizedModel",
@@ -41,6 +42,7 @@ __all__ = [
 _HOMES = {
     "SCHEMES": "octavo.config",
     "Comparison": "octavo.comparison.comparison",
+    "LayerConfig": "octavo.config",
     "OctavoError": "octavo.errors",
     "QuantizeConfig": "octavo.config",
     "QuantizedModel": "octavo.result",

@@ -197,3 +197,39 @@ class QuantizeConfig:
             if key not in known:
                 raise unknown_name("option", key, known)
         return replace(cls(), **values)
+
+
+def configured(config: QuantizeConfig | None, **options: Any) -> QuantizeConfig:
+    """The configuration that a caller gave, in one object or as options one by one.
+
+    Args:
+        config: The object; None takes the options.
+        options: Fields by name; None, and what a field is anyway, says nothing.
+
+    Raises:
+        ConfigError: for an object of another kind, for one beside options of its own, or an option it does not take.
+    """
+    said = {
+        name: value
+        for name, value in options.items()
+        if value is not None
+        and value not in ((), [])
+        and (name == "scheme" or value != getattr(QuantizeConfig(), name))
+    }
+    if config is None:
+        return QuantizeConfig(**said)
+    if not isinstance(config, QuantizeConfig):
+        raise ConfigError(
+            "config is no configuration of a quantization.",
+            got=type(config).__name__,
+            expected="octavo.QuantizeConfig",
+            fix="pass octavo.QuantizeConfig('int8', ...); what octavo.qat.TrainingConfig says goes in training=",
+        )
+    if said:
+        raise ConfigError(
+            "options are said twice, in config and beside it.",
+            got=", ".join(f"{name}={value!r}" for name, value in said.items()),
+            expected="config alone, or options alone",
+            fix=f"put them into it: dataclasses.replace(config, {next(iter(said))}=...)",
+        )
+    return config

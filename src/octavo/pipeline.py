@@ -1,11 +1,14 @@
-"""The product as one sentence: load -> passes -> plan -> condition -> calibrate -> assign -> write -> verify."""
+"""The product as one sentence, `quantize_prepared`: plan -> condition -> calibrate -> quantize -> write -> verify.
+
+What comes before, load -> passes, is `octavo.stages.prepare`, which training shares.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,11 +17,12 @@ import numpy as np
 
 from octavo.calibration.ranges import estimate
 from octavo.calibration.statistics import Statistics
-from octavo.condition import Conditioned, Method
-from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme
+from octavo.condition import Method
+from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme, configured
 from octavo.errors import ConfigError
-from octavo.evaluate.fidelity import fidelity
+from octavo.evaluate.fidelity import Fidelity, fidelity
 from octavo.evaluate.proof import proven, random_samples, verified_samples
+from octavo.evaluate.verification import Verification
 from octavo.ir.check import check_quantized, check_structure
 from octavo.ir.types import Graph
 from octavo.numerics.affine import Range
@@ -31,7 +35,7 @@ from octavo.quantization.assign import assign
 from octavo.quantization.io_types import set_io_types
 from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
-from octavo.stages import Prepared, Progress, Source, condition_prepared, gather, prepare
+from octavo.stages import Measured, Prepared, Progress, Source, condition_prepared, gather, prepare
 from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
 
@@ -46,6 +50,7 @@ def quantize(
     scheme: str | None = None,
     data: Any = None,
     *,
+    config: QuantizeConfig | None = None,
     skip: Sequence[str] = (),
     layers: Sequence[LayerConfig] = (),
     per_axis: bool = True,
@@ -70,6 +75,7 @@ def quantize(
         data: Representative dataset, prepared as in training: an array, .npz, folder of images, generator function,
             tf.data, PyDataset or DataLoader; or what `calibrate` measured. The integer schemes need it; to the others
             it only serves verification.
+        config: All of the options in one object, instead of `scheme` and those that it has a field for.
         skip: Layer names or shell patterns kept in float; a single one may stand alone.
         layers: What is different for some layers: the type of their weights, or its granularity.
         per_axis: One weight scale per output channel (True), or one per tensor.
@@ -95,37 +101,38 @@ def quantize(
         ConfigError: for an unknown option value, or one that a trained model has decided already.
         VerificationError: if the written file does not compute what it should.
     """
-    trained = _trained(model)
+    options = {
+        "scheme": scheme,
+        "per_axis": per_axis,
+        "input_type": input_type,
+        "output_type": output_type,
+        "skip": skip,
+        "layers": layers,
+        "estimator": estimator,
+        "percentile": percentile,
+        "seed": seed,
+        "verify": verify,
+    }
+    clock, trained = Clock(), _trained(model)
     if trained is not None:
-        _check_left_to_training(QuantizeConfig(skip=skip, layers=tuple(layers), per_axis=per_axis, estimator=estimator))
-        _check_not_conditioned(methods)
-        return deploy(
-            trained, scheme, input_type, output_type, verify, Source(data, samples, integer_divisor, progress)
-        )
-    config = QuantizeConfig(
-        scheme=scheme or "int8",
-        per_axis=per_axis,
-        input_type=input_type,
-        output_type=output_type,
-        skip=skip,
-        layers=tuple(layers),
-        estimator=estimator,
-        percentile=percentile,
-        seed=seed,
-        verify=verify,
-    )
-    clock = Clock()
+        _check_left_to_training(configured(config, **{**options, "scheme": None}), methods)
+        chosen = _as_trained(configured(config, **options), scheme if config is None else config.scheme, trained)
+    else:
+        chosen = configured(config, **options)
     with clock("load"):
-        prepared = prepare(model, allow)
-    return quantize_prepared(prepared, config, Source(data, samples, integer_divisor, progress), clock, methods)
+        prepared = prepare(model, allow) if trained is None else trained.prepared
+    source = Source(data, samples, integer_divisor, progress)
+    return quantize_prepared(prepared, chosen, source, methods=methods, trained=trained, clock=clock)
 
 
 def calibrate(
     model: Any,
     data: Any,
-    scheme: str = "int8",
+    scheme: str | None = None,
     *,
+    config: QuantizeConfig | None = None,
     skip: Sequence[str] = (),
+    layers: Sequence[LayerConfig] = (),
     estimator: str | Estimator = "minmax",
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -143,21 +150,21 @@ def calibrate(
         q = octavo.quantize(model, data=both)
 
     Args:
-        model, data, skip, samples, integer_divisor, allow, progress: As for `quantize`, which must be given the same
-            scheme and `skip` then.
-        scheme: One with integer activations.
+        model, data, config, skip, layers, samples, integer_divisor, allow, progress: As for `quantize`, which must be
+            given the same scheme, `skip` and `layers` then.
+        scheme: One with integer activations; None takes int8.
         estimator: That of `quantize`; "percentile" and "mse" need values counted by bin.
 
     Raises:
         ModelFileError, UnsupportedLayerError, DatasetError, NonFiniteError, ConfigError: as `quantize`.
     """
-    config = QuantizeConfig(scheme, skip=skip, estimator=estimator)
+    config = configured(config, scheme=scheme, skip=skip, layers=layers, estimator=estimator)
     prepared = prepare(model, allow)
     plan = make_plan(prepared.graph, config)
     if not plan.scheme.needs_data:
         raise ConfigError(
-            f"scheme '{scheme}' has no activation ranges to measure.",
-            got=repr(scheme),
+            f"scheme '{config.scheme}' has no activation ranges to measure.",
+            got=repr(config.scheme),
             expected="a scheme with integer activations",
             fix="use scheme='int8', or quantize without calibration",
         )
@@ -168,25 +175,92 @@ def quantize_prepared(
     prepared: Prepared,
     config: QuantizeConfig,
     source: Source,
-    clock: Clock | None = None,
+    *,
     methods: Sequence[Method] = (),
+    trained: Trained | None = None,
+    clock: Clock | None = None,
 ) -> QuantizedModel:
-    """What follows loading; see `quantize`."""
+    """From a float graph to a proven file: plan, condition, calibrate, quantize, write, verify.
+
+    Args:
+        prepared: The float graph, which the file is compared with.
+        config: What the plan is made by.
+        source: Samples, for what needs some.
+        methods: Of conditioning.
+        trained: What training has decided already: plan, constants and ranges.
+        clock: Gathers times.
+
+    Raises:
+        DatasetError, NonFiniteError, ConfigError, VerificationError: as `quantize`.
+    """
     clock = clock or Clock()
     with clock("plan"):
-        plan = make_plan(prepared.graph, config)
-    with clock("condition") if methods else nullcontext():
-        conditioned = condition_prepared(prepared, plan, source, methods)
-    ranges: dict[str, Range] = {}
-    origin = ""
+        plan = make_plan(prepared.graph, config) if trained is None else trained.plan
+    with clock("condition"):
+        conditioned = condition_prepared(prepared, plan, source, methods) if trained is None else trained.conditioned
     source, samples = source.peek(prepared, verified_samples(config))
-    if plan.scheme.needs_data:
-        with clock("calibrate"):
-            conditioned_graph = replace(prepared, graph=conditioned.graph)
-            statistics, estimator = gather(conditioned_graph, plan, config, source), config.range_estimator
-            ranges = estimate(conditioned.graph, plan, statistics, estimator)
-            origin = f"{estimator.name} of {statistics.samples} samples"
-    return finish(prepared, plan, config, ranges, conditioned=conditioned, samples=samples, clock=clock, origin=origin)
+    with clock("calibrate"):
+        measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
+    with clock("quantize"):
+        graph = quantized_graph(conditioned.graph, plan, config, measured.ranges, conditioned.limits)
+    with clock("write"):
+        model = TFLITE.write(graph, _metadata(plan.scheme, config, measured.origin))
+    with clock("verify"):
+        verification, lost = proven_and_compared(model, graph, prepared, samples, config)
+    return QuantizedModel(
+        scheme=plan.scheme,
+        graph=graph,
+        model=model,
+        verification=verification,
+        fidelity=lost,
+        islands=plan.islands,
+        notes=(
+            *prepared.notes,
+            *conditioned.notes,
+            *remarks(prepared.graph, plan, config),
+            *(lost.notes if lost else ()),
+        ),
+        ranges=dict(measured.ranges),
+        seconds=clock.seconds,
+    )
+
+
+def measure(prepared: Prepared, plan: Plan, graph: Graph, config: QuantizeConfig, source: Source) -> Measured:
+    """Ranges by calibration of a conditioned graph; none for schemes whose activations stay float.
+
+    Raises:
+        DatasetError, NonFiniteError: as `octavo.stages.gather`.
+    """
+    if not plan.scheme.needs_data:
+        return Measured({}, "")
+    statistics, estimator = gather(replace(prepared, graph=graph), plan, config, source), config.range_estimator
+    ranges = estimate(graph, plan, statistics, estimator)
+    return Measured(ranges, f"{estimator.name} of {statistics.samples} samples")
+
+
+def proven_and_compared(
+    model: bytes,
+    graph: Graph,
+    prepared: Prepared,
+    samples: Sequence[Mapping[str, np.ndarray]],
+    config: QuantizeConfig,
+) -> tuple[Verification | None, Fidelity | None]:
+    """What proves a file, and how far it is from the float model; neither where verification is off.
+
+    Args:
+        model: The file.
+        graph: What was written.
+        prepared: The float graph it was made of.
+        samples: Inputs to run; without any, random ones serve.
+        config: Says how much to run.
+
+    Raises:
+        VerificationError: if a runtime does not compute what it should.
+    """
+    if config.verify == "off":
+        return None, None
+    samples = samples or random_samples(prepared.graph, config.seed)
+    return proven(model, graph, samples, config), fidelity(model, prepared.graph, samples, prepared.compute)
 
 
 def is_quantization_aware(model: Any) -> bool:
@@ -207,8 +281,8 @@ def _trained(model: Any) -> Trained | None:
     return trained(model)
 
 
-def _check_left_to_training(config: QuantizeConfig) -> None:
-    """Refuse options that say otherwise than the plan a model was trained by.
+def _check_left_to_training(config: QuantizeConfig, methods: Sequence[Method]) -> None:
+    """Refuse options that say otherwise than what a model was trained by.
 
     Raises:
         ConfigError: naming the option.
@@ -222,14 +296,6 @@ def _check_left_to_training(config: QuantizeConfig) -> None:
                 expected=f"no {name}",
                 fix=f"leave {name} out, or quantize octavo.qat.strip(model) with it",
             )
-
-
-def _check_not_conditioned(methods: Sequence[Method]) -> None:
-    """Refuse to change the weights of a trained model.
-
-    Raises:
-        ConfigError: naming the methods.
-    """
     if methods:
         raise ConfigError(
             "the weights of a trained model are written as they were trained.",
@@ -239,15 +305,8 @@ def _check_not_conditioned(methods: Sequence[Method]) -> None:
         )
 
 
-def deploy(
-    trained: Trained,
-    scheme: str | None,
-    input_type: str | None,
-    output_type: str | None,
-    verify: Literal["sample", "full", "off"],
-    source: Source,
-) -> QuantizedModel:
-    """From a trained model to a proven file; see `quantize`.
+def _as_trained(config: QuantizeConfig, scheme: str | None, trained: Trained) -> QuantizeConfig:
+    """The configuration a model was trained by, with what may be chosen afterwards.
 
     Raises:
         ConfigError: if `scheme` is not the one it was trained for.
@@ -259,69 +318,13 @@ def deploy(
             expected=f"'{trained.config.scheme}', or no scheme",
             fix=f"leave scheme out, or quantize octavo.qat.strip(model) by '{scheme}'",
         )
-    config = replace(trained.config, input_type=input_type, output_type=output_type, verify=verify)
-    prepared, plan = trained.prepared, trained.plan
-    _, samples = source.peek(prepared, verified_samples(config))
-    conditioned = Conditioned(prepared.graph, trained.limits, trained.notes)
-    return finish(prepared, plan, config, trained.ranges, conditioned=conditioned, origin="training", samples=samples)
-
-
-def finish(
-    prepared: Prepared,
-    plan: Plan,
-    config: QuantizeConfig,
-    ranges: Mapping[str, Range],
-    *,
-    origin: str,
-    conditioned: Conditioned,
-    samples: Sequence[Mapping[str, np.ndarray]] = (),
-    clock: Clock | None = None,
-) -> QuantizedModel:
-    """From ranges to a proven file.
-
-    Args:
-        prepared: The float graph, which the file is compared with.
-        plan: Of that graph.
-        config: What the plan was made by.
-        ranges: Real (low, high) of each observed tensor; empty for schemes with float activations.
-        origin: Where the ranges come from, for the file's metadata; not said of schemes without ranges.
-        conditioned: What is made of the graph on the way, which is rounded.
-        samples: Inputs to verify with; without any, random ones serve.
-        clock: Gathers times.
-    """
-    clock = clock or Clock()
-    with clock("quantize"):
-        graph = quantized_graph(conditioned.graph, plan, config, ranges, conditioned.limits)
-    with clock("write"):
-        model = TFLITE.write(graph, _metadata(plan.scheme, config, origin))
-    verification, lost = None, None
-    if config.verify != "off":
-        with clock("verify"):
-            samples = samples or random_samples(prepared.graph, config.seed)
-            verification = proven(model, graph, samples, config)
-            lost = fidelity(model, prepared.graph, samples, prepared.compute)
-    return QuantizedModel(
-        scheme=plan.scheme,
-        graph=graph,
-        model=model,
-        verification=verification,
-        fidelity=lost,
-        islands=plan.islands,
-        notes=(
-            *prepared.notes,
-            *conditioned.notes,
-            *remarks(prepared.graph, plan, config),
-            *(lost.notes if lost else ()),
-        ),
-        ranges=dict(ranges),
-        seconds=clock.seconds,
-    )
+    return replace(trained.config, input_type=config.input_type, output_type=config.output_type, verify=config.verify)
 
 
 def quantized_graph(
     graph: Graph, plan: Plan, config: QuantizeConfig, ranges: Mapping[str, Range], limits: Limits = MappingProxyType({})
 ) -> Graph:
-    """The graph to write; see `finish`.
+    """The graph to write.
 
     Raises:
         ConfigError: if an input or output type is asked for that a float layer cannot give.

@@ -57,6 +57,19 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """The ranges of activations, and where they come from.
+
+    Attributes:
+        ranges: Real (low, high) by the names of `Plan.range_name`; empty for schemes with float activations.
+        origin: For the file's metadata.
+    """
+
+    ranges: Mapping[str, Range]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A representative dataset and how it is read.
 

@@ -127,10 +127,10 @@ def test_learned_ranges_and_limits_move_by_gradient() -> None:
 
 def test_learned_ranges_without_a_calibration_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"fix: +pass data=x_train\[:500\]"):
-        qat.quantize_model(network(), config=qat.TrainingConfig("learned"))
+        qat.quantize_model(network(), training=qat.TrainingConfig("learned"))
     own = qat.TrainingConfig(layers=(qat.LayerTraining("hidden", "learned"),))
     with pytest.raises(ConfigError, match=r"fix: +pass data="):
-        qat.quantize_model(network(), config=own)
+        qat.quantize_model(network(), training=own)
 
 
 @pytest.mark.parametrize("options", [{"activations": "mean"}, {"weights": "lerned"}])
@@ -148,7 +148,7 @@ def test_a_scheme_with_float_activations_has_nothing_to_train() -> None:
 
 def test_layers_are_observed_as_they_are_told() -> None:
     own = (qat.LayerTraining("encoder/*", "all"), qat.LayerTraining("hidden", "last", "learned"))
-    model = qat.quantize_model(network(), config=qat.TrainingConfig(layers=own))
+    model = qat.quantize_model(network(), training=qat.TrainingConfig(layers=own))
     observers = {name: each.observer for each in model.fake_quantizers for name in each.tensors}
     assert observers == {
         "image": "moving_average",
@@ -163,7 +163,7 @@ def test_layers_are_observed_as_they_are_told() -> None:
 
 def test_an_observer_for_an_unknown_layer_is_refused() -> None:
     with pytest.raises(ConfigError, match="did you mean 'hidden'"):
-        qat.quantize_model(network(), config=qat.TrainingConfig(layers=(qat.LayerTraining("hiden", "last"),)))
+        qat.quantize_model(network(), training=qat.TrainingConfig(layers=(qat.LayerTraining("hiden", "last"),)))
 
 
 @pytest.mark.parametrize("train", [True, False], ids=["trained", "calibrated"])

@@ -7,6 +7,7 @@ import octavo
 PUBLIC = [
     "SCHEMES",
     "Comparison",
+    "LayerConfig",
     "OctavoError",
     "QuantizeConfig",
     "QuantizedModel",

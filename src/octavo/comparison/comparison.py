@@ -12,11 +12,12 @@ from octavo.comparison.ready import read_ready
 from octavo.comparison.recommendation import Recommendation, Wishes, recommend
 from octavo.comparison.rows import FLOAT, MORE, PTQ, QAT, READY, Failure, Row, row_name
 from octavo.condition import Method
-from octavo.config import SCHEMES, QuantizeConfig, scheme_named
+from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, configured, scheme_named
 from octavo.data.labelled import labelled_samples
 from octavo.data.sources import is_spent
-from octavo.errors import ConfigError, DatasetError, ModelFileError, VerificationError
+from octavo.errors import ConfigError, DatasetError, ModelFileError, RuntimeEndedError, VerificationError
 from octavo.pipeline import is_quantization_aware, quantize, quantize_prepared
+from octavo.plan.make import check_skip
 from octavo.report.notebook import as_html, data_frame
 from octavo.report.tables import TextTable, as_markdown, comparison_tables
 from octavo.result import QuantizedModel
@@ -114,7 +115,9 @@ def compare(
     *,
     metric: Any = None,
     schemes: Sequence[str] = tuple(SCHEMES),
+    config: QuantizeConfig | None = None,
     skip: Sequence[str] = (),
+    layers: Sequence[LayerConfig] = (),
     methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -142,8 +145,9 @@ def compare(
             file, a tf.data.Dataset, PyDataset, DataLoader or generator of such pairs.
         metric: As for `QuantizedModel.evaluate`; None takes what suits the labels.
         schemes: Names of the schemes, in the table's order.
-        skip, methods, samples, integer_divisor, seed, allow, progress: As for `octavo.quantize`; integers in `test` are
-            divided, too.
+        config: Options of every row but the scheme, in one object, instead of those it has a field for.
+        skip, layers, methods, samples, integer_divisor, seed, allow, progress: As for `octavo.quantize`; integers in
+            `test` are divided, too.
         train: Trains the model it is given, by compile and fit; None leaves these rows out. The model must then be a
             keras.Model. It is called for each of `train_schemes`, and with a copy of the float model, so that further
             training alone is not taken for a merit of training for quantization.
@@ -168,9 +172,11 @@ def compare(
 
         also = {f"{model.quantization.scheme} QAT": model, **also}
         model = strip(model)
+    options = configured(config, skip=skip, layers=layers, seed=seed)
     prepared = prepare(model, allow)
+    check_skip(prepared.graph, (*options.skip, *(layer.pattern for layer in options.layers)))
     x, y = _held_out(test, prepared, source)
-    original = quantize_prepared(prepared, QuantizeConfig("float32", seed=seed), source)
+    original = quantize_prepared(prepared, QuantizeConfig("float32", seed=options.seed), source)
     float_outputs = original.predict(x)
 
     def row(technique: str, scheme: str, make: Callable[[], QuantizedModel], label: str = "") -> Row | Failure:
@@ -178,26 +184,29 @@ def compare(
             made = make()
             evaluation = made.evaluate(x, y, metric=metric, float_outputs=float_outputs, time_it=time_it)
             return Row(technique, made, evaluation, label)
-        except (VerificationError, ModelFileError) as error:
+        except (VerificationError, ModelFileError, RuntimeEndedError) as error:
             return Failure(label or row_name(technique, scheme), error)
+
+    def row_of(technique: str, scheme: str, make: Callable[[QuantizeConfig], QuantizedModel]) -> Row | Failure:
+        """A row with the options of all; a layer may ask for what a scheme cannot have."""
+        try:
+            own = replace(options, scheme=scheme)
+        except ConfigError as error:
+            return Failure(row_name(technique, scheme), error)
+        return row(technique, scheme, partial(make, own))
 
     rows = [row(FLOAT, "float32", lambda: original)] if "float32" in schemes else []
     names = [name for name in dict.fromkeys(schemes) if name != "float32"]
     for done, scheme in enumerate(names):
         if progress is not None:
             progress(scheme, done, len(names))
-        config = QuantizeConfig(scheme, skip=skip, seed=seed)
-        rows.append(row(PTQ, scheme, partial(quantize_prepared, prepared, config, source, methods=methods)))
+        rows.append(row_of(PTQ, scheme, partial(_quantized, prepared, source, methods)))
     if train is not None and train_float:
         further = prepare(_trained_further(model, train), allow)
         for scheme in dict.fromkeys(("float32", *train_schemes)):
-            config = QuantizeConfig(scheme, skip=skip, seed=seed)
-            rows.append(row(MORE, scheme, partial(quantize_prepared, further, config, source, methods=methods)))
+            rows.append(row_of(MORE, scheme, partial(_quantized, further, source, methods)))
     if train is not None:
-        rows += [
-            row(QAT, each, partial(_trained, model, each, train, source, skip, allow, methods))
-            for each in train_schemes
-        ]
+        rows += [row_of(QAT, each, partial(_trained, model, train, source, allow, methods)) for each in train_schemes]
     for name, each in also.items():
         technique = QAT if is_quantization_aware(each) else READY
         rows.append(row(technique, name, partial(read_ready, each, name), name))
@@ -211,6 +220,10 @@ def _comparison(results: Sequence[Row | Failure]) -> Comparison:
     if failures and not rows:
         raise failures[0].error
     return Comparison(rows, failures)
+
+
+def _quantized(prepared: Prepared, source: Source, methods: Sequence[Method], config: QuantizeConfig) -> QuantizedModel:
+    return quantize_prepared(prepared, config, source, methods=methods)
 
 
 def _check_data_for(schemes: Sequence[str], data: Any) -> None:
@@ -280,21 +293,19 @@ def _readable_again(data: Any) -> Any:
 
 def _trained(
     model: Any,
-    scheme: str,
     train: Callable[[Any], object],
     source: Source,
-    skip: Sequence[str],
     allow: Sequence[str],
     methods: Sequence[Method],
+    config: QuantizeConfig,
 ) -> QuantizedModel:
     """The file of a model trained for a scheme, its ranges started from the representative data if there is any."""
     from octavo.qat.make import quantize_model
 
     aware = quantize_model(
         model,
-        scheme,
+        config=config,
         data=source.data,
-        skip=skip,
         methods=methods,
         samples=source.samples,
         integer_divisor=source.integer_divisor,

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from octavo.condition import Conditioned
 from octavo.config import QuantizeConfig
 from octavo.errors import InputError, NonFiniteError
 from octavo.ir.notes import Note
@@ -23,7 +24,7 @@ from octavo.qat.surgery.origins import nudged_values
 from octavo.qat.surgery.weights import limits_as_weights, rounded_weights
 from octavo.quantization.assign import Range, assign
 from octavo.quantization.weights import largest_magnitude
-from octavo.stages import Prepared
+from octavo.stages import Measured, Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,16 @@ class Trained:
     ranges: dict[str, Range]
     limits: dict[str, np.ndarray]
     notes: tuple[Note, ...] = ()
+
+    @property
+    def conditioned(self) -> Conditioned:
+        """The graph to round, as training has conditioned it."""
+        return Conditioned(self.prepared.graph, self.limits, self.notes)
+
+    @property
+    def measured(self) -> Measured:
+        """The ranges, as training has measured them."""
+        return Measured(self.ranges, "training")
 
 
 def trained(model: QuantizationAwareModel) -> Trained:

@@ -10,7 +10,7 @@ import numpy as np
 
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Method
-from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, scheme_named
+from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, configured, scheme_named
 from octavo.errors import ConfigError, InputError
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
@@ -33,9 +33,10 @@ from octavo.stages import Prepared, Source, calibrated_ranges, condition_prepare
 
 def quantize_model(
     model: keras.Model,
-    scheme: str = "int8",
-    config: TrainingConfig | None = None,
+    scheme: str | None = None,
+    training: TrainingConfig | None = None,
     *,
+    config: QuantizeConfig | None = None,
     data: Any = None,
     skip: Sequence[str] = (),
     layers: Sequence[LayerConfig] = (),
@@ -50,8 +51,9 @@ def quantize_model(
 
     Args:
         model: Built, Sequential or Functional, nested or not; it is not touched.
-        scheme: "int8", "int16x8" or "int8x4".
-        config: Observers of ranges.
+        scheme: "int8", "int16x8" or "int8x4"; None takes int8.
+        training: Observers of ranges.
+        config: Scheme, `skip`, `layers` and `per_axis` in one object, instead of them.
         data: Representative dataset to start the ranges from, in any form `octavo.quantize` takes. Without it they
             start at the first training batch.
         skip: Layer names or shell patterns kept in float.
@@ -73,10 +75,10 @@ def quantize_model(
         UnsupportedLayerError: for a layer without a form.
         ConfigError: for an unknown scheme or option; for learned ranges without data.
     """
-    training = config or TrainingConfig()
-    check_trainable(model, scheme, training, data)
+    training = training or TrainingConfig()
+    options = configured(config, scheme=scheme, skip=skip, layers=layers, per_axis=per_axis)
+    check_trainable(model, options.scheme, training, data)
     check_allowed(model, allow)
-    options = QuantizeConfig(scheme=scheme, skip=skip, layers=tuple(layers), per_axis=per_axis)
     copied, source = flatten(model), Source(data, samples, integer_divisor)
     blueprint, prepared = _blueprint(copied, options)
     notes: tuple[Note, ...] = ()
@@ -121,8 +123,8 @@ def annotate(layer: keras.layers.Layer) -> Annotated:
 
 def apply(
     model: keras.Model,
-    scheme: str = "int8",
-    config: TrainingConfig | None = None,
+    scheme: str | None = None,
+    training: TrainingConfig | None = None,
     *,
     data: Any = None,
     layers: Sequence[LayerConfig] = (),
@@ -132,12 +134,12 @@ def apply(
 
     Args:
         model: With some layers marked by `annotate`.
-        scheme, config, data, layers, allow: As for `quantize_model`.
+        scheme, training, data, layers, allow: As for `quantize_model`.
 
     Raises:
         InputError: if no layer is marked; else as `quantize_model`.
     """
-    check_trainable(model, scheme, config or TrainingConfig(), data)
+    check_trainable(model, scheme or "int8", training or TrainingConfig(), data)
     chosen = {path for path, _ in annotated_layers(model)}
     if not chosen:
         raise InputError(
@@ -150,7 +152,7 @@ def apply(
     loaded = load_keras(copied.model, values=nudged_values(copied.model))
     graph = prepare_as_named(loaded, copied.paths).graph
     others = list(dict.fromkeys(node.layer for node in graph.nodes if node.layer not in chosen))
-    return quantize_model(model, scheme, config, data=data, skip=others, layers=layers, allow=allow)
+    return quantize_model(model, scheme, training, data=data, skip=others, layers=layers, allow=allow)
 
 
 def strip(model: QuantizationAwareModel) -> keras.Model:
