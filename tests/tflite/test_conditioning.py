@@ -85,7 +85,7 @@ def test_each_corrected_layer_has_the_mean_that_it_has_in_float(scheme: str) -> 
         assert np.abs(means[0] - means[1]).max() <= bound
         assert np.abs(means[0] - means[2]).max() > bound
     texts = [note.text for note in corrected.notes]
-    assert texts[0] == "FULLY_CONNECTED has no constant bias to correct"
+    assert texts[0] == "FULLY_CONNECTED has no constant bias of a single weight to correct"
     assert texts[1].startswith("corrected the biases of 3 of 4 layers on 2 samples")
     assert "on the same samples" in texts[2]
 

@@ -11,6 +11,8 @@ import pytest
 
 import octavo
 from octavo.calibration.runner import calibrate
+from octavo.condition import BiasCorrection, Samples, condition
+from octavo.condition.rounding import with_rounded_weights
 from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import UnsupportedLayerError
@@ -21,6 +23,7 @@ from octavo.ops.recurrent_kernels import BIASES, CELL, DATA, HIDDEN, INPUT_WEIGH
 from octavo.ops.spec import Example
 from octavo.ops.table import spec_of
 from octavo.ops.text import format_graph, parse_graph
+from octavo.plan.make import make_plan
 from octavo.run import reference
 from octavo.run.litert import LiteRT
 from octavo.run.micro import Micro
@@ -215,6 +218,21 @@ def test_an_lstm_in_a_float_file_is_quantized_and_proven(tmp_path: Path) -> None
     exact = np.concatenate([reference.run(network(), {"x": x[None]})["scores"] for x in data])
     noise = quantized.predict(data) - exact
     assert 10 * np.log10(np.square(exact).sum() / np.square(noise).sum()) > 20
+
+
+def test_biases_behind_an_lstm_are_corrected_and_every_sample_starts_from_the_reset() -> None:
+    graph, data = network(), waves(6)
+    plan = make_plan(graph, QuantizeConfig("int8"))
+    given = Samples(data, tuple(graph.tensors[name] for name in graph.inputs), limit=2)
+    corrected = condition(graph, plan, given, [BiasCorrection()])
+    assert corrected.notes[0].text == f"{SPEC.name} has no constant bias of a single weight to correct"
+    rounded = with_rounded_weights(corrected.graph, plan, {})
+    (last,) = graph.outputs
+    means = [np.mean([reference.run(each, sample)[last] for sample in given], axis=0) for each in (graph, rounded)]
+    plain = with_rounded_weights(graph, plan, {})
+    uncorrected = np.mean([reference.run(plain, sample)[last] for sample in given], axis=0)
+    # Other kernels take other exponentials; what rounding moves is far more.
+    assert np.abs(means[0] - means[1]).mean() < 0.05 * np.abs(means[0] - uncorrected).mean()
 
 
 def test_a_file_of_twenty_inputs_has_the_others_absent() -> None:

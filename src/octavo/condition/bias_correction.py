@@ -104,7 +104,7 @@ def _biases(graph: Graph, plan: Plan, method: str) -> tuple[dict[str, str], tupl
             continue
         name = linear_bias(node)
         if name is None or not graph.tensors[name].is_constant:
-            notes.append(Note(method, node.layer, f"{node.op} has no constant bias to correct"))
+            notes.append(Note(method, node.layer, f"{node.op} has no constant bias of a single weight to correct"))
         elif len(readers[name]) > 1:
             notes.append(Note(method, node.layer, f"bias '{name}' is read elsewhere too, and stays as it is"))
         elif graph.tensors[name].size != graph.tensors[node.outputs[0]].shape[-1]:
@@ -147,6 +147,8 @@ def _gain(graph: Graph, before: Graph, after: Graph, samples: Sequence[Values]) 
     signal, *noises = (dict.fromkeys(graph.outputs, 0.0) for _ in range(3))
     wanted, *others = (LiteRT(write_tflite(each)) for each in (graph, before, after))
     for sample in samples:
+        for runtime in (wanted, *others):
+            runtime.reset()
         floats = {name: values.astype(np.float64) for name, values in wanted.run(sample).items()}
         found = [runtime.run(sample) for runtime in others]
         for name, values in floats.items():

@@ -71,7 +71,8 @@ def _tensor_problem(before: Tensor, after: Tensor) -> str | None:
     if before is after:
         return None
     kinds = [
-        (each.name, each.shape, each.dtype, each.quantization, each.layer, each.is_constant) for each in (before, after)
+        (each.name, each.shape, each.dtype, each.quantization, each.layer, each.is_constant, each.is_variable)
+        for each in (before, after)
     ]
     if kinds[0] != kinds[1]:
         return "another shape, type, layer or kind"

@@ -66,6 +66,7 @@ def run_segment(graph: Graph, segment: Segment, last: Node, frontier: Sequence[V
     runtime = LiteRT(write_tflite(_piece(graph, nodes, segment)))
     later = {name for node in graph.nodes[segment.stop :] for name in node.inputs}
     for values in frontier:
+        runtime.reset()
         made = runtime.run({name: values[name] for name in segment.inputs})
         for name in [name for name in values if name not in later]:
             del values[name]
@@ -80,12 +81,12 @@ def _segment(graph: Graph, start: int, stop: int) -> Segment:
     return Segment(
         start,
         stop,
-        tuple(name for name in read if not graph.tensors[name].is_constant),
+        tuple(name for name in read if not (graph.tensors[name].is_constant or graph.tensors[name].is_variable)),
         tuple(name for name in made if name in later),
     )
 
 
 def _piece(graph: Graph, nodes: tuple[Node, ...], segment: Segment) -> Graph:
-    names = {name for node in nodes for name in (*node.inputs, *node.outputs) if name is not None}
+    names = {name for node in nodes for name in (*node.inputs, *node.intermediates, *node.outputs) if name}
     tensors = {name: graph.tensors[name] for name in graph.tensors if name in names}
     return replace(graph, tensors=tensors, nodes=nodes, inputs=segment.inputs, outputs=segment.outputs)
