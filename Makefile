@@ -5,16 +5,18 @@
 #   make check    format, lint, types and structure
 #   make docs     write the generated pages again
 #   make bench    figures against other tools, as ratios in one run
+#   make mutants  small faults put into the arithmetic, the plan and the passes: which do the fast tests notice?
 #   make clean    remove the environment, caches and the demo's output
 #
 # Variables: KERAS_BACKEND (jax) runs the demo and most tests; BACKENDS (jax tensorflow torch) are installed for the
-# tests; WORKERS (2) test processes; DEMO_ARGS and PYTEST_ARGS are passed on. On Linux PyTorch from the default
-# registry brings CUDA along, several gigabytes: `make test BACKENDS=jax` is the lean run, in which the tests of
-# absent backends are skipped and say so.
+# tests; WORKERS (2) test processes; MUTANTS (120) faults to try; DEMO_ARGS and PYTEST_ARGS are passed on. On Linux
+# PyTorch from the default registry brings CUDA along, several gigabytes: `make test BACKENDS=jax` is the lean run, in
+# which the tests of absent backends are skipped and say so.
 
 KERAS_BACKEND ?= jax
 BACKENDS ?= jax tensorflow torch
 WORKERS ?= 2
+MUTANTS ?= 120
 export KERAS_BACKEND
 
 ifndef PYTHON
@@ -30,11 +32,12 @@ DEMO_STAMP := $(VENV)/.demo-$(KERAS_BACKEND)
 TEST_BACKENDS := $(sort $(KERAS_BACKEND) $(BACKENDS))
 TEST_STAMP := $(VENV)/.test-$(subst $(space),-,$(TEST_BACKENDS))
 BENCH_STAMP := $(VENV)/.bench
+MUTANTS_STAMP := $(VENV)/.mutants
 INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check -c constraints.txt
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs bench mutants clean
 
 demo: $(DEMO_STAMP)
 	@$(BIN)/octavo demo $(DEMO_ARGS)
@@ -57,8 +60,11 @@ docs: $(TEST_STAMP)
 bench: $(BENCH_STAMP)
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
+mutants: $(MUTANTS_STAMP)
+	@$(BIN)/python tools/mutants.py --number $(MUTANTS) --workers $(WORKERS)
+
 clean:
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist octavo-demo src/octavo.egg-info
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants build dist octavo-demo src/octavo.egg-info
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -78,4 +84,9 @@ $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 $(BENCH_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Octavo and the tools it is measured against into $(VENV) (once, some minutes) ..."
 	@$(INSTALL) -e ".[demo,micro,dev,bench,jax,tensorflow]"
+	@touch $@
+
+$(MUTANTS_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what mutation testing needs into $(VENV) (once, one or two minutes) ..."
+	@$(INSTALL) -e ".[demo,micro,dev,mutants,jax]"
 	@touch $@

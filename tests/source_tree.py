@@ -47,5 +47,5 @@ def tracked_files() -> list[Path]:
     )
     if listing.returncode == 0:
         return [path for name in listing.stdout.split("\0") if name and (path := ROOT / name).is_file()]
-    kept = ("src", "tests", "bench", "docs", "examples", "changelog.d")
+    kept = ("src", "tests", "bench", "docs", "examples", "tools", "changelog.d")
     return [path for path in ROOT.rglob("*") if path.is_file() and path.relative_to(ROOT).parts[0] in kept]

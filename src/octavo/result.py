@@ -23,7 +23,7 @@ from octavo.ir.types import Graph, Tensor
 from octavo.plan.types import Island
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class QuantizedModel:
     """A written model with everything known about it.
 

@@ -93,18 +93,22 @@ def test_wrong_weights_of_a_hybrid_layer_are_found() -> None:
     assert [check.ok for check in verification.runtimes] == [True, False, False]
 
 
-def test_one_step_is_too_much_for_micro_and_not_for_the_default_kernels() -> None:
+@pytest.mark.parametrize(
+    ("bias", "ok"),
+    [
+        # CONV_2D is exact in LiteRT's reference kernels; FULLY_CONNECTED they round in floating point.
+        ("features/bias", [False, False, True]),
+        ("scores/offset", [False, True, True]),
+    ],
+)
+def test_one_step_is_too_much_where_the_kernels_are_exact_and_nowhere_else(bias: str, ok: list[bool]) -> None:
     graph = network("int8")
-    scores = graph.tensors["scores"]
-    assert scores.quantization is not None
-    features, weights = graph.tensors["flat/reshape"].quantization, graph.tensors["scores/weights"].quantization
-    assert features is not None
-    assert weights is not None
-    step = int(scores.quantization.scale[0] / (features.scale[0] * weights.scale[0]))
-    verification = verify(write_tflite(altered(graph, "scores/offset", step)), graph, samples())
-    assert verification.runtimes[MICRO].largest_steps == 1
-    assert not verification.runtimes[MICRO].ok
-    assert verification.runtimes[DEFAULT].ok
+    (node,) = (node for node in graph.nodes if bias in node.inputs)
+    result, offset = graph.tensors[node.outputs[0]].parameters, graph.tensors[bias].parameters
+    step = round(float(result.scale[0] / offset.scale[0]))
+    verification = verify(write_tflite(altered(graph, bias, step)), graph, samples())
+    assert [check.largest_steps for check in verification.runtimes] == [1, 1, 1]
+    assert [check.ok for check in verification.runtimes] == ok
 
 
 def test_a_sample_runs_a_few_inputs_and_full_runs_all() -> None:

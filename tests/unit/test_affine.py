@@ -100,6 +100,12 @@ def test_vanishing_ranges_have_a_scale_that_can_be_divided_by(bounds: tuple[floa
         assert parameters.scale[0] >= np.finfo(np.float32).tiny
 
 
+def test_nothing_but_zeros_has_scale_one_alone_or_as_one_channel_of_several() -> None:
+    assert asymmetric(0.0, 0.0, DType.INT8) == Quantization(1.0, 0)
+    assert symmetric(0.0, DType.INT16) == Quantization(1.0, 0)
+    assert symmetric(np.array([0.0, 127.0 * 4]), DType.INT8, PerAxis(0)).scale.tolist() == [1.0, 4.0]
+
+
 def test_each_channel_has_its_own_scale() -> None:
     weights = np.array([[1.0, -2.0, 4.0], [10.0, 5.0, -2.5]], np.float32)
     parameters = symmetric(np.abs(weights).max(axis=1), DType.INT8, PerAxis(0))

@@ -103,7 +103,8 @@ def _groups(
             }
         for i, name in data_inputs(graph, node):
             role, member = spec.role(i), Member(name, dtype)
-            needed[member] = max(needed[member], role.smallest_scale if isinstance(role, Data) else 0.0)
+            if isinstance(role, Data):
+                needed[member] = max(needed[member], role.smallest_scale)
         powers |= {
             member: role.powers_of_two for member, role in state_members(node, dtype) if role.powers_of_two is not None
         }
