@@ -1,4 +1,4 @@
-"""Results over operands: wherever the op table or a kernel allows it memory is taken over, and nothing is lost by it."""
+"""Results over operands: where the op table or a kernel allows it memory is taken over, and nothing is lost by it."""
 
 from __future__ import annotations
 
