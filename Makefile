@@ -2,6 +2,7 @@
 #
 #   make demo     train, quantize, verify and explain a small network, into octavo-demo/
 #   make test     the whole test suite, on every Keras backend of BACKENDS
+#   make test-micro  all tests of models in C, each operator in files of its own, on every core, with more vectors
 #   make check    format, lint, types and structure
 #   make docs     write the generated pages again
 #   make bench    figures against other tools, as ratios in one run
@@ -37,7 +38,7 @@ INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-che
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check docs bench mutants clean
+.PHONY: demo test test-micro check docs bench mutants clean
 
 demo: $(DEMO_STAMP)
 	@$(BIN)/octavo demo $(DEMO_ARGS)
@@ -47,6 +48,9 @@ test: $(TEST_STAMP)
 	@for backend in $(filter-out $(KERAS_BACKEND),$(BACKENDS)); do \
 	    echo "the tests marked every_backend again, on $$backend:"; \
 	    KERAS_BACKEND=$$backend $(PYTEST) -m every_backend tests/keras || exit 1; done
+
+test-micro: $(TEST_STAMP)
+	@$(PYTEST) --exhaustive tests/micro tests/real/test_export_real_models.py
 
 check: $(TEST_STAMP)
 	@$(BIN)/ruff format --check .

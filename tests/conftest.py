@@ -13,6 +13,21 @@ from errors_made import ErrorsMade
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run be exhaustive."""
+    parser.addoption("--exhaustive", action="store_true", help="run the tests marked exhaustive, and more vectors")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only an exhaustive run is for."""
+    if config.getoption("exhaustive"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Let a run of the whole suite tell which errors no test made."""
     config.pluginmanager.register(ErrorsMade(config))

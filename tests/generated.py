@@ -54,12 +54,27 @@ def on_host(graph: Graph, vectors: Sequence[Values], folder: Path, *flags: str) 
     It fails where a sanitizer complains, a call returns anything but 0, or the self-test does not pass.
     """
     write(graph, folder)
-    (folder / "model.h").write_text(model_header(NAME, sizes(graph, graph.inputs), sizes(graph, graph.outputs)))
+    ins, outs = sizes(graph, graph.inputs), sizes(graph, graph.outputs)
+    return build_and_run_on_host(folder, ins, outs, packed(graph, vectors), *flags)
+
+
+def build_and_run_on_host(
+    folder: Path, inputs: Sequence[int], outputs: Sequence[int], vectors: bytes, *flags: str
+) -> np.ndarray:
+    """What the model that was written into a folder computes.
+
+    Args:
+        folder: It holds NAME.c and NAME.h.
+        inputs, outputs: Bytes of each.
+        vectors: All inputs of all vectors, end to end.
+        flags: More for the compiler; later ones win.
+    """
+    (folder / "model.h").write_text(model_header(NAME, inputs, outputs))
     program = folder / "program"
     compiled(folder, HOST_MAIN, "-std=c99", *WARNINGS, *SANITIZERS, "-O0", *flags, out=program)
-    done = subprocess.run([program], input=packed(graph, vectors), capture_output=True, check=False)
+    done = subprocess.run([program], input=vectors, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    rows = np.frombuffer(done.stdout, np.int8).reshape(len(vectors), -1)
+    rows = np.frombuffer(done.stdout, np.int8).reshape(len(vectors) // sum(inputs), -1)
     assert not rows[:, -1].any(), "a call or the self-test failed"
     return rows[:, :-1]
 

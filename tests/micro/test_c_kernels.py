@@ -1,22 +1,24 @@
 """Every operator that has a C kernel, on each int8 example of its row: bit for bit what the integer reference computes.
 
-The reference equals TensorFlow Lite Micro on the same examples (tests/tflite/test_conformance.py).
+The reference equals TensorFlow Lite Micro on the same examples (tests/tflite/test_conformance.py). All examples are one
+program; in an exhaustive run each is also two files of its own, and all run on every core.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bundled import Bundle
 from generated import NAME, NEEDS_COMPILER, NEEDS_EMULATOR, expected, on_core, on_host, random_vectors, write
 from octavo.board.emulator import CORES, Image
-from octavo.config import QuantizeConfig
 from octavo.errors import VerificationError
-from octavo.ops.spec import Example, OpSpec
+from octavo.ir.types import Graph
 from octavo.write.c.table import LOWERINGS
-from single_op import INTEGER_CASES, as_integers, float_graph, integer_graph, samples
+from single_op import INTEGER_CASES, Values, as_integers, float_graph, integer_graph, samples
 
 CASES = {
     name: case
@@ -25,31 +27,55 @@ CASES = {
 }
 
 
-@NEEDS_COMPILER
-@pytest.mark.parametrize(("spec", "example", "config"), CASES.values(), ids=CASES)
-def test_an_operator_in_c_equals_the_reference(
-    spec: OpSpec, example: Example, config: QuantizeConfig, tmp_path: Path
-) -> None:
+@cache
+def quantized_case(name: str) -> tuple[Graph, list[Values]]:
+    """An example as a graph, and the integers of its own inputs; these and random ones are the vectors."""
+    spec, example, config = CASES[name]
     inputs = samples(float_graph(spec, example), example)
     graph = integer_graph(float_graph(spec, example), inputs, config)
-    vectors = [*(as_integers(graph, floats) for floats in inputs), *random_vectors(graph, 20)]
+    return graph, [*(as_integers(graph, floats) for floats in inputs), *random_vectors(graph, 20)]
+
+
+def all_cases() -> Bundle:
+    cases = {name: quantized_case(name) for name in CASES}
+    return Bundle({name: case[0] for name, case in cases.items()}, {name: case[1] for name, case in cases.items()})
+
+
+@pytest.fixture(scope="module")
+def from_host(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    return all_cases().on_host(tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture(scope="module")
+def from_core(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    return all_cases().on_core(tmp_path_factory.mktemp("core"), "cortex-m4")
+
+
+@NEEDS_COMPILER
+@pytest.mark.parametrize("name", CASES)
+def test_an_operator_in_c_equals_the_reference(name: str, from_host: dict[str, np.ndarray]) -> None:
+    np.testing.assert_array_equal(from_host[name], expected(*quantized_case(name)))
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS_EMULATOR) for name in CASES])
+def test_the_instructions_of_the_dsp_extension_equal_the_reference(name: str, from_core: dict[str, np.ndarray]) -> None:
+    np.testing.assert_array_equal(from_core[name], expected(*quantized_case(name)))
+
+
+@pytest.mark.exhaustive
+@NEEDS_COMPILER
+@pytest.mark.parametrize("name", CASES)
+def test_an_operator_alone_in_its_two_files_equals_the_reference(name: str, tmp_path: Path) -> None:
+    graph, vectors = quantized_case(name)
     np.testing.assert_array_equal(on_host(graph, vectors, tmp_path), expected(graph, vectors))
 
 
-WEIGHTED = {
-    name: case for name, case in CASES.items() if case[0].weights and case[2].scheme == "int8" and case[2].per_axis
-}
-
-
-@pytest.mark.parametrize(("spec", "example", "config"), WEIGHTED.values(), ids=WEIGHTED)
-@pytest.mark.parametrize("core", [pytest.param("cortex-m4", marks=NEEDS_EMULATOR)])
-def test_the_instructions_of_the_dsp_extension_equal_the_reference(
-    spec: OpSpec, example: Example, config: QuantizeConfig, core: str, tmp_path: Path
-) -> None:
-    inputs = samples(float_graph(spec, example), example)
-    graph = integer_graph(float_graph(spec, example), inputs, config)
-    vectors = random_vectors(graph, 20)
-    np.testing.assert_array_equal(on_core(graph, vectors, tmp_path, core).outputs, expected(graph, vectors))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("core", [pytest.param(core, marks=NEEDS_EMULATOR) for core in CORES])
+def test_all_operators_equal_the_reference_on_every_core(core: str, tmp_path: Path) -> None:
+    cases = all_cases()
+    ran = cases.on_core(tmp_path, core)
+    assert [name for name in CASES if not np.array_equal(ran[name], cases.expected(name))] == []
 
 
 def test_what_every_int8_network_needs_has_a_kernel() -> None:
@@ -57,21 +83,22 @@ def test_what_every_int8_network_needs_has_a_kernel() -> None:
     assert {*tiny, "SOFTMAX", "MEAN", "PAD", "CONCATENATION"} <= LOWERINGS.keys()
 
 
+def test_every_operator_with_a_c_kernel_has_integers_and_is_shown() -> None:
+    # Between types there are no examples.
+    assert LOWERINGS.keys() - {case[0].name for case in CASES.values()} == {"QUANTIZE"}
+
+
 @pytest.mark.parametrize("core", [pytest.param(core, marks=NEEDS_EMULATOR) for core in CORES])
 def test_every_core_boots_and_computes(core: str, tmp_path: Path) -> None:
-    spec, example, config = CASES["DEPTHWISE_CONV_2D-0-int8"]
-    graph = integer_graph(float_graph(spec, example), samples(float_graph(spec, example), example), config)
-    vectors = random_vectors(graph, 2)
-    ran = on_core(graph, vectors, tmp_path, core)
-    np.testing.assert_array_equal(ran.outputs, expected(graph, vectors))
+    graph, vectors = quantized_case("DEPTHWISE_CONV_2D-0-int8")
+    ran = on_core(graph, vectors[:2], tmp_path, core)
+    np.testing.assert_array_equal(ran.outputs, expected(graph, vectors[:2]))
     assert (ran.instructions > 8 * 8 * 3 * 9).all()  # a few at least for each product
 
 
 @pytest.mark.parametrize("core", [pytest.param("cortex-m4", marks=NEEDS_EMULATOR)])
 def test_results_that_are_missing_are_told(core: str, tmp_path: Path) -> None:
-    spec, example, config = CASES["RELU-0-int8"]
-    graph = integer_graph(float_graph(spec, example), samples(float_graph(spec, example), example), config)
-    write(graph, tmp_path)
+    write(quantized_case("RELU-0-int8")[0], tmp_path)
     image = Image(tmp_path, NAME, [8], [8], core)
     assert image.run(np.zeros((2, 8), np.int8)).outputs.shape == (2, 8)
     with pytest.raises(VerificationError, match=r"1 of 2 results(.*\n)+.*fix: +check that the program fits"):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from generated import NEEDS_COMPILER, NEEDS_EMULATOR, expected, on_core, on_host, random_vectors
+from bundled import Bundle, random_bundle
+from generated import NEEDS_COMPILER, NEEDS_EMULATOR
 from octavo.config import QuantizeConfig
 from octavo.ir.types import Graph
 from octavo.ops.conv_kernels import Conv2DOptions, DepthwiseConv2DOptions
@@ -49,16 +48,26 @@ def quantized_case(name: str) -> Graph:
     return integer_graph(graph, samples(graph, example), QuantizeConfig())
 
 
+def all_shapes() -> Bundle:
+    return random_bundle({name: quantized_case(name) for name in SHAPES}, 10)
+
+
+@pytest.fixture(scope="module")
+def from_host(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    return all_shapes().on_host(tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture(scope="module")
+def from_core(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    return all_shapes().on_core(tmp_path_factory.mktemp("core"), "cortex-m4")
+
+
 @NEEDS_COMPILER
 @pytest.mark.parametrize("name", SHAPES)
-def test_any_shape_equals_the_reference_on_the_host(name: str, tmp_path: Path) -> None:
-    graph = quantized_case(name)
-    vectors = random_vectors(graph, 10)
-    np.testing.assert_array_equal(on_host(graph, vectors, tmp_path), expected(graph, vectors))
+def test_any_shape_equals_the_reference_on_the_host(name: str, from_host: dict[str, np.ndarray]) -> None:
+    np.testing.assert_array_equal(from_host[name], all_shapes().expected(name))
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS_EMULATOR) for name in SHAPES])
-def test_any_shape_equals_the_reference_on_a_core(name: str, tmp_path: Path) -> None:
-    graph = quantized_case(name)
-    vectors = random_vectors(graph, 10)
-    np.testing.assert_array_equal(on_core(graph, vectors, tmp_path, "cortex-m4").outputs, expected(graph, vectors))
+def test_any_shape_equals_the_reference_on_a_core(name: str, from_core: dict[str, np.ndarray]) -> None:
+    np.testing.assert_array_equal(from_core[name], all_shapes().expected(name))

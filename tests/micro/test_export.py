@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ import pytest
 from command_line import Run, runner
 from generated import NEEDS_COMPILER, quantized
 from octavo.board import emulator
+from octavo.dtypes import DType
 from octavo.errors import ConfigError, MissingDependencyError, ModelFileError, OutputError, UnsupportedLayerError
 from octavo.export import export_c
+from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph, NoOptions
 from octavo.ops.build import GraphBuilder
 from octavo.ops.dense import FullyConnectedOptions
+from octavo.ops.elementwise_kernels import MulOptions
 from octavo.ops.softmax import SoftmaxOptions
 from octavo.write.tflite import write_tflite
 
@@ -124,6 +128,64 @@ def test_an_operator_without_a_kernel_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedLayerError, match=r"LOG_SOFTMAX in layer(.*\n)+.*fix: +replace the layer"):
         export_c(tmp_path / "x.tflite", tmp_path / "c")
     assert not (tmp_path / "c").exists()
+
+
+def refused(graph: Graph, folder: Path) -> UnsupportedLayerError:
+    """The error that the model's export ends with."""
+    (folder / "x.tflite").write_bytes(write_tflite(graph))
+    with pytest.raises(UnsupportedLayerError) as caught:
+        export_c(folder / "x.tflite", folder / "c")
+    assert not (folder / "c").exists()
+    return caught.value
+
+
+def test_an_operator_on_another_type_inside_an_int8_model_is_named(tmp_path: Path) -> None:
+    graph = dense()
+    wide = replace(graph.tensors[graph.nodes[0].outputs[0]], dtype=DType.INT16)
+    error = refused(with_tensors(graph, [wide]), tmp_path)
+    assert "FULLY_CONNECTED in layer 'fully_connected' works on int16" in str(error)
+    assert error.fix.startswith("quantize the float model with scheme='int8'")
+
+
+def test_weights_whose_zero_point_is_not_0_are_named(tmp_path: Path) -> None:
+    graph = dense()
+    weights = graph.tensors[str(graph.nodes[0].inputs[1])]
+    shifted = replace(weights.parameters, zero_point=weights.parameters.zero_point + 1)
+    error = refused(with_tensors(graph, [replace(weights, quantization=shifted)]), tmp_path)
+    assert error.fix.startswith("convert the model again with symmetric weights")
+
+
+def test_weights_that_are_computed_are_named(tmp_path: Path) -> None:
+    b = GraphBuilder("pair")
+    operands = [b.input("x", (1, 4)), b.input("weights", (3, 4)), None]
+    floats = b.finish((b.emit("FULLY_CONNECTED", operands, FullyConnectedOptions()),))
+    rng = np.random.default_rng(3)
+    ranges = {name: rng.normal(size=floats.tensors[name].shape).astype(np.float32) for name in floats.inputs}
+    error = refused(quantized(floats, [ranges]), tmp_path)
+    assert error.got.startswith("weights that are no constant")
+    assert error.fix.startswith("convert the model again with symmetric weights")
+
+
+def test_sums_that_leave_32_bits_are_named(tmp_path: Path) -> None:
+    inner = (1 << 31) // (127 * 255) + 1
+    b = GraphBuilder("long")
+    x = b.input("x", (1, inner))
+    y = b.emit("FULLY_CONNECTED", [x, b.constant(np.ones((1, inner), np.float32), "w"), None], FullyConnectedOptions())
+    graph = quantized(b.finish((y,)), [{"x": np.linspace(-1, 1, inner, dtype=np.float32)[np.newaxis]}])
+    error = refused(graph, tmp_path)
+    assert error.got == f"sums of up to {inner * 127 * 255}"
+    assert error.fix.startswith("split the layer's inputs over several layers")
+
+
+def test_dimensions_that_cannot_be_joined_are_named(tmp_path: Path) -> None:
+    b = GraphBuilder("stretched")
+    x, y = b.input("x", (1, 2, 1, 2, 1, 2)), b.input("y", (1, 1, 2, 1, 2, 1))
+    floats = b.finish((b.emit("MUL", [x, y], MulOptions()),))
+    rng = np.random.default_rng(3)
+    values = {name: rng.normal(size=floats.tensors[name].shape).astype(np.float32) for name in floats.inputs}
+    error = refused(quantized(floats, [values]), tmp_path)
+    assert error.got == "5 dimensions that cannot be joined"
+    assert error.fix == "reshape its inputs to fewer dimensions"
 
 
 def test_a_softmax_too_wide_is_named(tmp_path: Path) -> None:

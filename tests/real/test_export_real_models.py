@@ -1,4 +1,7 @@
-"""ResNet-8 and keyword spotting in C: 100 vectors on this machine, some on an emulated Cortex-M4, against Micro."""
+"""ResNet-8 and keyword spotting in C, on this machine and on emulated cores, against TensorFlow Lite Micro.
+
+An exhaustive run takes 100 vectors on this machine, and three cores.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,9 @@ from octavo.run.micro import Micro
 
 pytest.importorskip("tflite_micro")
 pytestmark = NEEDS_SHARED
-HOST, EMULATED = 100, 3
+VECTORS, EXHAUSTIVE_VECTORS, EMULATED = 10, 100, 1
 DATA: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {"resnet8": cifar, "kws": keywords}
+EVERY_TIME, OTHERS = "cortex-m4", ("cortex-m3", "cortex-m33")
 ARENA_BYTES = {"resnet8": 49_728, "kws": 16_000}
 
 
@@ -54,15 +58,17 @@ def made(request: pytest.FixtureRequest) -> Callable[[str], bytes]:
 
 @NEEDS_COMPILER
 @pytest.mark.parametrize("network", DATA)
-def test_c_on_the_host_equals_micro(made: Callable[[str], bytes], network: str, tmp_path: Path) -> None:
+def test_c_on_the_host_equals_micro(
+    made: Callable[[str], bytes], network: str, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     content = made(network)
     graph = read_tflite(content)
-    vectors = vectors_of(graph, network, HOST)
+    vectors = vectors_of(graph, network, EXHAUSTIVE_VECTORS if pytestconfig.getoption("exhaustive") else VECTORS)
     np.testing.assert_array_equal(on_host(graph, vectors, tmp_path, "-O2"), by_micro(content, graph, vectors))
 
 
 @pytest.mark.parametrize("network", [pytest.param(name, marks=NEEDS_EMULATOR) for name in DATA])
-@pytest.mark.parametrize("core", ["cortex-m3", "cortex-m4", "cortex-m33"])
+@pytest.mark.parametrize("core", [EVERY_TIME, *(pytest.param(core, marks=pytest.mark.exhaustive) for core in OTHERS)])
 def test_c_on_a_core_equals_micro(network: str, core: str, tmp_path: Path) -> None:
     content = official(network)
     graph = read_tflite(content)

@@ -17,16 +17,15 @@ class Call:
         constants: Definitions that the statements name.
         statements: With `{x0}`, `{x1}`, ... for the data operands, `{y}` for the result and `{scratch}`.
         scratch_bytes: Memory it needs while it runs.
-        in_place: Data operands whose memory the result may take over.
-        alias: Whether the result is the first operand's memory, unchanged; nothing is called then.
+        reads_first: Whether the result may take the memory of the first operand for a reason that the operator's row
+            cannot know: the kernel has read all that a place still needs before it writes there.
     """
 
     kernel: str
     constants: tuple[str, ...] = ()
     statements: tuple[str, ...] = ()
     scratch_bytes: int = 0
-    in_place: tuple[int, ...] = ()
-    alias: bool = False
+    reads_first: bool = False
 
 
 # Given the graph, the node and a prefix for the names of its constants.

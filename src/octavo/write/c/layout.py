@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from octavo.board.plan_memory import Buffer, MemoryPlan, plan_memory
-from octavo.ir.types import Graph
+from octavo.ir.types import Graph, Node
+from octavo.ops.spec import Overlap
+from octavo.ops.table import spec_of
 from octavo.write.c.call import Call
 from octavo.write.c.table import data_operands
 
@@ -73,16 +75,30 @@ def _groups(graph: Graph, calls: Sequence[Call]) -> dict[str, str]:
     last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs if name is not None}
     last_use.update(dict.fromkeys(graph.outputs, len(graph.nodes)))
     for i, (node, call) in enumerate(zip(graph.nodes, calls, strict=True)):
-        operands = [tensor.name for tensor in data_operands(graph, node)]
-        taken = operands[0] if call.alias and operands[0] in groups else None
-        for position in call.in_place if taken is None else ():
-            name = operands[position]
-            if name in groups and _free_after(name, i, groups, last_use, graph):
-                taken = name
-                break
+        first = data_operands(graph, node)[0].name
+        if spec_of(node.op).reshapes:
+            taken = [first] if first in groups else []
+        else:
+            may_take = [name for name in _in_place(graph, node, call) if name in groups]
+            taken = [name for name in may_take if _free_after(name, i, groups, last_use, graph)]
         for name in node.outputs:
-            groups[name] = name if taken is None else groups[taken]
+            groups[name] = groups[taken[0]] if taken else name
     return groups
+
+
+def _in_place(graph: Graph, node: Node, call: Call) -> list[str]:
+    """Operands of the result's size over which it may be written: by the operator's row, or by what its kernel adds.
+
+    The kernels keep what a row says of ELEMENTWISE. FORWARD and ROWS they do not use: move.c copies blocks that must
+    lie apart, and depthwise.c keeps no rows.
+    """
+    claim = spec_of(node.op).in_place
+    positions = claim.inputs if claim is not None and claim.overlap is Overlap.ELEMENTWISE else ()
+    names = [name for name in (node.inputs[i] for i in positions) if name is not None]
+    if call.reads_first:
+        names.append(data_operands(graph, node)[0].name)
+    size = graph.tensors[node.outputs[0]].size
+    return [name for name in names if graph.tensors[name].size == size]
 
 
 def _free_after(name: str, step: int, groups: Mapping[str, str], last_use: Mapping[str, int], graph: Graph) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from octavo.ir.types import Graph, Tensor
+from octavo.ops.table import spec_of
 from octavo.version import VERSION
 from octavo.write.c.call import Call
 from octavo.write.c.header import header, signature
@@ -102,10 +103,7 @@ def _invoke(graph: Graph, name: str, calls: Sequence[Call], layout: Layout) -> s
             for k, t in enumerate(data_operands(graph, node))
         }
         words |= {"y": layout.places[node.outputs[0]], "scratch": layout.scratch.get(i, "")}
-        statements = call.statements
-        if call.alias and words["x0"] != words["y"]:
-            statements = (f"memcpy({{y}}, {{x0}}, {graph.tensors[node.outputs[0]].size});",)
-        for statement in statements:
+        for statement in () if spec_of(node.op).reshapes and words["x0"] == words["y"] else call.statements:
             for word, value in words.items():
                 statement = statement.replace(f"{{{word}}}", value)
             lines.append(f"  {statement}")

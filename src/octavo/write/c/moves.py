@@ -31,8 +31,9 @@ class Grid:
 
 
 def lower_alias(graph: Graph, node: Node, prefix: str) -> Call:
-    """RESHAPE and its like: another shape of the same memory."""
-    return Call("", alias=True)
+    """RESHAPE and its like: another shape of the same memory, copied only where it must lie in two places."""
+    (y,) = results(graph, node)
+    return Call("", statements=(f"memcpy({{y}}, {{x0}}, {y.size});",))
 
 
 def lower_move(graph: Graph, node: Node, prefix: str) -> Call:

@@ -57,7 +57,7 @@ def lower_sum(graph: Graph, node: Node, prefix: str) -> Call:
         ("low, high", f"{constants.output.low}, {constants.output.high}"),
     ]
     call = f"octavo_sum_narrow(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-    return Call("sum", (structure("octavo_narrow_sum", f"{prefix}_op", fields),), (call,), in_place=(0, 1))
+    return Call("sum", (structure("octavo_narrow_sum", f"{prefix}_op", fields),), (call,))
 
 
 def lower_squared_difference(graph: Graph, node: Node, prefix: str) -> Call:
@@ -66,7 +66,7 @@ def lower_squared_difference(graph: Graph, node: Node, prefix: str) -> Call:
 
 
 def _sum_of_places(graph: Graph, node: Node, prefix: str, function: str) -> Call:
-    (a, b), (y,), constants = operands(graph, node), results(graph, node), prepared(graph, node)
+    (a, b), constants = operands(graph, node), prepared(graph, node)
     assert isinstance(constants, SumConstants)
     fields = [
         ("places", _places(node, a, b)),
@@ -79,12 +79,12 @@ def _sum_of_places(graph: Graph, node: Node, prefix: str, function: str) -> Call
     ]
     definition = structure("octavo_elementwise", f"{prefix}_op", fields)
     call = f"{function}(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-    return Call("elementwise", (definition,), (call,), in_place=_own_places(a, b, y))
+    return Call("elementwise", (definition,), (call,))
 
 
 def lower_mul(graph: Graph, node: Node, prefix: str) -> Call:
     """MUL."""
-    (a, b), (y,), constants = operands(graph, node), results(graph, node), prepared(graph, node)
+    (a, b), constants = operands(graph, node), prepared(graph, node)
     assert isinstance(constants, ProductConstants)
     fields = [
         ("places", _places(node, a, b)),
@@ -99,17 +99,17 @@ def lower_mul(graph: Graph, node: Node, prefix: str) -> Call:
     ]
     definition = structure("octavo_elementwise", f"{prefix}_op", fields)
     call = f"octavo_mul(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-    return Call("elementwise", (definition,), (call,), in_place=_own_places(a, b, y))
+    return Call("elementwise", (definition,), (call,))
 
 
 def lower_extreme(function: str) -> Lowering:
     """MAXIMUM or MINIMUM by the kernel `function`."""
 
     def lower(graph: Graph, node: Node, prefix: str) -> Call:
-        (a, b), (y,) = operands(graph, node), results(graph, node)
+        a, b = operands(graph, node)
         definition = f"static const octavo_places {prefix}_op = {_places(node, a, b)};\n"
         call = f"{function}(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-        return Call("elementwise", (definition,), (call,), in_place=_own_places(a, b, y))
+        return Call("elementwise", (definition,), (call,))
 
     return lower
 
@@ -120,7 +120,7 @@ def lower_look_up(graph: Graph, node: Node, prefix: str) -> Call:
     every = Inputs([np.arange(-128, 128, dtype=np.int8)])
     table = array("int8_t", f"{prefix}_table", integer_kernel(node).run(prepared(graph, node), every)[0])
     call = f"octavo_look_up({prefix}_table, {{x0}}, {{y}}, {y.size});"
-    return Call("lookup", (table,), (call,), in_place=(0,))
+    return Call("lookup", (table,), (call,))
 
 
 def lower_softmax(graph: Graph, node: Node, prefix: str) -> Call:
@@ -151,7 +151,7 @@ def lower_softmax(graph: Graph, node: Node, prefix: str) -> Call:
         array("int32_t", f"{prefix}_exponentials", exponentials),
         structure("octavo_softmax", f"{prefix}_op", fields),
     )
-    return Call("softmax", definitions, (f"octavo_softmax_rows(&{prefix}_op, {{x0}}, {{y}});",), in_place=(0,))
+    return Call("softmax", definitions, (f"octavo_softmax_rows(&{prefix}_op, {{x0}}, {{y}});",), reads_first=True)
 
 
 def lower_reduce(function: str) -> Lowering:
@@ -211,11 +211,6 @@ def _places(node: Node, a: Tensor, b: Tensor) -> str:
     _check_dimensions(node, len(sizes))
     missing = _DIMENSIONS - len(sizes)
     return braces([braces([1] * missing + list(sizes)), *(braces([0] * missing + list(step)) for step in steps)])
-
-
-def _own_places(a: Tensor, b: Tensor, y: Tensor) -> tuple[int, ...]:
-    """Operands whose places are the result's."""
-    return tuple(i for i, x in enumerate((a, b)) if x.size == y.size)
 
 
 def _factor(offset: int, multiplier: Multiplier) -> str:

@@ -46,7 +46,7 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
         "REDUCE_MAX": lower_reduce("octavo_reduce_max"),
         "REDUCE_MIN": lower_reduce("octavo_reduce_min"),
         "RESIZE_BILINEAR": lower_resize_bilinear,
-        **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), lower_alias),
+        **dict.fromkeys((name for name, spec in OPS.items() if spec.reshapes), lower_alias),
         **dict.fromkeys(
             (
                 "TRANSPOSE",
@@ -77,8 +77,6 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
                 "EXP",
                 "LOG",
                 "ABS",
-                "NEG",
-                "SQUARE",
                 "SQRT",
                 "RSQRT",
                 "QUANTIZE",
@@ -100,7 +98,7 @@ def lower(graph: Graph, node: Node, prefix: str) -> Call:
     Raises:
         UnsupportedLayerError: if the operator has no C kernel, or works on another type than int8.
     """
-    if node.op not in LOWERINGS or OPS[node.op].integer is None or type(node.options) is not OPS[node.op].options:
+    if node.op not in LOWERINGS or type(node.options) is not OPS[node.op].options:
         raise UnsupportedLayerError(
             f"{node.op} in layer '{node.layer}' has no C kernel.",
             got=f"{node.op} with {node.options}",

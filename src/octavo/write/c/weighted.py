@@ -144,7 +144,7 @@ def _conv(
         definitions,
         _for_each_image(call, x, y),
         scratch_bytes=(5 if gathers else 4) * depth,
-        in_place=(0,) if one_tap and x.shape[3] == y.shape[3] else (),
+        reads_first=one_tap,
     )
 
 
