@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"numerics"}),
     frozenset({"ir"}),
     frozenset({"config"}),
-    frozenset({"dtypes", "files"}),
+    frozenset({"dtypes", "files", "limits"}),
     frozenset({"errors", "version"}),
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "ai_edge_litert", "sklearn", "matplotlib")

@@ -19,7 +19,7 @@ from octavo.run.quiet import native_stderr
 SIGNATURE = "serving_default"
 
 
-def load_saved_model(path: str | os.PathLike[str]) -> Loaded:
+def load_saved_model(path: str | os.PathLike[str], signature: str | None = None) -> Loaded:
     """Read the default signature of a SavedModel folder, or its only one.
 
     Raises:
