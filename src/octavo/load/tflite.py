@@ -184,6 +184,9 @@ def _evaluate(node: Node, operands: Inputs[Tensor]) -> np.ndarray | None:
         return _ON_CONSTANTS[node.op](arrays)
     if node.op not in OPS or isinstance(node.options, RawOptions) or first.dtype.is_float:
         return None
+    for shape in spec_of(node.op).shapes(node.options, operands):
+        if math.prod(shape) * first.dtype.numpy.itemsize > limits().tensor_bytes:
+            raise contradiction(f"a constant of shape {shape}", f"at most what {raised('tensor_bytes')} allows")
     return spec_of(node.op).run_float(node.options, Inputs(arrays))[0]
 
 
