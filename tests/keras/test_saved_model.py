@@ -184,7 +184,7 @@ class WritesWhenLoaded:
 
     @staticmethod
     def of(tf: Any, effect: Any) -> Any:
-        class Resource(tf.__internal__.tracking.TrackableResource):
+        class Resource(tf.saved_model.experimental.TrackableResource):
             def _create_resource(self) -> Any:
                 return tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[])
 
