@@ -5,6 +5,7 @@
 #   make check    format, lint, types and structure
 #   make docs     write the generated pages again
 #   make bench    figures against other tools, as ratios in one run
+#   make fuzz     20,000 damaged files, read in child processes; some hours, FUZZ_CASES=2000 is the short run
 #   make clean    remove the environment, caches and the demo's output
 #
 # Variables: KERAS_BACKEND (jax) runs the demo and most tests; BACKENDS (jax tensorflow torch) are installed for the
@@ -34,7 +35,7 @@ INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-che
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs bench fuzz clean
 
 demo: $(DEMO_STAMP)
 	@$(BIN)/octavo demo $(DEMO_ARGS)
@@ -56,6 +57,9 @@ docs: $(TEST_STAMP)
 
 bench: $(BENCH_STAMP)
 	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+fuzz: $(TEST_STAMP)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(or $(FUZZ_CASES),20000)
 
 clean:
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist octavo-demo src/octavo.egg-info
