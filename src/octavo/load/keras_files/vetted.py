@@ -87,7 +87,7 @@ def _is_function_of_keras(module: str | None, name: Any) -> bool:
     if module in (None, "builtins"):
         spaces: list[Any] = [keras.activations, keras.losses, keras.metrics]
     else:
-        spaces = [sys.modules[str(module)]] if module in sys.modules and _is_of_keras(str(module)) else []
+        spaces = [space] if (space := _space(str(module))) is not None else []
     found = next((vars(space)[name] for space in spaces if name in vars(space)), None)
     return inspect.isfunction(found) and f"{found.__module__}.".startswith(_FUNCTIONS)
 
@@ -99,13 +99,26 @@ def _candidates(module: str | None, name: str) -> list[Any]:
     if module is not None and _is_of_keras(module):
         # Keras 2 had its models in other modules, and Keras 3 still knows their names.
         moved = [getattr(keras.models, name)] if name in ("Model", "Sequential") else []
-        found = vars(sys.modules[module]).get(name) if module in sys.modules else None
+        found = vars(space).get(name) if (space := _space(module)) is not None else None
         return [found] if found is not None else moved
     if module is not None:
         return []
     if name == "Functional":
         return [keras.Model]
     return [vars(space)[name] for space in (getattr(keras, space) for space in _NAMESPACES) if name in vars(space)][:1]
+
+
+def _space(module: str) -> Any:
+    """A module of Keras that is loaded, by its path or by the public names that lead to it, or None."""
+    import keras
+
+    if not _is_of_keras(module):
+        return None
+    space: Any = keras
+    for name in module.split(".")[1:]:
+        space = getattr(space, name, None)
+    found = sys.modules.get(module, space)
+    return found if inspect.ismodule(found) else None
 
 
 def _is_of_keras(module: str) -> bool:
