@@ -1,4 +1,4 @@
-"""`python -m bench [accuracy|speed|training|step_cost]`: measure, print a table, keep the figures in bench/results."""
+"""`python -m bench [accuracy|speed|supervise|training|step_cost]`: measure, show, keep figures in bench/results."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ def speed(models: Annotated[list[str] | None, typer.Argument()] = None, repeats:
 
 
 @app.command()
+def supervise(models: Annotated[list[str] | None, typer.Argument()] = None, repeats: int = 5) -> None:
+    """Time of verification and calibration in child processes against the same in this one: resnet8, mobilenet_224."""
+    from bench.supervise import MODELS, measure
+
+    show("supervise", {model: measure(model, repeats) for model in models or MODELS})
+
+
+@app.command()
 def training(
     networks: Annotated[list[str] | None, typer.Argument()] = None, seeds: int = 1, backend: str = "tensorflow"
 ) -> None:
@@ -66,6 +74,7 @@ def everything(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         accuracy(None)
         speed(None)
+        supervise(None)
         step_cost(None)
         training(None)
 

@@ -110,7 +110,7 @@ def calibrations(model: str, repeats: int) -> dict[str, float]:
     times = {name: [] for name in tasks}
     for _ in range(2 * repeats + 1):
         for name_, task in tasks.items():
-            times[name_].append(_seconds(task))
+            times[name_].append(seconds_of(task))
     return {
         **{f"calibration_{name_}_s": min(values) for name_, values in times.items()},
         "calibration_over_plain": _ratio(times["octavo"], times["plain"]),
@@ -122,7 +122,7 @@ def _ratio(a: list[float], b: list[float]) -> float:
     return statistics.median(x / y for x, y in zip(a, b, strict=True))
 
 
-def _seconds(task: Callable[[], object]) -> float:
+def seconds_of(task: Callable[[], object]) -> float:
     gc.collect()
     start = time.perf_counter()
     task()
@@ -133,7 +133,7 @@ def _timed(task: Callable[[], object]) -> dict[str, float]:
     """Seconds of the first run, and by how many MB it raised the process's resident memory at its peak."""
     gc.collect()
     before = _restart_peak_mb()
-    seconds = _seconds(task)
+    seconds = seconds_of(task)
     return {"seconds": seconds, "added_mb": max(_peak_mb() - before, 1.0)}
 
 

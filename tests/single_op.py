@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from octavo.calibration.states import with_states_shown
 from octavo.config import QuantizeConfig, scheme_named
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
@@ -39,6 +40,8 @@ def float_graph(spec: OpSpec, example: Example) -> Graph:
     for i, shape in enumerate(example.shapes):
         if shape is not None:
             names.append(builder.input(f"x{i}", shape))
+        elif i in example.states:
+            names.append(builder.variable(example.states[i], f"s{i}"))
         else:
             names.append(builder.constant(example.constants[i], f"c{i}") if i in example.constants else None)
     tensors = Inputs(None if name is None else builder.tensor(name) for name in names)
@@ -59,13 +62,19 @@ def samples(graph: Graph, example: Example) -> list[Values]:
 def integer_graph(graph: Graph, inputs: list[Values], config: QuantizeConfig) -> Graph:
     """The graph quantized with the ranges its tensors have on these inputs."""
     plan = make_plan(graph, config)
-    runs = [{**values, **reference.run(graph, values)} for values in inputs]
+    showing, shown = with_states_shown(graph, plan.observed)
+    seen = {name: shown.get(name, name) for name in plan.observed if not graph.tensors[name].is_constant}
+    runs = [reference.run(showing, values, keep=tuple(seen.values())) for values in inputs]
     ranges = {
-        name: (min(float(run[name].min()) for run in runs), max(float(run[name].max()) for run in runs))
-        for name in plan.observed
-        if not graph.tensors[name].is_constant
+        name: (min(float(run[source].min()) for run in runs), max(float(run[source].max()) for run in runs))
+        for name, source in seen.items()
     }
     return assign(graph, plan, ranges)
+
+
+def steps_in_time(spec: OpSpec, output: Tensor) -> int:
+    """How often an operator feeds back what it rounded, the first time included."""
+    return output.size // output.shape[-1] if spec.states else 1
 
 
 def as_integers(graph: Graph, values: Values) -> Values:

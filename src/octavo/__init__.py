@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from octavo.comparison.comparison import Comparison, compare
     from octavo.config import SCHEMES, QuantizeConfig
     from octavo.errors import OctavoError
+    from octavo.ops.own_lowerings import lowering
     from octavo.pipeline import calibrate, quantize
     from octavo.qat.parity import parity
     from octavo.result import QuantizedModel
@@ -32,6 +33,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "compare",
+    "lowering",
     "parity",
     "quantize",
 ]
@@ -45,6 +47,7 @@ _HOMES = {
     "Statistics": "octavo.calibration.statistics",
     "calibrate": "octavo.pipeline",
     "compare": "octavo.comparison.comparison",
+    "lowering": "octavo.ops.own_lowerings",
     "parity": "octavo.qat.parity",
     "quantize": "octavo.pipeline",
 }

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
+from octavo.numerics.estimators import ESTIMATORS, Estimator
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class QuantizeConfig:
         output_type: Likewise for its outputs.
         skip: Layer names or shell patterns kept in float; any sequence, or a single one.
         layers: What is different for some layers; the first that fits a layer counts.
-        estimator: How a range is made of statistics: "minmax" or "percentile".
+        estimator: How a range is made of statistics: a name in `ESTIMATORS`, or an `Estimator` of one's own.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
         seed: Seed of every random choice.
         verify: "sample" runs a few inputs through all runtimes, "full" the whole dataset, "off" none.
@@ -126,7 +127,7 @@ class QuantizeConfig:
     output_type: str | None = None
     skip: Sequence[str] = ()
     layers: tuple[LayerConfig, ...] = ()
-    estimator: Literal["minmax", "percentile"] = "minmax"
+    estimator: str | Estimator = "minmax"
     percentile: float = 99.99
     seed: int = 0
     verify: Literal["sample", "full", "off"] = "sample"
@@ -137,7 +138,7 @@ class QuantizeConfig:
         object.__setattr__(self, "layers", tuple(layers))
         self._check_layers(scheme_named(self.scheme))
         for kind, name, known in (
-            ("estimator", self.estimator, ("minmax", "percentile")),
+            ("estimator", self._estimator_name, tuple(ESTIMATORS)),
             ("verify", self.verify, ("sample", "full", "off")),
             ("input_type", self.input_type, tuple(IO_TYPES)),
             ("output_type", self.output_type, tuple(IO_TYPES)),
@@ -172,6 +173,17 @@ class QuantizeConfig:
                     expected="int8 activations, as of the schemes int8 and int8x4",
                     fix="use scheme='int8', or leave these weights in int8",
                 )
+
+    @property
+    def range_estimator(self) -> Estimator:
+        """The estimator that was named, or given."""
+        given = self.estimator
+        return ESTIMATORS[given](self.percentile) if isinstance(given, str) else given
+
+    @property
+    def _estimator_name(self) -> str | None:
+        """What must be a known name; None for an object that is an estimator."""
+        return None if isinstance(self.estimator, Estimator) else str(self.estimator)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:

@@ -9,6 +9,8 @@
     |   `-- ConfigError         an option with an unknown name or a value out of range
     |-- GraphError              a graph that breaks an invariant (a bug of ours or of a written pass)
     |-- OutputError             a file that could not be written
+    |-- RuntimeEndedError       native code that died, in the process that is there for it
+    |   `-- RuntimeLimitError   native code that took too much time or memory there
     |-- MissingDependencyError  an optional package that is needed and absent
     `-- VerificationError       a written file that does not compute what it was made to compute
 
@@ -74,6 +76,14 @@ class GraphError(OctavoError):
 
 class OutputError(OctavoError):
     """A file could not be written."""
+
+
+class RuntimeEndedError(OctavoError):
+    """Native code died in the process that is there for it, or no such process could start."""
+
+
+class RuntimeLimitError(RuntimeEndedError):
+    """Native code took too much time or memory."""
 
 
 class MissingDependencyError(OctavoError):

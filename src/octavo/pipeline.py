@@ -1,18 +1,20 @@
-"""The product as one sentence: load -> passes -> plan -> calibrate -> assign -> write -> verify."""
+"""The product as one sentence: load -> passes -> plan -> condition -> calibrate -> assign -> write -> verify."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from octavo.calibration.estimators import estimate, estimator_for
+from octavo.calibration.ranges import estimate
 from octavo.calibration.statistics import Statistics
+from octavo.condition import Conditioned, Method
 from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme
 from octavo.errors import ConfigError
 from octavo.evaluate.fidelity import fidelity
@@ -20,6 +22,7 @@ from octavo.evaluate.proof import proven, random_samples, verified_samples
 from octavo.ir.check import check_quantized, check_structure
 from octavo.ir.types import Graph
 from octavo.numerics.affine import Range
+from octavo.numerics.estimators import Estimator
 from octavo.ops.check import check_scales
 from octavo.plan.make import make_plan
 from octavo.plan.remarks import remarks
@@ -28,14 +31,14 @@ from octavo.quantization.assign import assign
 from octavo.quantization.io_types import set_io_types
 from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
-from octavo.stages import Prepared, Progress, Source, gather, prepare
+from octavo.stages import Prepared, Progress, Source, condition_prepared, gather, prepare
 from octavo.version import VERSION
-from octavo.write.tflite import write_tflite
+from octavo.write.tflite import TFLITE
 
 if TYPE_CHECKING:
     from octavo.qat.deploy import Trained
 
-Weights = Mapping[str, np.ndarray]
+Limits = Mapping[str, np.ndarray]
 
 
 def quantize(
@@ -48,8 +51,9 @@ def quantize(
     per_axis: bool = True,
     input_type: str | None = None,
     output_type: str | None = None,
-    estimator: Literal["minmax", "percentile"] = "minmax",
+    estimator: str | Estimator = "minmax",
     percentile: float = 99.99,
+    methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
     seed: int = 0,
@@ -70,13 +74,16 @@ def quantize(
         layers: What is different for some layers: the type of their weights, or its granularity.
         per_axis: One weight scale per output channel (True), or one per tensor.
         input_type, output_type: "int8", "uint8", "int16" or "float32"; None takes the scheme's own.
-        estimator: How a range is made of statistics.
+        estimator: How a range is made of statistics: "minmax", "percentile", "mse" (least squared error), or an object
+            of one's own, see `octavo.numerics.estimators.Estimator`.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
+        methods: What changes weights and biases before they are rounded, in order, such as
+            `octavo.condition.BiasCorrection()`; they need `data`, and read it several times.
         samples: Use at most this many samples of `data`.
         integer_divisor: What integer samples are divided by for a float input: 255 if training saw 0..1.
         seed: Of every random choice.
         verify: "sample" runs a few inputs through every runtime, "full" all of them, "off" none.
-        allow: Names of Lambda layers whose code may be traced.
+        allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
         progress: Told of long work.
 
     Returns:
@@ -91,6 +98,7 @@ def quantize(
     trained = _trained(model)
     if trained is not None:
         _check_left_to_training(QuantizeConfig(skip=skip, layers=tuple(layers), per_axis=per_axis, estimator=estimator))
+        _check_not_conditioned(methods)
         return deploy(
             trained, scheme, input_type, output_type, verify, Source(data, samples, integer_divisor, progress)
         )
@@ -109,7 +117,7 @@ def quantize(
     clock = Clock()
     with clock("load"):
         prepared = prepare(model, allow)
-    return quantize_prepared(prepared, config, Source(data, samples, integer_divisor, progress), clock)
+    return quantize_prepared(prepared, config, Source(data, samples, integer_divisor, progress), clock, methods)
 
 
 def calibrate(
@@ -118,7 +126,7 @@ def calibrate(
     scheme: str = "int8",
     *,
     skip: Sequence[str] = (),
-    estimator: Literal["minmax", "percentile"] = "minmax",
+    estimator: str | Estimator = "minmax",
     samples: int | None = None,
     integer_divisor: float | None = None,
     allow: Sequence[str] = (),
@@ -138,7 +146,7 @@ def calibrate(
         model, data, skip, samples, integer_divisor, allow, progress: As for `quantize`, which must be given the same
             scheme and `skip` then.
         scheme: One with integer activations.
-        estimator: "percentile" counts values by bin, as that estimator of `quantize` needs.
+        estimator: That of `quantize`; "percentile" and "mse" need values counted by bin.
 
     Raises:
         ModelFileError, UnsupportedLayerError, DatasetError, NonFiniteError, ConfigError: as `quantize`.
@@ -157,21 +165,28 @@ def calibrate(
 
 
 def quantize_prepared(
-    prepared: Prepared, config: QuantizeConfig, source: Source, clock: Clock | None = None
+    prepared: Prepared,
+    config: QuantizeConfig,
+    source: Source,
+    clock: Clock | None = None,
+    methods: Sequence[Method] = (),
 ) -> QuantizedModel:
     """What follows loading; see `quantize`."""
     clock = clock or Clock()
     with clock("plan"):
         plan = make_plan(prepared.graph, config)
+    with clock("condition") if methods else nullcontext():
+        conditioned = condition_prepared(prepared, plan, source, methods)
     ranges: dict[str, Range] = {}
     origin = ""
     source, samples = source.peek(prepared, verified_samples(config))
     if plan.scheme.needs_data:
         with clock("calibrate"):
-            statistics, estimator = gather(prepared, plan, config, source), estimator_for(config)
-            ranges = estimate(statistics, estimator)
+            conditioned_graph = replace(prepared, graph=conditioned.graph)
+            statistics, estimator = gather(conditioned_graph, plan, config, source), config.range_estimator
+            ranges = estimate(conditioned.graph, plan, statistics, estimator)
             origin = f"{estimator.name} of {statistics.samples} samples"
-    return finish(prepared, plan, config, ranges, samples=samples, clock=clock, origin=origin)
+    return finish(prepared, plan, config, ranges, conditioned=conditioned, samples=samples, clock=clock, origin=origin)
 
 
 def _trained(model: Any) -> Trained | None:
@@ -201,6 +216,21 @@ def _check_left_to_training(config: QuantizeConfig) -> None:
             )
 
 
+def _check_not_conditioned(methods: Sequence[Method]) -> None:
+    """Refuse to change the weights of a trained model.
+
+    Raises:
+        ConfigError: naming the methods.
+    """
+    if methods:
+        raise ConfigError(
+            "the weights of a trained model are written as they were trained.",
+            got=f"methods: {', '.join(method.name for method in methods)}",
+            expected="no methods",
+            fix="condition before training, with octavo.qat.quantize_model(model, data=..., methods=...)",
+        )
+
+
 def deploy(
     trained: Trained,
     scheme: str | None,
@@ -224,7 +254,8 @@ def deploy(
     config = replace(trained.config, input_type=input_type, output_type=output_type, verify=verify)
     prepared, plan = trained.prepared, trained.plan
     _, samples = source.peek(prepared, verified_samples(config))
-    return finish(prepared, plan, config, trained.ranges, origin="training", limits=trained.limits, samples=samples)
+    conditioned = Conditioned(prepared.graph, trained.limits, trained.notes)
+    return finish(prepared, plan, config, trained.ranges, conditioned=conditioned, origin="training", samples=samples)
 
 
 def finish(
@@ -234,27 +265,27 @@ def finish(
     ranges: Mapping[str, Range],
     *,
     origin: str,
-    limits: Weights | None = None,
-    samples: Sequence[Weights] = (),
+    conditioned: Conditioned,
+    samples: Sequence[Mapping[str, np.ndarray]] = (),
     clock: Clock | None = None,
 ) -> QuantizedModel:
     """From ranges to a proven file.
 
     Args:
-        prepared: The float graph.
+        prepared: The float graph, which the file is compared with.
         plan: Of that graph.
         config: What the plan was made by.
         ranges: Real (low, high) of each observed tensor; empty for schemes with float activations.
         origin: Where the ranges come from, for the file's metadata; not said of schemes without ranges.
-        limits: Learned magnitudes of weights, see `assign`.
+        conditioned: What is made of the graph on the way, which is rounded.
         samples: Inputs to verify with; without any, random ones serve.
         clock: Gathers times.
     """
     clock = clock or Clock()
     with clock("quantize"):
-        graph = quantized_graph(prepared.graph, plan, config, ranges, limits)
+        graph = quantized_graph(conditioned.graph, plan, config, ranges, conditioned.limits)
     with clock("write"):
-        model = write_tflite(graph, _metadata(plan.scheme, config, origin))
+        model = TFLITE.write(graph, _metadata(plan.scheme, config, origin))
     verification, lost = None, None
     if config.verify != "off":
         with clock("verify"):
@@ -268,21 +299,27 @@ def finish(
         verification=verification,
         fidelity=lost,
         islands=plan.islands,
-        notes=(*prepared.notes, *remarks(prepared.graph, plan, config), *(lost.notes if lost else ())),
+        notes=(
+            *prepared.notes,
+            *conditioned.notes,
+            *remarks(prepared.graph, plan, config),
+            *(lost.notes if lost else ()),
+        ),
         ranges=dict(ranges),
         seconds=clock.seconds,
     )
 
 
 def quantized_graph(
-    graph: Graph, plan: Plan, config: QuantizeConfig, ranges: Mapping[str, Range], limits: Weights | None = None
+    graph: Graph, plan: Plan, config: QuantizeConfig, ranges: Mapping[str, Range], limits: Limits = MappingProxyType({})
 ) -> Graph:
     """The graph to write; see `finish`.
 
     Raises:
         ConfigError: if an input or output type is asked for that a float layer cannot give.
     """
-    quantized = assign(graph, plan, ranges, limits) if plan.scheme.needs_data else shrink_weights(graph, plan)
+    needs_data = plan.scheme.needs_data
+    quantized = assign(graph, plan, ranges, limits) if needs_data else shrink_weights(graph, plan, limits)
     quantized = set_io_types(quantized, _io_type(config.input_type), _io_type(config.output_type))
     check_structure(quantized)
     check_quantized(quantized)

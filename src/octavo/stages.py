@@ -1,4 +1,7 @@
-"""The stages that post-training quantization and quantization-aware training share: load -> passes, and calibrate."""
+"""The stages that post-training quantization and quantization-aware training share.
+
+Load -> passes; condition, on the plan; and calibrate.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from octavo.calibration.estimators import estimate, estimator_for
 from octavo.calibration.runner import calibrate
 from octavo.calibration.statistics import Statistics, fingerprint
+from octavo.condition import Conditioned, Method, Samples, condition
 from octavo.config import QuantizeConfig
 from octavo.data.dataset import Dataset, rescales_images
 from octavo.data.sources import is_spent
 from octavo.errors import DatasetError
 from octavo.ir.check import check_finite
+from octavo.ir.graph import states
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.load import load
 from octavo.load.loaded import Compute, Loaded
 from octavo.numerics.affine import Range
-from octavo.passes import PASSES, Pass, run_passes
+from octavo.passes import PASSES, Pass, Rewrite, run_passes
 from octavo.plan.types import Plan
 
 Progress = Callable[[str, int, int | None], None]
@@ -100,7 +104,7 @@ def prepare(model: Any, allow: Sequence[str] = ()) -> Prepared:
 
     Args:
         model: keras.Model, or path of a .keras, .h5, .tflite file or a SavedModel folder.
-        allow: Names of Lambda layers whose code may be traced.
+        allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
 
     Raises:
         InputError: if there is no model that can be read.
@@ -109,7 +113,7 @@ def prepare(model: Any, allow: Sequence[str] = ()) -> Prepared:
     return prepare_loaded(load(model, allow=allow))
 
 
-def prepare_loaded(loaded: Loaded, passes: Sequence[Pass] = PASSES) -> Prepared:
+def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) -> Prepared:
     """Run passes on a loaded model.
 
     Raises:
@@ -118,6 +122,20 @@ def prepare_loaded(loaded: Loaded, passes: Sequence[Pass] = PASSES) -> Prepared:
     check_finite(loaded.graph)
     graph, notes = run_passes(loaded.graph, passes)
     return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute)
+
+
+def condition_prepared(prepared: Prepared, plan: Plan, source: Source, methods: Sequence[Method]) -> Conditioned:
+    """Run conditioning methods on a planned graph.
+
+    Raises:
+        DatasetError: if there are methods and no data, or data that can be read only once.
+        GraphError: if a method changed more than constants, naming it.
+    """
+    if not methods:
+        return Conditioned(prepared.graph)
+    inputs = tuple(prepared.graph.tensors[name] for name in prepared.graph.inputs)
+    samples = Samples(source.data, inputs, source.divisor_for(prepared), source.samples)
+    return condition(prepared.graph, plan, samples, methods)
 
 
 def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> Statistics:
@@ -137,9 +155,9 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
         )
     observed = {name for name in plan.observed if not graph.tensors[name].is_constant}
     # In execution order, so that a NaN is found in the tensor where it is born.
-    made = (name for node in graph.nodes for name in node.outputs)
+    made = (name for node in graph.nodes for name in (*node.outputs, *(state.name for state in states(graph, node))))
     tensors = [name for name in (*graph.inputs, *made) if name in observed]
-    needs_histogram = estimator_for(config).needs_histogram
+    needs_histogram = config.range_estimator.needs_histogram
     if isinstance(source.data, Statistics):
         source.data.check_measured_on(fingerprint(graph, tensors), needs_histogram)
         return source.data
@@ -156,5 +174,5 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
 
 
 def calibrated_ranges(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> dict[str, Range]:
-    """Real (low, high) of every tensor whose range the plan asks for, by the configured estimator."""
-    return estimate(gather(prepared, plan, config, source), estimator_for(config))
+    """Real (low, high) of every tensor whose range the plan asks for: its own extremes, as training observes them."""
+    return {name: (each.low, each.high) for name, each in gather(prepared, plan, config, source).items()}

@@ -99,10 +99,12 @@ def test_compare_tells_of_a_scheme_that_fails_and_exits_1(
 ) -> None:
     make = octavo.comparison.comparison.quantize_prepared
 
-    def fail_for_dynamic(prepared: Prepared, config: QuantizeConfig, source: Source) -> octavo.QuantizedModel:
+    def fail_for_dynamic(
+        prepared: Prepared, config: QuantizeConfig, source: Source, **options: object
+    ) -> octavo.QuantizedModel:
         if config.scheme == "dynamic":
             raise VerificationError("it computes something else.", got="1", expected="2", fix="report it")
-        return make(prepared, config, source)
+        return make(prepared, config, source, **options)
 
     monkeypatch.setattr(octavo.comparison.comparison, "quantize_prepared", fail_for_dynamic)
     options = ("--test", small.with_name("test.npz"), "--schemes", "dynamic,float16")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from octavo.ir.inputs import Inputs
 from octavo.ops.fused import FusedActivation
 from octavo.ops.spec import Example, OpSpec
 from octavo.passes.affine import fused_activation
@@ -36,7 +37,7 @@ def test_a_form_in_training_computes_what_the_float_kernel_does(spec: OpSpec, ex
     }
     for values in samples(graph, example):
         arrays = [None if name is None else values.get(name, graph.tensors[name].data) for name in node.inputs]
-        (expected,) = spec.run_float(node.options, arrays)
+        (expected,) = spec.run_float(node.options, Inputs(arrays))
         result = ops.convert_to_numpy(function(*(_tensor(array) for array in arrays), **options))
         # Elementary functions of all backends are good to some units in the last place.
         bound = rounding_bound(graph, values) + 16 * np.finfo(np.float32).eps * np.abs(expected).max()

@@ -19,7 +19,17 @@ from octavo.ops.schema import camel_case
 from octavo.ops.spec import Example, OpSpec
 from octavo.ops.table import FAMILIES, KERAS_FORMS, OPS, spec_of
 from octavo.run import reference
-from single_op import CASES, INTEGER_CASES, as_integers, as_real_graph, as_reals, float_graph, integer_graph, samples
+from single_op import (
+    CASES,
+    INTEGER_CASES,
+    as_integers,
+    as_real_graph,
+    as_reals,
+    float_graph,
+    integer_graph,
+    samples,
+    steps_in_time,
+)
 
 rows = pytest.mark.parametrize("spec", OPS.values(), ids=OPS)
 examples = pytest.mark.parametrize(("spec", "example"), CASES.values(), ids=CASES)
@@ -151,11 +161,13 @@ def test_the_integer_kernel_computes_the_real_function(spec: OpSpec, example: Ex
 def allowed_steps(spec: OpSpec, output: Tensor) -> float:
     """How far an integer kernel may lie from the real function, in steps of its output.
 
-    A kernel's two roundings err by half a step each. Kernels of 16 bits interpolate tables and multiply with 15 bits;
+    A kernel's two roundings err by half a step each, at each step in time of a recurrence, and those of the examples
+    amplify nothing. Kernels of 16 bits interpolate tables and multiply with 15 bits;
     what they must keep is a step of eight bits. How each computes to the last bit, the interpreters say (tests/tflite).
     """
     smallest, largest = output.dtype.integer_range
     steps = 1.0 if output.dtype is DType.INT8 else (largest - smallest) / 255
+    steps *= steps_in_time(spec, output)
     if spec.name == "RESIZE_BILINEAR":
         # Down and across, places count in steps rounded to 2**-10 cells, and weights have ten bits.
         steps += 2 * (max(output.shape) / 2 + 1) * 2.0**-10 * (largest - smallest)

@@ -15,10 +15,12 @@ from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import GraphError
 from octavo.ir.graph import with_tensors
-from octavo.ir.types import Graph
+from octavo.ir.inputs import Inputs
+from octavo.ir.types import Graph, Quantization, Tensor
 from octavo.numerics.affine import asymmetric
 from octavo.ops.prepare import prepared
 from octavo.ops.spec import Example, OpSpec
+from octavo.ops.table import spec_of
 from octavo.ops.text import parse_graph
 from octavo.run import reference
 from single_op import INTEGER_CASES, float_graph, integer_graph, samples
@@ -90,3 +92,19 @@ def test_an_operator_without_integer_kernel_is_refused() -> None:
     graph = parse_graph("graph g\ninput x: int8[1,4] q(0.1; 0)\ny: int8[1,4] q(0.1; 0) = NEG(x) @minus\noutput y\n")
     with pytest.raises(GraphError, match=r"(?s)NEG of layer 'minus' has no integer kernel.*fix: +plan the graph with"):
         reference.run(graph, {"x": np.zeros((1, 4), np.int8)})
+
+
+@pytest.mark.parametrize("count", [1, 3, 1 << 10, 1 << 20, (1 << 20) + 1])
+@pytest.mark.parametrize("scale", [2.0**-24, 2.0**-9, 1.0, 2.0**6])
+def test_the_division_in_a_means_multiplier_never_shifts_further_than_kernels_can(scale: float, count: int) -> None:
+    spec = spec_of("MEAN")
+    x, y = (
+        Tensor(name, shape, DType.INT8, quantization=Quantization(np.array(own), np.array(0)))
+        for name, shape, own in (("x", (1, count), scale), ("y", (1, 1), 1.0))
+    )
+    axes = Tensor("axes", (1,), DType.INT32, np.array([1], np.int32))
+    constants = spec.integer.prepare(spec.options(keep_dims=True), Inputs((x, axes)), (y,))
+    multiplier, shift = constants.multiplier.multiplier_q31, constants.multiplier.shift_bits
+    assert shift >= -31
+    # As many bits as the shift leaves room for stay in the multiplier.
+    assert abs(multiplier * 2.0 ** (shift - 31) / (scale / count) - 1) <= 2.0**-6 or shift == -31

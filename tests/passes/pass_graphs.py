@@ -262,3 +262,8 @@ def rounding_bound(graph: Graph, inputs: dict[str, np.ndarray]) -> float:
     largest = max(float(np.abs(value).max()) for value in values.values())
     terms = sum(max(floats[n].size if n in floats else 1 for n in node.inputs if n) for node in graph.nodes)
     return 2 * terms * float(np.finfo(np.float32).eps) * largest
+
+
+def activations(graph: Graph) -> list[str]:
+    """What operators make that is no constant."""
+    return [name for node in graph.nodes for name in node.outputs]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from pass_graphs import assert_same_values
+from pass_graphs import activations, assert_same_values
 
 from octavo.ops.text import parse_graph
-from octavo.passes import run_passes
+from octavo.passes import PASSES, Pass, apply_pass, run_passes
 from octavo.passes.drop_dead import drop_dead
 
 PREAMBLE = """
@@ -76,3 +76,14 @@ def test_all_passes_keep_values_and_leave_nothing_to_do(seed: int) -> None:
     assert_same_values(before, after, batch=2)
     assert run_passes(after)[0] is after
     assert drop_dead(after)[0] is after
+
+
+@pytest.mark.parametrize("seed", range(0, 80, 4))
+@pytest.mark.parametrize("run", PASSES, ids=lambda run: run.name)
+def test_each_pass_does_what_it_declares(run: Pass, seed: int) -> None:
+    before = parse_graph(random_graph(seed))
+    after, _ = apply_pass(run, before)
+    if run.keeps_values:
+        assert_same_values(before, after, batch=2)
+    if not run.makes_activations:
+        assert set(activations(after)) <= set(activations(before))

@@ -10,6 +10,7 @@ import pytest
 from shared_files import NEEDS_SHARED, cifar, excess_loss, keywords, mnist, model_path
 
 import octavo
+from octavo.condition import BiasCorrection
 from octavo.config import SCHEMES
 from octavo.pipeline import quantize_prepared
 from octavo.result import QuantizedModel
@@ -61,6 +62,19 @@ def test_pixels_as_integers_give_the_same_bytes(resnet8: QuantizedModel) -> None
     pixels = cifar()[0][:CALIBRATION].astype(np.uint8)
     options: dict[str, Any] = {"integer_divisor": 1, "verify": "off"}
     assert octavo.quantize(model_path("resnet8.keras"), "int8", pixels, **options).model == resnet8.model
+
+
+@pytest.mark.parametrize(("scheme", "points"), [("int8", 0.0), ("int8x4", 15.0)])
+def test_corrected_biases_bring_resnet8_back_to_the_float_answers(scheme: str, points: float) -> None:
+    x, _ = cifar()
+    path, data, seen = model_path("resnet8.keras"), x[:CALIBRATION], x[3300:]
+    float_answers = np.asarray(octavo.quantize(path, "float32", verify="off").predict(seen)).argmax(axis=1)
+    plain = octavo.quantize(path, scheme, data, verify="off")
+    corrected = octavo.quantize(path, scheme, data, methods=[BiasCorrection()])
+    assert corrected.verification is not None
+    assert corrected.verification.ok
+    agreement = [np.mean(np.asarray(q.predict(seen)).argmax(axis=1) == float_answers) for q in (plain, corrected)]
+    assert agreement[1] >= agreement[0] + points / 100
 
 
 def test_keyword_spotting_is_small_exact_and_as_accurate_as_in_float() -> None:

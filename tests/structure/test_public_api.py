@@ -14,6 +14,7 @@ PUBLIC = [
     "__version__",
     "calibrate",
     "compare",
+    "lowering",
     "parity",
     "quantize",
 ]

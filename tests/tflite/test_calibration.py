@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from octavo.calibration.probe import Probe, Task
 from octavo.calibration.runner import MAXIMUM_CHUNK, calibrate
 from octavo.calibration.statistics import BINS, Statistics
+from octavo.data.dataset import Chunk
 from octavo.errors import DatasetError, InputError, NonFiniteError
 from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph
@@ -253,6 +255,21 @@ def test_a_value_that_becomes_infinite_inside_names_the_first_layer(graph: Graph
         NonFiniteError, match=rf"(?s)layer '{layer}'.*from sample 0.*fix: +look for .* in layer '{layer}'"
     ):
         observe(graph, IMAGES[:20] * 100)
+
+
+@pytest.mark.parametrize("needs_histogram", [False, True])
+def test_a_probe_by_itself_names_what_is_not_finite(needs_histogram: bool) -> None:
+    """In this process, where other tests of this file have it run in a child."""
+    images = IMAGES[:5].copy()
+    images[3, 0, 0, 0] = np.nan
+    for graph, chunk, wanted in (
+        (float_network(), Chunk(20, (images,)), r"sample 23 of the data(?s:.*)fix: +repair sample 23,"),
+        (broken("scores/offset", np.nan), Chunk(20, (IMAGES[:5],)), r"layer 'scores'(?s:.*)fix: +look for huge or NaN"),
+    ):
+        task = Task(graph, ("image", *activations(graph)), needs_histogram)
+        probe = Probe(task, task.instrumented())
+        with pytest.raises(NonFiniteError, match=wanted):
+            probe.add(chunk, task.accumulators())
 
 
 def test_only_the_sample_that_overflows_is_named() -> None:

@@ -20,6 +20,7 @@ from octavo.load.flatbuffer import RawOptions, unpack_int4
 from octavo.load.tflite import load_tflite, read_tflite
 from octavo.ops.build import GraphBuilder
 from octavo.ops.shape import ReshapeOptions
+from octavo.ops.text import parse_graph
 from octavo.run.litert import LiteRT
 from octavo.write.tflite import pack_int4, write_tflite
 from single_op import CASES, float_graph
@@ -346,3 +347,28 @@ def _add_options() -> Any:
 
 
 SMALL = write_tflite(tiny())
+
+
+def test_shapes_that_are_computed_from_shapes_become_constants() -> None:
+    graph = parse_graph(
+        """
+        graph computed
+        input x: float32[1,4,3,2]
+        const last: int32[2] = 1 2
+        const all: int32[1] = 0
+        const place: int32[1] = 3
+        const one: int32[1] = -1
+        lengths: int32[4] = SHAPE(x)
+        sides: int32[2] = GATHER(lengths, last)
+        area: int32[1] = REDUCE_PROD(sides, all) {keep_dims=True}
+        depth: int32[1] = GATHER(lengths, place)
+        shape: int32[3] = CONCATENATION(one, area, depth) {axis=0}
+        y: float32[1,12,2] = RESHAPE(x, shape)
+        z: float32[1,12,2] = ABS(y)
+        output z
+        """
+    )
+    loaded = load_tflite(write_tflite(graph)).graph
+    assert [node.op for node in loaded.nodes] == ["RESHAPE", "ABS"]
+    assert loaded.tensors["shape"].data is not None
+    assert loaded.tensors["shape"].data.tolist() == [-1, 12, 2]

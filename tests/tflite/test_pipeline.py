@@ -22,6 +22,7 @@ from octavo.errors import ConfigError, DatasetError, VerificationError
 from octavo.evaluate.fidelity import fidelity
 from octavo.evaluate.proof import proven
 from octavo.ir.graph import with_tensors
+from octavo.numerics.tensor_statistics import TensorStatistics
 from octavo.result import QuantizedModel
 from octavo.run.signature import read_signature
 from octavo.stages import prepare
@@ -71,7 +72,7 @@ ARRANGEMENTS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("arrange", ARRANGEMENTS.values(), ids=ARRANGEMENTS)
-@pytest.mark.parametrize("estimator", ["minmax", "percentile"])
+@pytest.mark.parametrize("estimator", ["minmax", "percentile", "mse"])
 def test_the_same_samples_however_arranged_give_the_same_bytes(
     model: Any, estimator: Any, arrange: Callable[[], Any]
 ) -> None:
@@ -299,3 +300,21 @@ def test_options_that_a_trained_model_has_decided_are_refused(model: Any) -> Non
         ConfigError, match=r"fix: +leave scheme out, or quantize octavo.qat.strip\(model\) by 'dynamic'"
     ):
         octavo.quantize(trained, "dynamic")
+
+
+class Half:
+    """An estimator of one's own: half of each extreme."""
+
+    name, needs_histogram = "half", False
+
+    def range_of(self, statistics: TensorStatistics, dtype: DType) -> tuple[float, float]:
+        assert dtype is DType.INT8
+        return statistics.low / 2, statistics.high / 2
+
+
+def test_an_estimator_of_ones_own_makes_the_ranges(model: Any, int8: QuantizedModel) -> None:
+    own = octavo.quantize(model, data=DATA, estimator=Half())
+    assert own.ranges["image"] == tuple(end / 2 for end in int8.ranges["image"])
+    statistics = octavo.calibrate(model, DATA, estimator=Half())
+    assert octavo.quantize(model, data=statistics, estimator=Half(), verify="off").model == own.model
+    assert b"half of 24 samples" in own.model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -156,7 +157,9 @@ def failing(monkeypatch: pytest.MonkeyPatch, *schemes: str) -> None:
     """Let the files of these schemes fail."""
     make = octavo.comparison.comparison.quantize_prepared
 
-    def make_or_fail(prepared: Prepared, config: QuantizeConfig, source: Source) -> octavo.QuantizedModel:
+    def make_or_fail(
+        prepared: Prepared, config: QuantizeConfig, source: Source, **options: Any
+    ) -> octavo.QuantizedModel:
         if config.scheme in schemes:
             raise VerificationError(f"{config.scheme} is wrong.", got="1", expected="2", fix="report it")
         return make(prepared, config, source)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import cache
 
 import flatbuffers
@@ -15,12 +14,14 @@ from ai_edge_litert import schema_py_generated as schema
 
 from octavo.dtypes import DType
 from octavo.errors import DatasetError, MissingDependencyError, ModelFileError
-from octavo.ops.build import GraphBuilder
+from octavo.evaluate.predict import predict
 from octavo.run import reference
 from octavo.run.litert import LiteRT
-from octavo.run.micro import Micro, rehearse
+from octavo.run.micro import Micro
 from octavo.run.quiet import native_stderr
+from octavo.run.runtime import Runtime
 from octavo.run.signature import read_signature
+from octavo.run.targets import TARGETS
 from octavo.write.tflite import write_tflite
 from small_network import COUNT, images, network
 
@@ -71,6 +72,54 @@ def lookup_model() -> bytes:
         model.operatorCodes, model.signatureDefs = [code], None
 
     return edited(content("float32"), to_lookup)
+
+
+def stateful_model() -> bytes:
+    """A file whose SVDF remembers the sample before: input "now", output "sum" = now + 10 * before."""
+
+    def to_memory(model: schema.ModelT) -> None:
+        graph = model.subgraphs[0]
+        tensors = graph.tensors[:6]
+        for tensor, name, shape, values in zip(
+            tensors,
+            ("now", "features", "times", "offset", "before", "sum"),
+            ([1, 1], [1, 1], [1, 2], [1], [1, 2], [1, 1]),
+            (None, [1.0], [10.0, 1.0], [0.0], None, None),
+            strict=True,
+        ):
+            tensor.name, tensor.shape, tensor.type = name, np.array(shape, np.int32), schema.TensorType.FLOAT32
+            tensor.quantization, tensor.isVariable, tensor.buffer = None, name == "before", 0
+            if values is not None:
+                buffer = schema.BufferT()
+                buffer.data = np.array(values, np.float32).view(np.uint8)
+                tensor.buffer = len(model.buffers)
+                model.buffers.append(buffer)
+        operator = schema.OperatorT()
+        operator.inputs, operator.outputs = np.arange(5, dtype=np.int32), np.array([5], np.int32)
+        operator.builtinOptionsType, operator.builtinOptions = schema.BuiltinOptions.SVDFOptions, schema.SVDFOptionsT()
+        operator.builtinOptions.rank = 1
+        graph.operators, graph.tensors = [operator], tensors
+        graph.inputs, graph.outputs = np.array([0], np.int32), np.array([5], np.int32)
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SVDF
+        code.version = 1
+        model.operatorCodes, model.signatureDefs = [code], None
+
+    return edited(content("float32"), to_memory)
+
+
+@pytest.mark.parametrize("open_model", [LiteRT, Micro, *(target.open for target in TARGETS)])
+def test_a_model_with_memory_forgets_when_it_is_reset_and_runs_each_sample_as_the_first(
+    open_model: Callable[[bytes], Runtime],
+) -> None:
+    with open_model(stateful_model()) as runtime:
+        one = {"now": np.ones((1, 1), np.float32)}
+        assert [runtime.run(one)["sum"].item() for _ in range(2)] == [1.0, 11.0]
+        runtime.reset()
+        assert runtime.run(one)["sum"].item() == 1.0
+        samples = {"now": np.arange(1, 5, dtype=np.float32)[:, None]}
+        assert runtime.run_each(samples)["sum"].ravel().tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert predict(stateful_model(), samples)["sum"].ravel().tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_ports_have_the_names_types_and_parameters_of_the_graph() -> None:
@@ -199,22 +248,7 @@ def test_a_kernel_that_gives_up_on_its_values_is_bad_input(runtime: type) -> Non
 
 def test_the_arena_holds_what_must_be_alive_at_once(capfd: pytest.CaptureFixture[str]) -> None:
     # The convolution's input and output, 6 * 6 * 3 and 6 * 6 * 8 bytes, are alive together.
-    assert Micro(content("int8")).arena_bytes >= 108 + 288
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("op", ["RELU", "SLICE"])
-def test_a_rehearsal_says_on_which_model_micro_would_end_our_process(
-    op: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    sizes = (1, 2, 2, 2, 2, 2)
-    b = GraphBuilder("deep")
-    x = b.input("x", sizes)
-    bounds = [b.constant(np.full(6, value, np.int32), name) for value, name in ((0, "begin"), (1, "size"))]
-    model = write_tflite(b.finish([b.emit(op, [x, *bounds] if op == "SLICE" else [x])]))
-    aborts = pytest.raises(ModelFileError, match=r"fix: +reshape to at most 4 dimensions")
-    with aborts if op == "SLICE" else nullcontext():
-        rehearse(model, [{"x": np.ones(sizes, np.float32)}])
+    assert Micro(content("int8")).measure_arena() >= 108 + 288
     assert capfd.readouterr() == ("", "")
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,9 @@ from octavo.evaluate.verify import SAMPLE_INPUTS, SAMPLE_VALUES, sample_size, ve
 from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph
 from octavo.ops.build import GraphBuilder
+from octavo.run.litert import LiteRT
+from octavo.run.targets import DEFAULT as DEFAULT_TARGET
+from octavo.run.targets import TARGETS
 from octavo.write.tflite import write_tflite
 from small_network import COUNT, network, samples
 
@@ -123,6 +126,14 @@ def test_without_tflite_micro_the_rest_is_verified_and_the_absence_said(monkeypa
     assert verification.ok
     assert 'pip install "octavo[micro]"' in verification.notes[MICRO]
     assert verification.runtimes[REFERENCE].inputs == SAMPLE_INPUTS
+
+
+def test_a_fourth_runtime_is_one_more_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    fourth = replace(DEFAULT_TARGET, name="LiteRT on two threads", opener=partial(LiteRT, threads=2), required=False)
+    monkeypatch.setattr("octavo.evaluate.verify.TARGETS", (*TARGETS, fourth))
+    *others, check = verify(write_tflite(network("int8")), network("int8"), samples()).runtimes
+    assert (check.runtime, check.inputs, check.required) == ("LiteRT on two threads", SAMPLE_INPUTS, False)
+    assert replace(check, runtime=others[DEFAULT].runtime, required=True) == others[DEFAULT]
 
 
 def test_a_sample_with_nan_is_refused() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from octavo.dtypes import DType
 from octavo.ir.types import Quantization, Tensor
-from octavo.ops.fused import FusedActivation, integer_bounds, saturate
+from octavo.ops.fused import FusedActivation, integer_bounds, output_of
 
 BOUNDS = {
     FusedActivation.NONE: (-128, 127),
@@ -25,7 +25,7 @@ def result(scale: float, zero_point: int, dtype: DType = DType.INT8) -> Tensor:
 def test_both_bounds_hold_where_the_type_reaches_beyond_them(activation: FusedActivation) -> None:
     output = result(0.1, -20)
     assert integer_bounds(activation, output) == BOUNDS[activation]
-    clamped = saturate(np.arange(-300, 300), output, activation)
+    clamped = output_of(output, activation).clamped(np.arange(-300, 300))
     assert (clamped.min(), clamped.max()) == BOUNDS[activation]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from octavo.calibration.probe import Probe, singly
+from octavo.calibration.probe import Probe, Task, singly
 from octavo.calibration.statistics import Statistics
 from octavo.data.dataset import Chunk
 from octavo.errors import DatasetError
@@ -23,9 +23,10 @@ class Gatherer:
         self.probe, self.together = probe, together
         self._gathered, self._samples = probe.task.accumulators(), 0
 
-    def twin(self) -> Gatherer:
-        """Another one for the same task, with a runtime of its own, that has seen nothing yet."""
-        return Gatherer(self.probe.twin(), together=self.together)
+    def settle(self, chunk: Chunk) -> bool:
+        """Decide, by the samples of a chunk, whether those of a chunk run as one batch; nothing is gathered of it."""
+        self.together = can_batch(self.probe, chunk)
+        return self.together
 
     def observe(self, chunk: Chunk) -> int:
         """Run a chunk and gather its statistics; returns its number of samples.
@@ -42,6 +43,11 @@ class Gatherer:
         """What was gathered of the observed tensors; at least one chunk must have been observed."""
         tensors = {name: self._gathered[name].result() for name in self.probe.task.tensors}
         return Statistics(tensors, self._samples, fingerprint)
+
+
+def gatherer(task: Task, model: bytes, threads: int, *, together: bool) -> Gatherer:
+    """One with a probe of its own, that has seen nothing yet."""
+    return Gatherer(Probe(task, model, threads=threads), together=together)
 
 
 def can_batch(probe: Probe, chunk: Chunk) -> bool:

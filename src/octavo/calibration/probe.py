@@ -63,17 +63,13 @@ class Probe:
 
     Args:
         task: What to observe.
-        model: `task.instrumented()`, which several probes share.
+        model: `task.instrumented()`.
         threads: Threads the runtime may use.
     """
 
     def __init__(self, task: Task, model: bytes, *, threads: int = 1) -> None:
-        self.task, self.model, self.threads = task, model, threads
+        self.task = task
         self._runtime = LiteRT(model, threads=threads)
-
-    def twin(self) -> Probe:
-        """Another runtime of the same task."""
-        return Probe(self.task, self.model, threads=self.threads)
 
     def add(self, chunk: Chunk, gathered: Mapping[str, Accumulator]) -> None:
         """Run a chunk as one batch and add what its tensors hold.
@@ -88,6 +84,7 @@ class Probe:
     def _add_extremes(self, chunk: Chunk, gathered: Mapping[str, Accumulator]) -> bool:
         """Whether everything is finite for certain; if not, nothing was added."""
         inputs = self._named(chunk)
+        self._runtime.reset()
         numbers = [output.item() for output in self._runtime.run(inputs, copy=False).values()]
         count = len(REDUCTIONS)
         found = {name: numbers[count * i : count * (i + 1)] for i, name in enumerate(self.task.made)}
@@ -105,6 +102,7 @@ class Probe:
     def _add_values(self, chunk: Chunk, gathered: Mapping[str, Accumulator]) -> bool:
         """Whether all values are finite; the views of the runtime's memory end here, as its next run demands."""
         inputs = self._named(chunk)
+        self._runtime.reset()
         values = {**self._runtime.run(inputs, copy=False), **inputs}
         return all([accumulator.add(values[name]) for name, accumulator in gathered.items()])
 
@@ -116,6 +114,7 @@ class Probe:
         runtime = LiteRT(with_values(self.task.graph, self.task.made))
         for sample in singly(chunk):
             inputs = self._named(sample)
+            runtime.reset()
             values = {**runtime.run(inputs), **inputs}
             for name, accumulator in gathered.items():
                 if not accumulator.add(values[name]):

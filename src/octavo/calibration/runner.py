@@ -1,8 +1,9 @@
 """Calibration: LiteRT runs an instrumented float model on the samples, and the statistics of its tensors are gathered.
 
-Several single-threaded runtimes run side by side; a model of which memory holds few copies runs in fewer runtimes of
-several threads each. Samples go through in batches only where a batch computes, bit for bit, what its samples compute
-alone; statistics then depend neither on how the data comes in batches nor on the number of threads.
+Several single-threaded runtimes run side by side, each in a child process; a model of which memory holds few copies
+runs in fewer runtimes of several threads each. Samples go through in batches only where a batch computes, bit for bit,
+what its samples compute alone; statistics then depend neither on how the data comes in batches nor on the number of
+threads.
 """
 
 from __future__ import annotations
@@ -12,15 +13,21 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-from octavo.calibration.gatherer import Gatherer, can_batch
-from octavo.calibration.probe import Probe, Task
+from octavo.calibration.gatherer import Gatherer, gatherer
+from octavo.calibration.probe import Task, singly
+from octavo.calibration.states import with_states_shown
 from octavo.calibration.statistics import Statistics, fingerprint
 from octavo.data.dataset import Chunk, Dataset
+from octavo.errors import RuntimeEndedError
+from octavo.evaluate.culprit import blamed
 from octavo.ir.types import Graph
 from octavo.run.signature import read_signature
+from octavo.run.supervised import Remote
+from octavo.run.targets import DEFAULT
 
 MAXIMUM_THREADS = 8
 # Activations of one chunk: few enough for a cache, enough to outweigh the cost of a call.
@@ -61,49 +68,105 @@ def calibrate(
     Raises:
         DatasetError: if the data has no sample, or one that does not fit the inputs.
         NonFiniteError: naming the first sample with a NaN or an infinity, and the first tensor that has it.
+        RuntimeEndedError: naming the samples on which LiteRT ended its process.
     """
-    task = Task(graph, tuple(tensors), needs_histogram)
+    showing, shown = with_states_shown(graph, tensors)
+    task = Task(showing, tuple(shown.get(name, name) for name in tensors), needs_histogram)
     dataset = Dataset(data, task.inputs, integer_divisor=integer_divisor, samples=samples)
     model = task.instrumented()
     sample_bytes = read_signature(model).activation_bytes
     rows = _chunk_rows(sample_bytes)
     workers, each = _crew(len(model) + rows * sample_bytes, threads or _processors())
     chunks = dataset.chunks(rows)
-    first, probe = next(chunks), Probe(task, model, threads=each)
-    gatherers = [Gatherer(probe, together=can_batch(probe, first))]
+    first = next(chunks)
+    crew = _Crew(task, model, each)
     done = 0
-    for count in _spread(gatherers, itertools.chain([first], chunks), workers):
-        done += count
-        if progress is not None:
-            progress(done, dataset.total)
-    measured_on = fingerprint(graph, tensors)
-    return reduce(Statistics.merge, (gatherer.statistics(measured_on) for gatherer in gatherers))
+    try:
+        crew.settle(first)
+        for count in _spread(crew, itertools.chain([first], chunks), workers):
+            done += count
+            if progress is not None:
+                progress(done, dataset.total)
+        found = crew.statistics(fingerprint(graph, tensors))
+        return replace(found, tensors={name: found[shown.get(name, name)] for name in tensors})
+    finally:
+        crew.close()
 
 
-def _spread(gatherers: list[Gatherer], chunks: Iterable[Chunk], workers: int) -> Iterator[int]:
-    """Number of samples of each chunk once it is observed, in order; gatherers are added as workers need them."""
-    idle = deque(gatherers)
+class _Crew:
+    """Gatherers of one task, each in a child process; as many as observe at the same time.
 
-    def observe(chunk: Chunk) -> int:
+    Args:
+        task: What they observe.
+        model: `task.instrumented()`.
+        threads: Of each one's runtime.
+    """
+
+    def __init__(self, task: Task, model: bytes, threads: int) -> None:
+        self._task, self._model, self._threads = task, model, threads
+        self._all: list[Remote[Gatherer]] = []
+        self._idle: deque[Remote[Gatherer]] = deque()
+        self._together = True
+
+    def settle(self, chunk: Chunk) -> None:
+        """Decide by some samples, which are not gathered, whether those of a chunk run as one batch."""
+        first = self._another()
+        self._together = first.ask_for(self._samples(chunk), chunk.count, Gatherer.settle, chunk)
+        self._idle.append(first)
+
+    def observe(self, chunk: Chunk) -> int:
+        """Let one of them observe a chunk; returns its number of samples."""
         try:
-            gatherer = idle.popleft()
+            one = self._idle.popleft()
         except IndexError:
-            gatherer = gatherers[0].twin()
-            gatherers.append(gatherer)
-        count = gatherer.observe(chunk)
-        idle.append(gatherer)
+            one = self._another()
+        try:
+            count = one.ask_for(self._samples(chunk), chunk.count, Gatherer.observe, chunk)
+        except RuntimeEndedError as error:
+            graph = self._task.graph
+            singles = [dict(zip(graph.inputs, sample.arrays, strict=True)) for sample in singly(chunk)]
+            raise blamed(error, DEFAULT, graph, singles) from error
+        self._idle.append(one)
         return count
 
+    def statistics(self, measured_on: str) -> Statistics:
+        """Of everything that all have observed."""
+        return reduce(Statistics.merge, (one.ask(Gatherer.statistics, measured_on) for one in self._all))
+
+    def stop(self) -> None:
+        """End what they are at."""
+        for one in self._all:
+            one.stop()
+
+    def close(self) -> None:
+        """Give the child processes back."""
+        for one in self._all:
+            one.close()
+
+    def _another(self) -> Remote[Gatherer]:
+        one = Remote("LiteRT", gatherer, self._task, self._model, self._threads, together=self._together)
+        self._all.append(one)
+        return one
+
+    def _samples(self, chunk: Chunk) -> str:
+        return f"on samples {chunk.start} to {chunk.start + chunk.count - 1} of model '{self._task.graph.name}'"
+
+
+def _spread(crew: _Crew, chunks: Iterable[Chunk], workers: int) -> Iterator[int]:
+    """Number of samples of each chunk once it is observed, in order."""
     with ThreadPoolExecutor(workers, "calibrate") as pool:
         pending: deque[Future[int]] = deque()
         try:
             for chunk in chunks:
-                pending.append(pool.submit(observe, chunk))
+                pending.append(pool.submit(crew.observe, chunk))
                 # So few chunks are held at a time that memory stays bounded, whatever the data's size.
                 if len(pending) > 2 * workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+        except KeyboardInterrupt:
+            crew.stop()
+            raise
         finally:
             for future in pending:
                 future.cancel()

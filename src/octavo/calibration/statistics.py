@@ -19,51 +19,11 @@ from octavo.data.arrays import DAMAGES, open_arrays
 from octavo.errors import DatasetError, InputError
 from octavo.files import write_whole
 from octavo.ir.types import Graph
+from octavo.numerics.tensor_statistics import BINS, TensorStatistics
 from octavo.ops.text import format_graph
 
-# A bin is the upper half of a float32's bit pattern: sign, exponent and 7 bits of mantissa. Its values differ by less
-# than one part in 128, and the bins are known before the first value is.
-BINS = 1 << 16
 # Converting at most this many patterns to indices at a time keeps the temporary arrays small.
 _BLOCK = 1 << 18
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TensorStatistics:
-    """Statistics of one tensor over all samples.
-
-    Attributes:
-        low, high: Smallest and largest value.
-        count: Number of values.
-        histogram: int64, shape (65536,): number of values by the upper 16 bits of their float32 pattern; None if not
-            asked for.
-    """
-
-    low: float
-    high: float
-    count: int
-    histogram: np.ndarray | None = None
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, TensorStatistics):
-            return NotImplemented
-        if (self.low, self.high, self.count) != (other.low, other.high, other.count):
-            return False
-        if self.histogram is None or other.histogram is None:
-            return self.histogram is other.histogram
-        return np.array_equal(self.histogram, other.histogram)
-
-    def __hash__(self) -> int:
-        return hash((self.low, self.high, self.count))
-
-    def merge(self, other: TensorStatistics) -> TensorStatistics:
-        """Statistics of both sets of values; both have a histogram or neither."""
-        histogram = None
-        if self.histogram is not None and other.histogram is not None:
-            histogram = self.histogram + other.histogram
-        return TensorStatistics(
-            min(self.low, other.low), max(self.high, other.high), self.count + other.count, histogram
-        )
 
 
 class Accumulator:
@@ -134,6 +94,9 @@ class Statistics(Mapping[str, TensorStatistics]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Statistics, (dict(self.tensors), self.samples, self.fingerprint)
+
     def __getitem__(self, name: str) -> TensorStatistics:
         return self.tensors[name]
 
@@ -176,10 +139,10 @@ class Statistics(Mapping[str, TensorStatistics]):
             )
         if needs_histogram and not self.has_histograms:
             raise DatasetError(
-                "percentiles cannot be made of these statistics.",
+                "these statistics do not serve the estimator.",
                 got="extremes alone",
                 expected="histograms of the values",
-                fix="calibrate again with estimator='percentile', or use estimator='minmax'",
+                fix="calibrate again with the same estimator=..., or use estimator='minmax'",
             )
 
     def merge(self, other: Statistics) -> Statistics:

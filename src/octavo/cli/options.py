@@ -32,4 +32,7 @@ Divisor = Annotated[
     typer.Option(help="Divide integer data by this: 255 if the model was trained on 0..1, 1 if on 0..255."),
 ]
 Skip = Annotated[list[str] | None, typer.Option(help="Layer name or shell pattern kept in float; may be repeated.")]
+Allow = Annotated[
+    list[str] | None, typer.Option(help="Lambda layer whose function may run, once, on symbols; may be repeated.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]

@@ -11,6 +11,7 @@ import numpy as np
 
 from octavo.comparison.recommendation import Recommendation, recommend
 from octavo.comparison.rows import Failure, Row, row_name
+from octavo.condition import Method
 from octavo.config import SCHEMES, QuantizeConfig, scheme_named
 from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError, ModelFileError, VerificationError
@@ -76,12 +77,14 @@ def compare(
     *,
     schemes: Sequence[str] = tuple(SCHEMES),
     skip: Sequence[str] = (),
+    methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
     seed: int = 0,
     train: Callable[[Any], object] | None = None,
     train_schemes: Sequence[str] = ("int8",),
     time_it: bool = True,
+    allow: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Comparison:
     """Quantize a model by every scheme, after training and, given a way to train, by training; measure each alike.
@@ -94,7 +97,7 @@ def compare(
         data: Representative dataset; needed by the integer schemes. Something that can be read several times.
         test: Test set (x, y), real values as in training; y None where it does not classify.
         schemes: Names of the schemes, in the table's order.
-        skip, samples, integer_divisor, seed, progress: As for `octavo.quantize`.
+        skip, methods, samples, integer_divisor, seed, allow, progress: As for `octavo.quantize`.
         train: Trains the quantization-aware model it is given, by compile and fit; None leaves these rows out. The
             model must then be a keras.Model.
         train_schemes: Schemes to train for.
@@ -108,7 +111,7 @@ def compare(
     x, y = _held_out(test)
     _check_data_for(schemes, data)
     source = Source(_readable_again(data), samples, integer_divisor, progress)
-    prepared = prepare(model)
+    prepared = prepare(model, allow)
     original = quantize_prepared(prepared, QuantizeConfig("float32", seed=seed), source)
     float_outputs = original.predict(x)
 
@@ -125,9 +128,12 @@ def compare(
         if progress is not None:
             progress(scheme, done, len(names))
         config = QuantizeConfig(scheme, skip=skip, seed=seed)
-        rows.append(row("PTQ", scheme, partial(quantize_prepared, prepared, config, source)))
+        rows.append(row("PTQ", scheme, partial(quantize_prepared, prepared, config, source, methods=methods)))
     if train is not None:
-        rows += [row("QAT", each, partial(_trained, model, each, train, source, skip)) for each in train_schemes]
+        rows += [
+            row("QAT", each, partial(_trained, model, each, train, source, skip, allow, methods))
+            for each in train_schemes
+        ]
     return _comparison(rows)
 
 
@@ -191,7 +197,13 @@ def _readable_again(data: Any) -> Any:
 
 
 def _trained(
-    model: Any, scheme: str, train: Callable[[Any], object], source: Source, skip: Sequence[str]
+    model: Any,
+    scheme: str,
+    train: Callable[[Any], object],
+    source: Source,
+    skip: Sequence[str],
+    allow: Sequence[str],
+    methods: Sequence[Method],
 ) -> QuantizedModel:
     """The file of a model trained for a scheme, its ranges started from the representative data if there is any."""
     from octavo.qat.make import quantize_model
@@ -201,8 +213,10 @@ def _trained(
         scheme,
         data=source.data,
         skip=skip,
+        methods=methods,
         samples=source.samples,
         integer_divisor=source.integer_divisor,
+        allow=allow,
     )
     train(aware)
     return quantize(aware)

@@ -11,7 +11,7 @@ from octavo.evaluate.accuracy import OutputAccuracy, measure
 from octavo.evaluate.latency import Latency, latency
 from octavo.evaluate.memory import Memory, memory
 from octavo.evaluate.predict import Samples, fitting
-from octavo.run.litert import LiteRT
+from octavo.run.targets import DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +99,19 @@ def evaluate(
 
     Raises:
         ModelFileError: if LiteRT refuses the model.
+        RuntimeEndedError: if LiteRT ends its process on it.
         DatasetError: if samples, labels and outputs do not fit together.
         NonFiniteError: for NaN or infinity in samples or outputs.
     """
-    runtime = LiteRT(model)
     used = memory(model)
+    with DEFAULT.open(model) as runtime:
+        count = len(next(iter(fitting(x, runtime.inputs).values())))
+        outputs = measure(runtime, x, y, float_outputs)
     return Evaluation(
         scheme=scheme,
         runtime="LiteRT default kernels",
-        samples=len(next(iter(fitting(x, runtime.inputs).values()))),
-        outputs=measure(runtime, x, y, float_outputs),
+        samples=count,
+        outputs=outputs,
         memory=used,
         latency=latency(model) if time_it else None,
         notes=(used.arena_reason,) if used.arena_reason else (),

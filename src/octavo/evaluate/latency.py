@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from octavo.run.litert import LiteRT
+from octavo.run.supervised import in_child
 
 WARM_UPS = 5
 REPEATS = 200
@@ -42,10 +43,11 @@ def latency(model: bytes) -> Latency:
 
     Raises:
         ModelFileError: if LiteRT refuses the model.
+        RuntimeEndedError: if the model ends the process it is timed in.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    one = median_ms(model, threads=1)
-    return Latency(one, median_ms(model, threads=cores) if cores > 1 else one, cores)
+    one = in_child("LiteRT", median_ms, model, threads=1)
+    return Latency(one, in_child("LiteRT", median_ms, model, threads=cores) if cores > 1 else one, cores)
 
 
 def median_ms(model: bytes, *, threads: int) -> float:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from octavo.errors import MissingDependencyError, ModelFileError
-from octavo.run.micro import Micro, rehearse
+from octavo.errors import MissingDependencyError, ModelFileError, RuntimeEndedError
+from octavo.run.micro import Micro
+from octavo.run.targets import MICRO
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,9 @@ class Memory:
 def memory(model: bytes) -> Memory:
     """Measure a model; TensorFlow Lite Micro itself reports the arena."""
     try:
-        rehearse(model)
-        return Memory(len(model), Micro(model).arena_bytes)
+        with MICRO.open(model) as runtime:
+            return Memory(len(model), runtime.ask(Micro.measure_arena))
     except MissingDependencyError as error:
         return Memory(len(model), None, f"{error.what} {error.fix}")
-    except ModelFileError as error:
+    except (ModelFileError, RuntimeEndedError) as error:
         return Memory(len(model), None, f"{error.what} {error.got}")

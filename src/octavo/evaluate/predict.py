@@ -8,11 +8,10 @@ import numpy as np
 
 from octavo.errors import DatasetError, NonFiniteError
 from octavo.numerics.affine import dequantize, quantize
-from octavo.run.litert import LiteRT
-from octavo.run.micro import Micro
+from octavo.run.runtime import Runtime
 from octavo.run.signature import Port
+from octavo.run.targets import DEFAULT
 
-Runtime = LiteRT | Micro
 # One array for a single input or output; several by name or in the model's order. The first axis is the sample.
 Samples = np.ndarray | Mapping[str, np.ndarray] | Sequence[np.ndarray]
 CHUNK = 256
@@ -32,13 +31,15 @@ def predict(model: bytes, x: Samples, *, threads: int = 1) -> dict[str, np.ndarr
     Raises:
         DatasetError: if the samples do not fit the model.
         NonFiniteError: for NaN or infinity in the samples.
+        RuntimeEndedError: if LiteRT ends its process on them.
     """
-    chunks = list(predictions(LiteRT(model, threads=threads), x))
+    with DEFAULT.open(model, threads=threads) as runtime:
+        chunks = list(predictions(runtime, x))
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
 def predictions(runtime: Runtime, x: Samples) -> Iterator[dict[str, np.ndarray]]:
-    """Run samples one by one, and yield their real outputs in chunks of at most `CHUNK` rows.
+    """Run samples one by one, each as if the first, and yield their real outputs in chunks of at most `CHUNK` rows.
 
     One sample at a time is what the file was made for, and in LiteRT no slower than a batch.
 
@@ -49,12 +50,8 @@ def predictions(runtime: Runtime, x: Samples) -> Iterator[dict[str, np.ndarray]]
     count = len(next(iter(samples.values())))
     for start in range(0, count, CHUNK):
         chunk = {p.name: encode(samples[p.name][start : start + CHUNK], p, start) for p in runtime.inputs}
-        rows = min(CHUNK, count - start)
-        results = [runtime.run({name: array[i : i + 1] for name, array in chunk.items()}) for i in range(rows)]
-        yield {
-            port.name: decode(np.concatenate([result[port.name] for result in results]), port)
-            for port in runtime.outputs
-        }
+        results = runtime.run_each(chunk)
+        yield {port.name: decode(results[port.name], port) for port in runtime.outputs}
 
 
 def fitting(x: Samples, ports: Sequence[Port]) -> dict[str, np.ndarray]:

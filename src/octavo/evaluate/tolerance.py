@@ -1,60 +1,26 @@
-"""How far a runtime's result of one operator may lie from the reference kernel's on the same inputs.
+"""How far a runtime's float result of one operator may lie from the reference kernel's on the same inputs.
 
-Integers: TensorFlow Lite Micro not at all; LiteRT's reference kernels not at all but where the operator's row says that
-they round in floating point, and then one step; LiteRT's default kernels one step.
-
-Floats: what float32 rounding allows. Summing n products in any order errs by at most `n * eps * sum(|a * b|)` (Higham,
-"Accuracy and Stability of Numerical Algorithms", section 3.1), and the elementary functions of all runtimes are good to
-8 units in the last place. A hybrid kernel also rounds each float input to 8 bits: by half a step, and 255 steps make a
-range no wider than twice the largest magnitude.
+What is allowed of integers, `octavo.run.targets` says. Of floats it is what float32 rounding allows. Summing n products
+in any order errs by at most `n * eps * sum(|a * b|)` (Higham, "Accuracy and Stability of Numerical Algorithms", section
+3.1), and the elementary functions of all runtimes are good to 8 units in the last place. A hybrid kernel also rounds
+each float input to 8 bits: by half a step, and 255 steps make a range no wider than twice the largest magnitude.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 
 import numpy as np
 
 from octavo.ir.inputs import Inputs
-from octavo.ir.types import Graph, Node, Tensor
-from octavo.ops.operands import is_hybrid, is_integer, working_type
+from octavo.ir.types import Graph, Node
+from octavo.ops.operands import is_hybrid, is_integer
 from octavo.ops.spec import OpSpec
 from octavo.ops.table import spec_of
 
 EPSILON = float(np.finfo(np.float32).eps)
 FUNCTION_ULPS = 8
 HYBRID_STEPS = 255
-
-
-class Target(enum.Enum):
-    """A runtime and its kernels."""
-
-    MICRO = "TensorFlow Lite Micro"
-    REFERENCE = "LiteRT reference"
-    DEFAULT = "LiteRT default"
-
-
-def refusal(target: Target, graph: Graph) -> str:
-    """Why the op table says that a runtime cannot run a graph, or not rightly; "" where it can."""
-    for node in graph.nodes:
-        spec = spec_of(node.op)
-        where = f"{node.op} of '{node.layer or node.outputs[0]}'"
-        dtype = working_type(graph, node)
-        if target is Target.REFERENCE and dtype in spec.wrong_in_litert_reference:
-            return f"{where} is computed wrongly for {dtype.value} by LiteRT's reference kernels."
-        if target is Target.MICRO and is_hybrid(graph, node):
-            return f"{where} has float activations and int8 weights; TensorFlow Lite Micro has no hybrid kernels."
-        if target is Target.MICRO and dtype not in spec.micro:
-            return f"{where} has no kernel for {dtype.value} in TensorFlow Lite Micro."
-    return ""
-
-
-def allowed_steps(target: Target, node: Node, output: Tensor) -> int:
-    """The largest difference allowed of an integer result, in steps."""
-    if output.quantization is None or target is Target.MICRO:
-        return 0
-    return 0 if target is Target.REFERENCE and spec_of(node.op).exact else 1
 
 
 def allowed_real(graph: Graph, node: Node, arrays: Inputs[np.ndarray], results: Sequence[np.ndarray]) -> float:
@@ -69,17 +35,26 @@ def allowed_real(graph: Graph, node: Node, arrays: Inputs[np.ndarray], results: 
     spec = spec_of(node.op)
     if not spec.weights or is_integer(graph, node):
         return _elementwise_bound(arrays, results)
-    return _product_bound(spec, arrays, hybrid=is_hybrid(graph, node))
+    return _product_bound(spec, arrays, results, hybrid=is_hybrid(graph, node))
 
 
-def _product_bound(spec: OpSpec, arrays: Inputs[np.ndarray], *, hybrid: bool) -> float:
-    """`sum(|w|) * (error of an input) + (error of the bias)`, for the channel with the largest weights."""
-    (index, role), (bias_index, bias_role) = spec.weights[0], spec.biases[0]
-    weight, data, bias = arrays[index], arrays[bias_role.data], arrays.get(bias_index)
-    sums = np.abs(np.moveaxis(weight, role.axis, 0)).reshape(weight.shape[role.axis], -1).sum(1)
-    rounding = EPSILON * (weight.size // len(sums) + 1 + FUNCTION_ULPS)
-    input_error = largest(data) * (rounding + (1 / HYBRID_STEPS if hybrid else 0.0))
-    return largest(sums) * input_error + (0.0 if bias is None else rounding * largest(bias))
+def _product_bound(spec: OpSpec, arrays: Inputs[np.ndarray], results: Sequence[np.ndarray], *, hybrid: bool) -> float:
+    """`sum(|w|) * (error of an input) + (error of the bias)`, for the channel with the largest weights.
+
+    The products of several weights add their errors up; so do the steps of a recurrence, whose gates scale the cell.
+    """
+    biases = {role.weight: (index, role.data) for index, role in spec.biases}
+    total, steps = 0.0, 1
+    for index, role in spec.weights:
+        weight, (bias_index, place) = arrays[index], biases.get(index, (len(arrays), None))
+        # A weight without a bias of its own meets what the operator made a step before.
+        data, bias = results[0] if place is None else arrays[place], arrays.get(bias_index)
+        sums = np.abs(np.moveaxis(weight, role.axis, 0)).reshape(weight.shape[role.axis], -1).sum(1)
+        rounding = EPSILON * (weight.size // len(sums) + 1 + FUNCTION_ULPS)
+        input_error = largest(data) * (rounding + (1 / HYBRID_STEPS if hybrid else 0.0))
+        total += largest(sums) * input_error + (0.0 if bias is None else rounding * largest(bias))
+        steps = data.size // data.shape[-1]
+    return total * steps * max(1.0, *map(largest, results)) if spec.states else total
 
 
 def _elementwise_bound(arrays: Inputs[np.ndarray], results: Sequence[np.ndarray]) -> float:

@@ -8,31 +8,26 @@ downstream; and where every operator is exact, so is the whole graph.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
-from octavo.errors import DatasetError, MissingDependencyError, ModelFileError
-from octavo.evaluate.predict import Runtime, encode
-from octavo.evaluate.tolerance import Target, allowed_real, allowed_steps, refusal
+from octavo.errors import DatasetError, MissingDependencyError, ModelFileError, RuntimeEndedError
+from octavo.evaluate.culprit import blamed
+from octavo.evaluate.predict import encode
+from octavo.evaluate.tolerance import allowed_real
 from octavo.evaluate.verification import Difference, RuntimeCheck, Verification
 from octavo.ir.graph import producers
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.run import reference
-from octavo.run.litert import LiteRT
-from octavo.run.micro import Micro, rehearse
 from octavo.run.signature import read_signature
+from octavo.run.targets import TARGETS, Target
 
 # A sample is this many inputs, fewer where fewer make this many values to compare.
 SAMPLE_INPUTS = 4
 SAMPLE_VALUES = 1 << 22
 Values = Mapping[str, np.ndarray]
-OPEN: Mapping[Target, Callable[[bytes], Runtime]] = {
-    Target.MICRO: lambda model: Micro(model, keep_all=True),
-    Target.REFERENCE: lambda model: LiteRT(model, kernels="reference", keep_all=True),
-    Target.DEFAULT: lambda model: LiteRT(model, kernels="default", keep_all=True),
-}
 
 
 def verify(
@@ -58,7 +53,7 @@ def verify(
     inputs = [{port.name: encode(np.asarray(sample[port.name]), port) for port in ports} for sample in samples]
     kept = [*graph.inputs, *(name for node in graph.nodes for name in node.outputs)]
     truths = [reference.run(graph, values, keep=kept) for values in inputs]
-    return Verification(len(inputs), tuple(_check(target, model, graph, truths) for target in Target))
+    return Verification(len(inputs), tuple(_check(target, model, graph, truths) for target in TARGETS))
 
 
 def sample_size(graph: Graph) -> int:
@@ -74,68 +69,90 @@ def _spread(samples: Sequence[Values], count: int) -> Sequence[Values]:
 
 def _check(target: Target, model: bytes, graph: Graph, truths: Sequence[Values]) -> RuntimeCheck:
     """What one runtime makes of the file on all inputs; a reason where it does not run it."""
-    if not (reason := refusal(target, graph)):
+    if not (reason := target.refuses(graph)):
         try:
             return _examine(target, model, graph, truths)
         except MissingDependencyError as error:
             reason = f"{error.what} {error.fix}"
         except (ModelFileError, DatasetError) as error:
             reason = f"{error.what} {error.got}"
-    return RuntimeCheck(target.value, reason=reason, required=target is Target.DEFAULT)
+        except RuntimeEndedError as error:
+            found = blamed(error, target, graph, truths)
+            reason = f"{found.what} {found.got}"
+    return RuntimeCheck(target.name, reason=reason, required=target.required)
 
 
 def _examine(target: Target, model: bytes, graph: Graph, truths: Sequence[Values]) -> RuntimeCheck:
     """Run the file in one runtime on all inputs and judge every operator."""
-    inputs = [{name: truth[name] for name in graph.inputs} for truth in truths]
-    if target is Target.MICRO:
-        rehearse(model, inputs)
-    runtime = OPEN[target](model)
-    plain = LiteRT(model) if target is Target.DEFAULT else runtime
-    makers = producers(graph)
+    names = [name for node in graph.nodes for name in reference.written(graph, node)]
     results: list[Difference] = []
-    outputs: list[Difference] = []
-    fusing: list[Difference] = []
     unseen: dict[str, None] = {}
-    for given, truth in zip(inputs, truths, strict=True):
-        alone, fused = runtime.run(given), plain.run(given)
-        judged, hidden = _judge(target, graph, runtime, truth)
-        results += judged
-        unseen.update(dict.fromkeys(hidden))
-        for name in graph.outputs:
-            tensor, maker = graph.tensors[name], makers.get(name)
-            outputs.append(_difference(tensor, maker, truth[name], fused[name]))
-            fusing.append(_difference(tensor, maker, alone[name], fused[name]))
+    ends: list[Values] = []
+    with target.open(model, keep_all=True) as runtime:
+        for truth in truths:
+            outputs, shown = runtime.run_first(_inputs(graph, truth), names)
+            ends.append(outputs)
+            judged, hidden = _judge(target, graph, shown, truth)
+            results += judged
+            unseen.update(dict.fromkeys(hidden))
+    handed_over = ends
+    if target.fuses:
+        with target.open(model) as plain:
+            handed_over = [plain.run_first(_inputs(graph, truth))[0] for truth in truths]
     return RuntimeCheck(
-        target.value,
+        target.name,
         inputs=len(truths),
         operators=len(graph.nodes),
         differing=sum(each.differing for each in results),
         elements=sum(each.elements for each in results),
         differences=_differing(results),
-        outputs=_differing(outputs),
-        fusing=_differing(fusing),
+        outputs=_differing(_apart(graph, truths, handed_over)),
+        fusing=_differing(_apart(graph, ends, handed_over)),
         unseen=tuple(unseen),
-        required=target is Target.DEFAULT,
+        required=target.required,
     )
 
 
-def _judge(target: Target, graph: Graph, runtime: Runtime, truth: Values) -> tuple[list[Difference], list[str]]:
-    """Compare each operator's result in the runtime's last run with the reference kernel's on the runtime's own inputs.
+def _inputs(graph: Graph, truth: Values) -> Values:
+    return {name: truth[name] for name in graph.inputs}
+
+
+def _apart(graph: Graph, expected: Sequence[Values], actual: Sequence[Values]) -> list[Difference]:
+    """How the graph's outputs differ in two runs of the same inputs."""
+    makers = producers(graph)
+    return [
+        _difference(graph.tensors[name], makers.get(name), one[name], other[name])
+        for one, other in zip(expected, actual, strict=True)
+        for name in graph.outputs
+    ]
+
+
+def _judge(target: Target, graph: Graph, shown: Values, truth: Values) -> tuple[list[Difference], list[str]]:
+    """Compare each operator's result in a runtime's run with the reference kernel's on the runtime's own inputs.
+
+    Args:
+        target: The runtime.
+        graph: What it ran.
+        shown: The operators' results there, by name, but for those that it folded away.
+        truth: What the reference computes of the same inputs.
 
     Returns:
         One difference a result, in execution order; and the results the runtime does not show, which are then taken
         from the reference kernel.
     """
     own = {name: tensor.data for name, tensor in graph.tensors.items() if tensor.data is not None}
-    own.update({name: truth[name] for name in graph.inputs})
+    own.update({**reference.reset_state(graph), **{name: truth[name] for name in graph.inputs}})
     judged, hidden = [], []
     for node in graph.nodes:
-        known = all(np.array_equal(own[name], truth[name]) for name in node.inputs if name and name in truth)
+        written = reference.written(graph, node)
+        known = written == node.outputs and all(
+            np.array_equal(own[name], truth[name]) for name in node.inputs if name and name in truth
+        )
         expected = tuple(truth[name] for name in node.outputs) if known else reference.run_node(graph, node, own)
         # XNNPACK unpacks float16 constants when it loads them and leaves their tensors unwritten.
-        folded = target is Target.DEFAULT and all(graph.tensors[name].is_constant for name in node.inputs if name)
-        for name, result in zip(node.outputs, expected, strict=True):
-            seen = None if folded else _seen(runtime, name, result)
+        folded = target.folds and all(graph.tensors[name].is_constant for name in node.inputs if name)
+        for name, result in zip(written, expected, strict=True):
+            seen = None if folded else _seen(shown, name, result)
             own[name] = result if seen is None else seen
             if seen is None:
                 hidden.append(name)
@@ -145,19 +162,18 @@ def _judge(target: Target, graph: Graph, runtime: Runtime, truth: Values) -> tup
     return judged, hidden
 
 
-def _seen(runtime: Runtime, name: str, like: np.ndarray) -> np.ndarray | None:
-    """A tensor of the last run in the shape of `like`, None where the runtime folded it away."""
-    try:
-        return runtime.tensor(name).reshape(like.shape)
-    except ValueError:
+def _seen(shown: Values, name: str, like: np.ndarray) -> np.ndarray | None:
+    """A tensor of a run in the shape of `like`, None where the runtime folded it away."""
+    if name not in shown or shown[name].size != like.size:
         return None
+    return shown[name].reshape(like.shape)
 
 
 def _allowed(
     target: Target, graph: Graph, node: Node, output: Tensor, own: Values, expected: Sequence[np.ndarray]
 ) -> float:
     if not output.dtype.is_float:
-        return allowed_steps(target, node, output)
+        return target.allowed_steps(node, output)
     return allowed_real(graph, node, reference.real_inputs(graph, node, own), expected)
 
 

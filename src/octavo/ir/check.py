@@ -9,6 +9,7 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.errors import GraphError, NonFiniteError
+from octavo.ir.graph import consumers
 from octavo.ir.types import Graph, Node, PerAxis, Quantization, Tensor
 
 # Types that only quantization makes; int32, int64, uint8 and bool also occur as shapes, indices and images.
@@ -33,6 +34,7 @@ def check_structure(graph: Graph) -> None:
         if tensor.data is not None:
             _check_constant(tensor, tensor.data)
     _check_order(graph)
+    _check_states(graph)
 
 
 def _check_constant(tensor: Tensor, data: np.ndarray) -> None:
@@ -52,8 +54,32 @@ def _check_constant(tensor: Tensor, data: np.ndarray) -> None:
         )
 
 
+def _check_states(graph: Graph) -> None:
+    """A variable is one operator's own; what never has a value is made and read by none."""
+    readers = consumers(graph)
+    for name, tensor in graph.tensors.items():
+        places = sum(node.inputs.count(name) for node in readers[name])
+        if tensor.is_variable and (places != 1 or tensor.is_constant or name in (*graph.inputs, *graph.outputs)):
+            raise GraphError(
+                f"variable '{name}' of layer '{tensor.layer}' is not the state of one operator.",
+                got=f"read at {places} places{', a constant' if tensor.is_constant else ''}",
+                expected="a tensor without data that one operator reads and writes, at one place",
+                fix="give each operator a variable of its own",
+            )
+    valued = {name for node in graph.nodes for name in (*node.inputs, *node.outputs)} | {*graph.inputs, *graph.outputs}
+    for node in graph.nodes:
+        for name in node.intermediates:
+            if name not in graph.tensors or name in valued:
+                raise GraphError(
+                    f"{_place(node)} cannot have '{name}' as an intermediate.",
+                    got="a tensor that has a value" if name in valued else "a name without a tensor",
+                    expected="a tensor of its own that no operator reads or makes",
+                    fix="name new tensors with octavo.ir.graph.fresh_name",
+                )
+
+
 def _check_order(graph: Graph) -> None:
-    known = {name for name, tensor in graph.tensors.items() if tensor.is_constant}
+    known = {name for name, tensor in graph.tensors.items() if tensor.is_constant or tensor.is_variable}
     for name in graph.inputs:
         _add_value(graph, name, known, "the graph's inputs")
     for node in graph.nodes:

@@ -34,6 +34,11 @@ def results(graph: Graph, node: Node) -> tuple[Tensor, ...]:
     return tuple(graph.tensors[name] for name in node.outputs)
 
 
+def states(graph: Graph, node: Node) -> tuple[Tensor, ...]:
+    """The variables that the node reads and writes in place, in the order of its inputs."""
+    return tuple(tensor for tensor in operands(graph, node).items if tensor is not None and tensor.is_variable)
+
+
 def with_tensors(graph: Graph, tensors: Iterable[Tensor]) -> Graph:
     """The graph with these tensors added or replaced by name."""
     return replace(graph, tensors={**graph.tensors, **{tensor.name: tensor for tensor in tensors}})
@@ -60,7 +65,7 @@ def drop_unused(graph: Graph) -> Graph:
     used = {*graph.inputs, *graph.outputs}
     for node in graph.nodes:
         used.update(name for name in node.inputs if name is not None)
-        used.update(node.outputs)
+        used.update(node.outputs, node.intermediates)
     if len(used) == len(graph.tensors):
         return graph
     return replace(graph, tensors={name: tensor for name, tensor in graph.tensors.items() if name in used})

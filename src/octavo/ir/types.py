@@ -70,6 +70,8 @@ class Tensor:
         data: Read-only array of a constant, else None. int4 is held unpacked in int8.
         quantization: Parameters of an integer tensor that stands for reals, else None.
         layer: The user's name of the layer this tensor came from, e.g. "encoder/conv_1".
+        is_variable: Whether it is the state of the one operator that reads it: it has a value from the start, all zeros
+            (of an integer that stands for reals: its zero point), and that operator writes the next one in its place.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Tensor:
     data: np.ndarray | None = None
     quantization: Quantization | None = None
     layer: str = ""
+    is_variable: bool = False
 
     def __post_init__(self) -> None:
         if self.data is not None:
@@ -161,6 +164,8 @@ class Node:
         outputs: Tensor names.
         options: The operator's options.
         layer: The user's name of the layer this call came from.
+        intermediates: Names of tensors that never hold a value: what they say of type and parameters tells kernels how
+            to compute inside.
     """
 
     op: str
@@ -168,6 +173,7 @@ class Node:
     outputs: tuple[str, ...]
     options: Options = NoOptions()
     layer: str = ""
+    intermediates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -190,6 +196,9 @@ class Graph:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Graph, (self.name, dict(self.tensors), self.nodes, self.inputs, self.outputs)
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

@@ -22,8 +22,9 @@ def load(source: Any, *, allow: Sequence[str] = (), signature: str | None = None
     Args:
         source: keras.Model; path of a .keras, .h5, .hdf5 or .tflite file or of a SavedModel folder; the bytes of a
             .tflite file.
-        allow: Names of layers of a Keras model, such as Lambda, whose Python code may run once, on symbols. Code
-            stored in a file never runs; of a Lambda in a file, only a function that Keras has or you registered does.
+        allow: Names of Lambda layers of a Keras file whose function, Keras's own or a registered one, may run once, on
+            symbols. Code stored in a file never runs; the code of a model in memory, which is the caller's own, needs
+            no leave.
         signature: Name of the signature to read, of a SavedModel or .tflite file that has several.
 
     Returns:
@@ -71,7 +72,7 @@ def _load_path(path: Path, allow: Sequence[str], signature: str | None) -> Loade
         from octavo.load.keras_graph import load_keras, with_compute
 
         model, notes = read_keras(path, allow)
-        loaded = with_compute(load_keras(model, allow=allow), model)
+        loaded = with_compute(load_keras(model, allow=allow, stored=True), model)
         return replace(loaded, notes=(*notes, *loaded.notes), names={})
     raise InputError(
         f"'{path.name}' has an ending that says nothing of the model in it.",

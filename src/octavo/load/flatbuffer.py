@@ -98,6 +98,7 @@ def _content_of(model: Any, signature: Signature) -> FileContent:
     names = _names(stored, signature)
     layers = _layers(operators, stored) | {port.index: names[port.index] for port in signature.inputs}
     made = {i for operator in operators for i in vector(operator.OutputsAsNumpy())}
+    made |= {i for operator in operators for i in vector(operator.IntermediatesAsNumpy())}
     made |= {port.index for port in signature.inputs}
     tensors = [
         _tensor(model, table, names[i], layers.get(i, names[i]), i not in made) for i, table in enumerate(tables)
@@ -133,7 +134,7 @@ def _layers(operators: Sequence[Any], stored: Sequence[str]) -> dict[int, str]:
         for i in outputs:
             layers[i] = stored[outputs[0]]
     for operator in operators:
-        for i in vector(operator.InputsAsNumpy()):
+        for i in (*vector(operator.InputsAsNumpy()), *vector(operator.IntermediatesAsNumpy())):
             layers.setdefault(i, layers[vector(operator.OutputsAsNumpy())[0]])
     return layers
 
@@ -150,9 +151,10 @@ def _tensor(model: Any, table: Any, name: str, layer: str, loose: bool) -> Tenso
     dtype, shape = DTYPES[table.Type()], vector(table.ShapeAsNumpy())
     content = content_bytes(model, model.Buffers(table.Buffer()))
     data = None
-    if content.size or (loose and 0 in shape):
+    variable = bool(table.IsVariable())
+    if not variable and (content.size or (loose and 0 in shape)):
         data = _values(content, dtype, shape)
-    return Tensor(name, shape, dtype, data, quantization_of(table.Quantization()), layer)
+    return Tensor(name, shape, dtype, data, quantization_of(table.Quantization()), layer, variable)
 
 
 def _values(content: np.ndarray, dtype: DType, shape: Shape) -> np.ndarray:
@@ -165,7 +167,8 @@ def _node(model: Any, operator: Any, tensors: Sequence[Tensor]) -> Node:
     code = model.OperatorCodes(operator.OpcodeIndex())
     op = _op_name(code)
     inputs, outputs = vector(operator.InputsAsNumpy()), vector(operator.OutputsAsNumpy())
-    if min((*inputs, *outputs), default=0) < -1 or not outputs:
+    intermediates = vector(operator.IntermediatesAsNumpy())
+    if min((*inputs, *outputs, *intermediates), default=0) < -1 or not outputs:
         raise ValueError(f"{op} with inputs {inputs} and outputs {outputs}")
     return Node(
         op,
@@ -173,6 +176,7 @@ def _node(model: Any, operator: Any, tensors: Sequence[Tensor]) -> Node:
         tuple(tensors[i].name for i in outputs),
         _options(op, operator),
         tensors[outputs[0]].layer,
+        tuple(tensors[i].name for i in intermediates),
     )
 
 

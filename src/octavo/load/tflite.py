@@ -7,7 +7,7 @@ weights with an operator that widens them. Both become constants here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.errors import GraphError, ModelFileError, UnsupportedLayerError
 from octavo.ir.check import check_structure
-from octavo.ir.graph import drop_dead, drop_unused, fresh_name
+from octavo.ir.graph import drop_dead, drop_unused, fresh_name, operands
 from octavo.ir.inputs import Inputs
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node, Shape, Tensor
@@ -26,7 +26,8 @@ from octavo.load.flatbuffer import FileContent, RawOptions, read_content, read_t
 from octavo.load.loaded import Loaded
 from octavo.load.paths import model_bytes
 from octavo.load.structure import contradiction
-from octavo.ops.shape import ReshapeOptions, batch_open
+from octavo.ops.roles import Absent, State
+from octavo.ops.shape import ReshapeOptions, batch_open, placeholder
 from octavo.ops.table import OPS, spec_of
 from octavo.run.signature import signature_names
 
@@ -116,6 +117,7 @@ def _check_operators(graph: Graph) -> None:
         for node in graph.nodes
         if node.op not in OPS or isinstance(node.options, RawOptions)
     ]
+    problems += [problem for node in graph.nodes if node.op in OPS for problem in _role_problems(graph, node)]
     if problems:
         raise UnsupportedLayerError(
             f"model '{graph.name}' has operators that Octavo does not know.",
@@ -123,6 +125,18 @@ def _check_operators(graph: Graph) -> None:
             expected="operators that `octavo ops` lists, with the options it gives them",
             fix="replace these layers in the model it was converted from, or cut the model before them",
         )
+
+
+def _role_problems(graph: Graph, node: Node) -> list[str]:
+    """Inputs that are not what the operator's row knows."""
+    found, spec = [], spec_of(node.op)
+    for i, tensor in enumerate(operands(graph, node).items):
+        role = spec.role(i) if spec.variadic or i < len(spec.inputs) else Absent()
+        if tensor is not None and isinstance(role, Absent):
+            found.append(f"{node.op} in layer '{node.layer}' (input {i})")
+        if isinstance(role, State) is not (tensor is not None and tensor.is_variable):
+            found.append(f"{node.op} in layer '{node.layer}' (a variable, or none, as input {i})")
+    return found
 
 
 def _raw_text(node: Node) -> str:
@@ -143,6 +157,7 @@ def _settle(file: FileContent) -> Graph:
     for node in graph.nodes:
         if node.op == "RESHAPE" and not isinstance(node.options, RawOptions):
             node = _with_open_batch(node, tensors, file.open_shapes[node.outputs[0]])
+        node = _with_absent_inputs(node)
         operands = Inputs(None if name is None else tensors[name] for name in node.inputs)
         array = _evaluate(node, operands)
         if array is not None:
@@ -170,32 +185,31 @@ def _check_shape(name: str, shape: Shape, stated: Shape, node: Node) -> None:
         raise contradiction(place, f"{stated}, as the file states")
 
 
+def _with_absent_inputs(node: Node) -> Node:
+    """A node that says of every input its row ends with that it is absent; older files end before them."""
+    roles = OPS[node.op].inputs[len(node.inputs) :] if node.op in OPS else ()
+    absent = roles and all(isinstance(role, Absent) for role in roles)
+    return replace(node, inputs=(*node.inputs, *(None for _ in roles))) if absent else node
+
+
 def _evaluate(node: Node, operands: Inputs[Tensor]) -> np.ndarray | None:
     """The node's only result where it follows from shapes, or is weights widened to float32."""
     first = operands.get(0)
     if first is None or len(node.outputs) != 1:
         return None
-    if node.op == "SHAPE":
-        return np.array(first.shape)
+    if node.op not in OPS or isinstance(node.options, RawOptions):
+        return None
+    spec = spec_of(node.op)
+    if spec.of_shapes:
+        shapes = Inputs(None if tensor is None else placeholder(tensor.shape) for tensor in operands.items)
+        return spec.run_float(node.options, shapes)[0]
     arrays = [tensor.data for tensor in operands.items if tensor is not None and tensor.data is not None]
-    if len(arrays) < len(operands):
+    if len(arrays) < len(operands) or (first.dtype.is_float and not spec.converts):
         return None
-    if node.op in _ON_CONSTANTS:
-        return _ON_CONSTANTS[node.op](arrays)
-    if node.op not in OPS or isinstance(node.options, RawOptions) or first.dtype.is_float:
-        return None
-    for shape in spec_of(node.op).shapes(node.options, operands):
+    for shape in spec.shapes(node.options, operands):
         if math.prod(shape) * first.dtype.numpy.itemsize > limits().tensor_bytes:
             raise contradiction(f"a constant of shape {shape}", f"at most what {raised('tensor_bytes')} allows")
-    return spec_of(node.op).run_float(node.options, Inputs(arrays))[0]
-
-
-# What converters compute shapes with, beside operators of the op table, and what they widen weights with.
-_ON_CONSTANTS: Mapping[str, Callable[[Sequence[np.ndarray]], np.ndarray]] = {
-    "DEQUANTIZE": lambda arrays: arrays[0],
-    "GATHER": lambda arrays: np.take(arrays[0], arrays[1]),
-    "REDUCE_PROD": lambda arrays: np.prod(arrays[0]),
-}
+    return spec.run_float(node.options, Inputs(arrays))[0]
 
 
 def _inferred(node: Node, operands: Inputs[Tensor]) -> tuple[Shape, ...]:

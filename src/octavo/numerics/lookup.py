@@ -102,6 +102,38 @@ def _wrap_int16(values: np.ndarray) -> np.ndarray:
     return ((values + (1 << 15)) & 0xFFFF) - (1 << 15)
 
 
+def logistic_of_positions(positions: np.ndarray) -> np.ndarray:
+    """The logistic function in 1/32768, interpolated in `sigmoid_table`.
+
+    Args:
+        positions: The argument in units of 1/12288, so that 512 of them are an entry of the table.
+
+    Returns:
+        int16, same shape.
+
+    Source: tensorflow/lite/kernels/internal/reference/integer_ops/logistic.h.
+    """
+    upper = _interpolated_sigmoid(positions, bits=9, limit=0x7FFF << 10)
+    return (np.where(positions >= 0, upper + 512, (1 << 25) - upper + 511) >> 10).astype(np.int16)
+
+
+def tanh_of_positions(positions: np.ndarray) -> np.ndarray:
+    """`tanh(x) = 2 logistic(2 x) - 1` in 1/32768, interpolated in `sigmoid_table`; arguments as above.
+
+    Source: tensorflow/lite/kernels/internal/reference/integer_ops/tanh.h.
+    """
+    upper, half = _interpolated_sigmoid(positions, bits=8, limit=0xFFFF << 8), 1 << 23
+    return (np.where(positions >= 0, upper - half + 128, half - upper + 127) >> 8).astype(np.int16)
+
+
+def _interpolated_sigmoid(positions: np.ndarray, bits: int, limit: int) -> np.ndarray:
+    """The table at |position|, `bits` of which lie between entries, in 2**-bits of its unit; `limit` past its end."""
+    table = sigmoid_table()
+    index, fraction = np.abs(positions) >> bits, np.abs(positions) & ((1 << bits) - 1)
+    low, high = table[np.minimum(index, 254)], table[np.minimum(index, 254) + 1]
+    return np.where(index >= 255, limit, (low << bits) + fraction * (high - low))
+
+
 @cache
 def sigmoid_table() -> np.ndarray:
     """The logistic function at i / 24, i = 0 .. 255, in 1/65536, each moved by half the error of a straight line.

@@ -21,11 +21,16 @@ class GraphBuilder:
     Args:
         name: The graph's name.
         lower_activation: Called for `activation`; a loader that knows activations by value passes its own.
+
+    Attributes:
+        layer: The layer whose operators are emitted.
+        step: Which of the calls inside the layer is; "" where it has a lowering of its own.
     """
 
     def __init__(self, name: str, lower_activation: Callable[[GraphBuilder, Any, str], str] | None = None) -> None:
         self.name = name
         self.layer = ""
+        self.step = ""
         self._lower_activation = lower_activation
         self._tensors: dict[str, Tensor] = {}
         self._nodes: list[Node] = []
@@ -38,17 +43,30 @@ class GraphBuilder:
         return name
 
     def constant(self, array: np.ndarray, suffix: str) -> str:
-        """Add a constant, named `layer/suffix`; float64 becomes float32, int64 becomes int32.
+        """Add a constant, named `layer/suffix` or `layer/step/suffix`; float64 becomes float32, int64 becomes int32.
 
         A layer that is called again finds the constant it made the first time.
         """
         array = np.ascontiguousarray(array)
         array = array.astype({"float64": "float32", "int64": "int32"}.get(array.dtype.name, array.dtype), copy=False)
-        name = f"{self.layer}/{suffix}" if self.layer else suffix
+        name = "/".join(part for part in (self.layer, self.step, suffix) if part)
         known = self._tensors.get(name)
         if known is not None and known.data is not None and _same(known.data, array):
             return name
         return self._add(Tensor(fresh_name(self._tensors, name), array.shape, DType.of(array), array, layer=self.layer))
+
+    @classmethod
+    def extending(cls, graph: Graph) -> GraphBuilder:
+        """A builder that has all of a graph, to add operators behind its own."""
+        builder = cls(graph.name)
+        builder._tensors, builder._nodes = dict(graph.tensors), list(graph.nodes)
+        builder._inputs = list(graph.inputs)
+        return builder
+
+    def variable(self, shape: Shape, suffix: str) -> str:
+        """Add the state of one operator, named `layer/suffix`, zero at the reset."""
+        name = fresh_name(self._tensors, f"{self.layer}/{suffix}" if self.layer else suffix)
+        return self._add(Tensor(name, shape, layer=self.layer, is_variable=True))
 
     def emit(self, op: str, inputs: Sequence[str | None], options: Options = NoOptions(), *, suffix: str = "") -> str:
         """Add an operator with one output and return the output's name."""
@@ -64,7 +82,7 @@ class GraphBuilder:
         assert len(shapes) == outputs, f"{op} makes {len(shapes)} results, not {outputs}"
         base = "/".join(part for part in (self.layer, suffix) if part) or op.lower()
         data = [t for i, t in enumerate(operands.items) if t is not None and not isinstance(spec.role(i), Parameter)]
-        dtype = data[0].dtype if data else DType.FLOAT32
+        dtype = DType.INT32 if spec.of_shapes else data[0].dtype if data else DType.FLOAT32
         names = tuple(
             self._add(Tensor(fresh_name(self._tensors, base), shape, dtype, layer=self.layer)) for shape in shapes
         )

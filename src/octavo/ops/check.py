@@ -14,12 +14,13 @@ from octavo.ops.table import spec_of
 
 
 def check_shapes(graph: Graph) -> None:
-    """Check that each operator's results have the shapes its row infers.
+    """Check that each operator's results have the shapes its row infers, and that variables are where it has state.
 
     Raises:
         GraphError: naming the operator and layer.
     """
     for node in graph.nodes:
+        _check_states(graph, node)
         inferred = tuple(spec_of(node.op).shapes(node.options, operands(graph, node)))
         stated = tuple(tensor.shape for tensor in results(graph, node))
         if inferred != stated:
@@ -29,6 +30,18 @@ def check_shapes(graph: Graph) -> None:
                 expected=", ".join(map(str, inferred)),
                 fix="take result shapes from the op table's shape rule",
             )
+
+
+def _check_states(graph: Graph, node: Node) -> None:
+    places = [i for i, _ in spec_of(node.op).states]
+    found = [i for i, tensor in enumerate(operands(graph, node).items) if tensor is not None and tensor.is_variable]
+    if found != places:
+        raise GraphError(
+            f"{node.op} of layer '{node.layer}' does not have its state in variables.",
+            got=f"variables at inputs {found}",
+            expected=f"variables at inputs {places}",
+            fix="give it variables with octavo.ops.build.GraphBuilder.variable",
+        )
 
 
 def check_scales(graph: Graph) -> None:
@@ -62,7 +75,20 @@ def _scale_problem(graph: Graph, node: Node, spec: OpSpec, outputs: list[Tensor]
             for other in data:
                 if other.quantization != tensor.quantization:
                     return f"{_text(other)} and {_text(tensor)}", "the same scale and zero point"
-    return _bias_problem(graph, node, spec)
+    return _bias_problem(graph, node, spec) or _state_problem(graph, node, spec, outputs[0])
+
+
+def _state_problem(graph: Graph, node: Node, spec: OpSpec, output: Tensor) -> tuple[str, str] | None:
+    for i, role in spec.states:
+        state = graph.tensors[str(node.inputs[i])]
+        if state.quantization is None or state.dtype is not (role.dtype or output.dtype):
+            return f"state '{state.name}' of {state.dtype.value}", f"{(role.dtype or output.dtype).value} with a scale"
+        if role.dtype is None and state.quantization != output.quantization:
+            return f"{_text(state)} and {_text(output)}", "the same scale and zero point"
+        powers, exponent = role.powers_of_two, float(np.log2(state.quantization.scale[0]))
+        if powers is not None and not (exponent.is_integer() and powers[0] <= exponent <= powers[1]):
+            return _text(state), f"a scale of 2**n, n from {powers[0]} to {powers[1]}"
+    return None
 
 
 def _bias_problem(graph: Graph, node: Node, spec: OpSpec) -> tuple[str, str] | None:

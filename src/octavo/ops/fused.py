@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from octavo.dtypes import DType
-from octavo.ir.types import Tensor
+from octavo.ir.types import Options, Tensor
 from octavo.numerics.affine import round_half_away
 
 
@@ -27,6 +27,12 @@ REAL_BOUNDS: dict[FusedActivation, tuple[float, float]] = {
     FusedActivation.RELU_N1_TO_1: (-1.0, 1.0),
     FusedActivation.RELU6: (0.0, 6.0),
 }
+
+
+def activation_of(options: Options) -> FusedActivation:
+    """The activation that a kernel applies to its own output; NONE for a field of that name that means another."""
+    activation = getattr(options, "fused_activation_function", None)
+    return activation if isinstance(activation, FusedActivation) else FusedActivation.NONE
 
 
 def smallest_output_scale(activation: FusedActivation) -> float:

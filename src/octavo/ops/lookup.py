@@ -60,14 +60,12 @@ def tabulated(function_of: Callable[[Any, Tensor], Function]) -> Kernel[Table]:
     return Kernel(prepare, run_table)
 
 
+def _elu_float(x: np.ndarray) -> np.ndarray:
+    return np.where(x < 0, np.expm1(np.minimum(x, np.float32(0))), x)
+
+
 def _elu(x: np.ndarray) -> np.ndarray:
     return np.where(x < 0, rounded_once(np.exp)(np.minimum(x, np.float32(0))) - np.float32(1), x)
-
-
-def elu_float(options: Options, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """`x` where x > 0, else `exp(x) - 1`."""
-    (x,) = inputs
-    return (np.where(x < 0, np.expm1(np.minimum(x, np.float32(0))), x),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ ELU = OpSpec(
     name="ELU",
     shapes=same_shape,
     training=lambda ops: ops.elu,
-    run_float=elu_float,
+    run_float=applies(_elu_float),
     integer=tabulated(lambda options, y: _elu),
     in_place=InPlace(),
     activations=frozenset({DType.INT8}),

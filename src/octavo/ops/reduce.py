@@ -1,4 +1,4 @@
-"""MEAN, SUM, REDUCE_MAX, REDUCE_MIN: one value of many, along axes."""
+"""MEAN, SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_PROD: one value of many, along axes."""
 
 from __future__ import annotations
 
@@ -222,4 +222,19 @@ REDUCE_MIN = OpSpec(
     examples=_examples(),
 )
 
-SPECS = (MEAN, SUM, REDUCE_MAX, REDUCE_MIN)
+REDUCE_PROD = OpSpec(
+    name="REDUCE_PROD",
+    options=ReducerOptions,
+    inputs=(Data(), Parameter()),
+    shapes=reduce_shapes,
+    training=lambda ops: reduce_training(ops.prod),
+    run_float=reduce_float(np.prod),
+    activations=frozenset(),
+    micro=frozenset(),
+    examples=(
+        Example(((1, 6, 5), None), {1: np.array([1], np.int32)}, ReducerOptions(), low=-1.0, high=1.0),
+        Example(((1, 4, 3), None), {1: np.array([2], np.int32)}, ReducerOptions(keep_dims=True), low=0.5, high=1.0),
+    ),
+)
+
+SPECS = (MEAN, SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_PROD)

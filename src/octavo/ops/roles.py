@@ -64,7 +64,39 @@ class Parameter:
     """Shapes, paddings, axes, indices: never quantized."""
 
 
-Role = Data | Weight | Bias | Parameter
+@dataclass(frozen=True, slots=True)
+class State:
+    """A variable that the operator reads and writes in place; kernels return its next value behind the results.
+
+    Attributes:
+        dtype: Its integer type, whatever that of the activations; None for a state that is the last of the values of
+            the first output, and has its type and parameters.
+        powers_of_two: Kernels demand a scale of 2**n, with n between these; None where any scale will do.
+    """
+
+    dtype: DType | None = None
+    powers_of_two: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """An input that only variants of the operator have which Octavo does not know."""
+
+
+Role = Data | Weight | Bias | Parameter | State | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Intermediate:
+    """What a file tells integer kernels of a value inside them.
+
+    Attributes:
+        dtype: Its type; None for the type and parameters of the first output.
+        scale: Its scale, beside zero point 0.
+    """
+
+    dtype: DType | None = None
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Tensor
 from octavo.numerics.fixed_point import Multiplier, quantize_multiplier, rounding_divide_by_power_of_two
-from octavo.numerics.lookup import sigmoid_table
+from octavo.numerics.lookup import logistic_of_positions, tanh_of_positions
 from octavo.numerics.transcendental import logistic, tanh
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import emits, function_forms
@@ -102,9 +102,7 @@ def run_logistic(constants: SigmoidConstants, arrays: Inputs[np.ndarray]) -> tup
     Source: tensorflow/lite/kernels/internal/reference/integer_ops/logistic.h and micro/kernels/logistic_common.cc.
     """
     if isinstance(constants, InterpolatingConstants):
-        positions = _table_positions(constants, arrays[0])
-        upper = _interpolated(positions, bits=9, limit=0x7FFF << 10)
-        return ((np.where(positions >= 0, upper + 512, (1 << 25) - upper + 511) >> 10).astype(np.int16),)
+        return (logistic_of_positions(_table_positions(constants, arrays[0])),)
 
     def within(raw: np.ndarray) -> np.ndarray:
         return rounding_divide_by_power_of_two(logistic(raw, INPUT_BITS), 31 - 8)
@@ -118,10 +116,7 @@ def run_tanh(constants: SigmoidConstants, arrays: Inputs[np.ndarray]) -> tuple[n
     Source: tensorflow/lite/kernels/internal/reference/integer_ops/tanh.h and micro/kernels/tanh.cc.
     """
     if isinstance(constants, InterpolatingConstants):
-        positions = _table_positions(constants, arrays[0])
-        upper = _interpolated(positions, bits=8, limit=0xFFFF << 8)
-        half = 1 << 23
-        return ((np.where(positions >= 0, upper - half + 128, half - upper + 127) >> 8).astype(np.int16),)
+        return (tanh_of_positions(_table_positions(constants, arrays[0])),)
 
     def within(raw: np.ndarray) -> np.ndarray:
         return rounding_divide_by_power_of_two(tanh(raw, INPUT_BITS), 31 - 7)
@@ -141,14 +136,6 @@ def _saturated_beyond(
 def _table_positions(constants: InterpolatingConstants, values: np.ndarray) -> np.ndarray:
     shift = constants.input_shift_bits
     return (values.astype(np.int64) * constants.input_multiplier + ((1 << shift) >> 1)) >> shift
-
-
-def _interpolated(positions: np.ndarray, bits: int, limit: int) -> np.ndarray:
-    """The table at |position|, `bits` of which lie between entries, in 2**-bits of its unit; `limit` past its end."""
-    table = sigmoid_table()
-    index, fraction = np.abs(positions) >> bits, np.abs(positions) & ((1 << bits) - 1)
-    low, high = table[np.minimum(index, 254)], table[np.minimum(index, 254) + 1]
-    return np.where(index >= 255, limit, (low << bits) + fraction * (high - low))
 
 
 def hard_swish_float(options: Options, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:

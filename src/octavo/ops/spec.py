@@ -19,13 +19,14 @@ from octavo.errors import GraphError
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.identity import never
-from octavo.ops.roles import Bias, Data, Free, Role, Rule, Weight
+from octavo.ops.roles import Bias, Data, Free, Intermediate, Role, Rule, State, Weight
 from octavo.ops.window import Border
 
 C = TypeVar("C")
 
 InferShapes = Callable[[Any, Inputs[Tensor]], tuple[Shape, ...]]
 FloatKernel = Callable[[Any, Inputs[np.ndarray]], tuple[np.ndarray, ...]]
+ShowStates = Callable[["Emitter", Any, Sequence[str | None], str], Mapping[int, str]]
 Version = Callable[[Inputs[Tensor], Sequence[Tensor]], int]
 
 
@@ -85,6 +86,7 @@ class Example:
         constants: Arrays by input index.
         options: The operator's options.
         low, high: Range the random inputs are drawn from.
+        states: Shapes of variables by input index.
     """
 
     shapes: tuple[Shape | None, ...]
@@ -92,6 +94,7 @@ class Example:
     options: Options = field(default_factory=NoOptions)
     low: float = -3.0
     high: float = 3.0
+    states: Mapping[int, Shape] = field(default_factory=dict)
 
 
 class Emitter(Protocol):
@@ -104,6 +107,8 @@ class Emitter(Protocol):
     ) -> tuple[str, ...]: ...
 
     def constant(self, array: np.ndarray, suffix: str) -> str: ...
+
+    def variable(self, shape: Shape, suffix: str) -> str: ...
 
     def shape(self, name: str) -> Shape: ...
 
@@ -171,14 +176,17 @@ class OpSpec:
         border: What the window finds beyond the border of the images, where it pads.
         bounds: Real numbers that every result lies between.
         identity: Whether a call returns its first data input as it is.
-        reshapes: Whether it only gives the values, in their order, another shape.
         converts: Whether it only changes the type or the parameters of what it is given.
         affine: The (scale, offset) of `x * scale + offset` that a constant operand makes of the operator, given its
             values and whether it comes first; None where it makes no such function.
         training: Given `keras.ops`, the operator on Keras tensors: inputs in order, options by name. None where it
             cannot stand between roundings in training.
+        intermediates: What a file tells integer kernels of values inside them.
+        show_states: Emits float operators that compute, from the names of the inputs and of the first output, all
+            values that states with parameters of their own take in a run from the reset: names by input index.
+        of_shapes: Whether results are int32 lengths that follow from the inputs' shapes, whatever their values.
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
-        run_float: Reference on float32 arrays.
+        run_float: Reference on float32 arrays; returns the results, then the next value of each state.
         integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
         in_place: Inputs whose memory the output may take, if any.
         activations: Activation types with an integer kernel in LiteRT and, but for `micro`, in TensorFlow Lite Micro.
@@ -199,13 +207,15 @@ class OpSpec:
     inputs: tuple[Role, ...] = (Data(),)
     variadic: bool = False
     outputs: tuple[Rule, ...] = (Free(),)
+    intermediates: tuple[Intermediate, ...] = ()
+    show_states: ShowStates | None = None
     shapes: InferShapes
     window: Callable[[Any, Inputs[Tensor]], tuple[int, int]] | None = None
     border: Border | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
     identity: Callable[[Any, Inputs[Tensor], Tensor], bool] = never
-    reshapes: bool = False
     converts: bool = False
+    of_shapes: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None
     pole: bool = False
@@ -240,6 +250,16 @@ class OpSpec:
     def rule(self, index: int = 0) -> Rule:
         """How the parameters of an output follow."""
         return self.outputs[min(index, len(self.outputs) - 1)]
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether it only gives the values, in their order, another shape."""
+        return self.in_place is not None and self.in_place.overlap is Overlap.ALIAS
+
+    @property
+    def states(self) -> tuple[tuple[int, State], ...]:
+        """(index, role) of the inputs that hold state."""
+        return tuple((i, role) for i, role in enumerate(self.inputs) if isinstance(role, State))
 
     @property
     def weights(self) -> tuple[tuple[int, Weight], ...]:

@@ -13,10 +13,12 @@ from octavo.ops import (
     convert,
     dense,
     elementwise,
+    indices,
     join,
     lookup,
     pad,
     pool,
+    recurrent,
     reduce,
     resize,
     shape,
@@ -43,8 +45,10 @@ FAMILIES = (
     shape,
     pad,
     slices,
+    indices,
     space,
     resize,
+    recurrent,
     convert,
 )
 

@@ -12,6 +12,9 @@ A name has any characters but blanks and `,:=(){}@`. A type is `dtype[shape]`, a
 also `q(scales; zero points)` or `q(scales; zero points; axis)`; an operator's result may leave its type out, it is then
 float32 of the inferred shape. The values of a constant are one for each element, one for all, or `normal(seed)`. `_` is
 an absent input. `@` names the user's layer.
+
+An operator's state is declared by `variable name: type`, and a tensor that never has a value by
+`intermediate name: type`; an operator has such tensors `via` their names: `y = OP(x, name) {options} via a, b @layer`.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import ast
 import enum
 import re
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import get_type_hints
 
 import numpy as np
@@ -39,7 +42,11 @@ _LAYER = r"(?: @(?P<layer>\S+))?"
 _VALUE = re.compile(rf"(?P<name>{_NAME}): {_TYPE}")
 _INPUT = re.compile(rf"input (?P<value>{_NAME}: .*?){_LAYER}")
 _CONSTANT = re.compile(rf"const (?P<value>{_NAME}: [^=]*) = (?P<data>.*?){_LAYER}")
-_NODE = re.compile(rf"(?P<results>\S.*?) = (?P<op>\w+)\((?P<inputs>.*?)\)(?: \{{(?P<options>.*)\}})?{_LAYER}")
+_INSIDE = re.compile(rf"(?P<kind>variable|intermediate) (?P<value>{_NAME}: .*?){_LAYER}")
+_NODE = re.compile(
+    rf"(?P<results>\S.*?) = (?P<op>\w+)\((?P<inputs>.*?)\)(?: \{{(?P<options>.*)\}})?"
+    rf"(?: via (?P<intermediates>{_NAME}(?:, {_NAME})*))?{_LAYER}"
+)
 
 
 def format_graph(graph: Graph) -> str:
@@ -50,10 +57,16 @@ def format_graph(graph: Graph) -> str:
     for tensor in graph.tensors.values():
         if tensor.data is not None:
             lines.append(f"const {_value_text(tensor)} = {_data_text(tensor.data)}{_layer_text(tensor.layer)}")
+    inside = {name for node in graph.nodes for name in node.intermediates}
+    for tensor in graph.tensors.values():
+        if tensor.is_variable or tensor.name in inside:
+            kind = "variable" if tensor.is_variable else "intermediate"
+            lines.append(f"{kind} {_value_text(tensor)}{_layer_text(tensor.layer)}")
     for node in graph.nodes:
         made = ", ".join(_value_text(graph.tensors[name]) for name in node.outputs)
         read = ", ".join("_" if name is None else name for name in node.inputs)
-        lines.append(f"{made} = {node.op}({read}){_options_text(node.options)}{_layer_text(node.layer)}")
+        via = f" via {', '.join(node.intermediates)}" if node.intermediates else ""
+        lines.append(f"{made} = {node.op}({read}){_options_text(node.options)}{via}{_layer_text(node.layer)}")
     return "\n".join([*lines, f"output {', '.join(graph.outputs)}", ""])
 
 
@@ -105,6 +118,10 @@ class _Reader:
             tensor = _parse_value(match["value"], match["layer"] or "")
             data = _parse_data(match["data"], tensor.shape, tensor.dtype)
             self._add(Tensor(tensor.name, tensor.shape, tensor.dtype, data, tensor.quantization, tensor.layer))
+        elif keyword in ("variable", "intermediate"):
+            match = _matched(_INSIDE, line)
+            tensor = _parse_value(match["value"], match["layer"] or "")
+            self._add(replace(tensor, is_variable=keyword == "variable"))
         else:
             self._read_node(_matched(_NODE, line))
 
@@ -121,7 +138,8 @@ class _Reader:
             self._add(_parse_value(result, layer) if ": " in result else Tensor(result, shape, layer=layer))
             for result, shape in zip(results, shapes, strict=True)
         )
-        self.nodes.append(Node(match["op"], inputs, names, options, layer))
+        intermediates = tuple(match["intermediates"].split(", ")) if match["intermediates"] else ()
+        self.nodes.append(Node(match["op"], inputs, names, options, layer, intermediates))
 
     def _add(self, tensor: Tensor) -> str:
         self.tensors[tensor.name] = tensor

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from octavo.ir.types import Node, Options
-from octavo.ops.fused import FusedActivation
+from octavo.ops.fused import FusedActivation, activation_of
 from octavo.ops.table import spec_of
 from octavo.passes.edit import GraphEdit
 
@@ -58,8 +57,7 @@ def per_channel(values: np.ndarray, channels: int) -> np.ndarray | None:
 
 def fused_activation(node: Node) -> FusedActivation:
     """The activation a node applies to its own result."""
-    options: Any = node.options
-    return getattr(options, "fused_activation_function", FusedActivation.NONE)
+    return activation_of(node.options)
 
 
 def with_activation(options: Options, activation: FusedActivation) -> Options:

@@ -10,8 +10,10 @@ from octavo.ops.fused import FusedActivation
 from octavo.ops.table import spec_of
 from octavo.passes.affine import fused_activation, match_affine
 from octavo.passes.edit import GraphEdit
+from octavo.passes.graph_pass import graph_pass
 
 
+@graph_pass(keeps_values=True, makes_activations=False)
 def drop_identities(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     """Let the readers of an identity read its input, and of two reshapes in a row keep the second.
 

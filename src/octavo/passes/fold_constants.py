@@ -10,8 +10,10 @@ from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
 from octavo.ops.table import spec_of
 from octavo.passes.edit import GraphEdit
+from octavo.passes.graph_pass import graph_pass
 
 
+@graph_pass(keeps_values=True, makes_activations=False)
 def fold_constants(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     """Run nodes whose inputs are all constant.
 

@@ -11,9 +11,11 @@ from octavo.ir.types import Graph, Node
 from octavo.ops.fused import FusedActivation
 from octavo.passes.affine import Affine, fused_activation, match_affine, per_channel, with_activation
 from octavo.passes.edit import GraphEdit
+from octavo.passes.graph_pass import graph_pass
 from octavo.passes.linear import Linear, match_linear, rescaled
 
 
+@graph_pass(keeps_values=True, makes_activations=False)
 def fold_input_scaling(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     """Fold `x * scale` and `x + offset` into the convolution or dense layer that reads the result.
 

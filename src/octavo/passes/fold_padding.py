@@ -12,8 +12,10 @@ from octavo.ops.table import spec_of
 from octavo.ops.window import Border, Padding, pad_before_after
 from octavo.passes.affine import fused_activation
 from octavo.passes.edit import GraphEdit
+from octavo.passes.graph_pass import graph_pass
 
 
+@graph_pass(keeps_values=True, makes_activations=False)
 def fold_padding(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     """Let a layer do the padding that a PAD does before it.
 

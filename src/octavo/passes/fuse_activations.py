@@ -10,8 +10,10 @@ from octavo.ops.fused import FusedActivation
 from octavo.ops.table import spec_of
 from octavo.passes.affine import fused_activation, with_activation
 from octavo.passes.edit import GraphEdit
+from octavo.passes.graph_pass import graph_pass
 
 
+@graph_pass(keeps_values=True, makes_activations=False)
 def fuse_activations(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     """Fuse RELU, RELU6 and RELU_N1_TO_1 into the operator before, if its row says that it fuses.
 

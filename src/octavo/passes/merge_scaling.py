@@ -14,8 +14,10 @@ from octavo.ops.fused import FusedActivation
 from octavo.ops.table import spec_of
 from octavo.passes.affine import Affine, fused_activation, match_affine, with_activation
 from octavo.passes.edit import GraphEdit
+from octavo.passes.graph_pass import graph_pass
 
 
+@graph_pass(keeps_values=True)
 def merge_scaling(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     """Make of a chain of constant multiplications and additions one of each, at most.
 

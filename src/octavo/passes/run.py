@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from octavo.errors import GraphError
 from octavo.ir.check import check_float, check_structure
@@ -16,34 +16,32 @@ from octavo.passes.fold_constants import fold_constants
 from octavo.passes.fold_input_scaling import fold_input_scaling
 from octavo.passes.fold_padding import fold_padding
 from octavo.passes.fuse_activations import fuse_activations
+from octavo.passes.graph_pass import Pass, Rewrite, declared
 from octavo.passes.merge_scaling import merge_scaling
 
-Pass = Callable[[Graph], tuple[Graph, tuple[Note, ...]]]
-
-PASSES: tuple[Pass, ...] = (
-    # First: a reader whose result nobody needs would keep values apart that could be folded.
-    drop_dead,
-    # Before all that look for constants, which may still be hidden behind operators.
-    fold_constants,
-    # Before all that match neighbours: nothing idle may stand between them.
-    drop_identities,
-    # Before folding: a chain of additions and multiplications then folds or stays as a whole.
-    merge_scaling,
-    # Before fuse_activations: a layer that applies an activation cannot take in what comes after it.
-    fold_batch_norm,
-    # Before fold_input_scaling: a PAD would stand between the multiplication and the layer.
-    fold_padding,
-    # After fold_batch_norm: between two layers, the one before takes the constants whatever the one after pads.
-    fold_input_scaling,
-    fuse_activations,
+PASSES: tuple[Pass, ...] = tuple(
+    declared(each)
+    for each in (
+        # First: a reader whose result nobody needs would keep values apart that could be folded.
+        drop_dead,
+        # Before all that look for constants, which may still be hidden behind operators.
+        fold_constants,
+        # Before all that match neighbours: nothing idle may stand between them.
+        drop_identities,
+        # Before folding: a chain of additions and multiplications then folds or stays as a whole.
+        merge_scaling,
+        # Before fuse_activations: a layer that applies an activation cannot take in what comes after it.
+        fold_batch_norm,
+        # Before fold_input_scaling: a PAD would stand between the multiplication and the layer.
+        fold_padding,
+        # After fold_batch_norm: between two layers, the one before takes the constants whatever the one after pads.
+        fold_input_scaling,
+        fuse_activations,
+    )
 )
 
 
-# For training: every activation of the result is one of the graph before, where the model shows it.
-PASSES_WITHOUT_NEW_ACTIVATIONS = tuple(each for each in PASSES if each is not merge_scaling)
-
-
-def run_passes(graph: Graph, passes: Sequence[Pass] = PASSES) -> tuple[Graph, tuple[Note, ...]]:
+def run_passes(graph: Graph, passes: Sequence[Pass | Rewrite] = PASSES) -> tuple[Graph, tuple[Note, ...]]:
     """Run passes once, in order.
 
     Returns:
@@ -59,7 +57,7 @@ def run_passes(graph: Graph, passes: Sequence[Pass] = PASSES) -> tuple[Graph, tu
     return graph, tuple(notes)
 
 
-def apply_pass(run: Pass, graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
+def apply_pass(run: Pass | Rewrite, graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     """Run one pass and check what it made of the graph.
 
     Raises:
@@ -74,7 +72,7 @@ def apply_pass(run: Pass, graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
         check_float(changed)
     except GraphError as error:
         raise GraphError(
-            f"pass {run.__name__} broke the graph: {error.what}",
+            f"pass {declared(run).name} broke the graph: {error.what}",
             got=error.got,
             expected=error.expected,
             fix="report this with the model; it is a fault of the pass",

@@ -11,9 +11,9 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.graph import consumers
 from octavo.ir.types import Graph, Node, Quantization
-from octavo.ops.fused import FusedActivation, smallest_output_scale
+from octavo.ops.fused import activation_of, smallest_output_scale
 from octavo.ops.operands import data_inputs
-from octavo.ops.roles import Data, Fixed, SameAsInput, SameAsOutput
+from octavo.ops.roles import Data, Fixed, SameAsInput, SameAsOutput, State
 from octavo.ops.table import spec_of
 from octavo.plan.types import Edge, Group, Member
 
@@ -48,6 +48,10 @@ def group_tensors(
         members = {i: Member(name, dtype) for i, name in data_inputs(graph, node) if i not in clipping}
         for member in (*members.values(), *(Member(name, dtype) for name in node.outputs)):
             sets.add(member)
+        for state, role in state_members(node, dtype):
+            sets.add(state)
+            if role.dtype is None:
+                sets.unite(output, state)
         for i, name in enumerate(node.outputs):
             rule = spec.rule(i)
             if isinstance(rule, Fixed):
@@ -69,6 +73,12 @@ def group_tensors(
     return _groups(graph, types, natives, requantizing, found), (*requantized, *clips)
 
 
+def state_members(node: Node, dtype: DType) -> Iterator[tuple[Member, State]]:
+    """The states of a node whose activations have this type."""
+    for i, role in spec_of(node.op).states:
+        yield Member(str(node.inputs[i]), role.dtype or dtype), role
+
+
 def _integer_nodes(graph: Graph, types: Mapping[str, DType]) -> Iterator[tuple[Node, DType]]:
     return ((node, types[node.outputs[0]]) for node in graph.nodes if node.outputs[0] in types)
 
@@ -83,6 +93,7 @@ def _groups(
     """The groups of these sets of members, each with its fixed parameters if it has any."""
     observed, readers = _observed(graph, types, natives, requantizing), consumers(graph)
     moved: set[Member] = set()
+    powers: dict[Member, tuple[int, int]] = {}
     needed: dict[Member, float] = defaultdict(float)
     for node, dtype in _integer_nodes(graph, types):
         spec = spec_of(node.op)
@@ -93,9 +104,11 @@ def _groups(
         for i, name in data_inputs(graph, node):
             role, member = spec.role(i), Member(name, dtype)
             needed[member] = max(needed[member], role.smallest_scale if isinstance(role, Data) else 0.0)
-        fused = getattr(node.options, "fused_activation_function", FusedActivation.NONE)
+        powers |= {
+            member: role.powers_of_two for member, role in state_members(node, dtype) if role.powers_of_two is not None
+        }
         output = Member(node.outputs[0], dtype)
-        needed[output] = max(needed[output], smallest_output_scale(fused))
+        needed[output] = max(needed[output], smallest_output_scale(activation_of(node.options)))
     return tuple(
         Group(
             members[0].dtype,
@@ -105,6 +118,7 @@ def _groups(
             tuple(member.tensor for member in members if member not in moved),
             max(needed[member] for member in members),
             _widest(graph, members, readers, types, natives),
+            powers.get(members[0]),
         )
         for members, parameters in sets
     )
@@ -177,6 +191,12 @@ def _observed(
         Member(name, dtype)
         for node, dtype in _integer_nodes(graph, types)
         for name in (*node.outputs, *(name for _, name in data_inputs(graph, node)))
+    }
+    members |= {
+        state
+        for node, dtype in _integer_nodes(graph, types)
+        for state, role in state_members(node, dtype)
+        if role.dtype
     }
     for node, dtype in _integer_nodes(graph, types):
         spec, rule = spec_of(node.op), spec_of(node.op).rule()

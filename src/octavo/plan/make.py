@@ -20,7 +20,7 @@ from octavo.ir.types import Granularity, Graph, Node, PerTensor
 from octavo.ops.operands import bias_inputs, data_inputs, weight_inputs
 from octavo.ops.roles import Bias, Weight
 from octavo.ops.table import OPS, spec_of
-from octavo.plan.groups import group_tensors
+from octavo.plan.groups import group_tensors, state_members
 from octavo.plan.types import BIAS_TYPES, BiasRule, Island, Plan, WeightRule
 
 # Smaller weights stay float under the dynamic scheme: quantizing inputs on the fly would cost more than it saves.
@@ -136,6 +136,9 @@ def _natives(graph: Graph, types: Mapping[str, DType], default: DType) -> dict[s
     natives = {
         name: types[node.outputs[0]] for node in graph.nodes if node.outputs[0] in types for name in node.outputs
     }
+    for node in graph.nodes:
+        if node.outputs[0] in types:
+            natives |= {state.tensor: state.dtype for state, _ in state_members(node, types[node.outputs[0]])}
     read: dict[str, list[DType]] = {name: [] for name in graph.inputs}
     for node in graph.nodes:
         for _, name in data_inputs(graph, node):

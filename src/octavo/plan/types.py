@@ -43,6 +43,7 @@ class Group:
         rounded: The members that are rounded to the group's grid; the others are made of values that were.
         smallest_scale: The scale that kernels reading or making a member need at least.
         widest: Magnitude beyond which no reader tells values apart, so that the range need not go there; or None.
+        powers_of_two: Where kernels demand a scale of 2**n, the smallest and the largest n.
     """
 
     dtype: DType
@@ -52,6 +53,7 @@ class Group:
     rounded: tuple[str, ...]
     smallest_scale: float
     widest: float | None
+    powers_of_two: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from octavo.config import QuantizeConfig
 from octavo.errors import InputError, NonFiniteError
+from octavo.ir.notes import Note
 from octavo.load.keras_graph import load_keras
 from octavo.load.loaded import Loaded
 from octavo.plan.make import make_plan
@@ -35,6 +36,7 @@ class Trained:
         config: What the plan is made by.
         ranges: Learned (low, high) of each observed tensor.
         limits: Learned magnitudes of weights by graph tensor, where they were learned.
+        notes: What conditioning before training brought.
     """
 
     prepared: Prepared
@@ -42,6 +44,7 @@ class Trained:
     config: QuantizeConfig
     ranges: dict[str, Range]
     limits: dict[str, np.ndarray]
+    notes: tuple[Note, ...] = ()
 
 
 def trained(model: QuantizationAwareModel) -> Trained:
@@ -65,7 +68,7 @@ def trained(model: QuantizationAwareModel) -> Trained:
             data = folded.tensors[rule.tensor].data
             if rule.tensor in learned and data is not None:
                 limits[rule.tensor] = largest_magnitude(data, rule.granularity)
-    result = Trained(prepared, plan, model.quantization, ranges, limits)
+    result = Trained(prepared, plan, model.quantization, ranges, limits, model.notes)
     round_as_kernels(model, result)
     return result
 

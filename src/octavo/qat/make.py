@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from octavo.calibration.statistics import Statistics
+from octavo.condition import Method
 from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, scheme_named
 from octavo.errors import ConfigError, InputError
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph
 from octavo.load.keras_graph import load_keras
 from octavo.numerics.affine import Range
 from octavo.plan.make import check_skip, make_plan
@@ -19,11 +23,12 @@ from octavo.qat.layers.model import QuantizationAwareModel
 from octavo.qat.prepare import prepare_as_named
 from octavo.qat.settings import TrainingConfig
 from octavo.qat.surgery.blueprint import Blueprint
-from octavo.qat.surgery.flatten import annotated_layers, flatten
+from octavo.qat.surgery.flatten import Flat, annotated_layers, flatten
 from octavo.qat.surgery.insert import insert_fake_quantization, remove_fake_quantization
 from octavo.qat.surgery.origins import Origins, nudged_values, numbered_elements
 from octavo.qat.surgery.weights import weight_quantizers
-from octavo.stages import Source, calibrated_ranges
+from octavo.qat.surgery.write_back import write_back
+from octavo.stages import Prepared, Source, calibrated_ranges, condition_prepared
 
 
 def quantize_model(
@@ -35,9 +40,11 @@ def quantize_model(
     skip: Sequence[str] = (),
     layers: Sequence[LayerConfig] = (),
     per_axis: bool = True,
+    methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
     distill: bool = False,
+    allow: Sequence[str] = (),
 ) -> QuantizationAwareModel:
     """Make a model that trains with the rounding of its deployment.
 
@@ -50,10 +57,12 @@ def quantize_model(
         skip: Layer names or shell patterns kept in float.
         layers: What is different for some layers: the type of their weights, or its granularity.
         per_axis: One weight scale per output channel (True), or one per tensor.
+        methods: What changes weights and biases before training, as for `octavo.quantize`; it starts from them.
         samples, integer_divisor: As for `octavo.quantize`.
         distill: Train against `model`'s outputs and not against labels: the compiled loss, such as "mse" or
             "kl_divergence", compares with them, and `fit(x)` is enough. Metrics still compare with labels. After
             loading, `model.distill(float_model)` goes on with it.
+        allow: As for `octavo.quantize`; a model in memory needs none.
 
     Returns:
         An ordinary model on copies of the weights: compile, fit, evaluate, save and load it. `octavo.quantize`
@@ -66,24 +75,43 @@ def quantize_model(
     """
     training = config or TrainingConfig()
     check_trainable(model, scheme, training, data)
+    check_allowed(model, allow)
     options = QuantizeConfig(scheme=scheme, skip=skip, layers=tuple(layers), per_axis=per_axis)
-    copied = flatten(model)
-    flat, paths = copied.model, copied.paths
-    loaded = load_keras(flat, values=nudged_values(flat))
-    prepared = prepare_as_named(loaded, paths)
-    plan = make_plan(prepared.graph, options)
+    copied, source = flatten(model), Source(data, samples, integer_divisor)
+    blueprint, prepared = _blueprint(copied, options)
+    notes: tuple[Note, ...] = ()
+    if methods:
+        conditioned = condition_prepared(prepared, blueprint.plan, source, methods)
+        notes = (*conditioned.notes, *write_back(blueprint, copied.paths, conditioned.graph))
+        notes += tuple(_limits_left(prepared.graph, conditioned.limits))
+        blueprint, prepared = _blueprint(copied, options)
     check_skip(prepared.graph, [layer.pattern for layer in training.layers])
-    origins = Origins(flat, loaded.graph, load_keras(flat, values=numbered_elements(flat)).graph)
-    blueprint = Blueprint(flat, loaded.graph, loaded.names, prepared.graph, plan, origins, paths)
     result = insert_fake_quantization(blueprint, weight_quantizers(blueprint, training), training)
-    result.quantization, result.paths = options, {name: path for name, path in paths.items() if name != path}
+    result.quantization, result.notes = options, notes
+    result.paths = {name: path for name, path in copied.paths.items() if name != path}
     result.distill(model if distill else None)
     for variable in copied.held:
         variable.trainable = False
     if data is not None:
-        source = Source(data, samples, integer_divisor)
-        start_ranges(result, calibrated_ranges(prepared, plan, options, source))
+        start_ranges(result, calibrated_ranges(prepared, blueprint.plan, options, source))
     return result
+
+
+def _blueprint(copied: Flat, options: QuantizeConfig) -> tuple[Blueprint, Prepared]:
+    """What is known of a flat model as its variables are, and its graph after the passes."""
+    flat = copied.model
+    loaded = load_keras(flat, values=nudged_values(flat))
+    prepared = prepare_as_named(loaded, copied.paths)
+    plan = make_plan(prepared.graph, options)
+    origins = Origins(flat, loaded.graph, load_keras(flat, values=numbered_elements(flat)).graph)
+    return Blueprint(flat, loaded.graph, loaded.names, prepared.graph, plan, origins, copied.paths), prepared
+
+
+def _limits_left(graph: Graph, limits: Mapping[str, np.ndarray]) -> Iterator[Note]:
+    """A note for each weight whose limit training finds by itself."""
+    for name in limits:
+        text = "limits of its weights are what the observer of training makes of them"
+        yield Note("condition", graph.tensors[name].layer, text)
 
 
 def annotate(layer: keras.layers.Layer) -> Annotated:
@@ -98,12 +126,13 @@ def apply(
     *,
     data: Any = None,
     layers: Sequence[LayerConfig] = (),
+    allow: Sequence[str] = (),
 ) -> QuantizationAwareModel:
     """Quantize the annotated layers of a model; the others stay in float.
 
     Args:
         model: With some layers marked by `annotate`.
-        scheme, config, data, layers: As for `quantize_model`.
+        scheme, config, data, layers, allow: As for `quantize_model`.
 
     Raises:
         InputError: if no layer is marked; else as `quantize_model`.
@@ -121,7 +150,7 @@ def apply(
     loaded = load_keras(copied.model, values=nudged_values(copied.model))
     graph = prepare_as_named(loaded, copied.paths).graph
     others = list(dict.fromkeys(node.layer for node in graph.nodes if node.layer not in chosen))
-    return quantize_model(model, scheme, config, data=data, skip=others, layers=layers)
+    return quantize_model(model, scheme, config, data=data, skip=others, layers=layers, allow=allow)
 
 
 def strip(model: QuantizationAwareModel) -> keras.Model:
@@ -133,6 +162,16 @@ def strip(model: QuantizationAwareModel) -> keras.Model:
     copy = keras.models.clone_model(float_model)
     copy.set_weights(float_model.get_weights())
     return copy
+
+
+def check_allowed(model: keras.Model, allow: Sequence[str]) -> None:
+    """Refuse names of layers that a model does not have.
+
+    Raises:
+        ConfigError: naming the closest layer.
+    """
+    if allow:
+        load_keras(model, allow=allow)
 
 
 def check_trainable(model: Any, scheme: str, training: TrainingConfig, data: Any) -> None:

@@ -11,6 +11,7 @@ from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name, with_nodes
 from octavo.ir.types import Graph, Node, NoOptions, Quantization, Tensor
 from octavo.numerics.affine import RANGE_OF_ZEROS, Range, asymmetric, quantize, symmetric
+from octavo.ops.table import spec_of
 from octavo.plan.types import BiasRule, Edge, Member, Plan, WeightRule
 from octavo.quantization.bias import quantize_bias
 from octavo.quantization.weights import largest_magnitude, limit_for_bias, quantize_weight
@@ -51,6 +52,8 @@ def group_parameters(graph: Graph, plan: Plan, ranges: Mapping[str, Range]) -> d
             if group.widest is not None:
                 low, high = max(low, -group.widest), min(high, group.widest)
             chosen = activation_parameters(low, high, group.dtype, group.smallest_scale)
+        if group.powers_of_two is not None:
+            chosen = power_of_two_parameters(chosen, *group.powers_of_two)
         parameters.update((Member(name, group.dtype), chosen) for name in group.tensors)
     return parameters
 
@@ -70,6 +73,12 @@ def activation_parameters(low: float, high: float, dtype: DType, smallest_scale:
     if dtype is DType.INT16:
         return symmetric(max(abs(low), abs(high)), dtype)
     return asymmetric(low, high, dtype)
+
+
+def power_of_two_parameters(parameters: Quantization, smallest: int, largest: int) -> Quantization:
+    """Symmetric parameters whose scale is the next 2**n, n from `smallest` to `largest`; beyond, values saturate."""
+    exponent = int(np.ceil(np.log2(np.float64(parameters.scale[0]))))
+    return Quantization(np.array(2.0 ** min(max(exponent, smallest), largest)), np.array(0))
 
 
 def _range(tensor: Tensor, name: str, ranges: Mapping[str, Range]) -> Range:
@@ -107,11 +116,23 @@ class _Assignment:
         else:
             edges = ((Edge(node.outputs[0], i), name) for i, name in enumerate(node.inputs))
             inputs = tuple(None if name is None else self._integer_input(edge, name, dtype) for edge, name in edges)
+            node = replace(node, intermediates=self._intermediates(node))
         self.nodes.append(replace(node, inputs=inputs))
 
     def finish(self) -> Graph:
         """The graph made so far."""
         return with_nodes(replace(self.graph, tensors=self.tensors), self.nodes)
+
+    def _intermediates(self, node: Node) -> tuple[str, ...]:
+        """What the node's row has a file say of the values inside it."""
+        output, names = self.tensors[node.outputs[0]], []
+        for i, rule in enumerate(spec_of(node.op).intermediates):
+            dtype, parameters = output.dtype, output.quantization
+            if rule.dtype is not None:
+                dtype, parameters = rule.dtype, Quantization(np.array(rule.scale), np.array(0))
+            names.append(fresh_name(self.tensors, f"{output.name}/inside_{i}"))
+            self.tensors[names[-1]] = Tensor(names[-1], (0,), dtype, None, parameters, node.layer)
+        return tuple(names)
 
     def _integer_input(self, edge: Edge, name: str, dtype: DType) -> str:
         if edge in self.weight_rules:

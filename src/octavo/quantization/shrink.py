@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -14,12 +16,12 @@ from octavo.plan.types import Plan, WeightRule
 from octavo.quantization.weights import largest_magnitude, quantize_weight
 
 
-def shrink_weights(graph: Graph, plan: Plan) -> Graph:
+def shrink_weights(graph: Graph, plan: Plan, limits: Mapping[str, np.ndarray] = MappingProxyType({})) -> Graph:
     """Store the planned weights smaller.
 
     int8 weights (dynamic) feed hybrid kernels, which quantize their float input on the fly; float16 weights pass
     through a DEQUANTIZE that runtimes fold when they load the file. A weight that some other node reads in float stands
-    in both forms.
+    in both forms. `limits` are as `octavo.quantization.assign.assign` takes them.
 
     Raises:
         NonFiniteError: for a weight beyond float16.
@@ -43,16 +45,18 @@ def shrink_weights(graph: Graph, plan: Plan) -> Graph:
             if key not in made:
                 weight = graph.tensors[rule.tensor]
                 made[key] = fresh_name(tensors, weight.name) if weight.name in kept else weight.name
-                nodes += _store(replace(weight, name=made[key]), rule, tensors)
+                nodes += _store(replace(weight, name=made[key]), rule, limits, tensors)
             inputs[i] = made[key]
         nodes.append(replace(node, inputs=tuple(inputs)))
     return with_nodes(graph, nodes, tensors.values())
 
 
-def _store(weight: Tensor, rule: WeightRule, tensors: dict[str, Tensor]) -> tuple[Node, ...]:
+def _store(
+    weight: Tensor, rule: WeightRule, limits: Mapping[str, np.ndarray], tensors: dict[str, Tensor]
+) -> tuple[Node, ...]:
     """Add the smaller form of a weight to `tensors`, and return what makes float32 of it where no kernel does."""
     if rule.dtype is not DType.FLOAT16:
-        limit = largest_magnitude(weight.values, rule.granularity)
+        limit = limits.get(rule.tensor, largest_magnitude(weight.values, rule.granularity))
         values, parameters = quantize_weight(weight.values, limit, rule.dtype, rule.granularity)
         tensors[weight.name] = replace(weight, dtype=rule.dtype, data=values, quantization=parameters)
         return ()

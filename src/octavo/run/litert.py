@@ -8,18 +8,17 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from octavo.errors import DatasetError, ModelFileError
 from octavo.ir.types import Shape
 from octavo.run.quiet import native_stderr
+from octavo.run.runtime import Runtime
 from octavo.run.signature import Port, checked_inputs, not_a_model, read_signature, run_failed
 
 Kernels = Literal["default", "reference"]
-_RESOLVERS = {"default": OpResolverType.BUILTIN, "reference": OpResolverType.BUILTIN_REF}
 
 
-class LiteRT:
+class LiteRT(Runtime):
     """A model in LiteRT, ready to run.
 
     Args:
@@ -76,6 +75,14 @@ class LiteRT:
                 raise
             raise run_failed("LiteRT", str(error).strip()) from error
 
+    def reset(self) -> None:
+        """Let the model's variables be as they were before its first run."""
+        self._interpreter.reset_all_variables()
+
+    def close(self) -> None:
+        """Free the model and its memory."""
+        self._interpreter = None
+
     def tensor(self, name: str) -> np.ndarray:
         """A copy of a tensor after a run, by its name in the file; needs `keep_all`.
 
@@ -121,6 +128,10 @@ def _shapes_text(ports: tuple[Port, ...], shapes: tuple[Shape, ...]) -> str:
 
 def _interpreter(model: bytes, kernels: Kernels, threads: int, keep_all: bool) -> tuple[Any, str]:
     """An interpreter with its memory allocated, or None and the reason."""
+    # Native code is loaded where it runs.
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolvers = {"default": OpResolverType.BUILTIN, "reference": OpResolverType.BUILTIN_REF}
     try:
         with warnings.catch_warnings():
             # keep_all with XNNPACK warns that it takes memory, which is what was asked for.
@@ -128,7 +139,7 @@ def _interpreter(model: bytes, kernels: Kernels, threads: int, keep_all: bool) -
             interpreter = Interpreter(
                 model_content=model,
                 num_threads=threads,
-                experimental_op_resolver_type=_RESOLVERS[kernels],
+                experimental_op_resolver_type=resolvers[kernels],
                 experimental_preserve_all_tensors=keep_all,
             )
         interpreter.allocate_tensors()

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import pickle
+import importlib.util
 import re
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from octavo.errors import DatasetError, MissingDependencyError, ModelFileError, OctavoError
+from octavo.errors import DatasetError, MissingDependencyError, ModelFileError
 from octavo.run.quiet import native_stderr
-from octavo.run.signature import Port, checked_inputs, read_signature, run_failed
+from octavo.run.runtime import Runtime
+from octavo.run.signature import Port, checked_inputs, not_a_model, read_signature, run_failed
 
 _ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
-SAFE_RANK = 4
-SAFE_SCALE = 1e-6
-_STARTED, _ENDED = b"started", b"ended"
 
 
-class Micro:
+class Micro(Runtime):
     """A model in TensorFlow Lite Micro, ready to run.
 
     Args:
         model: The content of a .tflite file that `LiteRT` takes: this interpreter checks no bytes. Where it does not
-            refuse but abort, the process ends; `rehearse` first.
+            refuse but abort, the process ends: open it in a child, as `octavo.run.targets` does.
         keep_all: Keep every intermediate tensor for `tensor`; the arena is then not the one a board needs.
 
     Raises:
@@ -37,7 +31,9 @@ class Micro:
     """
 
     def __init__(self, model: bytes, *, keep_all: bool = False) -> None:
-        runtime = _runtime()
+        require()
+        from tflite_micro import runtime
+
         signature = read_signature(model)
         self.inputs: tuple[Port, ...] = signature.inputs
         self.outputs: tuple[Port, ...] = signature.outputs
@@ -52,7 +48,9 @@ class Micro:
         # A multiple of 16, or its end is lost to alignment and counted as used.
         arena_size = (2**20 + 5 * signature.activation_bytes + 3 * len(model)) // 16 * 16
         with native_stderr() as lines:
-            self._interpreter = _interpreter(runtime, model, arena_size, mode)
+            self._interpreter, error = _interpreter(runtime, model, arena_size, mode)
+        if error is not None:
+            raise not_a_model(f"{len(model)} bytes: {error}") from error
         if self._interpreter is None:
             raise ModelFileError(
                 "TensorFlow Lite Micro refuses this model.",
@@ -86,6 +84,14 @@ class Micro:
         self._invoke()
         return {port.name: self._interpreter.get_output(position) for position, port in enumerate(self.outputs)}
 
+    def reset(self) -> None:
+        """Let the model's variables be as they were before its first run."""
+        self._interpreter.reset()
+
+    def close(self) -> None:
+        """Free the model and its arena."""
+        self._interpreter = None
+
     def tensor(self, name: str) -> np.ndarray:
         """A copy of a tensor after a run, by its name in the file; needs `keep_all`.
 
@@ -95,8 +101,7 @@ class Micro:
         assert self._keep_all, "intermediate tensors need keep_all=True"
         return self._interpreter.GetTensor(self._tensors[name], 0)["tensor_data"]
 
-    @property
-    def arena_bytes(self) -> int:
+    def measure_arena(self) -> int:
         """Bytes of the arena the model takes on this machine.
 
         Its bookkeeping holds pointers, so that a 32-bit microcontroller takes a little less.
@@ -116,65 +121,34 @@ class Micro:
             raise run_failed("TensorFlow Lite Micro", _reason(lines)) from error
 
 
-def rehearse(model: bytes, inputs: Sequence[Mapping[str, np.ndarray]] = ()) -> None:
-    """Load and run a model in a process that may end, if it has what kernels of TensorFlow Lite Micro abort on.
-
-    These are tensors of more than `SAFE_RANK` dimensions, and activation scales so small that multipliers leave
-    their range. No exception handler sees an `abort`; what kernels refuse in an orderly way is left for `Micro` to
-    report.
+def require() -> None:
+    """Make sure that the interpreter is installed, without loading it.
 
     Raises:
         MissingDependencyError: if the package tflite-micro is not installed.
-        ModelFileError: if the process ended; what it printed is the error's `got`.
     """
-    _runtime()
-    signature = read_signature(model)
-    if signature.rank <= SAFE_RANK and signature.smallest_scale >= SAFE_SCALE:
-        return
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", "from octavo.run.micro import _rehearsal; _rehearsal()"]
-    done = subprocess.run(
-        command, input=pickle.dumps((model, inputs)), capture_output=True, env=environment, check=False
-    )
-    if done.stdout.startswith(_STARTED) and not done.stdout.endswith(_ENDED):
-        raise ModelFileError(
-            "TensorFlow Lite Micro ends the process on this model.",
-            got=_reason([f"exit status {done.returncode}", *done.stderr.decode(errors="replace").splitlines()]),
-            expected="shapes and scales that its kernels are made for",
-            fix=f"reshape to at most {SAFE_RANK} dimensions, calibrate on data as in training, or use LiteRT only",
+    if importlib.util.find_spec("tflite_micro") is None:
+        raise MissingDependencyError(
+            "running a model in TensorFlow Lite Micro needs the package tflite-micro.",
+            got="no module named 'tflite_micro'",
+            expected="tflite-micro, an optional dependency",
+            fix='pip install "octavo[micro]"',
         )
 
 
-def _rehearsal() -> None:
-    """What `rehearse` runs in the other process."""
-    model, inputs = pickle.load(sys.stdin.buffer)
-    os.write(1, _STARTED)
-    with suppress(OctavoError):
-        runtime = Micro(model)
-        for values in inputs:
-            runtime.run(values)
-    os.write(1, _ENDED)
+def _interpreter(runtime: Any, model: bytes, arena_size: int, mode: Any) -> tuple[Any, Exception | None]:
+    """An interpreter with its memory allocated; None if it refuses, the reason goes to standard error.
 
-
-def _runtime() -> Any:
+    Before that it reads the tables itself, and raises anything on bytes that are damaged; that error comes second.
+    """
     try:
-        from tflite_micro import runtime
-    except ImportError as error:
-        raise MissingDependencyError(
-            "running a model in TensorFlow Lite Micro needs the package tflite-micro.",
-            got=str(error),
-            expected="tflite-micro, an optional dependency",
-            fix='pip install "octavo[micro]"',
-        ) from error
-    return runtime
-
-
-def _interpreter(runtime: Any, model: bytes, arena_size: int, mode: Any) -> Any:
-    """An interpreter with its memory allocated, or None if it refuses; the reason goes to standard error."""
-    try:
-        return runtime.Interpreter.from_bytes(model, arena_size=arena_size, intrepreter_config=mode)
+        return runtime.Interpreter.from_bytes(model, arena_size=arena_size, intrepreter_config=mode), None
     except RuntimeError:
-        return None
+        return None, None
+    except MemoryError:
+        raise
+    except Exception as error:
+        return None, error
 
 
 def _reason(lines: list[str]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from octavo.ir.graph import states
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node
 from octavo.numerics.affine import dequantize
@@ -18,31 +19,54 @@ from octavo.ops.prepare import integer_kernel, prepared
 from octavo.ops.table import spec_of
 
 
-def run(graph: Graph, inputs: Mapping[str, np.ndarray], keep: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+def run(
+    graph: Graph,
+    inputs: Mapping[str, np.ndarray],
+    keep: Sequence[str] | None = None,
+    state: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
     """Run a graph.
 
     Args:
         graph: Float or integer.
         inputs: An array for each graph input, in the input's dtype; any batch size where no operator fixes it.
-        keep: Tensors to return; None returns the graph's outputs.
+        keep: Tensors to return; None returns the graph's outputs. A variable is returned as the run leaves it.
+        state: Variables as an earlier run left them; those not named, and all without it, start from their reset value.
 
     Returns:
         Arrays by tensor name.
     """
     wanted = set(graph.outputs if keep is None else keep)
     values: dict[str, np.ndarray] = {name: t.data for name, t in graph.tensors.items() if t.data is not None}
+    values.update({**reset_state(graph), **(state or {})})
     values.update({name: np.asarray(array) for name, array in inputs.items()})
     last_use = {name: node for node in graph.nodes for name in node.inputs if name is not None}
     for node in graph.nodes:
-        values.update(zip(node.outputs, run_node(graph, node, values), strict=True))
+        values.update(zip(written(graph, node), run_node(graph, node, values), strict=True))
         for name in node.inputs:
             if name is not None and last_use[name] is node and name not in wanted:
                 values.pop(name, None)
     return {name: values[name] for name in wanted}
 
 
+def reset_state(graph: Graph) -> dict[str, np.ndarray]:
+    """The values that variables start from, by name: zeros, of quantized ones their zero points."""
+    return {
+        name: np.full(tensor.shape, 0 if tensor.quantization is None else tensor.quantization.zero_point[0]).astype(
+            tensor.dtype.numpy
+        )
+        for name, tensor in graph.tensors.items()
+        if tensor.is_variable
+    }
+
+
+def written(graph: Graph, node: Node) -> tuple[str, ...]:
+    """The tensors that a node writes: its outputs, then its variables."""
+    return (*node.outputs, *(tensor.name for tensor in states(graph, node)))
+
+
 def run_node(graph: Graph, node: Node, values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Run one node on `values` (by tensor name) with its reference kernel."""
+    """Run one node on `values` (by tensor name) with its reference kernel; one array for each tensor it writes."""
     if not is_integer(graph, node):
         return spec_of(node.op).run_float(node.options, real_inputs(graph, node, values))
     arrays = Inputs(None if name is None else values[name] for name in node.inputs)

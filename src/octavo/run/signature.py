@@ -46,8 +46,6 @@ class Signature:
         outputs: In the file's order.
         tensors: Index of every tensor by name, constants included.
         activation_bytes: Bytes of all tensors that are not constants, each counted whole.
-        rank: The largest number of dimensions of a tensor.
-        smallest_scale: The smallest scale of a quantized activation; infinity without any.
         subgraph: Index of the subgraph it is the face of.
     """
 
@@ -55,8 +53,6 @@ class Signature:
     outputs: tuple[Port, ...]
     tensors: Mapping[str, int]
     activation_bytes: int
-    rank: int
-    smallest_scale: float
     subgraph: int = 0
 
 
@@ -88,8 +84,6 @@ def read_signature(model: bytes, wanted: str | None = None) -> Signature:
             _ports(tensors, graph.OutputsAsNumpy(), outs),
             {tensor_name(tensor, i): i for i, tensor in enumerate(tensors)},
             sum(_bytes(tensor) for tensor in activations),
-            max((tensor.ShapeLength() for tensor in tensors), default=0),
-            min((_scale(tensor) for tensor in activations), default=float("inf")),
             subgraph,
         )
     except (struct.error, IndexError, AttributeError, TypeError, ValueError, MemoryError, OverflowError) as error:
@@ -216,12 +210,6 @@ def _bytes(tensor: Any) -> int:
     """Upper bound of a tensor's size; no element type is wider than 8 bytes."""
     width = DTYPES[tensor.Type()].numpy.itemsize if tensor.Type() in DTYPES else 8
     return width * (int(np.prod(tensor.ShapeAsNumpy(), dtype=np.int64)) if tensor.ShapeLength() else 1)
-
-
-def _scale(tensor: Any) -> float:
-    """Scale of a per-tensor quantized tensor; infinity for any other."""
-    parameters = tensor.Quantization()
-    return float(parameters.Scale(0)) if parameters is not None and parameters.ScaleLength() else float("inf")
 
 
 def quantization_of(parameters: Any) -> Quantization | None:

@@ -22,6 +22,7 @@ from octavo.ir.graph import operands, results
 from octavo.ir.types import Graph, NoOptions, Options, PerAxis, Quantization, Tensor
 from octavo.ops.schema import camel_case
 from octavo.ops.table import spec_of
+from octavo.write.writer import Writer
 
 FILE_IDENTIFIER = b"TFL3"
 METADATA_NAME = "octavo"
@@ -57,6 +58,8 @@ def write_tflite(graph: Graph, metadata: Mapping[str, object] | None = None) -> 
         operator.opcodeIndex = codes.setdefault((node.op, version), len(codes))
         operator.inputs = np.array([-1 if name is None else index[name] for name in node.inputs], np.int32)
         operator.outputs = np.array([index[name] for name in node.outputs], np.int32)
+        if node.intermediates:
+            operator.intermediates = np.array([index[name] for name in node.intermediates], np.int32)
         _set_options(operator, node.options)
         subgraph.operators.append(operator)
 
@@ -177,6 +180,7 @@ def _tensor(tensor: Tensor, buffers: _Buffers) -> schema.TensorT:
     table.shape = np.array(tensor.shape, np.int32)
     table.type = getattr(schema.TensorType, tensor.dtype.name)
     table.hasRank = True
+    table.isVariable = tensor.is_variable
     if tensor.data is not None:
         table.buffer = buffers.add(pack_int4(tensor.data) if tensor.dtype is DType.INT4 else tensor.data)
     if tensor.quantization is not None:
@@ -225,3 +229,6 @@ def _metadata(name: str, content: bytes, buffers: _Buffers) -> schema.MetadataT:
     entry = schema.MetadataT()
     entry.name, entry.buffer = name, buffers.add(np.frombuffer(content, np.uint8))
     return entry
+
+
+TFLITE = Writer("tflite", ".tflite", write_tflite)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip
+from octavo.cli.options import Allow, DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip
 from octavo.cli.output import print_json, start_keras_for
 from octavo.config import SCHEMES
 
@@ -24,6 +24,7 @@ def compare(
     samples: Samples = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
+    allow: Allow = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -44,7 +45,8 @@ def compare(
     with progress_bar() as progress:
         table = run(
             str(model), None if data is None else str(data), held_out, schemes=names, skip=tuple(skip or ()),
-            samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress,
+            samples=samples, integer_divisor=integer_divisor, seed=seed, allow=tuple(allow or ()),
+            progress=progress,
         )  # fmt: skip
     best = table.best(flash_bytes, ram_bytes)
     if as_json:

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from octavo.cli.options import DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip, one_of
+from octavo.cli.options import Allow, DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip, one_of
 from octavo.cli.output import print_json, start_keras_for
 from octavo.config import IO_TYPES, SCHEMES
+from octavo.numerics.estimators import ESTIMATORS
 
 
 def quantize(
@@ -28,9 +29,10 @@ def quantize(
     ] = False,
     input_type: Annotated[str | None, typer.Option(help=f"{one_of(IO_TYPES)}; the scheme's own if not given.")] = None,
     output_type: Annotated[str | None, typer.Option(help="Likewise.")] = None,
-    estimator: Annotated[str, typer.Option(help="How ranges are made: minmax or percentile.")] = "minmax",
+    estimator: Annotated[str, typer.Option(help=f"How ranges are made: {one_of(ESTIMATORS)}.")] = "minmax",
     percentile: Annotated[float, typer.Option(help="Share of values, in percent, that 'percentile' keeps.")] = 99.99,
     verify: Annotated[str, typer.Option(help="sample, full or off.")] = "sample",
+    allow: Allow = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -46,8 +48,9 @@ def quantize(
     with progress_bar() as progress:
         result = run(
             str(model), scheme, None if data is None else str(data), skip=tuple(skip or ()), per_axis=not per_tensor,
-            input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,  # type: ignore[arg-type]
-            samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify, progress=progress,  # type: ignore[arg-type]
+            input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,
+            samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify,  # type: ignore[arg-type]
+            allow=tuple(allow or ()), progress=progress,
         )  # fmt: skip
     path = result.save(out)
     if as_json:

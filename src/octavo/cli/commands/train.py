@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from octavo.cli.options import Divisor, Json, Seed, Skip, one_of
+from octavo.cli.options import Allow, Divisor, Json, Seed, Skip, one_of
 from octavo.cli.output import print_json
 from octavo.config import SCHEMES
 
@@ -33,6 +33,7 @@ def train(
     ] = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
+    allow: Allow = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -43,7 +44,9 @@ def train(
     from octavo.data.labelled import read_training_set
     from octavo.files import check_place
     from octavo.load.keras_files import read_keras
+    from octavo.load.keras_graph import load_keras
     from octavo.pipeline import quantize as run
+    from octavo.qat import QuantizationAwareModel
     from octavo.qat.fine_tune import FineTuning, fine_tune
     from octavo.report.progress import progress_bar
     from octavo.report.result import print_history, print_result, result_dict
@@ -56,8 +59,11 @@ def train(
         scheme, epochs, batch, learning_rate, validation, patience, loss, skip=tuple(skip or ()),
         checkpoint=checkpoint, seed=seed,
     )  # fmt: skip
+    stored = read_keras(model)[0]
+    if not isinstance(stored, QuantizationAwareModel):
+        load_keras(stored, allow=tuple(allow or ()), stored=True)
     with progress_bar() as progress:
-        trained = fine_tune(read_keras(model)[0], x, y, settings, progress)
+        trained = fine_tune(stored, x, y, settings, progress)
         result = run(trained.model, data=x[:16])
     path = result.save(out)
     if as_json:

@@ -10,14 +10,10 @@ from octavo.load.keras_files.repair import layer_name, models
 from octavo.load.keras_files.stored import StoredModel
 from octavo.load.keras_files.vetted import described, parts, registered, strangers
 from octavo.load.keras_graph import refusals
-from octavo.load.keras_graph.form_names import stored_form_name
-from octavo.ops.table import KERAS_FORMS
-
-STRUCTURE = frozenset({"Functional", "InputLayer", "Model", "Sequential"})
 
 
 def screen(stored: StoredModel, allow: Collection[str] = ()) -> None:
-    """Refuse a file whose layers have no form, whose code would have to run, or whose classes are not at hand.
+    """Refuse a file that brings code with it, or whose classes are not at hand.
 
     Keras's safe mode refuses stored code as well, but a switch for the whole process turns that off, and what it
     refuses differs from version to version.
@@ -27,8 +23,8 @@ def screen(stored: StoredModel, allow: Collection[str] = ()) -> None:
         allow: Names of Lambda layers that may be read; their functions must be Keras's own or registered.
 
     Raises:
-        UnsupportedLayerError: for stored code, for a layer without a form, and for a class or function that is neither
-            of a model's parts in Keras nor registered.
+        UnsupportedLayerError: for stored code, for programs of other frameworks, and for a class or function that is
+            neither of a model's parts in Keras nor registered.
         ModelFileError: for a .keras file of Keras 2, whose weights Keras 3 does not find.
     """
     if stored.path.suffix == ".keras" and stored.keras_version.startswith("2."):
@@ -40,7 +36,7 @@ def screen(stored: StoredModel, allow: Collection[str] = ()) -> None:
             _check_lambda(stored, part, allow)
     for model in models(stored.config):
         for layer in model["config"]["layers"]:
-            _check_form(stored, layer)
+            layer_name(layer), layer["class_name"]  # a layer without these is told as malformed
     for part, named in strangers(stored.config):
         if not _is_lambda(part):
             raise _unknown(part, named)
@@ -58,14 +54,6 @@ def _check_lambda(stored: StoredModel, part: Mapping[str, Any], allow: Collectio
         raise _stored_code(stored, f"layer '{name}' (Lambda)")
     if name not in allow:
         raise _named_function(stored, name, functions[0])
-
-
-def _check_form(stored: StoredModel, layer: Mapping[str, Any]) -> None:
-    name, kind = layer_name(layer), layer["class_name"]
-    if not isinstance(kind, str) or kind in {*STRUCTURE, "Lambda"} or registered(layer) is not None:
-        return
-    if not list(strangers({**layer, "config": {}})) and (form := stored_form_name(layer)) not in KERAS_FORMS:
-        raise refusals.no_form(name, form, f"a {kind} in '{stored.path.name}'")
 
 
 def _unknown(part: Mapping[str, Any], named: str) -> UnsupportedLayerError:
@@ -92,8 +80,8 @@ def _stored_code(stored: StoredModel, where: str) -> UnsupportedLayerError:
         f"'{stored.path.name}' holds Python code that would have to run to load it.",
         got=f"byte code in {where}",
         expected="a model of layers and keras.ops calls, without stored code",
-        fix="build the model in Python with keras.ops calls instead and save that; a model already in memory can be "
-        "given with allow=('layer name',)",
+        fix="build the model in Python with keras.ops calls instead and save that; or give the model itself, in the "
+        "process that built it",
     )
 
 

@@ -11,19 +11,18 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from octavo.ops.table import KERAS_FORMS
-
 # Plain values in the clothes of a class.
 VALUES = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"})
 # Packages whose layers compute and nothing else; others load files, unpickle or call what they are told to.
 _LAYERS = tuple(
     f"keras.src.layers.{family}."
     for family in (
-        "activations", "attention", "convolutional", "merging", "normalization", "pooling", "regularization",
-        "reshaping", "rnn",
+        "activations", "attention", "convolutional", "core", "merging", "normalization", "pooling", "preprocessing",
+        "regularization", "reshaping", "rnn",
     )
 )  # fmt: skip
-_CORE = frozenset({"Dense", "EinsumDense", "Embedding", "ReversibleEmbedding", "Identity", "InputLayer", "Masking"})
+# Layers of these packages that run a function the file names, or read a vocabulary from another file.
+_REACHING = frozenset({"Lambda", "IndexLookup", "IntegerLookup", "StringLookup", "TextVectorization"})
 _MODELS = frozenset({"Functional", "Model", "Sequential"})
 _OPERATIONS = ("keras.src.ops.", "keras.src.activations.")
 _FUNCTIONS = ("keras.src.activations.", "keras.src.ops.", "keras.src.losses.", "keras.src.metrics.")
@@ -134,8 +133,7 @@ def _is_part_of_a_model(kind: Any) -> bool:
     if issubclass(kind, keras.Model):
         return kind.__name__ in _MODELS
     if issubclass(kind, keras.layers.Layer):
-        known = f"layers.{kind.__name__}" in KERAS_FORMS or kind.__name__ in _CORE
-        return kind.__name__ != "Lambda" and (known or kind.__module__.startswith(_LAYERS))
+        return kind.__module__.startswith(_LAYERS) and kind.__name__ not in _REACHING
     bases = (
         keras.Initializer, keras.Regularizer, keras.constraints.Constraint, keras.DTypePolicy,
         keras.dtype_policies.DTypePolicyMap, keras.random.SeedGenerator, keras.Loss, keras.Metric, keras.Optimizer,

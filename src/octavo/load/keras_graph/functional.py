@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from octavo.errors import InputError, UnsupportedLayerError
@@ -24,7 +25,7 @@ def functional_graph(model: Any, path: str) -> Any:
             f"model '{path}' ({type(model).__name__}) computes its outputs in Python code, which has no graph to read.",
             got=f"a subclass of keras.Model with its own call(), from {_author(model).__module__}",
             expected="a Sequential or Functional model",
-            fix="wrap its call: x = keras.Input(shape=...); keras.Model(x, model.call(x)); or work on Keras's "
+            fix="wrap its call: x = keras.Input(shape=...); keras.Model(x, model(x)); or work on Keras's "
             "TensorFlow backend, whose converter reads such models (pip install 'octavo[tensorflow]')",
         )
     if function is None:
@@ -102,31 +103,55 @@ def ordered_arguments(function: Any, argument: Any) -> list[Any]:
     return keras.tree.flatten(argument)
 
 
-def symbol(shape: tuple[int, ...]) -> Any:
-    """A symbolic float32 tensor of this shape, batch included and left open, that no call has made."""
+def symbol(shape: tuple[int, ...], dtype: str) -> Any:
+    """A symbolic tensor of this shape, batch included, that no call has made."""
     import keras
     from keras.src.ops.node import KerasHistory
 
-    tensor = keras.KerasTensor((None, *shape[1:]), "float32")
+    tensor = keras.KerasTensor(shape, dtype)
     tensor._keras_history = KerasHistory(operation=None, node_index=0, tensor_index=0)
     return tensor
 
 
-def trace(function: Callable[..., Any], symbols: Sequence[Any], arguments: Sequence[Any]) -> Any:
-    """Run Python code on symbols and record the keras.ops calls it makes as a `keras.Function`.
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """The calls that Python code made on symbols.
+
+    Attributes:
+        inputs: The symbols.
+        results: What the code returned, flat: symbolic tensors, or arrays where a result depends on no input.
+    """
+
+    inputs: tuple[Any, ...]
+    results: tuple[Any, ...]
+
+    @property
+    def outputs(self) -> tuple[Any, ...]:
+        """The symbolic tensors among the results."""
+        import keras
+
+        return tuple(result for result in self.results if isinstance(result, keras.KerasTensor))
+
+
+def trace(function: Callable[..., Any], symbols: Iterable[Any], args: Any, kwargs: Any) -> Traced:
+    """Run Python code on symbols and find the calls of keras.ops and of layers that it makes.
 
     Args:
         function: What to run.
         symbols: The symbols among the arguments, in order.
-        arguments: What to call it on.
+        args, kwargs: What to call it on.
 
     Raises:
-        TypeError: if it makes no graph: it left keras.ops, or its result does not depend on its inputs.
+        TypeError: if it makes no graph, as it left keras.ops.
     """
     import keras
 
     try:
-        return keras.Function(list(symbols), function(*arguments))
+        results = keras.tree.flatten(function(*args, **kwargs))
     except Exception as error:
-        message = str(error).strip() or type(error).__name__
-        raise TypeError(message.splitlines()[0]) from error
+        lines = str(error).strip().splitlines()
+        raise TypeError(f"{type(error).__name__}: {lines[0] if lines else 'no message'}") from error
+    for result in results:
+        if not isinstance(result, keras.KerasTensor) and not keras.ops.is_tensor(result):
+            raise TypeError(f"a result of {type(result).__name__}, which is no tensor")
+    return Traced(tuple(symbols), tuple(results))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from octavo.errors import UnsupportedLayerError
@@ -9,7 +10,7 @@ from octavo.ops.table import KERAS_FORMS
 
 
 def no_form(path: str, name: str, got: str) -> UnsupportedLayerError:
-    """The error for a layer or operation of Keras's own that the op table has no form for.
+    """The error for a layer or operation of Keras's own that cannot be read.
 
     Args:
         path: The layer as the user named it.
@@ -18,46 +19,66 @@ def no_form(path: str, name: str, got: str) -> UnsupportedLayerError:
     """
     group, _, class_name = name.partition(".")
     known = sorted(form.partition(".")[2] for form in KERAS_FORMS if form.startswith(group))
-    fix = "replace it by layers of this list or by keras.ops calls, or run it outside the model"
-    if class_name == "Lambda":
-        fix = f"replace the Lambda by keras.ops calls, or let it be run once on symbols with allow=('{path}',)"
     return UnsupportedLayerError(
         f"layer '{path}' ({class_name}) has no TensorFlow Lite form.",
         got=got,
         expected=f"one of keras.{group}: " + ", ".join(known),
-        fix=fix,
+        fix="replace it by layers of this list or by keras.ops calls, or run it outside the model",
     )
 
 
-def own_class(path: str, kind: type) -> UnsupportedLayerError:
-    """The error for a layer whose class is not Keras's own: a subclass may compute anything."""
-    base = next(base for base in kind.__mro__ if base.__module__.startswith("keras.src."))
+def stored_lambda(path: str) -> UnsupportedLayerError:
+    """The error for a Lambda layer of a file whose function nobody has allowed to run."""
     return UnsupportedLayerError(
-        f"layer '{path}' is of a class of its own, and a subclass may compute anything.",
-        got=f"{kind.__module__}.{kind.__qualname__}, a subclass of keras.layers.{base.__name__}",
-        expected="exactly a class of keras.layers, not a subclass of one",
-        fix=f"use a layer of keras.layers, or let its call() be run once on symbols with allow=('{path}',)",
+        f"layer '{path}' (Lambda) would run a function that a file names.",
+        got="a Lambda layer read from a file",
+        expected="layers, keras.ops calls and registered classes",
+        fix=f"replace the Lambda by keras.ops calls, or let it be run once on symbols with allow=('{path}',)",
     )
 
 
-def cannot_trace(path: str, reason: str) -> UnsupportedLayerError:
-    """The error for code that was allowed to run on symbols and made no graph of it."""
+def cannot_trace(path: str, operation: Any, reason: str) -> UnsupportedLayerError:
+    """The error for Python code that ran on symbols and made no graph of it.
+
+    Args:
+        path: The layer as the user named it.
+        operation: The layer, or the function that is its activation.
+        reason: What stopped the code.
+    """
+    kind = operation if inspect.isroutine(operation) else type(operation)
+    name = getattr(kind, "__name__", "its code")
+    register = "" if inspect.isroutine(operation) else f"; or register its operators with @octavo.lowering({name})"
     return UnsupportedLayerError(
-        f"layer '{path}' was allowed to run on symbols, and its code makes no graph of keras.ops calls.",
+        f"layer '{path}' ({name}) makes no graph of keras.ops calls where its code runs on symbols.",
         got=reason,
-        expected="code that calls only keras.ops on its inputs, and no layers of its own",
-        fix="write the code with keras.ops, without NumPy or a backend's functions, and move layers out into the model",
+        expected="code that calls only keras.ops and layers on its inputs",
+        fix="write the code with keras.ops, without NumPy, a backend's functions or loops over tensors" + register,
     )
 
 
-def unknown_activation(path: str, function: Any) -> UnsupportedLayerError:
-    """The error for an activation function that is not Keras's own."""
-    known = sorted(form.partition(".")[2] for form in KERAS_FORMS if form.startswith("activations."))
+def unreadable(path: str, name: str, error: Exception) -> UnsupportedLayerError:
+    """The error for a call whose form met arguments that it does not know.
+
+    Args:
+        path: The layer as the user named it.
+        name: Of the form.
+        error: What the form raised.
+    """
     return UnsupportedLayerError(
-        f"layer '{path}' has an activation that is not one of Keras's own.",
-        got=f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}",
-        expected="one of keras.activations: " + ", ".join(known),
-        fix=f"use one of these or an activation layer, or let it be run once on symbols with allow=('{path}',)",
+        f"layer '{path}' calls keras.{name} in a way that cannot be read.",
+        got=f"{type(error).__name__}: {error}",
+        expected="tensors and arguments that TensorFlow Lite has operators for",
+        fix=f"call keras.{name} with tensors of fixed shape and plain numbers, or use other layers in its place",
+    )
+
+
+def no_result(path: str) -> UnsupportedLayerError:
+    """The error for a layer with a result that is a number, whatever its input."""
+    return UnsupportedLayerError(
+        f"an output of layer '{path}' depends on no input.",
+        got="a constant",
+        expected="outputs computed from the model's inputs",
+        fix="leave the output away, and put the constant where the output is used",
     )
 
 

@@ -4,46 +4,62 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from octavo.config import unknown_name
-from octavo.errors import InputError, UnsupportedLayerError
+from octavo.errors import InputError, OctavoError, UnsupportedLayerError
+from octavo.ir.graph import fresh_name
 from octavo.ir.notes import Note
 from octavo.load.keras_graph import refusals
 from octavo.load.keras_graph.call import Call, map_leaves, references, to_numpy
 from octavo.load.keras_graph.form_names import form_name
 from octavo.load.keras_graph.functional import (
+    Traced,
     execution_order,
     functional_graph,
+    has_own_call,
     input_shape,
     ordered_arguments,
     symbol,
     trace,
 )
 from octavo.load.keras_graph.naming import output_names, rename_tensors, result_names
+from octavo.load.keras_graph.shadow import Shadows
 from octavo.load.loaded import Loaded
 from octavo.ops.build import GraphBuilder
+from octavo.ops.own_lowerings import lowering_of
 from octavo.ops.spec import TensorRef
 from octavo.ops.table import KERAS_FORMS
 
+# Operations whose result follows from the shape of their input alone.
+BY_SHAPE = frozenset({"ops.OnesLike", "ops.ZerosLike", "ops.FullLike"})
+# Operations that join tensors and arrays alike.
+JOINING = frozenset({"ops.Concatenate", "ops.Stack"})
+
 
 def load_keras(
-    model: Any, *, allow: Sequence[str] = (), values: Mapping[int, np.ndarray] = MappingProxyType({})
+    model: Any,
+    *,
+    allow: Sequence[str] = (),
+    values: Mapping[int, np.ndarray] = MappingProxyType({}),
+    stored: bool = False,
 ) -> Loaded:
     """Read the float graph of a Keras model.
 
     Nested models are walked into: their layers are called "outer/inner". A layer called several times emits its
-    operators at each call, on constants it emits once. The batch dimension becomes 1. Only Keras's own layers,
-    operations and activations that have a form in the op table are read.
+    operators at each call, on constants it emits once. The batch dimension becomes 1. A layer, operation or activation
+    is read by the lowering registered for its class, else by its form in the op table; a layer with neither, and an
+    activation function of one's own, run once on symbols, and the keras.ops calls and layers they call are read.
 
     Args:
         model: keras.Model, Sequential or Functional, built, on any backend; it is not changed.
-        allow: Names of Lambda layers, layers of own classes, and layers with own activation functions whose Python
-            code may run once, on symbols, to record the keras.ops calls it makes.
+        allow: Names of Lambda layers of a file whose function may run.
         values: What to read instead of a variable's own value, by `id` of the variable.
+        stored: Whether the model was read from a file.
 
     Returns:
         The graph, notes, and in `names` the graph tensor of every symbolic tensor of the model, by `id`: model
@@ -58,7 +74,7 @@ def load_keras(
         ConfigError: for an unknown name in `allow`.
     """
     function = functional_graph(model, model.name)
-    tracer = _Tracer(model.name, allow, values)
+    tracer = _Tracer(model.name, allow, values, stored)
     outputs = tracer.walk(function, [tracer.input(tensor) for tensor in function.inputs], lambda call: call.name)
     tracer.check_allowed()
     graph, names = tracer.builder.finish(outputs), tracer.names
@@ -66,6 +82,10 @@ def load_keras(
         graph = rename_tensors(graph, renaming)
         names = {key: renaming.get(name, name) for key, name in names.items()}
     return Loaded(graph, tuple(tracer.notes.values()), names)
+
+
+# A result of a call: the name of a tensor of the graph or, where it depends on no input, its value.
+Value = str | np.ndarray
 
 
 class _Tracer:
@@ -78,14 +98,17 @@ class _Tracer:
         notes: Remarks by subject.
     """
 
-    def __init__(self, name: str, allow: Sequence[str], values: Mapping[int, np.ndarray]) -> None:
+    def __init__(self, name: str, allow: Sequence[str], values: Mapping[int, np.ndarray], stored: bool) -> None:
         self.builder = GraphBuilder(name, self._activation)
         self.names: dict[int, str] = {}
         self.results: dict[str, str] = {}
         self.notes: dict[str, Note] = {}
         self._allow = frozenset(allow)
         self._values = values
+        self._stored = stored
         self._paths: dict[Any, str] = {}
+        self._dtypes: dict[str, str] = {}
+        self._shadows = Shadows(self._array)
 
     def input(self, tensor: Any) -> str:
         """Add a graph input; any number type is read as float32."""
@@ -99,33 +122,43 @@ class _Tracer:
             )
         if "float" not in tensor.dtype:
             self._note(name, f"an input of {tensor.dtype} in Keras is one of float32 here; its values stay the same")
-        return self.builder.input(name, input_shape(tensor))
+        name = self.builder.input(name, input_shape(tensor))
+        self._dtypes[name] = tensor.dtype
+        return name
 
-    def walk(
-        self, function: Any, inputs: Sequence[str], path_of: Callable[[Any], str], *, keep: bool = True
-    ) -> tuple[str, ...]:
+    def walk(self, function: Any, inputs: Sequence[str], path_of: Callable[[Any], str]) -> tuple[str, ...]:
         """Emit a whole `keras.Function`.
 
         Args:
             function: It.
             inputs: Graph tensors that stand for its inputs, in order.
             path_of: Layer path of each operation in it.
-            keep: Whether its calls and symbolic tensors are the model's own, for `results` and `names`.
 
         Returns:
             Graph tensors that stand for its outputs, in order.
         """
-        values = {id(tensor): name for tensor, name in zip(function.inputs, inputs, strict=True)}
+        values: dict[int, Value] = dict(zip(map(id, function.inputs), inputs, strict=True))
         for node in execution_order(function):
             path = self._paths.setdefault(node.operation, path_of(node.operation))
-            args, kwargs = map_leaves(lambda leaf: _in_graph_terms(leaf, values), _arguments(node))
-            results = self._node(path, node.operation, args, kwargs)
-            values.update(zip(map(id, node.outputs), results, strict=True))
-            if keep and len(results) == 1:
+            results = self._run(node, node.operation, path, values)
+            if len(results) == 1 and isinstance(results[0], str):
                 self.results.setdefault(path, results[0])
-        if keep:
-            self.names = {**values, **self.names}
-        return tuple(values[id(tensor)] for tensor in function.outputs)
+        for tensor in function.outputs:
+            if not isinstance(values[id(tensor)], str):
+                raise refusals.no_result(self._paths[tensor._keras_history.operation])
+        shown = {key: name for key, name in values.items() if isinstance(name, str)}
+        self.names = {**shown, **self.names}
+        return tuple(shown[id(tensor)] for tensor in function.outputs)
+
+    def _run(self, node: Any, operation: Any, path: str, values: dict[int, Value]) -> tuple[Value, ...]:
+        """Emit one call and note what its results are in the graph."""
+        args, kwargs = map_leaves(lambda leaf: self._in_graph_terms(leaf, values), _arguments(node))
+        results = self._node(path, operation, args, kwargs)
+        for tensor, result in zip(node.outputs, results, strict=True):
+            values[id(tensor)] = result
+            if isinstance(result, str):
+                self._dtypes.setdefault(result, tensor.dtype)
+        return results
 
     def check_allowed(self) -> None:
         """Refuse names in `allow` that are no layer's.
@@ -136,13 +169,13 @@ class _Tracer:
         for name in sorted(self._allow.difference(self._paths.values())):
             raise unknown_name("layer in allow", name, tuple(self._paths.values()))
 
-    def _node(self, path: str, operation: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
+    def _node(self, path: str, operation: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Value, ...]:
         """One call at `path`: of a nested model, or of a layer or operation."""
         import keras
 
-        if isinstance(operation, keras.Model):
+        if isinstance(operation, keras.Model) and not has_own_call(operation):
             function = functional_graph(operation, path)
-            inputs = [reference.name for reference in ordered_arguments(function, args[0])]
+            inputs = [self._operand(leaf) for leaf in ordered_arguments(function, args[0])]
             self._check_ranks(path, function, inputs)
             return self.walk(function, inputs, lambda call: f"{path}/{call.name}")
         _check_call(path, operation, kwargs)
@@ -151,27 +184,60 @@ class _Tracer:
         self.builder.layer = path
         return self._call(operation, args, kwargs)
 
-    def _call(self, operation: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
-        """A call of a layer or operation, by its form or, where allowed, by what its code does to symbols."""
+    def _call(self, operation: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Value, ...]:
+        """A call of a layer or operation, by its lowering or, where it has none, by what its code does to symbols."""
+        import keras
+
         path, name = self.builder.layer, form_name(operation)
+        own = lowering_of(operation)
+        if own is not None:
+            return _flat(own(self.builder, Call(operation, args, kwargs, self._values)))
+        known = self._without_tensors(operation, name, args, kwargs)
+        if known is not None:
+            return known
         if name is not None and name in KERAS_FORMS:
             return self._lower(name, Call(operation, args, kwargs, self._values))
-        if path in self._allow:
-            return self._run_on_symbols(operation, args, kwargs)
-        if name is None:
-            raise refusals.own_class(path, type(operation))
-        raise refusals.no_form(path, name, f"keras.{name}, called on {self._shapes(args, kwargs)}")
+        if not isinstance(operation, keras.layers.Layer) and type(operation).__module__.startswith("keras.src."):
+            raise refusals.no_form(path, f"ops.{type(operation).__name__}", f"called on {self._shapes(args, kwargs)}")
+        if self._stored and isinstance(operation, keras.layers.Lambda) and path not in self._allow:
+            raise refusals.stored_lambda(path)
+        return self._run_on_symbols(operation, args, kwargs)
+
+    def _without_tensors(
+        self, operation: Any, name: str | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[np.ndarray, ...] | None:
+        """The results of an operation that depends on no tensor, or on the shape of one; None of any other."""
+        import keras
+
+        names = references((args, dict(kwargs)))
+        if (names and name not in BY_SHAPE) or isinstance(operation, keras.layers.Layer):
+            return None
+        stand_ins = {id(value) for value in self._values.values()}
+
+        def known(leaf: Any) -> Any:
+            if isinstance(leaf, TensorRef):
+                return np.zeros(self.builder.shape(leaf.name), np.float32)
+            return leaf.astype(np.float32) if id(leaf) in stand_ins else leaf
+
+        args, kwargs = map_leaves(known, (args, dict(kwargs)))
+        return tuple(to_numpy(result) for result in keras.tree.flatten(operation(*args, **kwargs)))
 
     def _lower(self, name: str, call: Call) -> tuple[str, ...]:
+        if name in JOINING or name.startswith("layers."):
+            args = map_leaves(lambda leaf: TensorRef(self._operand(leaf)) if _is_array(leaf) else leaf, call.args)
+            call = Call(call.operation, args, call.kwargs, call.values)
+        path, own_name = self.builder.layer, getattr(call.operation, "name", "")
         try:
-            result = KERAS_FORMS[name].lower(self.builder, call)
+            return _flat(KERAS_FORMS[name].lower(self.builder, call))
         except UnsupportedLayerError as error:
-            path, own_name = self.builder.layer, getattr(call.operation, "name", "")
             if path == own_name:
                 raise
             what = error.what.replace(f"'{own_name}'", f"'{path}'")
             raise UnsupportedLayerError(what, got=error.got, expected=error.expected, fix=error.fix) from error
-        return (result,) if isinstance(result, str) else tuple(result)
+        except OctavoError:
+            raise
+        except Exception as error:
+            raise refusals.unreadable(path, name, error) from error
 
     def _activation(self, builder: GraphBuilder, function: Any, name: str) -> str:
         """Emit what a layer's `activation` argument stands for: None, a function or a layer."""
@@ -182,32 +248,104 @@ class _Tracer:
         if isinstance(function, keras.layers.Layer):
             if not function.built:
                 raise refusals.activation_not_built(builder.layer, function)
-            return self._call(function, (TensorRef(name),), {})[0]
+            return self._operand(self._call(function, (TensorRef(name),), {})[0])
         known = getattr(function, "__name__", "")
         if getattr(keras.activations, known, None) is function and f"activations.{known}" in KERAS_FORMS:
             return self._lower(f"activations.{known}", Call(function, (TensorRef(name),), {}, {}))[0]
-        if builder.layer not in self._allow and not getattr(function, "__module__", "").startswith("keras.src."):
-            raise refusals.unknown_activation(builder.layer, function)
-        return self._trace(function, (TensorRef(name),))[0]
-
-    def _run_on_symbols(self, layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
-        """The calls an allowed layer's `call` makes; its own layers would keep a record of theirs, so it has none."""
-        if len(list(layer._flatten_layers())) > 1:
-            raise refusals.cannot_trace(self.builder.layer, "the layer holds other layers")
-        takes_training = "training" in inspect.signature(layer.call).parameters
-        kwargs = {**kwargs, "training": False} if takes_training else kwargs
-        return self._trace(lambda *values: layer.call(*values, **kwargs), args)
-
-    def _trace(self, function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[str, ...]:
-        """Emit the keras.ops calls that `function` makes on symbols in the place of graph tensors."""
-        path = self.builder.layer
-        symbols = {name: symbol(self.builder.shape(name)) for name in references(args)}
-        arguments = map_leaves(lambda leaf: symbols[leaf.name] if isinstance(leaf, TensorRef) else leaf, args)
         try:
-            traced = trace(function, tuple(symbols.values()), arguments)
+            recorded = self._record(function, (TensorRef(name),), {})
         except TypeError as error:
-            raise refusals.cannot_trace(path, str(error)) from error
-        return self.walk(traced, list(symbols), lambda call: path, keep=False)
+            raise refusals.cannot_trace(builder.layer, function, str(error)) from error
+        return self._operand(self._emit(*recorded)[0])
+
+    def _run_on_symbols(self, layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Value, ...]:
+        """The calls that a layer's `call` makes at inference."""
+        parameters = inspect.signature(layer.call).parameters
+        if "training" in parameters and len(args) <= list(parameters).index("training"):
+            kwargs = {**kwargs, "training": False}
+        shadows = (self._shadows.of(layer, symbolic=symbolic) for symbolic in (True, False))
+        try:
+            recorded = self._record(next(shadows).call, args, kwargs)
+        except TypeError as error:
+            try:
+                # Code that asks a variable for its value, as float(self.factor) does, takes no symbol in its place.
+                recorded = self._record(next(shadows).call, args, kwargs)
+            except TypeError:
+                raise refusals.cannot_trace(self.builder.layer, layer, str(error)) from error
+        return self._emit(*recorded)
+
+    def _record(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[Traced, dict[int, Value]]:
+        """The calls that `function` makes on symbols in the place of graph tensors, and what the symbols stand for.
+
+        Raises:
+            TypeError: if the function makes no graph.
+        """
+        symbols = {name: self._symbol(name) for name in references((args, dict(kwargs)))}
+        args, kwargs = map_leaves(
+            lambda leaf: symbols[leaf.name] if isinstance(leaf, TensorRef) else leaf, (args, dict(kwargs))
+        )
+        traced = trace(function, symbols.values(), args, kwargs)
+        return traced, {id(tensor): name for name, tensor in symbols.items()}
+
+    def _emit(self, traced: Traced, values: dict[int, Value]) -> tuple[Value, ...]:
+        """Emit calls that were recorded."""
+        path, step = self.builder.layer, self.builder.step
+        variables = tuple(tensor for tensor, _ in self._shadows.symbols.values())
+        for number, node in enumerate(execution_order(replace(traced, inputs=traced.inputs + variables)), start=1):
+            original = self._shadows.original(node.operation)
+            inner = self._inner_path(path, original)
+            # A constant of each operation is one of its own: two that are equal now need not be after training.
+            self.builder.step = str(number) if inner == path else ""
+            self._run(node, original, inner, values)
+        self.builder.layer, self.builder.step = path, step
+        results = (self._in_graph_terms(result, values) for result in traced.results)
+        return tuple(result.name if isinstance(result, TensorRef) else result for result in results)
+
+    def _inner_path(self, path: str, operation: Any) -> str:
+        """The path of what the code at `path` calls: of a layer its own, of an operation the same."""
+        import keras
+
+        if not isinstance(operation, keras.layers.Layer):
+            return path
+        if operation not in self._paths:
+            self._paths[operation] = fresh_name({*self._paths.values()}, f"{path}/{operation.name}")
+        return self._paths[operation]
+
+    def _symbol(self, name: str) -> Any:
+        """A symbol in the place of a graph tensor, of the type it has in Keras."""
+        dtype = self._dtypes.get(name, "float32")
+        return symbol(self.builder.shape(name), "float32" if "float" in dtype else dtype)
+
+    def _array(self, variable: Any) -> Any:
+        """What the code of a layer sees in the place of a variable."""
+        import keras
+
+        return keras.ops.convert_to_tensor(self._value(variable), dtype=variable.dtype)
+
+    def _value(self, variable: Any) -> np.ndarray:
+        """The number that is read of a variable."""
+        return self._values[id(variable)] if id(variable) in self._values else to_numpy(variable)
+
+    def _operand(self, value: Any) -> str:
+        """The graph tensor that an argument or result stands for; an array becomes a constant."""
+        if isinstance(value, str):
+            return value
+        return value.name if isinstance(value, TensorRef) else self.builder.constant(np.asarray(value), "operand")
+
+    def _in_graph_terms(self, leaf: Any, values: Mapping[int, Value]) -> Any:
+        """One argument of a call: a reference for a Keras tensor, numpy for an array, anything else as is."""
+        import keras
+
+        if id(leaf) in self._shadows.symbols:
+            return self._value(self._shadows.symbols[id(leaf)][1])
+        if isinstance(leaf, keras.KerasTensor):
+            value = values[id(leaf)]
+            return TensorRef(value) if isinstance(value, str) else value
+        if isinstance(leaf, keras.Variable):
+            return self._value(leaf)
+        return to_numpy(leaf) if keras.ops.is_tensor(leaf) else leaf
 
     def _check_ranks(self, path: str, function: Any, inputs: Sequence[str]) -> None:
         """Keras adds or drops a last dimension of 1 where a nested model is called on another rank."""
@@ -233,13 +371,12 @@ def _arguments(node: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return node.arguments.args, node.arguments.kwargs
 
 
-def _in_graph_terms(leaf: Any, values: Mapping[int, str]) -> Any:
-    """One argument of a call: a reference for a Keras tensor, numpy for the backend's arrays, anything else as is."""
-    import keras
+def _flat(result: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (result,) if isinstance(result, str) else tuple(result)
 
-    if isinstance(leaf, keras.KerasTensor):
-        return TensorRef(values[id(leaf)])
-    return to_numpy(leaf) if keras.ops.is_tensor(leaf) or isinstance(leaf, keras.Variable) else leaf
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray) and leaf.ndim > 0
 
 
 def _check_call(path: str, operation: Any, kwargs: Mapping[str, Any]) -> None:

@@ -59,7 +59,7 @@ class FakeQuantize(keras.layers.Layer):
         trainable: bool = True,
         dtype: Any = None,
     ) -> None:
-        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        super().__init__(name=name, trainable=trainable, dtype=dtype, autocast=False)
         self.tensors, self.integer = list(tensors), integer
         self.observer, self.momentum = observer, momentum
         self.fixed = None if fixed is None else (float(fixed[0]), int(fixed[1]))
@@ -114,9 +114,9 @@ class FakeQuantize(keras.layers.Layer):
         own = ("tensors", "integer", "observer", "momentum", "fixed", "least", "most", "narrowest", "widest")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The input's shape."""
-        return input_shape
+    def compute_output_spec(self, x: Any, site: int = -1, training: bool | None = None, converts: bool = False) -> Any:
+        """A dense float tensor of the input's shape, whatever Keras holds of the input."""
+        return keras.KerasTensor(x.shape, x.dtype if keras.backend.is_float_dtype(x.dtype) else self.compute_dtype)
 
     def _variable(self, name: str, trainable: bool) -> Any:
         shape = (len(self.tensors),)

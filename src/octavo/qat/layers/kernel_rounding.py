@@ -28,7 +28,7 @@ from keras import ops
 from octavo.ir.graph import producers
 from octavo.ir.types import Graph, Node
 from octavo.ops.accumulate import AccumulatorConstants
-from octavo.ops.fused import FusedActivation
+from octavo.ops.fused import FusedActivation, activation_of
 from octavo.ops.operands import bias_inputs
 from octavo.ops.prepare import prepared
 from octavo.ops.table import spec_of
@@ -57,7 +57,7 @@ class KernelRounding(keras.layers.Layer):
     """
 
     def __init__(self, tensor: str, name: str | None = None, dtype: Any = None) -> None:
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name, dtype=dtype, autocast=False)
         self.tensor = tensor
 
     def build(self, input_shape: Any) -> None:
@@ -76,6 +76,10 @@ class KernelRounding(keras.layers.Layer):
         # A quarter more makes the next rounding, to the nearest step, take halves up, and moves nothing else.
         fractions = ops.floor(value / ops.where(fraction > 0, fraction, 1.0) + 0.5) + 0.25
         return ops.cast(ops.where(fraction > 0, fractions * fraction, value), x.dtype)
+
+    def compute_output_spec(self, x: Any, training: bool | None = None) -> Any:
+        """A dense tensor of the input's shape and dtype, whatever Keras holds of the input."""
+        return keras.KerasTensor(x.shape, x.dtype)
 
     def set_rounding(self, rounding: Rounding) -> None:
         """Round so from now on."""
@@ -99,7 +103,7 @@ def linear_results(loaded: Graph, graph: Graph, plan: Plan) -> dict[str, str]:
     before, after = producers(loaded), producers(graph)
     places: dict[str, str] = {}
     for rule in plan.weights:
-        fused = getattr(after[rule.node].options, "fused_activation_function", FusedActivation.NONE)
+        fused = activation_of(after[rule.node].options)
         source = before.get(rule.node)
         place = rule.node if fused is FusedActivation.NONE or source is None else source.inputs[0]
         if place is not None and rule.node in plan.types:

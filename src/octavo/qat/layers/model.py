@@ -9,6 +9,7 @@ from typing import Any, Self
 import keras
 
 from octavo.config import QuantizeConfig
+from octavo.ir.notes import Note
 from octavo.qat.layers.fake_quantize import FakeQuantize
 from octavo.qat.layers.kernel_rounding import KernelRounding
 from octavo.qat.layers.lowered_call import LoweredCall
@@ -23,10 +24,12 @@ class QuantizationAwareModel(keras.Model):
     Attributes:
         quantization: The scheme and options its fake quantization stands for.
         paths: For layers that are called otherwise here, the path of the layer in the user's model.
+        notes: What conditioning before training brought.
     """
 
     quantization: QuantizeConfig
     paths: dict[str, str]
+    notes: tuple[Note, ...] = ()
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(inputs, outputs, name=name, **kwargs)
@@ -50,16 +53,18 @@ class QuantizationAwareModel(keras.Model):
         return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
 
     def get_config(self) -> dict[str, Any]:
-        """The functional model's config, the quantization and the paths."""
-        return {**super().get_config(), "quantization": asdict(self.quantization), "paths": dict(self.paths)}
+        """The functional model's config, the quantization, the paths and the notes."""
+        own = {"quantization": asdict(self.quantization), "paths": dict(self.paths)}
+        return {**super().get_config(), **own, "notes": [asdict(note) for note in self.notes]}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
         """The inverse of `get_config`."""
         config = dict(config)
         quantization, paths = QuantizeConfig.from_mapping(config.pop("quantization")), config.pop("paths")
+        notes = tuple(Note(**note) for note in config.pop("notes", ()))
         model = super().from_config(config, custom_objects)
-        model.quantization, model.paths = quantization, paths
+        model.quantization, model.paths, model.notes = quantization, paths, notes
         return model
 
     @property

@@ -1,0 +1,52 @@
+"""What a conditioning method is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from octavo.condition.samples import Samples
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph
+from octavo.plan.types import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioned:
+    """A planned float graph whose constants were changed on purpose.
+
+    Attributes:
+        graph: The graph, with the structure and the names that the plan was made of.
+        limits: Magnitude that each weight's largest integer stands for, by weight tensor, where it is not the largest
+            magnitude found; float32, shape (1,) per tensor or (channels,) per axis.
+        notes: What it brought.
+    """
+
+    graph: Graph
+    limits: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+
+
+class Method(Protocol):
+    """One way to change the constants of a planned graph, so that less is lost when they are rounded."""
+
+    @property
+    def name(self) -> str:
+        """For notes, the file's metadata and errors."""
+        ...
+
+    def apply(self, before: Conditioned, plan: Plan, samples: Samples) -> Conditioned:
+        """Change constants and limits, never structure or names.
+
+        Args:
+            before: What the methods before this one made.
+            plan: Of the scheme at hand; of its graph, whose structure is that of `before.graph`.
+            samples: Representative data, which can be read as often as needed.
+
+        Returns:
+            The changed graph, the limits that are new, and this method's own notes.
+        """
+        ...

@@ -1,0 +1,71 @@
+"""Representative data that conditioning methods read, each as often as it needs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from octavo.calibration.statistics import Statistics
+from octavo.data.dataset import Dataset
+from octavo.data.sources import is_spent
+from octavo.errors import DatasetError
+from octavo.ir.types import Tensor
+
+# Samples copied at a time.
+_CHUNK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples that can be read again.
+
+    Attributes:
+        data: In any form of `octavo.data.sources.ACCEPTED` that is not a generator.
+        inputs: The graph's inputs.
+        integer_divisor: What integer samples are divided by for a float input.
+        limit: Read at most this many; None for all.
+
+    Raises:
+        DatasetError: without data, for statistics of data, and for data that can be read only once.
+    """
+
+    data: Any
+    inputs: tuple[Tensor, ...]
+    integer_divisor: float | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.data is None or isinstance(self.data, Statistics):
+            raise DatasetError(
+                "conditioning methods need samples.",
+                got="no data" if self.data is None else "octavo.Statistics, which hold none",
+                expected="a representative dataset",
+                fix="pass the samples: data=x_train[:500]; or leave methods out",
+            )
+        if is_spent(self.data):
+            raise DatasetError(
+                "conditioning methods read the data more than once.",
+                got="a generator, which can be read only once",
+                expected="an array, a list, or a function that returns a new generator",
+                fix="pass the function itself: data=samples instead of data=samples(); or leave methods out",
+            )
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        """The samples from the first on, by input name, batch 1 each.
+
+        Raises:
+            DatasetError: if there is no sample, or one does not fit the inputs.
+        """
+        dataset = Dataset(self.data, self.inputs, integer_divisor=self.integer_divisor, samples=self.limit)
+        for chunk in dataset.chunks(_CHUNK):
+            for row in range(chunk.count):
+                pairs = zip(self.inputs, chunk.arrays, strict=True)
+                yield {tensor.name: array[row : row + 1] for tensor, array in pairs}
+
+    def first(self, count: int) -> tuple[dict[str, np.ndarray], ...]:
+        """The first `count` samples, or as many as there are; at least one."""
+        return tuple(itertools.islice(self, count))

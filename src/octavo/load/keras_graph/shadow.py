@@ -1,0 +1,94 @@
+"""Stand-ins of layers whose code can run on symbols without leaving a trace in the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from octavo.load.keras_graph.functional import has_own_call, symbol
+
+# What Keras itself lists of a layer; no `call` computes with it.
+BOOKKEEPING = frozenset(
+    {"_tracker", "_trainable_variables", "_non_trainable_variables", "_seed_generators", "_metrics"}
+)
+# Where Keras notes each symbolic call of an operation.
+RECORDS = frozenset({"_inbound_nodes", "_outbound_nodes"})
+
+
+class Shadows:
+    """Makes stand-ins, and knows whose they are.
+
+    A stand-in is of the layer's class and has its attributes, but for variables and layers. Calls on symbols are noted
+    in the stand-ins alone, so that the model does not change; and what Python code computes of variables follows from
+    values that may be other ones than the variables' own.
+
+    Args:
+        value_of: The array of the backend that stands for a variable.
+
+    Attributes:
+        symbols: (symbol, variable) by `id` of the symbol, of each variable that a symbol stands for.
+    """
+
+    def __init__(self, value_of: Callable[[Any], Any]) -> None:
+        self.symbols: dict[int, tuple[Any, Any]] = {}
+        self._value_of = value_of
+        self._made: dict[tuple[int, bool], Any] = {}
+        self._originals: dict[int, Any] = {}
+
+    def of(self, layer: Any, *, symbolic: bool) -> Any:
+        """The stand-in of a layer; always the same one.
+
+        Args:
+            layer: It.
+            symbolic: Whether symbols stand for its own variables, on which keras.ops calls are noted, or arrays, which
+                Keras can compute with. Arrays stand for those of the layers in it.
+        """
+        key = id(layer), symbolic
+        if key not in self._made:
+            self._made[key] = shadow = object.__new__(type(layer))
+            self._originals[id(shadow)] = layer
+            records: dict[str, Any] = {name: [] for name in RECORDS}
+            attributes = dict(vars(layer))
+            if not _is_graph_of_layers(layer):
+                kept = BOOKKEEPING | RECORDS
+                attributes = {k: v if k in kept else self._stand_in(v, symbolic) for k, v in attributes.items()}
+            vars(shadow).update({**attributes, **records})
+        return self._made[key]
+
+    def original(self, operation: Any) -> Any:
+        """The layer that an operation stands for; the operation itself if it stands for none."""
+        return self._originals.get(id(operation), operation)
+
+    def _stand_in(self, value: Any, symbolic: bool) -> Any:
+        """What stands for the value of an attribute: lists, tuples and dicts are looked into."""
+        import keras
+
+        if isinstance(value, keras.Variable):
+            return self._variable(value, symbolic)
+        if isinstance(value, keras.layers.Layer):
+            return self.of(value, symbolic=False)
+        if isinstance(value, dict):
+            replaced = {key: self._stand_in(item, symbolic) for key, item in value.items()}
+            return value if all(replaced[key] is value[key] for key in replaced) else replaced
+        if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+            items = [self._stand_in(item, symbolic) for item in value]
+            same = all(new is old for new, old in zip(items, value, strict=True))
+            return value if same else tuple(items) if isinstance(value, tuple) else items
+        return value
+
+    def _variable(self, variable: Any, symbolic: bool) -> Any:
+        key = id(variable), symbolic
+        if key not in self._made:
+            stand_in = symbol(tuple(variable.shape), variable.dtype) if symbolic else self._value_of(variable)
+            self._made[key] = stand_in
+            if symbolic:
+                stand_in.value = stand_in
+                self.symbols[id(stand_in)] = stand_in, variable
+        return self._made[key]
+
+
+def _is_graph_of_layers(layer: Any) -> bool:
+    """Whether a layer is a model that is read as a graph and whose code never runs."""
+    import keras
+
+    return isinstance(layer, keras.Model) and not has_own_call(layer)

@@ -1,0 +1,121 @@
+"""GATHER, SHAPE: values at given places, and how many places there are."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from octavo.dtypes import DType
+from octavo.ir.inputs import Inputs
+from octavo.ir.types import Options, Shape, Tensor
+from octavo.ops.roles import Data, Parameter, SameAsInput
+from octavo.ops.shape import moves
+from octavo.ops.spec import Example, OpSpec
+
+
+@dataclass(frozen=True, slots=True)
+class GatherOptions(Options):
+    """Options of GATHER.
+
+    Attributes:
+        axis: The dimension that indices count along; those of the indices take its place.
+        batch_dims: Leading dimensions that data and indices share; each part has indices of its own.
+    """
+
+    table = "GatherOptions"
+    axis: int = 0
+    batch_dims: int = 0
+
+
+def gather_shapes(options: GatherOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
+    """The dimensions of the indices, but for the shared ones, in place of the axis."""
+    x, indices = inputs
+    axis = options.axis % len(x.shape)
+    return ((*x.shape[:axis], *indices.shape[options.batch_dims % (len(indices.shape) + 1) :], *x.shape[axis + 1 :]),)
+
+
+def gather_float(options: GatherOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Reference of GATHER."""
+    x, indices = inputs
+    return (_gather(x, indices, options.axis % x.ndim, options.batch_dims % (indices.ndim + 1)),)
+
+
+def _gather(x: np.ndarray, indices: np.ndarray, axis: int, shared: int) -> np.ndarray:
+    if not shared:
+        return np.take(x, indices, axis)
+    return np.stack([_gather(*pair, axis - 1, shared - 1) for pair in zip(x, indices, strict=True)])
+
+
+def gather_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
+    """GATHER: float 1, int8 2, int16 4, with shared dimensions 5.
+
+    Source: tflite/converter/tools/versioning/op_version.cc.
+    """
+    if len(outputs[0].shape) < len(inputs[0].shape) + len(inputs[1].shape) - 1:
+        return 5
+    return {DType.INT8: 2, DType.INT16: 4}.get(inputs[0].dtype, 1)
+
+
+class IndexType(enum.IntEnum):
+    """Types of indices, as the schema numbers them."""
+
+    INT32 = 2
+    INT64 = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeOptions(Options):
+    """Options of SHAPE: the type of the lengths."""
+
+    table = "ShapeOptions"
+    out_type: IndexType = IndexType.INT32
+
+
+def shape_shapes(options: ShapeOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
+    """One length for each dimension."""
+    return ((len(inputs[0].shape),),)
+
+
+def shape_float(options: ShapeOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Reference of SHAPE."""
+    return (np.array(inputs[0].shape, options.out_type.name.lower()),)
+
+
+def _indices(*values: object) -> np.ndarray:
+    return np.array(values, np.int32)
+
+
+GATHER = OpSpec(
+    name="GATHER",
+    options=GatherOptions,
+    inputs=(Data(), Parameter()),
+    outputs=(SameAsInput(moves=True),),
+    shapes=gather_shapes,
+    run_float=gather_float,
+    integer=moves(gather_float),
+    micro=frozenset({DType.FLOAT32, DType.INT8}),
+    version=gather_version,
+    examples=(
+        Example(((1, 6, 4), None), {1: _indices(3, 0, 5, 3)}, GatherOptions(axis=1)),
+        Example(((1, 5, 3), None), {1: _indices([2, 0], [1, 1])}, GatherOptions(axis=-1), low=-1.0, high=5.0),
+        Example(((1, 4, 3), None), {1: np.array(2, np.int32)}, GatherOptions(axis=1)),
+        Example(((1, 5, 2), None), {1: _indices([4, 1, 1])}, GatherOptions(axis=1, batch_dims=1)),
+    ),
+)
+
+SHAPE = OpSpec(
+    name="SHAPE",
+    options=ShapeOptions,
+    shapes=shape_shapes,
+    of_shapes=True,
+    run_float=shape_float,
+    activations=frozenset(),
+    micro=frozenset({DType.FLOAT32}),
+    examples=(Example(((1, 6, 4),), options=ShapeOptions()), Example(((1, 2, 1, 5),), options=ShapeOptions())),
+    note="becomes a constant when a file is read, since shapes are fixed",
+)
+
+SPECS = (GATHER, SHAPE)

@@ -1,0 +1,254 @@
+"""Conditioning: methods change constants of a planned graph and nothing else; bias correction keeps channels' means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import octavo
+from keras_networks import branching, convolutional, images
+from octavo.condition import BiasCorrection, Conditioned, Samples, condition
+from octavo.condition.rounding import with_rounded_weights
+from octavo.config import QuantizeConfig
+from octavo.dtypes import DType
+from octavo.errors import ConfigError, DatasetError, GraphError
+from octavo.ir.graph import with_tensors
+from octavo.ir.types import Graph
+from octavo.ops.text import parse_graph
+from octavo.pipeline import quantize_prepared
+from octavo.plan.make import make_plan
+from octavo.plan.types import Plan
+from octavo.quantization.weights import largest_magnitude
+from octavo.run import reference
+from octavo.stages import Prepared, Source
+
+DATA = images(24)
+CHAIN = """
+input x: float32[1,6,6,3]
+const k1: float32[4,3,3,3] = normal(1) @first
+const b1: float32[4] = normal(2) @first
+const k2: float32[1,3,3,4] = normal(3) @depthwise
+const b2: float32[4] = normal(4) @depthwise
+const k3: float32[5,1,1,4] = normal(5) @last
+const b3: float32[5] = normal(6) @last
+const shape: int32[2] = -1 180
+const k4: float32[3,180] = normal(7) @dense
+first = CONV_2D(x, k1, b1) {fused_activation_function=RELU} @first
+depthwise = DEPTHWISE_CONV_2D(first, k2, b2) @depthwise
+sum = ADD(first, depthwise) @sum
+last = CONV_2D(sum, k3, b3) @last
+flat = RESHAPE(last, shape) @flat
+dense = FULLY_CONNECTED(flat, k4, _) @dense
+output dense
+"""
+
+
+@dataclass(frozen=True)
+class Own:
+    """A method made of a function."""
+
+    change: Callable[[Conditioned, Plan, Samples], Conditioned]
+    name: str = "own"
+
+    def apply(self, before: Conditioned, plan: Plan, samples: Samples) -> Conditioned:
+        return self.change(before, plan, samples)
+
+
+def chain() -> tuple[Graph, Samples]:
+    graph = parse_graph(CHAIN)
+    x = np.random.default_rng(9).uniform(-1, 2, (6, 6, 6, 3)).astype(np.float32)
+    return graph, Samples(x, (graph.tensors["x"],))
+
+
+def channel_means(graph: Graph, sample: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    values = reference.run(graph, sample, keep=[name])[name]
+    return values.reshape(-1, values.shape[-1]).mean(axis=0, dtype=np.float64)
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int8x4", "float16"])
+def test_each_corrected_layer_has_the_mean_that_it_has_in_float(scheme: str) -> None:
+    graph, samples = chain()
+    plan = make_plan(graph, QuantizeConfig(scheme))
+    seen = replace(samples, limit=2)
+    corrected = condition(graph, plan, seen, [BiasCorrection()])
+    rounded = with_rounded_weights(corrected.graph, plan, {})
+    for name in ("depthwise", "last"):
+        means = [
+            np.mean([channel_means(each, s, name) for s in seen], axis=0) for each in (graph, rounded, corrected.graph)
+        ]
+        # A float32 sum of some tens of products.
+        bound = 64 * np.finfo(np.float32).eps * max(1.0, np.abs(means[0]).max())
+        assert np.abs(means[0] - means[1]).max() <= bound
+        assert np.abs(means[0] - means[2]).max() > bound
+    texts = [note.text for note in corrected.notes]
+    assert texts[0] == "FULLY_CONNECTED has no constant bias to correct"
+    assert texts[1].startswith("corrected the biases of 3 of 4 layers on 2 samples")
+    assert "on the same samples" in texts[2]
+
+
+def test_the_gain_is_measured_on_samples_held_out() -> None:
+    graph, samples = chain()
+    notes = condition(graph, make_plan(graph, QuantizeConfig("int8x4")), samples, [BiasCorrection()]).notes
+    assert "on 4 samples" in notes[1].text
+    assert notes[2].subject == "dense"
+    assert notes[2].text.endswith("on 2 samples held out")
+
+
+def test_a_bias_that_two_layers_read_stays_as_it_is() -> None:
+    graph = parse_graph(CHAIN.replace("DEPTHWISE_CONV_2D(first, k2, b2)", "DEPTHWISE_CONV_2D(first, k2, b1)"))
+    samples = Samples(DATA[:, :6, :6], (graph.tensors["x"],))
+    after = condition(graph, make_plan(graph, QuantizeConfig("int8x4")), samples, [BiasCorrection(samples=3)])
+    assert after.graph.tensors["b1"] is graph.tensors["b1"]
+    assert [note.subject for note in after.notes if "read elsewhere" in note.text] == ["first", "depthwise"]
+
+
+def test_nothing_to_round_is_nothing_to_correct() -> None:
+    graph, samples = chain()
+    assert condition(graph, make_plan(graph, QuantizeConfig("float32")), samples, [BiasCorrection()]).graph is graph
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int16x8", "int8x4", "dynamic", "float16"])
+def test_a_conditioned_file_is_proven_repeatable_and_another(scheme: str) -> None:
+    model = convolutional()
+    plain = octavo.quantize(model, scheme, DATA, verify="off")
+    first, second = (octavo.quantize(model, scheme, DATA, methods=[BiasCorrection()]) for _ in range(2))
+    assert octavo.quantize(model, scheme, DATA, methods=(), verify="off").model == plain.model
+    assert first.model == second.model != plain.model
+    assert first.verification is not None
+    assert first.verification.ok
+    assert first.fidelity is not None
+    assert all(output.sqnr_db is None or output.sqnr_db > 60 for output in first.fidelity.loading)
+    assert "bias_correction" in {note.stage for note in first.notes}
+
+
+def test_models_of_several_inputs_and_shared_layers_are_conditioned() -> None:
+    rng = np.random.default_rng(3)
+    data = {name: rng.normal(size=(20, 6)).astype(np.float32) for name in ("first", "second")}
+    result = octavo.quantize(branching(), "int8x4", data, methods=[BiasCorrection(samples=8)])
+    assert result.verification is not None
+    assert result.verification.ok
+
+
+def test_a_comparison_conditions_for_every_scheme() -> None:
+    compared = octavo.compare(
+        convolutional(), DATA, (DATA, None), schemes=("float32", "int8", "dynamic"), methods=[BiasCorrection()],
+        time_it=False,
+    )  # fmt: skip
+    assert [any(n.stage == "bias_correction" for n in row.quantized.notes) for row in compared.rows] == [
+        False,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["int8", "dynamic"])
+def test_limits_of_a_method_are_the_weights_limits(scheme: str) -> None:
+    def halve(before: Conditioned, plan: Plan, samples: Samples) -> Conditioned:
+        limits = {}
+        for rule in plan.weights:
+            data = before.graph.tensors[rule.tensor].data
+            assert data is not None
+            limits[rule.tensor] = largest_magnitude(data, rule.granularity) / np.float32(2)
+        return Conditioned(before.graph, limits)
+
+    # Enough elements to be worth an int8 form under "dynamic".
+    graph = parse_graph(
+        """
+        input x: float32[1,24]
+        const k: float32[60,24] = normal(1) @dense
+        const b: float32[60] = 0 @dense
+        y = FULLY_CONNECTED(x, k, b) @dense
+        output y
+        """
+    )
+    prepared = Prepared(graph, (), {}, False)
+    x = np.random.default_rng(9).uniform(-1, 1, (3, 24)).astype(np.float32)
+    config = QuantizeConfig(scheme, verify="off")
+    plain = quantize_prepared(prepared, config, Source(x))
+    half = quantize_prepared(prepared, config, Source(x), methods=[Own(halve)])
+    one, other = (each.graph.tensors["k"].quantization for each in (plain, half))
+    assert one is not None
+    assert other is not None
+    assert np.array_equal(other.scale * 2, one.scale)
+
+
+def renamed(before: Conditioned, plan: Plan, samples: Samples) -> Conditioned:
+    return Conditioned(replace(before.graph, nodes=before.graph.nodes[:-1], outputs=("flat",)))
+
+
+def with_data(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[..., Conditioned]:
+    def apply(before: Conditioned, plan: Plan, samples: Samples) -> Conditioned:
+        data = before.graph.tensors[name].data
+        assert data is not None
+        return Conditioned(with_tensors(before.graph, [replace(before.graph.tensors[name], data=change(data))]))
+
+    return apply
+
+
+def added(before: Conditioned, plan: Plan, samples: Samples) -> Conditioned:
+    extra = replace(before.graph.tensors["k1"], name="k5")
+    return Conditioned(with_tensors(before.graph, [extra]))
+
+
+def retyped(before: Conditioned, plan: Plan, samples: Samples) -> Conditioned:
+    half = before.graph.tensors["b1"]
+    assert half.data is not None
+    changed = replace(half, data=half.data.astype(np.float16), dtype=DType.FLOAT16)
+    return Conditioned(with_tensors(before.graph, [changed]))
+
+
+BROKEN: dict[str, tuple[Callable[..., Conditioned], str]] = {
+    "another structure": (renamed, "other operators"),
+    "another tensor": (added, "tensors k5 come or gone"),
+    "another type": (retyped, "tensor 'b1': another shape"),
+    "other indices": (with_data("shape", lambda data: data[::-1]), "tensor 'shape': other indices"),
+    "NaN": (with_data("b1", lambda data: data * np.float32("nan")), "tensor 'b1': NaN"),
+    "another precision": (with_data("b1", lambda data: data.astype(np.float64)), "tensor 'b1': data of float64"),
+    "a limit of nothing": (
+        lambda before, plan, samples: Conditioned(before.graph, {"b1": np.ones(1, np.float32)}),
+        "a limit of 'b1'",
+    ),
+    "a limit of another shape": (
+        lambda before, plan, samples: Conditioned(before.graph, {"k1": np.ones(3, np.float32)}),
+        "a limit of 'k1' that is not [4]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "got"), BROKEN.values(), ids=BROKEN)
+def test_a_method_that_changes_more_than_constants_is_named(change: Callable[..., Conditioned], got: str) -> None:
+    graph, samples = chain()
+    with pytest.raises(GraphError, match=r"fix: +let own replace constants") as error:
+        condition(graph, make_plan(graph, QuantizeConfig("int8")), samples, [Own(change)])
+    assert "method 'own'" in error.value.what
+    assert error.value.got.startswith(got)
+
+
+@pytest.mark.parametrize(
+    ("data", "fix"),
+    [
+        (lambda model: None, r"fix: +pass the samples: data=x_train\[:500\]"),
+        (lambda model: octavo.calibrate(model, DATA), r"fix: +pass the samples: data=x_train\[:500\]"),
+        (lambda model: (x for x in DATA), r"fix: +pass the function itself: data=samples instead of data=samples\(\)"),
+    ],
+    ids=["nothing", "statistics", "a generator"],
+)
+def test_data_that_cannot_be_read_again_is_refused(data: Callable[[Any], Any], fix: str) -> None:
+    model = convolutional()
+    with pytest.raises(DatasetError, match=fix):
+        octavo.quantize(model, "int8", data(model), methods=[BiasCorrection()])
+
+
+def test_a_function_that_makes_generators_is_read_again() -> None:
+    model = convolutional()
+    made = octavo.quantize(model, "int8", lambda: iter(DATA), methods=[BiasCorrection()], verify="off")
+    assert made.model == octavo.quantize(model, "int8", DATA, methods=[BiasCorrection()], verify="off").model
+
+
+def test_correction_by_no_sample_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"fix: +use some tens, for example BiasCorrection\(samples=64\)"):
+        BiasCorrection(samples=0)
