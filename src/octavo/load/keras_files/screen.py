@@ -35,8 +35,8 @@ def screen(stored: StoredModel, allow: Collection[str] = ()) -> None:
         if _is_lambda(part):
             _check_lambda(stored, part, allow)
     for model in models(stored.config):
-        for layer in model["config"]["layers"]:
-            layer_name(layer), layer["class_name"]  # a layer without these is told as malformed
+        if not all("class_name" in layer for layer in model["config"]["layers"]):
+            raise KeyError("class_name")
     for part, named in strangers(stored.config):
         if not _is_lambda(part):
             raise _unknown(part, named)
