@@ -1,4 +1,4 @@
-"""`python -m bench [accuracy|speed|supervise|training|step_cost]`: measure, show, keep figures in bench/results."""
+"""`python -m bench [accuracy|speed|supervise|training|step_cost|micro]`: show and keep figures in bench/results."""
 
 from __future__ import annotations
 
@@ -66,6 +66,14 @@ def step_cost(
 
     names = networks or ["mnist", "resnet8", "mobilenet_v1"]
     show("step_cost", {network: measure(network, repeats, backend) for network in names})
+
+
+@app.command()
+def micro(cores: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Instructions, flash and RAM of the int8 networks in C on emulated cores; needs tools/install_emulator.sh."""
+    from bench.micro import measure_all
+
+    show("micro", measure_all(cores or ["cortex-m4"]))
 
 
 @app.callback(invoke_without_command=True)

@@ -189,14 +189,22 @@ def quantize_prepared(
     return finish(prepared, plan, config, ranges, conditioned=conditioned, samples=samples, clock=clock, origin=origin)
 
 
-def _trained(model: Any) -> Trained | None:
-    """What a quantization-aware model is deployed by; None for any other model, without importing Keras."""
+def is_quantization_aware(model: Any) -> bool:
+    """Whether a model was made by `octavo.qat.quantize_model`; told without importing Keras."""
     if "octavo.qat.layers.model" not in sys.modules:
-        return None
-    from octavo.qat.deploy import trained
+        return False
     from octavo.qat.layers.model import QuantizationAwareModel
 
-    return trained(model) if isinstance(model, QuantizationAwareModel) else None
+    return isinstance(model, QuantizationAwareModel)
+
+
+def _trained(model: Any) -> Trained | None:
+    """What a quantization-aware model is deployed by; None for any other model."""
+    if not is_quantization_aware(model):
+        return None
+    from octavo.qat.deploy import trained
+
+    return trained(model)
 
 
 def _check_left_to_training(config: QuantizeConfig) -> None:

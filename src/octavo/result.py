@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from octavo.config import Scheme
+from octavo.data.labelled import labelled_samples
+from octavo.data.sources import is_array
+from octavo.dtypes import DType
 from octavo.evaluate.evaluation import Evaluation, evaluate
 from octavo.evaluate.fidelity import Fidelity
 from octavo.evaluate.predict import Samples, predict
 from octavo.evaluate.verification import Verification
 from octavo.files import write_whole
 from octavo.ir.notes import Note
-from octavo.ir.types import Graph
+from octavo.ir.types import Graph, Tensor
 from octavo.plan.types import Island
 
 
@@ -79,11 +83,33 @@ class QuantizedModel:
 
     def evaluate(
         self,
-        x: Samples,
-        y: np.ndarray | Mapping[str, np.ndarray] | None = None,
+        x: Any,
+        y: Any = None,
         *,
+        metric: Any = None,
         float_outputs: Samples | None = None,
         time_it: bool = True,
     ) -> Evaluation:
-        """Accuracy, size, arena and latency on real samples; see `octavo.evaluate.evaluation.evaluate`."""
-        return evaluate(self.model, x, y, float_outputs=float_outputs, scheme=self.scheme.name, time_it=time_it)
+        """Accuracy, size, arena and latency on real samples; see `octavo.evaluate.evaluation.evaluate`.
+
+        Args:
+            x: Samples along the first axis; or, without `y`, the path of an .npz file or what yields samples with
+                their labels: a tf.data.Dataset, keras PyDataset, torch DataLoader or generator.
+            y, metric, float_outputs, time_it: As for `evaluate`.
+        """
+        if y is None and not _are_samples(x):
+            graph = self.graph
+            x, y = labelled_samples(x, [_as_real(graph.tensors[name]) for name in graph.inputs])
+        return evaluate(
+            self.model, x, y, metric=metric, float_outputs=float_outputs, scheme=self.scheme.name, time_it=time_it
+        )
+
+
+def _are_samples(x: Any) -> bool:
+    """Whether this is samples alone, and not what yields them with their labels."""
+    return is_array(x) or isinstance(x, Mapping) or (isinstance(x, list) and not (x and isinstance(x[0], tuple)))
+
+
+def _as_real(tensor: Tensor) -> Tensor:
+    """An input as its user sees it: real values, whatever integers stand for them."""
+    return tensor if tensor.quantization is None else replace(tensor, dtype=DType.FLOAT32, quantization=None)

@@ -30,7 +30,8 @@ from octavo.numerics.affine import asymmetric
 from octavo.report.mapping import in_words, map_layer
 from octavo.report.plots import mapping_picture
 
-ROWS = [*SCHEMES, *(f"{scheme} QAT" for scheme in TRAINED_SCHEMES)]
+FURTHER = [f"{scheme} trained on" for scheme in ("float32", *TRAINED_SCHEMES)]
+ROWS = [*SCHEMES, *FURTHER, *(f"{scheme} QAT" for scheme in TRAINED_SCHEMES)]
 
 
 @pytest.fixture(scope="module")

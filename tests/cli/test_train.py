@@ -137,3 +137,50 @@ def test_a_full_disk_is_told_and_leaves_no_part_of_a_file(small: Path, out: Path
     assert ended.returncode == BAD_INPUT, ended.stderr
     assert "free some space" in ended.stderr
     assert list(out.iterdir()) == []
+
+
+def learnable(folder: Path, one_hot: bool) -> Path:
+    """Training data whose classes are told by the brightest quarter, and labels as numbers or one-hot."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 6, 6, 2)).astype(np.float32), np.arange(60) % 3
+    x[np.arange(60), y] += 3.0
+    np.savez(folder / "train.npz", x=x, y=np.eye(3, dtype=np.float32)[y] if one_hot else y)
+    return folder / "train.npz"
+
+
+def test_one_hot_labels_train_as_class_numbers_do(run: Run, small: Path, out: Path, tmp_path: Path) -> None:
+    results = []
+    for one_hot in (False, True):
+        data = learnable(tmp_path, one_hot)
+        results.append(train(run, small, out, "--json", "--epochs", 2, "--learning-rate", 0.01, data=data).json)
+    numbers, rows = (result["history"]["val_accuracy"] for result in results)
+    assert numbers == rows
+    np.testing.assert_allclose(results[0]["history"]["loss"], results[1]["history"]["loss"], rtol=1e-5)
+    assert "sparse_categorical_crossentropy, of logits, because labels are class numbers" in results[0]["training"]
+    assert "categorical_crossentropy, of logits, because labels are one-hot rows" in results[1]["training"]
+
+
+def test_training_is_shown_beside_float_and_what_the_same_training_brings_it(
+    run: Run, small: Path, out: Path, tmp_path: Path
+) -> None:
+    data = learnable(tmp_path, False)
+    shown = train(run, small, out, "--json", data=data).json["beside"]
+    names = [row["name"] for row in shown["rows"]]
+    assert names == ["float32", "int8", "float32 trained on", "int8 trained on", "int8 QAT"]
+    assert all(row["evaluation"]["samples"] == 15 for row in shown["rows"])
+    alone = train(run, small, out, "--no-baseline", data=data)
+    assert "Loss: sparse_categorical_crossentropy" in alone.out
+    assert "On the 15 samples held out:" in alone.out
+    assert "trained on" not in alone.out
+
+
+def test_real_targets_train_by_their_squared_error_and_have_no_cross_entropy(
+    run: Run, small: Path, out: Path, tmp_path: Path
+) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 6, 6, 2)).astype(np.float32)
+    np.savez(tmp_path / "real.npz", x=x, y=x[:, 0, :3, 0])
+    shown = train(run, small, out, data=tmp_path / "real.npz")
+    assert "Loss: mean_squared_error, because labels are real; watched: the loss." in shown.out
+    assert "MAE" in shown.out
+    failed = train(run, small, out, "--loss", "cross_entropy", data=tmp_path / "real.npz")
+    assert fix_of(failed) == "use --loss mean_squared_error, or --loss auto"

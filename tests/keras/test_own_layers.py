@@ -8,10 +8,12 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from qat_agreement import assert_deployed_as_trained
 
 import octavo
 from keras_agreement import assert_computes_the_same, spread_weights
-from octavo.errors import ConfigError
+from octavo import qat
+from octavo.errors import ConfigError, UnsupportedLayerError
 from octavo.load.keras_graph import load_keras
 from octavo.ops.elementwise_kernels import AddOptions, MulOptions
 
@@ -192,3 +194,90 @@ def test_a_lowering_is_registered_for_a_class_of_layers(kind: Any) -> None:
 def test_a_layer_that_has_a_form_keeps_it() -> None:
     with pytest.raises(ConfigError, match="derive a class from Dense"):
         octavo.lowering(layers.Dense)
+
+
+def trained(model: Any, shape: tuple[int, ...]) -> tuple[Any, np.ndarray]:
+    """A quantization-aware model after one epoch, and its data."""
+    data = np.random.default_rng(0).normal(size=(32, *shape)).astype(np.float32)
+    aware = qat.quantize_model(model, data=data)
+    aware.compile("sgd", ["mse"] * len(model.outputs))
+    aware.fit(data, [np.zeros((32, *output.shape[1:]), np.float32) for output in model.outputs], verbose=0)
+    return aware, data
+
+
+@pytest.mark.filterwarnings("ignore:The structure of `inputs`")
+@pytest.mark.filterwarnings("ignore:The object being serialized includes a")
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
+@pytest.mark.parametrize("name", sorted(set(CALLS) - {"a variable read as a number"}))
+def test_own_code_trains_and_is_deployed_as_it_trained(name: str) -> None:
+    call, shape = CALLS[name]
+    x = keras.Input(shape)
+    model = keras.Model(x, call(x))
+    spread_weights(model)
+    aware, data = trained(model, shape)
+    quantized = octavo.quantize(aware)
+    assert not quantized.islands
+    # A constant of the code may be as large as a batch of 1.
+    assert_deployed_as_trained(aware, quantized, [data[:1]])
+
+
+def test_the_variables_of_an_own_layer_train_and_are_saved(tmp_path: Any) -> None:
+    x = keras.Input((6,))
+    model = keras.Model(x, Affine(name="own")(x))
+    aware, data = trained(model, (6,))
+    before = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+    after = {
+        variable.path: keras.ops.convert_to_numpy(variable)
+        for layer in aware.layers
+        for variable in layer.trainable_variables
+    }
+    assert len(after) == len(before) == 2
+    for value in before:
+        (moved,) = (each for each in after.values() if each.shape == value.shape)
+        assert np.abs(moved - value).max() > 0
+    aware.save(tmp_path / "aware.keras")
+    again = keras.models.load_model(tmp_path / "aware.keras")
+    np.testing.assert_allclose(again.predict(data, verbose=0), aware.predict(data, verbose=0), atol=1e-6)
+
+
+def test_a_variable_that_the_code_reads_as_a_number_does_not_train() -> None:
+    model = keras.Sequential([keras.Input((6,)), Scalar(name="scalar")])
+    with pytest.raises(UnsupportedLayerError, match=r"'scalar' \(Scalar\)"):
+        qat.quantize_model(model)
+
+
+class Tied(layers.Layer):
+    """Reads the kernel of a layer that it holds."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.dense = layers.Dense(4)
+
+    def call(self, x: Any) -> Any:
+        return ops.matmul(self.dense(x), ops.transpose(self.dense.kernel))
+
+
+def test_code_that_reads_a_variable_of_another_layer_is_read_and_not_trained() -> None:
+    x = keras.Input((6,))
+    model = keras.Model(x, Tied(name="tied")(x))
+    assert_computes_the_same(model, load_keras(model).graph)
+    with pytest.raises(UnsupportedLayerError, match="call the layer that owns the variable"):
+        qat.quantize_model(model)
+
+
+def test_a_registered_lowering_trains_and_is_deployed_as_it_trained() -> None:
+    aware, data = trained(gated_model(), (6,))
+    assert_deployed_as_trained(aware, octavo.quantize(aware), [data[:4]])
+
+
+def test_names_to_allow_are_checked_wherever_they_are_given() -> None:
+    x, data = keras.Input((6,)), np.zeros((4, 6), np.float32)
+    model = keras.Model(x, layers.Lambda(lambda y: y + 1.0, name="shift")(x))
+    for run in (
+        lambda allow: octavo.calibrate(model, data, allow=allow),
+        lambda allow: octavo.compare(model, test=(data, None), schemes=("float32",), time_it=False, allow=allow),
+        lambda allow: qat.quantize_model(model, allow=allow),
+    ):
+        run(("shift",))
+        with pytest.raises(ConfigError, match="did you mean 'shift'"):
+            run(("shif",))

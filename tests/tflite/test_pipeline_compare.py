@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,12 +13,16 @@ import numpy as np
 import pytest
 
 import octavo.comparison.comparison
+import octavo.qat
 from keras_networks import convolutional, draw_weights, images
 from octavo.comparison.comparison import Comparison
-from octavo.comparison.recommendation import parse_bytes
+from octavo.comparison.recommendation import Wishes, parse_bytes
 from octavo.comparison.rows import Row
 from octavo.config import SCHEMES, QuantizeConfig
-from octavo.errors import ConfigError, DatasetError, VerificationError
+from octavo.errors import ConfigError, DatasetError, MissingDependencyError, VerificationError
+from octavo.evaluate.accuracy import Marks
+from octavo.evaluate.latency import Latency
+from octavo.evaluate.metrics import METRICS
 from octavo.report.tables import PROOF_TITLE
 from octavo.stages import Prepared, Source
 
@@ -32,9 +38,11 @@ def comparison() -> Comparison:
 
 
 def with_measures(row: Row, *, top1: float | None, arena_bytes: int | None, file_bytes: int) -> Row:
-    """The row with other results."""
+    """The row with other results: of a thousand samples the first are right."""
     evaluation = row.evaluation
-    outputs = (replace(evaluation.outputs[0], top1=top1),)
+    right = (np.arange(1000) < round(1000 * (top1 or 0.0))).astype(np.float64)
+    marks = None if top1 is None else Marks(METRICS["accuracy"], right)
+    outputs = (replace(evaluation.outputs[0], top1=top1, value=top1, marks=marks),)
     memory = replace(evaluation.memory, arena_bytes=arena_bytes, file_bytes=file_bytes)
     return replace(row, evaluation=replace(evaluation, outputs=outputs, memory=memory))
 
@@ -71,13 +79,14 @@ def test_a_way_to_train_adds_rows_that_are_measured_alike(comparison: Comparison
         model.fit(DATA, np.arange(len(DATA)) % 10, verbose=0)
 
     table = octavo.compare(convolutional(), DATA, (TEST, LABELS), schemes=["int8"], train=train, time_it=False)
-    assert [(row.name, row.technique) for row in table.rows] == [("int8", "PTQ"), ("int8 QAT", "QAT")]
+    names = ["int8", "float32 trained on", "int8 trained on", "int8 QAT"]
+    assert [row.name for row in table.rows] == names
     assert table.rows[0].quantized.model == comparison.rows[3].quantized.model
-    trained = table.rows[1].quantized
+    trained = table.rows[3].quantized
     assert trained.verification is not None
     assert trained.verification.ok
     assert trained.model != table.rows[0].quantized.model
-    assert table.rows[1].evaluation.samples == len(TEST)
+    assert {row.evaluation.samples for row in table.rows} == {len(TEST)}
 
 
 def test_a_comparison_turns_into_json(comparison: Comparison) -> None:
@@ -225,13 +234,170 @@ def test_integer_schemes_without_data_are_refused_before_the_model_is_looked_at(
 
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [(1000, 1000), ("1000", 1000), ("7B", 7), ("256KB", 262_144), (" 1.5 mb ", 1_572_864), ("1GB", 1 << 30)],
+    [
+        (1000, 1000),
+        ("1000", 1000),
+        ("7B", 7),
+        ("256KB", 262_144),
+        (" 1.5 mb ", 1_572_864),
+        ("1GB", 1 << 30),
+        ("256K", 262_144),
+        ("1M", 1 << 20),
+        ("2 KiB", 2048),
+    ],
 )
 def test_sizes_are_bytes_or_have_a_unit(size: str | int, expected: int) -> None:
     assert parse_bytes(size) == expected
 
 
-@pytest.mark.parametrize("size", ["", "KB", "1TB", "-1", "1,5MB", "1e3"])
+@pytest.mark.parametrize("size", ["", "KB", "1TB", "-1", "1,5MB", "KiB", "1e3"])
 def test_a_size_that_cannot_be_read_is_refused(size: str) -> None:
     with pytest.raises(ConfigError, match=r"fix: +write it like 256KB or 1MB"):
         parse_bytes(size)
+
+
+def answering(row: Row, technique: str, right: np.ndarray, **sizes: int) -> Row:
+    """The row by another technique, right on these samples."""
+    changed = with_measures(row, top1=0.0, **{"arena_bytes": 40_000, "file_bytes": 50_000, **sizes})
+    marks = Marks(METRICS["accuracy"], right.astype(np.float64))
+    outputs = (replace(changed.evaluation.outputs[0], top1=marks.value, value=marks.value, marks=marks),)
+    return replace(changed, technique=technique, evaluation=replace(changed.evaluation, outputs=outputs))
+
+
+def right(wrong: int, of: int = 500) -> np.ndarray:
+    """All right but the first few."""
+    return np.arange(of) >= wrong
+
+
+@pytest.mark.parametrize(
+    ("after", "further", "trained", "name"),
+    [
+        (60, 60, 20, "int8 QAT"),  # what training alone does not bring
+        (60, 22, 20, "int8 trained on"),  # what further training of the float model brings as well
+        (23, 23, 20, "int8"),  # what may be chance
+        (20, 20, 60, "int8"),
+    ],
+)
+def test_training_for_quantization_must_bring_more_than_chance_and_than_further_training(
+    comparison: Comparison, after: int, further: int, trained: int, name: str
+) -> None:
+    int8 = comparison.rows[3]
+    rows = (
+        answering(int8, "PTQ", right(after)),
+        answering(int8, "trained on", right(further)),
+        answering(int8, "QAT", right(trained)),
+    )
+    best = Comparison(rows).best()
+    assert best.row is not None
+    assert best.row.name == name
+    assert (best.gain is not None) == (name != "int8")
+    assert best.gain is None or best.gain.proven
+    assert ("Post-training quantization is enough" in best.reason) == (name == "int8")
+
+
+def test_a_larger_scheme_must_be_better_than_int8_beyond_chance(comparison: Comparison) -> None:
+    int8, int16x8 = comparison.rows[3:5]
+    usual = answering(int8, "PTQ", right(23))
+    rows = [usual, answering(int16x8, "PTQ", right(20), arena_bytes=80_000)]
+    assert Comparison(tuple(rows)).best().row is rows[0]
+    rows[1] = answering(int16x8, "PTQ", right(5), arena_bytes=80_000)
+    best = Comparison(tuple(rows)).best()
+    assert best.row is rows[1]
+    assert "18 times slower than int8" in best.reason
+
+
+def test_what_the_user_says_matters_decides_among_equals(comparison: Comparison) -> None:
+    int8, int16x8 = comparison.rows[3:5]
+    small_file = answering(int16x8, "PTQ", right(20), arena_bytes=80_000, file_bytes=10_000)
+    small_arena = answering(int8, "PTQ", right(20), arena_bytes=40_000, file_bytes=50_000)
+    table = Comparison((small_file, small_arena))
+    assert table.best().row is small_arena
+    assert table.best(matters="flash").row is small_file
+    assert Comparison(table.rows, wishes=Wishes(matters="flash")).best().row is small_file
+
+
+def test_latency_decides_where_it_matters_and_must_have_been_measured(comparison: Comparison) -> None:
+    rows = [answering(row, "PTQ", right(20)) for row in comparison.rows[3:5]]
+    with pytest.raises(ConfigError, match=r"fix: +compare with time_it=True"):
+        Comparison(tuple(rows)).best(matters="latency")
+    timed = tuple(
+        replace(row, evaluation=replace(row.evaluation, latency=Latency(milliseconds, milliseconds, 1)))
+        for row, milliseconds in zip(rows, (5.0, 2.0), strict=True)
+    )
+    assert Comparison(timed).best(matters=["latency", "ram"]).row is timed[1]
+
+
+def test_where_litert_runs_it_what_micro_does_not_run_may_be_chosen(comparison: Comparison) -> None:
+    dynamic = answering(comparison.rows[2], "PTQ", right(10), file_bytes=1000)
+    dynamic = with_measures(dynamic, top1=0.98, arena_bytes=None, file_bytes=1000)
+    int8 = answering(comparison.rows[3], "PTQ", right(20))
+    assert chosen(dynamic, int8) == "int8"
+    best = Comparison((dynamic, int8)).best(ram=None)
+    assert best.row is dynamic
+    assert best.reason.startswith("dynamic runs in LiteRT within 1024 KB flash")
+
+
+def test_a_table_prints_by_the_budgets_it_was_given(comparison: Comparison) -> None:
+    table = Comparison(comparison.rows, wishes=Wishes(flash="1K", ram="1K"))
+    assert str(table).endswith(table.best().reason)
+    assert "Nothing fits 1 KB flash and 1 KB RAM" in str(table)
+    assert table.to_dict()["recommended"] is None
+
+
+def test_something_else_that_matters_is_refused(comparison: Comparison) -> None:
+    with pytest.raises(ConfigError, match=r"fix: +did you mean 'latency'\?"):
+        comparison.best(matters="latenci")
+
+
+def test_without_labels_the_reason_says_what_it_went_by() -> None:
+    table = octavo.compare(convolutional(), DATA, (TEST, None), schemes=["int8", "int16x8"], time_it=False)
+    assert "Without labels this goes by how close the outputs are" in table.best().reason
+
+
+def test_trained_models_and_ready_files_stand_in_a_table(comparison: Comparison, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.tflite"
+    path.write_bytes(comparison.rows[3].quantized.model)
+    aware = octavo.qat.quantize_model(convolutional(), data=DATA)
+    also = {"mine": aware, "theirs": path, "bytes": path.read_bytes(), "made": comparison.rows[4].quantized}
+    table = octavo.compare(convolutional(), DATA, (TEST, LABELS), schemes=["int8"], also=also, time_it=False)
+    assert [(row.name, row.technique) for row in table.rows[1:]] == [
+        ("mine", "QAT"), ("theirs", "ready"), ("bytes", "ready"), ("made", "ready"),
+    ]  # fmt: skip
+    assert table.rows[2].evaluation.outputs == table.rows[0].evaluation.outputs
+    assert [row.quantized.scheme.name for row in table.rows[1:]] == ["int8", "int8", "int8", "int16x8"]
+    of_trained = octavo.compare(aware, DATA, (TEST, LABELS), schemes=["int8"], time_it=False)
+    assert [row.name for row in of_trained.rows] == ["int8", "int8 QAT"]
+    assert of_trained.rows[1].evaluation.outputs[0].marks is not None
+
+
+def test_what_cannot_stand_in_a_table_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"fix: +quantize it first"):
+        octavo.compare(convolutional(), DATA, (TEST, LABELS), schemes=["int8"], also={"x": 3}, time_it=False)
+
+
+def test_test_sets_and_metrics_are_as_an_evaluation_takes_them() -> None:
+    model = convolutional()
+    targets = np.random.default_rng(0).normal(size=(40, model.output_shape[-1]))
+    batches = [(TEST[i : i + 8], targets[i : i + 8]) for i in range(0, 40, 8)]
+    table = octavo.compare(model, DATA, batches, schemes=["float32", "int8"], time_it=False)
+    assert table.tables[0].header[1] == "MAE"
+    assert "because labels are real numbers" in table.tables[0].note
+    assert table.rows[0].evaluation.value == pytest.approx(
+        np.abs(model.predict(TEST, verbose=0) - targets).mean(), rel=1e-5
+    )
+    named = octavo.compare(model, DATA, (TEST, targets), metric="rmse", schemes=["int8"], time_it=False)
+    assert named.tables[0].header[1] == "RMSE"
+    assert " RMSE." in table.best().reason.replace("MAE", "RMSE")
+
+
+def test_a_comparison_is_a_page_for_notebooks_and_a_data_frame(comparison: Comparison) -> None:
+    page = comparison._repr_html_()
+    assert page.count("<table>") == len(comparison.tables)
+    assert "&#x27;s answer" in page
+    if importlib.util.find_spec("pandas") is None:
+        with pytest.raises(MissingDependencyError, match=r"fix: +pip install pandas, or use to_dict\(\)"):
+            comparison.to_pandas()
+        return
+    frame = comparison.to_pandas()
+    assert list(frame["scheme"]) == list(SCHEMES)
+    assert frame["file_bytes"][0] == comparison.rows[0].evaluation.memory.file_bytes

@@ -16,6 +16,7 @@ from rich.console import Console
 from octavo.cli.commands.compare import compare
 from octavo.cli.commands.demo import demo
 from octavo.cli.commands.doctor import doctor
+from octavo.cli.commands.export import export
 from octavo.cli.commands.inspect import inspect
 from octavo.cli.commands.ops import ops
 from octavo.cli.commands.quantize import quantize
@@ -33,7 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # In the order of `octavo --help`.
-COMMANDS = (demo, quantize, compare, train, inspect, ops, doctor)
+COMMANDS = (demo, quantize, compare, train, inspect, export, ops, doctor)
 for command in COMMANDS:
     app.command()(command)
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from html import escape
 from typing import Any
 
-import numpy as np
-
-from octavo.comparison.recommendation import Recommendation, recommend
-from octavo.comparison.rows import Failure, Row, row_name
+from octavo.comparison.ready import read_ready
+from octavo.comparison.recommendation import Recommendation, Wishes, recommend
+from octavo.comparison.rows import FLOAT, MORE, PTQ, QAT, READY, Failure, Row, row_name
 from octavo.condition import Method
 from octavo.config import SCHEMES, QuantizeConfig, scheme_named
+from octavo.data.labelled import labelled_samples
 from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError, ModelFileError, VerificationError
-from octavo.pipeline import quantize, quantize_prepared
+from octavo.pipeline import is_quantization_aware, quantize, quantize_prepared
+from octavo.report.notebook import as_html, data_frame
 from octavo.report.tables import TextTable, as_markdown, comparison_tables
 from octavo.result import QuantizedModel
-from octavo.stages import Progress, Source, prepare
+from octavo.stages import Prepared, Progress, Source, prepare
+
+
+class Same:
+    """Stands for what was said before."""
+
+
+SAME = Same()
+USUAL_WISHES = Wishes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +38,12 @@ class Comparison:
     Attributes:
         rows: At least one.
         failures: Rows that could not be made, likewise.
+        wishes: Budgets and what matters, unless `best` is told otherwise.
     """
 
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...] = ()
+    wishes: Wishes = USUAL_WISHES
 
     @property
     def tables(self) -> tuple[TextTable, ...]:
@@ -41,23 +53,47 @@ class Comparison:
             ((failure.name, failure.error.what) for failure in self.failures),
         )
 
-    def best(self, flash: str | int = "1MB", ram: str | int = "256KB") -> Recommendation:
-        """Which technique to use on a board.
+    def best(
+        self,
+        flash: str | int | Same | None = SAME,
+        ram: str | int | Same | None = SAME,
+        matters: str | Sequence[str] | Same | None = SAME,
+    ) -> Recommendation:
+        """Which technique to use on a board, or in LiteRT.
 
         See `octavo.comparison.recommendation.recommend` for how it is chosen.
 
         Args:
-            flash: Bytes, or a number with KB or MB, for the model file.
-            ram: Likewise, for the arena.
+            flash: Bytes, or a number with KB or MB, for the model file; None for any size.
+            ram: Likewise, for the arena; None for LiteRT on a desktop or phone, where Micro need not run the file.
+            matters: "accuracy", "flash", "ram" or "latency" (of LiteRT here), or several by falling weight.
+                What is not given is as the comparison was told.
 
         Raises:
-            ConfigError: for a size that cannot be read.
+            ConfigError: for a size that cannot be read, something else that matters, or latency not measured.
         """
-        return recommend(self.rows, flash, ram)
+        wishes = Wishes(
+            self.wishes.flash if isinstance(flash, Same) else flash,
+            self.wishes.ram if isinstance(ram, Same) else ram,
+            self.wishes.matters if isinstance(matters, Same) else matters,
+        )
+        return recommend(self.rows, wishes)
 
     def __str__(self) -> str:
         lines = (line for table in self.tables for line in (*as_markdown(table), ""))
         return "\n".join((*lines, self.best().reason))
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return "".join(as_html(table) for table in self.tables) + f"<p>{escape(self.best().reason)}</p>"
+
+    def to_pandas(self) -> Any:
+        """The table of costs as a pandas.DataFrame of numbers, one row a scheme.
+
+        Raises:
+            MissingDependencyError: without pandas.
+        """
+        return data_frame([{"scheme": row.name, **row.evaluation.numbers()} for row in self.rows])
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
@@ -67,14 +103,16 @@ class Comparison:
             "failures": [{"name": failure.name, "what": failure.error.what} for failure in self.failures],
             "recommended": best.row.name if best.row else None,
             "reason": best.reason,
+            "gain": asdict(best.gain) if best.gain else None,
         }
 
 
 def compare(
     model: Any,
     data: Any = None,
-    test: tuple[Any, np.ndarray | None] | None = None,
+    test: Any = None,
     *,
+    metric: Any = None,
     schemes: Sequence[str] = tuple(SCHEMES),
     skip: Sequence[str] = (),
     methods: Sequence[Method] = (),
@@ -83,6 +121,11 @@ def compare(
     seed: int = 0,
     train: Callable[[Any], object] | None = None,
     train_schemes: Sequence[str] = ("int8",),
+    train_float: bool = True,
+    also: Mapping[str, Any] | None = None,
+    flash: str | int | None = "1MB",
+    ram: str | int | None = "256KB",
+    matters: str | Sequence[str] | None = None,
     time_it: bool = True,
     allow: Sequence[str] = (),
     progress: Progress | None = None,
@@ -93,48 +136,72 @@ def compare(
     on. Without the float file, which all are measured against, there is no comparison.
 
     Args:
-        model: As for `octavo.quantize`.
+        model: As for `octavo.quantize`; of a quantization-aware one, the rows are those of its float model, and itself.
         data: Representative dataset; needed by the integer schemes. Something that can be read several times.
-        test: Test set (x, y), real values as in training; y None where it does not classify.
+        test: Test set: (x, y), real values as in training, y None where there are no labels; or the path of an .npz
+            file, a tf.data.Dataset, PyDataset, DataLoader or generator of such pairs.
+        metric: As for `QuantizedModel.evaluate`; None takes what suits the labels.
         schemes: Names of the schemes, in the table's order.
-        skip, methods, samples, integer_divisor, seed, allow, progress: As for `octavo.quantize`.
-        train: Trains the quantization-aware model it is given, by compile and fit; None leaves these rows out. The
-            model must then be a keras.Model.
+        skip, methods, samples, integer_divisor, seed, allow, progress: As for `octavo.quantize`; integers in `test` are
+            divided, too.
+        train: Trains the model it is given, by compile and fit; None leaves these rows out. The model must then be a
+            keras.Model. It is called for each of `train_schemes`, and with a copy of the float model, so that further
+            training alone is not taken for a merit of training for quantization.
         train_schemes: Schemes to train for.
+        train_float: Whether the float model gets the same further training, and rows of its own.
+        also: More rows by name: quantization-aware models, quantized models, and files or bytes of ready .tflite files.
+        flash, ram, matters: As for `Comparison.best`, which takes these unless told otherwise.
         time_it: Whether to measure latency.
 
     Raises:
-        ConfigError: for an unknown scheme, or without a test set.
+        ConfigError: for an unknown scheme or metric, a size that cannot be read, or without a test set.
         DatasetError: for data that can be read only once, or without data for a scheme that needs some.
         VerificationError, ModelFileError: if the float file fails, or every scheme; the first error then.
     """
-    x, y = _held_out(test)
+    wishes = Wishes(flash, ram, matters)
+    _check_given(test)
     _check_data_for(schemes, data)
     source = Source(_readable_again(data), samples, integer_divisor, progress)
+    also = dict(also or {})
+    if is_quantization_aware(model):
+        from octavo.qat.make import strip
+
+        also = {f"{model.quantization.scheme} QAT": model, **also}
+        model = strip(model)
     prepared = prepare(model, allow)
+    x, y = _held_out(test, prepared, source)
     original = quantize_prepared(prepared, QuantizeConfig("float32", seed=seed), source)
     float_outputs = original.predict(x)
 
-    def row(technique: str, scheme: str, make: Callable[[], QuantizedModel]) -> Row | Failure:
+    def row(technique: str, scheme: str, make: Callable[[], QuantizedModel], label: str = "") -> Row | Failure:
         try:
             made = make()
-            return Row(technique, made, made.evaluate(x, y, float_outputs=float_outputs, time_it=time_it))
+            evaluation = made.evaluate(x, y, metric=metric, float_outputs=float_outputs, time_it=time_it)
+            return Row(technique, made, evaluation, label)
         except (VerificationError, ModelFileError) as error:
-            return Failure(row_name(technique, scheme), error)
+            return Failure(label or row_name(technique, scheme), error)
 
-    rows = [row("float", "float32", lambda: original)] if "float32" in schemes else []
+    rows = [row(FLOAT, "float32", lambda: original)] if "float32" in schemes else []
     names = [name for name in dict.fromkeys(schemes) if name != "float32"]
     for done, scheme in enumerate(names):
         if progress is not None:
             progress(scheme, done, len(names))
         config = QuantizeConfig(scheme, skip=skip, seed=seed)
-        rows.append(row("PTQ", scheme, partial(quantize_prepared, prepared, config, source, methods=methods)))
+        rows.append(row(PTQ, scheme, partial(quantize_prepared, prepared, config, source, methods=methods)))
+    if train is not None and train_float:
+        further = prepare(_trained_further(model, train), allow)
+        for scheme in dict.fromkeys(("float32", *train_schemes)):
+            config = QuantizeConfig(scheme, skip=skip, seed=seed)
+            rows.append(row(MORE, scheme, partial(quantize_prepared, further, config, source, methods=methods)))
     if train is not None:
         rows += [
-            row("QAT", each, partial(_trained, model, each, train, source, skip, allow, methods))
+            row(QAT, each, partial(_trained, model, each, train, source, skip, allow, methods))
             for each in train_schemes
         ]
-    return _comparison(rows)
+    for name, each in also.items():
+        technique = QAT if is_quantization_aware(each) else READY
+        rows.append(row(technique, name, partial(read_ready, each, name), name))
+    return replace(_comparison(rows), wishes=wishes)
 
 
 def _comparison(results: Sequence[Row | Failure]) -> Comparison:
@@ -164,8 +231,8 @@ def _check_data_for(schemes: Sequence[str], data: Any) -> None:
         )
 
 
-def _held_out(test: tuple[Any, np.ndarray | None] | None) -> tuple[Any, np.ndarray | None]:
-    """The test set.
+def _check_given(test: Any) -> None:
+    """Refuse to compare without a test set.
 
     Raises:
         ConfigError: if there is none.
@@ -177,7 +244,22 @@ def _held_out(test: tuple[Any, np.ndarray | None] | None) -> tuple[Any, np.ndarr
             expected="test=(x, y), samples the model was not trained on",
             fix="pass test=(x_test, y_test), or test=(x, None) to compare with the float model's outputs alone",
         )
-    return test
+
+
+def _held_out(test: Any, prepared: Prepared, source: Source) -> tuple[Any, Any]:
+    """Samples by input name, and labels."""
+    inputs = [prepared.graph.tensors[name] for name in prepared.graph.inputs]
+    return labelled_samples(test, inputs, source.divisor_for(prepared))
+
+
+def _trained_further(model: Any, train: Callable[[Any], object]) -> Any:
+    """A copy of the float model with the further training that the quantization-aware one gets."""
+    import keras
+
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    train(copy)
+    return copy
 
 
 def _readable_again(data: Any) -> Any:

@@ -6,13 +6,51 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from octavo.comparison.rows import Row
+from octavo.comparison.paired import Gain, gain
+from octavo.comparison.rows import FLOAT, MORE, PTQ, QAT, READY, Row
+from octavo.config import unknown_name
 from octavo.errors import ConfigError
+from octavo.evaluate.accuracy import Marks
 from octavo.evaluate.evaluation import Evaluation
 
-UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 SMALLER_FROM = 1.05
 """The ratio of sizes from which on one of them is said to be smaller: below, it is printed as 1.0."""
+MATTERS = ("accuracy", "flash", "ram", "latency")
+# What counts as no loss: half a point of a share, a hundredth of any other metric, 3 dB without labels.
+POINTS, PART, DECIBELS = 0.005, 0.01, 3.0
+# int16x8 has no optimized kernels in LiteRT; measured on a desktop against int8 (ResNet-8).
+INT16X8_SLOWDOWN = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a recommendation goes by.
+
+    Attributes:
+        flash: Bytes, or a number with KB or MB, for the model file; None for any size.
+        ram: Likewise, for TensorFlow Lite Micro's arena; None where the file runs in LiteRT, and need not run in Micro.
+        matters: What counts most among the rows that lose nothing, of `MATTERS`: one, or several by falling weight.
+            None takes RAM, then flash; with "accuracy" first, nothing counts as no loss.
+    """
+
+    flash: str | int | None = "1MB"
+    ram: str | int | None = "256KB"
+    matters: str | Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        for size in (self.flash, self.ram):
+            if size is not None:
+                parse_bytes(size)
+        for name in self.order:
+            if name not in MATTERS:
+                raise unknown_name("thing that matters", name, MATTERS)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """What counts, most first."""
+        named = self.matters or ("ram", "flash")
+        return (named,) if isinstance(named, str) else tuple(named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,105 +59,238 @@ class Recommendation:
 
     Attributes:
         row: The row recommended, or None where nothing fits.
-        reason: One or two sentences.
+        reason: A few sentences.
+        gain: By how much it is better than the best choice without further training, where it was trained further.
     """
 
     row: Row | None
     reason: str
+    gain: Gain | None = None
 
 
-def recommend(rows: Sequence[Row], flash: str | int, ram: str | int) -> Recommendation:
-    """Which technique to use on a board.
+def recommend(rows: Sequence[Row], wishes: Wishes) -> Recommendation:
+    """Which technique to use.
 
-    Of the rows whose file fits the flash and whose TensorFlow Lite Micro arena fits the RAM, those within half a point
-    of the best accuracy count as equals; among them the smallest arena decides, then the smallest file. Without labels
-    those within 3 dB of the best output SQNR count as equals, and the float model, which the others are measured
-    against, is chosen only if no other fits.
+    Of the rows that fit, quantized after training, those that lose no more than half a point of the best one's
+    accuracy (a hundredth of another metric) count as equals, and what matters decides among them. A scheme larger than
+    int8 must be better than int8 beyond the 95 % interval of their difference on the same samples. Training must earn
+    its place likewise: a row trained for quantization is chosen only if its gain over the row chosen so far, over the
+    same scheme after training, and over that scheme of the float model with the same further training excludes zero.
+
+    Without labels those within 3 dB of the best output SQNR count as equals, the float model, which the others are
+    measured against, is chosen only if no other fits, and training cannot be judged.
 
     Args:
         rows: At least one.
-        flash: Bytes, or a number with KB or MB, for the model file.
-        ram: Likewise, for the arena.
+        wishes: Budgets, and what matters.
 
     Raises:
-        ConfigError: for a size that cannot be read.
+        ConfigError: if latency matters and was not measured.
     """
-    limits = parse_bytes(flash), parse_bytes(ram)
-    fitting = [row for row in rows if _fits(row.evaluation, *limits)]
+    if "latency" in wishes.order and any(row.evaluation.latency is None for row in rows):
+        raise ConfigError(
+            "latency matters, and was not measured.",
+            got="time_it=False",
+            expected="a comparison with latencies",
+            fix="compare with time_it=True, or leave latency out of matters",
+        )
+    fitting = [row for row in rows if _fits(row.evaluation, wishes)]
     if not fitting:
-        return Recommendation(None, _why_nothing_fits(rows, *limits))
+        return Recommendation(None, _why_nothing_fits(rows, wishes))
+    plain = [row for row in fitting if row.technique in (FLOAT, PTQ, READY)]
     if not _labelled(rows):
-        fitting = [row for row in fitting if row.technique != "float"] or fitting
-    measure, tolerance = _measure(rows)
-    top = max(measure(row.evaluation) for row in fitting)
-    equals = [row for row in fitting if measure(row.evaluation) >= top - tolerance]
-    chosen = min(equals, key=lambda row: (row.evaluation.memory.arena_bytes or 0, row.evaluation.memory.file_bytes))
-    return Recommendation(chosen, _why(chosen, rows, *limits))
+        closest = _closest(plain or fitting, wishes)
+        return Recommendation(closest, _why(closest, rows, wishes, None, ()))
+    return _of_labelled(rows, fitting, plain, wishes)
+
+
+def _of_labelled(rows: Sequence[Row], fitting: Sequence[Row], plain: Sequence[Row], wishes: Wishes) -> Recommendation:
+    """See `recommend`: first among what was not trained further, then whether training earns its place."""
+    chosen: Row | None = _equals(plain, wishes)[0] if plain else None
+    held_against, found = chosen, None
+    verdicts: list[tuple[Row, Row, Gain]] = []
+    for technique in (MORE, QAT):
+        for row in sorted((row for row in fitting if row.technique == technique), key=_worth, reverse=True):
+            rivals = dict.fromkeys(id(each) for each in (chosen, *_same_scheme(row, fitting)) if each is not None)
+            gains = [(each, row_gain(row, each)) for each in fitting if id(each) in rivals]
+            unproven = [(each, found) for each, found in gains if not found.proven]
+            if not unproven:
+                chosen = row
+                break
+            if technique == QAT:
+                verdicts.append((row, *unproven[0]))
+    assert chosen is not None
+    if held_against is not None and chosen is not held_against:
+        found = row_gain(chosen, held_against)
+    return Recommendation(chosen, _why(chosen, rows, wishes, found, verdicts), found)
+
+
+def row_gain(row: Row, rival: Row) -> Gain:
+    """By how much a row is better than another, by the first output with labels."""
+    return gain(_marks(row), _marks(rival))
 
 
 def parse_bytes(size: str | int) -> int:
-    """A number of bytes, or one with KB, MB or GB (of 1024).
+    """A number of bytes, or one with K, M or G, perhaps followed by B (of 1024).
 
-    >>> parse_bytes("256KB")
-    262144
+    >>> parse_bytes("256KB"), parse_bytes("1M")
+    (262144, 1048576)
 
     Raises:
         ConfigError: for anything else.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?B)?\s*", str(size), re.IGNORECASE)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?\s*", str(size), re.IGNORECASE)
     if match is None:
         raise ConfigError(
             "a size cannot be read.",
             got=repr(size),
-            expected="bytes, or a number with KB, MB or GB",
+            expected="bytes, or a number with K, KB, M, MB, G or GB",
             fix="write it like 256KB or 1MB",
         )
-    return int(float(match[1]) * UNITS[(match[2] or "").upper()])
+    return int(float(match[1]) * UNITS[match[2].upper()])
 
 
-def _fits(evaluation: Evaluation, flash: int, ram: int) -> bool:
-    arena = evaluation.memory.arena_bytes
-    return evaluation.memory.file_bytes <= flash and arena is not None and arena <= ram
+def _fits(evaluation: Evaluation, wishes: Wishes) -> bool:
+    memory = evaluation.memory
+    if wishes.flash is not None and memory.file_bytes > parse_bytes(wishes.flash):
+        return False
+    return wishes.ram is None or (memory.arena_bytes is not None and memory.arena_bytes <= parse_bytes(wishes.ram))
 
 
 def _labelled(rows: Sequence[Row]) -> bool:
-    return all(row.evaluation.top1 is not None for row in rows)
+    return all(_output(row) is not None for row in rows)
 
 
-def _measure(rows: Sequence[Row]) -> tuple[Callable[[Evaluation], float], float]:
-    """How rows are ranked, higher is better, and the difference that counts as none."""
-    if _labelled(rows):
-        return lambda evaluation: 100.0 * (evaluation.top1 or 0.0), 0.5
-    # A row whose outputs equal the float model's has no error; it is as good as can be.
-    return lambda evaluation: _or_infinity(evaluation.outputs[0].sqnr_db), 3.0
+def _output(row: Row) -> Marks | None:
+    """The marks of the first output with labels."""
+    return next((output.marks for output in row.evaluation.outputs if output.marks is not None), None)
 
 
-def _or_infinity(value: float | None) -> float:
+def _marks(row: Row) -> Marks:
+    marks = _output(row)
+    assert marks is not None
+    return marks
+
+
+def _worth(row: Row) -> float:
+    """A row's metric, higher is better."""
+    marks = _marks(row)
+    return marks.value if marks.metric.higher_is_better else -marks.value
+
+
+def _equals(rows: Sequence[Row], wishes: Wishes) -> list[Row]:
+    """The rows that lose nothing, the one to choose first."""
+    best = max(rows, key=_worth)
+    share = _marks(best).metric.unit == "share"
+    slack = 0.0 if wishes.order[0] == "accuracy" else POINTS if share else PART * abs(_worth(best))
+    # The difference of two shares, rounded, must not make half a point more than half a point.
+    equals = [row for row in rows if _worth(best) - _worth(row) <= slack + 1e-12]
+    usual = next((row for row in rows if row.technique == PTQ and row.quantized.scheme.name == "int8"), None)
+    beyond = usual is not None and _is_larger(best) and _worth(best) > _worth(usual)
+    if usual is not None and beyond and not row_gain(best, usual).proven:
+        equals = [*(row for row in equals if not _is_larger(row) and row is not usual), usual]
+    return sorted(equals, key=_cost(wishes))
+
+
+def _is_larger(row: Row) -> bool:
+    """Whether a row's scheme takes more than int8."""
+    return row.quantized.scheme.name in ("float32", "float16", "int16x8")
+
+
+def _closest(rows: Sequence[Row], wishes: Wishes) -> Row:
+    """The row to choose by what outputs differ from the float model's."""
+    rows = [row for row in rows if row.technique != FLOAT] or rows
+    top = max(map(_closeness, rows))
+    slack = 0.0 if wishes.order[0] == "accuracy" else DECIBELS
+    return min((row for row in rows if _closeness(row) >= top - slack), key=_cost(wishes))
+
+
+def _closeness(row: Row) -> float:
+    """A row's SQNR; one whose outputs equal the float model's has no error and is as good as can be."""
+    value = row.evaluation.outputs[0].sqnr_db
     return float("inf") if value is None else value
 
 
-def _why(chosen: Row, rows: Sequence[Row], flash: int, ram: int) -> str:
+def _same_scheme(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """The rows of the same scheme that were not trained for it."""
+    scheme = row.quantized.scheme.name
+    techniques = (FLOAT, PTQ, MORE) if row.technique == QAT else (FLOAT, PTQ)
+    return [other for other in rows if other.quantized.scheme.name == scheme and other.technique in techniques]
+
+
+def _cost(wishes: Wishes) -> Callable[[Row], tuple[float, ...]]:
+    """What decides among equals: less is better, the things that matter first."""
+    measures: dict[str, Callable[[Row], float]] = {
+        "accuracy": lambda row: -_worth(row) if _output(row) is not None else -_closeness(row),
+        "flash": lambda row: row.evaluation.memory.file_bytes,
+        "ram": lambda row: row.evaluation.memory.arena_bytes or 0,
+        "latency": lambda row: row.evaluation.latency.one_thread_ms if row.evaluation.latency else 0.0,
+    }
+    order = dict.fromkeys((*wishes.order, *(() if wishes.ram is None else ("ram",)), "flash"))
+    return lambda row: tuple(measures[name](row) for name in order)
+
+
+def _why(
+    chosen: Row, rows: Sequence[Row], wishes: Wishes, found: Gain | None, verdicts: Sequence[tuple[Row, Row, Gain]]
+) -> str:
+    original = next((row for row in rows if row.technique == FLOAT), None)
+    sentences = [_where(chosen, wishes) + _against(chosen, original) + "."]
+    if found is not None:
+        sentences.append(f"Training earns its place: {found.text} over the best without.")
+    elif verdicts:
+        row, rival, unproven = verdicts[0]
+        sentences.append(
+            f"Post-training quantization is enough: {row.name} brings nothing that could be told from chance beyond "
+            f"{rival.name} ({unproven.text})."
+        )
+    if _output(chosen) is None:
+        sentences.append("Without labels this goes by how close the outputs are to the float model's (SQNR).")
+    if chosen.quantized.scheme.name == "int16x8":
+        sentences.append(_slow(chosen, rows))
+    return " ".join(sentences)
+
+
+def _where(chosen: Row, wishes: Wishes) -> str:
     memory = chosen.evaluation.memory
-    reason = (
-        f"{chosen.name} runs on TensorFlow Lite Micro within {ram // 1024} KB RAM and {flash // 1024} KB flash "
-        f"(arena {(memory.arena_bytes or 0) / 1024:.1f} KB, file {memory.file_bytes / 1024:.1f} KB)"
-    )
-    original = next((row for row in rows if row.technique == "float"), None)
+    sizes = f"file {memory.file_bytes / 1024:.1f} KB"
+    room = [] if wishes.flash is None else [f"{parse_bytes(wishes.flash) // 1024} KB flash"]
+    if wishes.ram is None:
+        return f"{chosen.name} runs in LiteRT" + (f" within {room[0]}" if room else "") + f" ({sizes})"
+    room = [f"{parse_bytes(wishes.ram) // 1024} KB RAM", *room]
+    arena = f"arena {(memory.arena_bytes or 0) / 1024:.1f} KB"
+    return f"{chosen.name} runs on TensorFlow Lite Micro within {' and '.join(room)} ({arena}, {sizes})"
+
+
+def _against(chosen: Row, original: Row | None) -> str:
+    """What a row has and loses beside the float model."""
     if original is None or original is chosen:
-        return reason + "."
-    ratio = original.evaluation.memory.file_bytes / memory.file_bytes
-    if ratio >= SMALLER_FROM:
-        reason += f", {ratio:.1f}x smaller than float"
-    if chosen.evaluation.top1 is None or original.evaluation.top1 is None:
-        return reason + "."
-    change = 100.0 * (chosen.evaluation.top1 - original.evaluation.top1)
-    return reason + f", at {change:+.2f} points of accuracy."
+        return ""
+    ratio = original.evaluation.memory.file_bytes / chosen.evaluation.memory.file_bytes
+    smaller = f", {ratio:.1f}x smaller than float" if ratio >= SMALLER_FROM else ""
+    mine, its = _output(chosen), _output(original)
+    if mine is None or its is None:
+        return smaller
+    return f"{smaller}, at {mine.metric.difference(mine.value - its.value)}"
 
 
-def _why_nothing_fits(rows: Sequence[Row], flash: int, ram: int) -> str:
+def _slow(chosen: Row, rows: Sequence[Row]) -> str:
+    """What int16x8 costs on a desktop, measured where int8 stands beside it."""
+    usual = next((row for row in rows if row.quantized.scheme.name == "int8" and row.evaluation.latency), None)
+    if usual is None or usual.evaluation.latency is None or chosen.evaluation.latency is None:
+        return f"LiteRT has no fast kernels for int16x8: there it is about {INT16X8_SLOWDOWN} times slower than int8."
+    ratio = chosen.evaluation.latency.one_thread_ms / usual.evaluation.latency.one_thread_ms
+    return (
+        f"LiteRT has no fast kernels for int16x8: about {INT16X8_SLOWDOWN} times slower than int8 for a network of "
+        f"convolutions, {ratio:.1f} times for this one here."
+    )
+
+
+def _why_nothing_fits(rows: Sequence[Row], wishes: Wishes) -> str:
     arenas = [row.evaluation.memory.arena_bytes for row in rows if row.evaluation.memory.arena_bytes is not None]
     smallest = min(row.evaluation.memory.file_bytes for row in rows)
     needed = f"the smallest file takes {smallest / 1024:.0f} KB"
     if arenas:
         needed += f", the smallest arena {min(arenas) / 1024:.0f} KB"
-    return f"Nothing fits {flash // 1024} KB flash and {ram // 1024} KB RAM: {needed}."
+    limits = ((wishes.flash, "flash"), (wishes.ram, "RAM"))
+    room = " and ".join(f"{parse_bytes(size) // 1024} KB {kind}" for size, kind in limits if size is not None)
+    return f"Nothing fits {room}: {needed}."

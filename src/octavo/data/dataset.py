@@ -65,7 +65,7 @@ class Dataset:
                 expected="a positive number, or None for all",
                 fix="use some hundred, for example samples=500",
             )
-        if samples is None and _is_endless(data):
+        if samples is None and is_endless(data):
             raise DatasetError(
                 "the data never ends.",
                 got=f"a {type(data).__name__} that repeats forever",
@@ -115,7 +115,7 @@ class Dataset:
     def _batch(self, element: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
         """One array for each input, shape (samples, *sample)."""
         pairs = zip(element, self._inputs, strict=True)
-        batch = tuple(_with_batch(_as_numpy(value, tensor), tensor, self._divisor) for value, tensor in pairs)
+        batch = tuple(_with_batch(as_numpy(value, tensor), tensor, self._divisor) for value, tensor in pairs)
         if len({len(array) for array in batch}) > 1:
             raise DatasetError(
                 "the inputs have different numbers of samples.",
@@ -179,14 +179,14 @@ def _is_rescaling(tensor: Tensor) -> bool:
     return low <= float(tensor.data.reshape(-1)[0]) <= high
 
 
-def _is_endless(data: Any) -> bool:
+def is_endless(data: Any) -> bool:
     """Whether a tf.data.Dataset or a keras PyDataset says of itself that it has no end."""
     if hasattr(data, "cardinality"):
         return int(data.cardinality()) == -1
     return getattr(data, "num_batches", 0) is None
 
 
-def _as_numpy(value: Any, tensor: Tensor) -> np.ndarray:
+def as_numpy(value: Any, tensor: Tensor) -> np.ndarray:
     """An array of any library as numpy's, of a type that numbers have."""
     value = value.detach().cpu() if hasattr(value, "detach") else value
     array = np.asarray(value)

@@ -1,18 +1,25 @@
-"""Held-out data from a file."""
+"""Held-out data: samples with their labels, from a file or in any form that calibration takes."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from octavo.data.arrays import DAMAGES, open_arrays
-from octavo.data.dataset import check_divisor
+from octavo.data.dataset import Dataset, as_numpy, check_divisor, is_endless
+from octavo.data.sources import is_array, pieces
 from octavo.errors import DatasetError
+from octavo.ir.types import Tensor
 
 Names = tuple[tuple[str, str], ...]
 NAMES: Names = (("x", "y"), ("x_test", "y_test"))
 TRAINING_NAMES: Names = (("x", "y"), ("x_train", "y_train"))
+# Samples converted at a time.
+CHUNK = 256
 
 
 def read_test_set(
@@ -56,6 +63,83 @@ def read_test_set(
             fix="say --integer-divisor 255 if it was trained on 0..1, --integer-divisor 1 if on 0..255",
         )
     return (x / np.float32(integer_divisor)).astype(np.float32), y
+
+
+def labelled_samples(
+    data: Any, inputs: Sequence[Tensor], integer_divisor: float | None = None
+) -> tuple[dict[str, np.ndarray], Any]:
+    """All samples of a test set by input name, as the model takes them, and their labels.
+
+    Args:
+        data: The pair (x, y) of arrays, dicts or lists of them, y perhaps None; the path of an .npz file; or what
+            yields such pairs, batches or single samples: a tf.data.Dataset, keras PyDataset, torch DataLoader, list,
+            generator, or a function returning one.
+        inputs: The model's inputs.
+        integer_divisor: What integer samples are divided by for a float input.
+
+    Returns:
+        Samples, first axis the sample, and labels: an array, a tuple or dict of them, or None.
+
+    Raises:
+        DatasetError: for a form that cannot be read, for samples that do not fit, and for data that has no end.
+    """
+    if isinstance(data, (str, os.PathLike)):
+        data = read_test_set(Path(data), integer_divisor)
+    if isinstance(data, tuple):
+        x, y = data if len(data) == 2 else (data[0], data[1] if len(data) > 1 else None)
+        if is_array(x) or isinstance(x, Mapping) or (isinstance(x, (list, tuple)) and len(inputs) > 1):
+            return _together(x, inputs, integer_divisor), _labels([y], [False])
+        x = np.asarray(x)
+        return _together(x, inputs, integer_divisor), _labels([y], [False])
+    if is_endless(data):
+        raise DatasetError(
+            "the test set never ends.",
+            got=f"a {type(data).__name__} that repeats forever",
+            expected="a known number of samples",
+            fix="leave out repeat(), or take a part of it: dataset.take(100)",
+        )
+    if is_array(data):
+        return _together(data, inputs, integer_divisor), None
+    found = list(pieces(data))
+    paired = [piece if isinstance(piece, (tuple, list)) and len(piece) > 1 else (piece, None) for piece in found]
+    x = _together([piece[0] for piece in paired], inputs, integer_divisor)
+    single = [_is_single(piece[0], inputs) for piece in paired]
+    return x, _labels([piece[1] for piece in paired], single)
+
+
+def _together(x: Any, inputs: Sequence[Tensor], divisor: float | None) -> dict[str, np.ndarray]:
+    """All samples by input name, in the inputs' types."""
+    dataset = Dataset(_as_pieces(x, inputs), inputs, integer_divisor=divisor)
+    chunks = [[array.copy() for array in chunk.arrays] for chunk in dataset.chunks(CHUNK)]
+    arrays = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
+    return dict(zip((tensor.name for tensor in inputs), arrays, strict=True))
+
+
+def _as_pieces(x: Any, inputs: Sequence[Tensor]) -> Any:
+    """A pair of inputs is not taken for samples and labels."""
+    listed = isinstance(x, tuple) and len(inputs) == len(x) > 1
+    return dict(zip((tensor.name for tensor in inputs), x, strict=True)) if listed else x
+
+
+def _is_single(x: Any, inputs: Sequence[Tensor]) -> bool:
+    """Whether a piece is one sample without a batch dimension."""
+    first = x
+    while isinstance(first, (tuple, list, Mapping)) and len(first):
+        first = next(iter(first.values() if isinstance(first, Mapping) else first))
+    return np.ndim(as_numpy(first, inputs[0])) == len(inputs[0].shape) - 1
+
+
+def _labels(parts: Sequence[Any], single: Sequence[bool]) -> Any:
+    """The labels of all pieces: an array, or a tuple or dict of arrays as the pieces have; None if one has none."""
+    first = parts[0] if parts else None
+    if any(part is None for part in parts):
+        return None
+    if isinstance(first, Mapping):
+        return {name: _labels([part[name] for part in parts], single) for name in first}
+    if isinstance(first, (tuple, list)) and all(is_array(each) for each in first):
+        return tuple(_labels([part[index] for part in parts], single) for index in range(len(first)))
+    arrays = (np.asarray(part.detach().cpu() if hasattr(part, "detach") else part) for part in parts)
+    return np.concatenate([array[np.newaxis] if one else array for array, one in zip(arrays, single, strict=True)])
 
 
 def read_training_set(path: Path, integer_divisor: float | None = None) -> tuple[np.ndarray, np.ndarray]:

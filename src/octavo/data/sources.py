@@ -47,7 +47,7 @@ def elements(data: Any, names: Sequence[str], channels: int) -> Iterator[Element
     elif is_array(data) or isinstance(data, (Mapping, tuple)) or _is_one_array_each(data, names):
         yield _element(data, names)
     else:
-        for piece in _pieces(data):
+        for piece in pieces(data):
             yield _element(piece, names)
 
 
@@ -104,14 +104,18 @@ def _by_name(values: Mapping[str, Any], names: Sequence[str]) -> Element:
     )
 
 
-def _pieces(data: Any) -> Iterable[Any]:
-    """Whatever yields pieces of data, started."""
+def pieces(data: Any) -> Iterable[Any]:
+    """Whatever yields pieces of data, started; of what repeats itself though it has a length, as many as that.
+
+    Raises:
+        DatasetError: for a form that cannot be read.
+    """
     if callable(data) and not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
         data = data()
-    if isinstance(data, Iterable):
-        return data
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         return (data[i] for i in range(len(data)))
+    if isinstance(data, Iterable):
+        return data
     raise DatasetError(
         "the data has a form that cannot be read.", got=_describe(data), expected=ACCEPTED, fix="give a numpy array"
     )

@@ -68,11 +68,11 @@ def train(data: Data, *, epochs: int | None, seed: int, progress: Progress) -> k
 
 
 def train_further(model: keras.Model, data: Data, *, seed: int, progress: Progress) -> None:
-    """Train a quantization-aware model for a few epochs: 3 for digits, 1 (the tutorial's) for MNIST."""
+    """Train a model for a few epochs more, quantization-aware or float: 3 for digits, 1 (the tutorial's) for MNIST."""
     import keras
 
     keras.utils.set_random_seed(seed)
-    stage = f"train for {model.quantization.scheme}"
+    stage = f"train for {model.quantization.scheme}" if hasattr(model, "quantization") else "train float further"
     fit(model, data, epochs=3 if data.name == "digits" else 1, stage=stage, progress=progress)
 
 

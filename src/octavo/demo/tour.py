@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from octavo.comparison.comparison import Comparison, compare
+from octavo.comparison.rows import FLOAT, PTQ
 from octavo.config import unknown_name
 from octavo.demo.data import Data, digits, mnist_file, mnist_of_keras
 from octavo.demo.folder import check_replaceable, whole_folder
@@ -89,7 +90,7 @@ def map_last_layer(comparison: Comparison, data: Data) -> LayerMapping:
     for failure in comparison.failures:
         if failure.name == "int8":
             raise failure.error
-    models = {row.name: row.quantized for row in comparison.rows if row.technique != "QAT"}
+    models = {row.name: row.quantized for row in comparison.rows if row.technique in (FLOAT, PTQ)}
     graph = models["int8"].graph
     output = graph.tensors[graph.outputs[0]]
     values = np.asarray(models["float32"].predict(data.x_train[:CALIBRATION_SAMPLES]))

@@ -4,12 +4,64 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
-from octavo.errors import DatasetError, NonFiniteError
-from octavo.evaluate.predict import Runtime, Samples, by_name, predictions
+from octavo.errors import ConfigError, DatasetError, NonFiniteError
+from octavo.evaluate.metrics import METRICS, Metric, class_numbers
+from octavo.evaluate.predict import Runtime, Samples, by_name, fitting, predictions
+from octavo.evaluate.tasks import (
+    CLASS_NUMBERS,
+    ONE_HOT,
+    REAL,
+    YES_NO,
+    default_metric,
+    kind_of_labels,
+    labels_by_output,
+    labels_do_not_fit,
+    metrics_by_output,
+)
+from octavo.run.signature import Port
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Marks:
+    """What each sample contributes to a metric; two models' marks of the same samples can be compared in pairs.
+
+    Attributes:
+        metric: What was measured.
+        each: A number for each sample, whose mean is the metric, shape (samples,); None where there is none.
+        labels, outputs: Of all samples, where the metric is one number of all of them; else None.
+    """
+
+    metric: Metric
+    each: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    outputs: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def value(self) -> float:
+        """The metric over all samples."""
+        return self.of(np.arange(len(self)))
+
+    def of(self, chosen: np.ndarray) -> float:
+        """The metric over some samples, by their indices."""
+        if self.each is not None:
+            return self.metric.value(self.each[chosen])
+        assert self.labels is not None
+        assert self.outputs is not None
+        return self.metric.value(np.asarray(self.metric.function(self.labels[chosen], self.outputs[chosen])))
+
+    @property
+    def _all(self) -> np.ndarray:
+        found = self.outputs if self.each is None else self.each
+        assert found is not None
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +69,11 @@ class OutputAccuracy:
     """Accuracy of one output. What was not measured is None.
 
     The answer to a sample is the class with the largest output, the first of them where several are largest; a single
-    output in place of classes says yes above 0.5.
+    output in place of classes says yes above 0.5, or above 0 where it is a logit.
 
     Attributes:
         name: The output.
-        top1: Share of answers that are the label.
+        top1: Share of answers that are the label; where labels are classes.
         top5: Share of labels among the five largest outputs; for more than five classes.
         agreement: Share of answers that are the float model's, and not tied.
         ties: Share of samples where several classes are largest, the float model's answer among them: rounding to
@@ -30,6 +82,10 @@ class OutputAccuracy:
         rms_error: Root of the mean squared difference, real units.
         sqnr_db: Signal to quantization noise, `10 log10(sum(float ** 2) / sum(difference ** 2))`; None also where
             the outputs are equal.
+        metric: Name of the metric; "" without labels.
+        value: The metric over all samples.
+        reason: Why this metric was taken; "" where the user chose it.
+        marks: What each sample contributes to it.
     """
 
     name: str
@@ -40,10 +96,19 @@ class OutputAccuracy:
     max_error: float | None = None
     rms_error: float | None = None
     sqnr_db: float | None = None
+    metric: str = ""
+    value: float | None = None
+    reason: str = field(default="", compare=False)
+    marks: Marks | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, object]:
-        """The fields, for JSON."""
-        return asdict(self)
+        """The fields but the marks, for JSON."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "marks"}
+
+    @property
+    def text(self) -> str:
+        """The metric's value as tables show it; "" without labels."""
+        return "" if self.marks is None or self.value is None else self.marks.metric.text(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,39 +139,123 @@ class Tally:
 
 
 def measure(
-    runtime: Runtime, x: Samples, y: np.ndarray | Mapping[str, np.ndarray] | None = None, floats: Samples | None = None
+    runtime: Runtime, x: Samples, y: Any = None, floats: Samples | None = None, metric: Any = None
 ) -> tuple[OutputAccuracy, ...]:
     """Run samples and compare.
 
     Args:
         runtime: The model.
         x: Real samples.
-        y: Class numbers, shape (samples,), or one-hot rows; for the first output, or by output name.
+        y: Labels, first axis the sample: class numbers, one-hot rows, zeros and ones, or real values of the output's
+            shape; for the first output, a list in the order of outputs, or by output name.
         floats: The float model's outputs for the same samples.
+        metric: As `octavo.evaluate.metrics.metric_named` takes it, for all outputs with labels, or by output name;
+            None takes what suits the labels.
 
     Returns:
         One a model output, in the model's order.
 
     Raises:
         DatasetError: if samples, labels and outputs do not fit together.
+        ConfigError: for an unknown metric.
         NonFiniteError: for NaN or infinity in samples or outputs.
     """
     names = [port.name for port in runtime.outputs]
-    labels = {} if y is None else dict(y) if isinstance(y, Mapping) else {names[0]: np.asarray(y)}
+    labels = labels_by_output(y, names)
     expected = {} if floats is None else by_name(floats, names, "float outputs")
-    tallies = {name: Tally() for name in names}
-    classes: dict[str, int] = {}
+    chosen = metrics_by_output(metric, names, tuple(labels))
+    count = len(next(iter(fitting(x, runtime.inputs).values())))
+    judges = {
+        port.name: _judge(port, count, labels.get(port.name), expected.get(port.name), chosen.get(port.name))
+        for port in runtime.outputs
+    }
     start = 0
     for outputs in predictions(runtime, x):
         for name, values in outputs.items():
-            part = slice(start, start + len(values))
             _check_finite(values, name, start)
-            label = _labels(labels[name][part], values, name) if name in labels else None
-            wanted = _floats(expected[name][part], values, name) if name in expected else None
-            tallies[name] += tally(values, label, wanted)
-            classes[name] = values.shape[-1]
+            judges[name].add(values, start)
         start += len(values)
-    return tuple(_summary(name, tallies[name], classes[name]) for name in names)
+    return tuple(judge.result() for judge in judges.values())
+
+
+def _judge(
+    port: Port, count: int, labels: np.ndarray | None, floats: np.ndarray | None, metric: Metric | None
+) -> Judge:
+    """What measures one output."""
+    if labels is None:
+        return Judge(port.name, None, floats, None, "")
+    shape = port.shape[1:]
+    if labels.ndim == 0 or len(labels) != count:
+        raise labels_do_not_fit(labels, shape[-1] if shape else 1, port.name)
+    kind = kind_of_labels(labels, shape, port.name) if metric in (None, METRICS["accuracy"]) else ""
+    if metric is not None and kind == REAL:
+        raise ConfigError(
+            f"accuracy needs classes, and the labels of output '{port.name}' are real numbers.",
+            got=f"labels of {labels.dtype}, {labels.min():.4g} to {labels.max():.4g}",
+            expected="class numbers, one-hot rows, or zeros and ones",
+            fix="use metric='mae' or metric='rmse', or leave it out",
+        )
+    return Judge(port.name, labels, floats, metric if kind == "" else default_metric(kind, floats), kind)
+
+
+class Judge:
+    """Measures one output, chunk by chunk.
+
+    Args:
+        name: The output.
+        labels: Of all samples, or None.
+        floats: The float model's outputs for all samples, or None.
+        metric: What is measured of the labels; None without any.
+        kind: Of the labels, "" where the user's metric makes what it likes of them.
+    """
+
+    def __init__(
+        self, name: str, labels: np.ndarray | None, floats: np.ndarray | None, metric: Metric | None, kind: str
+    ) -> None:
+        self.name, self.labels, self.floats, self.metric, self.kind = name, labels, floats, metric, kind
+        self.counts, self.classes = Tally(), 0
+        self.marks: list[np.ndarray] = []
+        self.held: list[np.ndarray] = []
+
+    def add(self, values: np.ndarray, start: int) -> None:
+        """Take the outputs of some samples, the first of which is number `start`."""
+        self.classes = values.shape[-1]
+        if self.metric is not None and not self.metric.by_sample:
+            self.held.append(values)
+        else:
+            self._count(values, slice(start, start + len(values)), self.metric)
+
+    def result(self) -> OutputAccuracy:
+        """What was found."""
+        metric, marks = self.metric, None
+        if metric is None or self.labels is None:
+            return _summary(self.name, self.counts, self.classes)
+        if metric.by_sample:
+            marks = Marks(metric, np.concatenate(self.marks))
+        else:
+            values = np.concatenate(self.held)
+            if self.kind:  # outputs alone say what yes is
+                metric = default_metric(self.kind, values)
+            found = self._count(values, slice(0, len(values)), metric)
+            marks = Marks(metric, found) if found.ndim else Marks(metric, labels=self.labels, outputs=values)
+        accuracy = _summary(self.name, self.counts, self.classes)
+        value = metric.value(found) if not metric.by_sample and not found.ndim else marks.value
+        return replace(accuracy, metric=metric.name, value=value, reason=metric.reason, marks=marks)
+
+    def _count(self, values: np.ndarray, part: slice, metric: Metric | None) -> np.ndarray:
+        """Tally some samples, and what each is worth by the metric."""
+        floats = None if self.floats is None else _floats(self.floats, values, self.name, part)
+        numbers, threshold = None, 0.5
+        marks = np.zeros(0)
+        if metric is not None and self.labels is not None:
+            labels = self.labels[part]
+            marks = np.asarray(metric.function(labels, values))
+            self.marks.append(marks)
+            threshold = threshold if metric.threshold is None else metric.threshold
+            if self.kind in (CLASS_NUMBERS, ONE_HOT, YES_NO):
+                numbers = class_numbers(labels, values)
+        self.counts += tally(values, numbers, floats, threshold)
+        return marks
 
 
 def compare_outputs(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> tuple[OutputAccuracy, ...]:
@@ -123,21 +272,22 @@ def compare_outputs(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.nda
     )
 
 
-def tally(values: np.ndarray, labels: np.ndarray | None, floats: np.ndarray | None) -> Tally:
+def tally(values: np.ndarray, labels: np.ndarray | None, floats: np.ndarray | None, threshold: float = 0.5) -> Tally:
     """Count over one chunk.
 
     Args:
         values: Outputs, real, shape (..., classes).
         labels: Class numbers, shape (...), or None.
         floats: The float model's outputs, shape of `values`, or None.
+        threshold: Above which a single output in place of classes says yes.
     """
     counts = Tally()
     if labels is not None:
-        scores = _scores(values)
+        scores = _scores(values, threshold)
         rank = _rank(scores, labels)
         counts += Tally(answers=rank.size, top1=_count(rank < 1), top5=_count(rank < 5))
         if floats is not None:
-            answers = _scores(floats).argmax(-1)
+            answers = _scores(floats, threshold).argmax(-1)
             largest = scores == scores.max(-1, keepdims=True)
             chosen = np.take_along_axis(largest, answers[..., None], -1)[..., 0]
             tied = chosen & (largest.sum(-1) > 1)
@@ -171,9 +321,9 @@ def _summary(name: str, counts: Tally, classes: int) -> OutputAccuracy:
     )
 
 
-def _scores(values: np.ndarray) -> np.ndarray:
-    """A score for each class; a single output is compared with one half."""
-    return values if values.shape[-1] > 1 else np.concatenate([np.full_like(values, 0.5), values], -1)
+def _scores(values: np.ndarray, threshold: float) -> np.ndarray:
+    """A score for each class; a single output is compared with the threshold."""
+    return values if values.shape[-1] > 1 else np.concatenate([np.full_like(values, threshold), values], -1)
 
 
 def _rank(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -187,24 +337,8 @@ def _count(flags: np.ndarray) -> int:
     return int(np.count_nonzero(flags))
 
 
-def _labels(labels: np.ndarray, values: np.ndarray, name: str) -> np.ndarray:
-    """Class numbers of the shape of `values` without its last axis."""
-    classes = max(values.shape[-1], 2)
-    labels = np.asarray(labels)
-    if labels.shape == values.shape and values.shape[-1] > 1:
-        labels = labels.argmax(-1)
-    fits = labels.size == values[..., 0].size and ((labels >= 0) & (labels < classes)).all()
-    if not fits:
-        raise DatasetError(
-            f"the labels do not fit the output '{name}'.",
-            got=f"shape {labels.shape} for {len(values)} samples, {labels.min(initial=0)} to {labels.max(initial=0)}",
-            expected=f"a class number from 0 to {classes - 1} for each sample, or one-hot rows of {classes}",
-            fix="give as many labels as samples, numbered from 0",
-        )
-    return labels.reshape(values.shape[:-1]).astype(np.int64)
-
-
-def _floats(floats: np.ndarray, values: np.ndarray, name: str) -> np.ndarray:
+def _floats(floats: np.ndarray, values: np.ndarray, name: str, part: slice) -> np.ndarray:
+    floats = floats[part]
     if floats.shape != values.shape:
         raise DatasetError(
             f"the float outputs do not fit the output '{name}'.",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-
-import numpy as np
+from typing import Any
 
 from octavo.evaluate.accuracy import OutputAccuracy, measure
 from octavo.evaluate.latency import Latency, latency
@@ -37,6 +35,21 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
     @property
+    def accuracy(self) -> float | None:
+        """Share of right answers of the first output, or None where its labels are no classes."""
+        return self.outputs[0].top1
+
+    @property
+    def metric(self) -> str:
+        """Name of the first output's metric, "" without labels."""
+        return self.outputs[0].metric
+
+    @property
+    def value(self) -> float | None:
+        """The first output's metric."""
+        return self.outputs[0].value
+
+    @property
     def top1(self) -> float | None:
         """Of the first output; see `OutputAccuracy`."""
         return self.outputs[0].top1
@@ -53,14 +66,35 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {
+            "scheme": self.scheme,
+            "runtime": self.runtime,
+            "samples": self.samples,
+            "outputs": [output.to_dict() for output in self.outputs],
+            "memory": asdict(self.memory),
+            "latency": None if self.latency is None else asdict(self.latency),
+            "notes": self.notes,
+        }
+
+    def numbers(self) -> dict[str, float | None]:
+        """What was measured of the first output, and what it costs, by name with unit."""
+        output, latency = self.outputs[0], self.latency
+        return {
+            **({output.metric: output.value} if output.metric else {}),
+            "same_answer_as_float": output.agreement,
+            "sqnr_db": output.sqnr_db,
+            "file_bytes": self.memory.file_bytes,
+            "arena_bytes": self.memory.arena_bytes,
+            "one_thread_ms": None if latency is None else latency.one_thread_ms,
+        }
 
     def rows(self) -> tuple[tuple[str, str], ...]:
         """What was measured, as (name, value with unit)."""
         rows = [("scheme", self.scheme), ("runtime", self.runtime), ("samples", f"{self.samples:,}")]
         for output in self.outputs:
             label = f" of {output.name}" if len(self.outputs) > 1 else ""
-            shares = {"top-1": output.top1, "top-5": output.top5, "agreement with float": output.agreement}
+            rows += [(output.metric + label, output.text)] if output.metric else []
+            shares = {"top-5": output.top5, "same answer as float": output.agreement}
             rows += [(name + label, f"{share:.2%}") for name, share in shares.items() if share is not None]
             errors = {"largest error": output.max_error, "RMS error": output.rms_error}
             rows += [(name + label, f"{error:.4g}") for name, error in errors.items() if error is not None]
@@ -81,8 +115,9 @@ class Evaluation:
 def evaluate(
     model: bytes,
     x: Samples,
-    y: np.ndarray | Mapping[str, np.ndarray] | None = None,
+    y: Any = None,
     *,
+    metric: Any = None,
     float_outputs: Samples | None = None,
     scheme: str = "",
     time_it: bool = True,
@@ -92,12 +127,16 @@ def evaluate(
     Args:
         model: The content of a .tflite file.
         x: Real samples, first axis the sample; several inputs by name or in the model's order.
-        y: Class numbers or one-hot rows, for the first output or by output name; None where it does not classify.
+        y: Labels, first axis the sample: class numbers, one-hot rows, zeros and ones, or real values of the output's
+            shape; for the first output, a list in the order of outputs, or by output name; None for none.
+        metric: A name, Keras metric or function of (labels, outputs); for all outputs with labels or by output name.
+            None takes accuracy for classes and the mean absolute error for real values.
         float_outputs: The float model's outputs on the same samples.
         scheme: Name of the scheme, kept for the report.
         time_it: Whether to measure latency, about a second.
 
     Raises:
+        ConfigError: for an unknown metric.
         ModelFileError: if LiteRT refuses the model.
         RuntimeEndedError: if LiteRT ends its process on it.
         DatasetError: if samples, labels and outputs do not fit together.
@@ -106,7 +145,7 @@ def evaluate(
     used = memory(model)
     with DEFAULT.open(model) as runtime:
         count = len(next(iter(fitting(x, runtime.inputs).values())))
-        outputs = measure(runtime, x, y, float_outputs)
+        outputs = measure(runtime, x, y, float_outputs, metric)
     return Evaluation(
         scheme=scheme,
         runtime="LiteRT default kernels",

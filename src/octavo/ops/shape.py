@@ -186,6 +186,14 @@ def _transpose_permutation(operation: Any, rank: int) -> Sequence[int]:
     return range(rank - 1, -1, -1) if operation.axes is None else [axis % rank for axis in operation.axes]
 
 
+def _swapped_permutation(operation: Any, rank: int) -> Sequence[int]:
+    return np.swapaxes(placeholder(tuple(range(rank))), operation.axis1, operation.axis2).shape
+
+
+def _moved_permutation(operation: Any, rank: int) -> Sequence[int]:
+    return np.moveaxis(placeholder(tuple(range(rank))), operation.source, operation.destination).shape
+
+
 RESHAPE = OpSpec(
     name="RESHAPE",
     options=ReshapeOptions,
@@ -230,6 +238,12 @@ TRANSPOSE = OpSpec(
         ),
         "ops.Transpose": _transposing(
             _transpose_permutation, lambda keras: (lambda x: keras.ops.transpose(x, (0, 3, 1, 2)), ((4, 3, 2),))
+        ),
+        "ops.Swapaxes": _transposing(
+            _swapped_permutation, lambda keras: (lambda x: keras.ops.swapaxes(x, 1, -1), ((4, 3, 2),))
+        ),
+        "ops.Moveaxis": _transposing(
+            _moved_permutation, lambda keras: (lambda x: keras.ops.moveaxis(x, -1, 1), ((4, 3, 2),))
         ),
     },
     examples=(

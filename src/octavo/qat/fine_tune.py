@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from octavo.errors import ConfigError, NonFiniteError
+from octavo.evaluate.tasks import CLASS_NUMBERS, MULTI_LABEL, ONE_HOT, REAL, YES_NO, kind_of_labels
 from octavo.files import check_place, whole_file
 from octavo.ir.graph import producers
 from octavo.qat.layers.model import QuantizationAwareModel
@@ -31,7 +32,7 @@ class FineTuning:
         learning_rate: Of Adam; it falls to zero along a cosine.
         validation: Share of the data held out to choose the best epoch by.
         patience: Epochs without improvement before it stops.
-        loss: One of `LOSSES`; "auto" takes cross-entropy for whole-number labels and mean squared error for others.
+        loss: One of `LOSSES`; "auto" takes what suits the labels, see `loss_for`.
         calibration: Samples the ranges start from.
         skip: Layers kept in float.
         checkpoint: File that always holds the best epoch so far; None for none.
@@ -80,19 +81,7 @@ def fine_tune(
     aware = model
     if not isinstance(model, QuantizationAwareModel):
         aware = quantize_model(model, settings.scheme, data=x[~kept][: settings.calibration], skip=settings.skip)
-    keras.utils.set_random_seed(settings.seed)
-    batches = -(-int((~kept).sum()) // settings.batch)
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * batches)
-    aware.compile(keras.optimizers.Adam(rate), loss_for(model, y, settings.loss), metrics=_metrics(y))
-    history = aware.fit(
-        x[~kept],
-        y[~kept],
-        batch_size=settings.batch,
-        epochs=settings.epochs,
-        validation_data=(x[kept], y[kept]),
-        callbacks=_callbacks(settings, batches, progress),
-        verbose=0,
-    ).history
+    history = fit(aware, x, y, kept, settings, progress)
     if not np.isfinite(history["loss"]).all():
         raise NonFiniteError(
             "the loss became NaN: training diverged.",
@@ -101,6 +90,44 @@ def fine_tune(
             fix=f"use a smaller learning rate, for example --learning-rate {settings.learning_rate / 10:g}",
         )
     return FineTuned(aware, {name: [float(value) for value in values] for name, values in history.items()})
+
+
+def train_alike(
+    model: keras.Model, x: np.ndarray, y: np.ndarray, settings: FineTuning, progress: Progress | None = None
+) -> keras.Model:
+    """A copy of a float model after the training that `fine_tune` gives a quantization-aware one.
+
+    Further training alone may bring as much; whoever asks what training for quantization brings must know.
+    """
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    fit(copy, x, y, held_out(len(x), settings), replace(settings, checkpoint=None), progress, "train float alike")
+    return copy
+
+
+def fit(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    kept: np.ndarray,
+    settings: FineTuning,
+    progress: Progress | None,
+    stage: str = "train",
+) -> dict[str, list[float]]:
+    """Compile and fit; the best epoch on the samples kept out is restored. Returns each metric's values by epoch."""
+    keras.utils.set_random_seed(settings.seed)
+    batches = -(-int((~kept).sum()) // settings.batch)
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * batches)
+    model.compile(keras.optimizers.Adam(rate), loss_for(model, y, settings.loss), metrics=_metrics(model, y))
+    return model.fit(
+        x[~kept],
+        y[~kept],
+        batch_size=settings.batch,
+        epochs=settings.epochs,
+        validation_data=(x[kept], y[kept]),
+        callbacks=_callbacks(settings, batches, progress, stage),
+        verbose=0,
+    ).history
 
 
 def check_checkpoint(path: Path | None) -> None:
@@ -144,19 +171,41 @@ def held_out(count: int, settings: FineTuning) -> np.ndarray:
 def loss_for(model: keras.Model, y: np.ndarray, name: str) -> keras.losses.Loss:
     """The loss that suits a model's output and labels.
 
+    Class numbers and one-hot rows take cross-entropy over classes, zeros and ones the binary one, real values the mean
+    squared error; "auto" looks at labels and output, the other names say which kind is meant.
+
     Raises:
-        ConfigError: for an unknown name.
+        ConfigError: for an unknown name, or cross-entropy of real values.
+        DatasetError: if labels and output do not fit together.
     """
     if name not in LOSSES:
         raise ConfigError("unknown loss.", got=repr(name), expected=", ".join(LOSSES), fix="use --loss auto")
-    classes = np.issubdtype(y.dtype, np.integer)
-    if name == "mean_squared_error" or (name == "auto" and not classes):
+    if name == "mean_squared_error":
         return keras.losses.MeanSquaredError()
-    if not classes:
+    kind = kind_of_labels(y, model.output_shape[1:], model.name)
+    if kind == CLASS_NUMBERS:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=not _ends_in(model, "SOFTMAX"))
+    if kind == ONE_HOT:
         return keras.losses.CategoricalCrossentropy(from_logits=not _ends_in(model, "SOFTMAX"))
-    if model.output_shape[-1] == 1:
+    if kind in (YES_NO, MULTI_LABEL):
         return keras.losses.BinaryCrossentropy(from_logits=not _ends_in(model, "LOGISTIC"))
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=not _ends_in(model, "SOFTMAX"))
+    if name == "cross_entropy":
+        raise ConfigError(
+            "cross-entropy needs classes, and the labels are real numbers.",
+            got=f"labels of {y.dtype}, {y.min():.4g} to {y.max():.4g}",
+            expected="class numbers, one-hot rows, or zeros and ones",
+            fix="use --loss mean_squared_error, or --loss auto",
+        )
+    return keras.losses.MeanSquaredError()
+
+
+def chosen_for(model: keras.Model, y: np.ndarray, name: str) -> str:
+    """A sentence: what is trained by and watched, and what the labels were taken for."""
+    loss = loss_for(model, y, name)
+    kind = kind_of_labels(y, model.output_shape[1:], model.name)
+    logits = ", of logits" if getattr(loss, "_fn_kwargs", {}).get("from_logits") else ""
+    watched = "accuracy" if _metrics(model, y) else "the loss"
+    return f"Loss: {loss.name}{logits}, because labels are {kind}; watched: {watched}."
 
 
 def _ends_in(model: keras.Model, op: str) -> bool:
@@ -165,11 +214,12 @@ def _ends_in(model: keras.Model, op: str) -> bool:
     return graph.outputs[0] in made_by and made_by[graph.outputs[0]].op == op
 
 
-def _metrics(y: np.ndarray) -> list[str]:
-    return ["accuracy"] if np.issubdtype(y.dtype, np.integer) else []
+def _metrics(model: keras.Model, y: np.ndarray) -> list[str]:
+    kind = kind_of_labels(y, model.output_shape[1:], model.name)
+    return ["binary_accuracy"] if kind == MULTI_LABEL else [] if kind == REAL else ["accuracy"]
 
 
-def _callbacks(settings: FineTuning, batches: int, progress: Progress | None) -> list[Any]:
+def _callbacks(settings: FineTuning, batches: int, progress: Progress | None, stage: str) -> list[Any]:
     callbacks: list[Any] = [
         _StopOnNaN(),
         keras.callbacks.EarlyStopping("val_loss", patience=settings.patience, restore_best_weights=True),
@@ -177,7 +227,7 @@ def _callbacks(settings: FineTuning, batches: int, progress: Progress | None) ->
     if settings.checkpoint is not None:
         callbacks.append(_Checkpoint(settings.checkpoint))
     if progress is not None:
-        callbacks.append(_Counter(progress, settings.epochs * batches))
+        callbacks.append(_Counter(progress, settings.epochs * batches, stage))
     return callbacks
 
 
@@ -212,11 +262,11 @@ def _is_finite(model: keras.Model) -> bool:
 class _Counter(keras.callbacks.Callback):
     """Tells `progress` of every batch."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, progress: Progress, total: int, stage: str) -> None:
         super().__init__()
-        self.progress, self.done, self.total = progress, 0, total
+        self.progress, self.done, self.total, self.stage = progress, 0, total, stage
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Count a batch."""
         self.done += 1
-        self.progress("train", self.done, self.total)
+        self.progress(self.stage, self.done, self.total)

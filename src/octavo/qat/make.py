@@ -174,6 +174,11 @@ def check_allowed(model: keras.Model, allow: Sequence[str]) -> None:
         load_keras(model, allow=allow)
 
 
+def float_of(model: keras.Model) -> keras.Model:
+    """The float model of a quantization-aware one; any other is its own."""
+    return strip(model) if isinstance(model, QuantizationAwareModel) else model
+
+
 def check_trainable(model: Any, scheme: str, training: TrainingConfig, data: Any) -> None:
     """Refuse what cannot be trained with fake quantization.
 

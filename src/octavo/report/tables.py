@@ -17,6 +17,7 @@ COST_NOTE = (
     "as float: share of samples with the float model's answer; SQNR: how far outputs stand above their difference from "
     "the float model's, which training (QAT) moves more than rounding does; arena: RAM in TensorFlow Lite Micro."
 )
+MORE_NOTE = "trained on: the float model after as much further training as QAT got, quantized after it; "
 PROOF_TITLE = "Each file was run before it was handed over"
 PROOF_NOTE = (
     "equal: every value of every operator is that of the reference; within rounding: values differ by no more than "
@@ -52,7 +53,6 @@ class Column:
 
 
 EVALUATION_COLUMNS = (
-    Column("accuracy", lambda e: percent(e.top1)),
     Column("as float", lambda e: percent(e.agreement)),
     Column("SQNR dB", lambda e: number(e.outputs[0].sqnr_db, 1)),
     Column("file bytes", lambda e: number(e.memory.file_bytes)),
@@ -71,12 +71,31 @@ def evaluation_table(evaluations: Iterable[tuple[str, Evaluation]], title: str =
     """
     evaluations = tuple(evaluations)
     columns = [("scheme", [name for name, _ in evaluations])]
+    first = [evaluation.outputs[0] for _, evaluation in evaluations]
+    metric = next((output.metric for output in first if output.metric), "")
+    if metric:
+        columns.append((metric, [output.text or UNKNOWN for output in first]))
     for column in EVALUATION_COLUMNS:
         cells = [column.cell(evaluation) for _, evaluation in evaluations]
         if set(cells) != {UNKNOWN}:
             columns.append((column.name, cells))
     rows = tuple(zip(*(cells for _, cells in columns), strict=True))
-    return TextTable(title, tuple(name for name, _ in columns), rows, frozenset(range(1, len(columns))), COST_NOTE)
+    header = tuple(name for name, _ in columns)
+    reason = next((f"{output.metric}: because {output.reason}; " for output in first if output.reason), "")
+    further = MORE_NOTE if any(name.endswith("trained on") for name, _ in evaluations) else ""
+    return TextTable(title, header, rows, frozenset(range(1, len(columns))), reason + further + COST_NOTE)
+
+
+def output_table(evaluations: Iterable[tuple[str, Evaluation]]) -> TextTable:
+    """One row a scheme and output, where a model has several; without rows for others."""
+    rows = tuple(
+        (name, output.name, output.metric or UNKNOWN, output.text or UNKNOWN, number(output.sqnr_db, 1))
+        for name, evaluation in evaluations
+        if len(evaluation.outputs) > 1
+        for output in evaluation.outputs
+    )
+    header = ("scheme", "output", "metric", "value", "SQNR dB")
+    return TextTable("What each output is worth", header, rows, frozenset({3, 4}))
 
 
 def verification_table(verifications: Iterable[tuple[str, Verification]]) -> TextTable:
@@ -130,6 +149,7 @@ def comparison_tables(
     rows = tuple(rows)
     costs = evaluation_table((name, evaluation) for name, evaluation, _ in rows)
     others = (
+        output_table((name, evaluation) for name, evaluation, _ in rows),
         verification_table((name, made.verification) for name, _, made in rows if made.verification is not None),
         island_table((name, island) for name, _, made in rows for island in made.islands),
         TextTable("What could not be made", ("scheme", "reason"), tuple(failures)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +13,8 @@ from octavo.cli.options import Allow, DataPath, Divisor, Json, ModelPath, Sample
 from octavo.cli.output import print_json, start_keras_for
 from octavo.config import SCHEMES
 
+MATTERS = ("accuracy", "flash", "ram", "latency")
+
 
 def compare(
     model: ModelPath,
@@ -20,7 +22,17 @@ def compare(
     data: DataPath = None,
     schemes: Annotated[str, typer.Option(help=f"Separated by commas, of {', '.join(SCHEMES)}; all if not given.")] = "",
     flash: Annotated[str, typer.Option(help="Room on the board for the file.")] = "1MB",
-    ram: Annotated[str, typer.Option(help="Room on the board for the arena.")] = "256KB",
+    ram: Annotated[str, typer.Option(help="Room on the board for the arena; none where LiteRT runs it.")] = "256KB",
+    matters: Annotated[
+        str, typer.Option(help=f"What counts most among rows that lose nothing, by commas: {', '.join(MATTERS)}.")
+    ] = "",
+    metric: Annotated[
+        str | None,
+        typer.Option(help="A metric's name, such as mae, auc or Keras's; what suits the labels if not given."),
+    ] = None,
+    also: Annotated[
+        list[Path] | None, typer.Option(help="A trained .keras or ready .tflite file for the table; may be repeated.")
+    ] = None,
     samples: Samples = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
@@ -33,28 +45,43 @@ def compare(
     Exits 1 if a scheme fails; the others are shown.
     """
     from octavo.comparison.comparison import compare as run
-    from octavo.comparison.recommendation import parse_bytes
     from octavo.data.labelled import read_test_set
     from octavo.report.progress import progress_bar
     from octavo.report.terminal import print_lines, print_table
 
-    flash_bytes, ram_bytes = parse_bytes(flash), parse_bytes(ram)
     held_out = read_test_set(test, integer_divisor)
     start_keras_for(model)
     names = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
     with progress_bar() as progress:
         table = run(
             str(model), None if data is None else str(data), held_out, schemes=names, skip=tuple(skip or ()),
-            samples=samples, integer_divisor=integer_divisor, seed=seed, allow=tuple(allow or ()),
-            progress=progress,
+            samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress, metric=metric,
+            allow=tuple(allow or ()),
+            also={path.stem: brought(path) for path in also or ()}, flash=none_or(flash), ram=none_or(ram),
+            matters=[name.strip() for name in matters.split(",")] if matters else None,
         )  # fmt: skip
-    best = table.best(flash_bytes, ram_bytes)
     if as_json:
-        recommended = None if best.row is None else best.row.name
-        print_json({**table.to_dict(), "recommended": recommended, "reason": best.reason})
+        print_json(table.to_dict())
     else:
         console = Console()
         for each in table.tables:
             print_table(console, each)
-        print_lines(console, [best.reason])
+        print_lines(console, [table.best().reason])
     raise typer.Exit(CHECK_SAID_NO if table.failures else DONE)
+
+
+def none_or(size: str) -> str | None:
+    """A size, or None where there is no limit."""
+    return None if size.lower() == "none" else size
+
+
+def brought(path: Path) -> Any:
+    """What a row of the user's own is made of: a trained model, or a file as it is."""
+    if path.suffix != ".keras":
+        return path
+    from octavo.backend import start_keras
+
+    start_keras()
+    from octavo.load.keras_files import read_keras
+
+    return read_keras(path)[0]

@@ -34,6 +34,9 @@ def train(
     integer_divisor: Divisor = None,
     skip: Skip = None,
     allow: Allow = None,
+    baseline: Annotated[
+        bool, typer.Option(help="Whether the float model gets the same training, to tell what QAT itself brings.")
+    ] = True,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -41,15 +44,18 @@ def train(
     from octavo.backend import start_keras
 
     start_keras()
+    from octavo.comparison.beside import beside
     from octavo.data.labelled import read_training_set
     from octavo.files import check_place
     from octavo.load.keras_files import read_keras
     from octavo.load.keras_graph import load_keras
     from octavo.pipeline import quantize as run
     from octavo.qat import QuantizationAwareModel
-    from octavo.qat.fine_tune import FineTuning, fine_tune
+    from octavo.qat.fine_tune import FineTuning, chosen_for, fine_tune, held_out, train_alike
+    from octavo.qat.make import float_of
     from octavo.report.progress import progress_bar
     from octavo.report.result import print_history, print_result, result_dict
+    from octavo.report.terminal import print_lines, print_table
 
     out = out or Path(f"{model.stem}_{scheme}_qat.tflite")
     checkpoint = checkpoint or Path(f"{model.stem}_{scheme}_qat.keras")
@@ -62,12 +68,23 @@ def train(
     stored = read_keras(model)[0]
     if not isinstance(stored, QuantizationAwareModel):
         load_keras(stored, allow=tuple(allow or ()), stored=True)
+    chosen = chosen_for(stored, y, loss)
     with progress_bar() as progress:
         trained = fine_tune(stored, x, y, settings, progress)
         result = run(trained.model, data=x[:16])
+        kept = held_out(len(x), settings)
+        table = beside(
+            stored, result, scheme, x[~kept][: settings.calibration], (x[kept], y[kept]), skip=settings.skip, seed=seed,
+            train=(lambda: train_alike(float_of(stored), x, y, settings, progress)) if baseline else None,
+        )  # fmt: skip
     path = result.save(out)
     if as_json:
-        print_json({**result_dict(result, path), "history": trained.history, "checkpoint": str(checkpoint)})
+        training = {"training": chosen, "history": trained.history, "checkpoint": str(checkpoint)}
+        print_json({**result_dict(result, path), **training, "beside": table.to_dict()})
     else:
-        print_result(Console(), result, path)
-        print_history(Console(), trained.history, checkpoint)
+        console = Console()
+        print_result(console, result, path)
+        print_lines(console, [chosen])
+        print_history(console, trained.history, checkpoint)
+        print_table(console, table.tables[0])
+        print_lines(console, [f"On the {int(kept.sum())} samples held out: {table.best(None, None).reason}"])

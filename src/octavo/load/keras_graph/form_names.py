@@ -17,13 +17,13 @@ def form_name(operation: Any) -> str | None:
     """Name of a layer or operation in the op table; None where its class computes otherwise than one of Keras's own."""
     import keras
 
-    kind = computing_class(type(operation))
+    kind: type = computing_class(type(operation))
     if getattr(keras.layers, kind.__name__, None) is kind:
         return f"layers.{kind.__name__}"
     return f"ops.{kind.__name__}" if kind.__module__.startswith(OPERATIONS) else None
 
 
-def computing_class(kind: type) -> type:
+def computing_class(kind: type) -> Any:
     """The class of `keras.layers` that a class computes as: itself, or a base that it changes in nothing that counts.
 
     Returns:

@@ -46,6 +46,13 @@ def has_own_call(model: Any) -> bool:
     return not _author(model).__module__.startswith("keras.src.") or not isinstance(function, keras.Function | None)
 
 
+def is_graph_of_layers(operation: Any) -> bool:
+    """Whether an operation is a model that is read as a graph, and whose own code never runs."""
+    import keras
+
+    return isinstance(operation, keras.Model) and not has_own_call(operation)
+
+
 def _author(model: Any) -> type:
     """The class whose `call` a model runs."""
     return next(kind for kind in type(model).__mro__ if "call" in vars(kind))

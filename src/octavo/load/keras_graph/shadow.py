@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from octavo.load.keras_graph.functional import has_own_call, symbol
+from octavo.load.keras_graph.functional import is_graph_of_layers, symbol
 
 # What Keras itself lists of a layer; no `call` computes with it.
 BOOKKEEPING = frozenset(
@@ -49,7 +49,7 @@ class Shadows:
             self._originals[id(shadow)] = layer
             records: dict[str, Any] = {name: [] for name in RECORDS}
             attributes = dict(vars(layer))
-            if not _is_graph_of_layers(layer):
+            if not is_graph_of_layers(layer):
                 kept = BOOKKEEPING | RECORDS
                 attributes = {k: v if k in kept else self._stand_in(v, symbolic) for k, v in attributes.items()}
             vars(shadow).update({**attributes, **records})
@@ -85,10 +85,3 @@ class Shadows:
                 stand_in.value = stand_in
                 self.symbols[id(stand_in)] = stand_in, variable
         return self._made[key]
-
-
-def _is_graph_of_layers(layer: Any) -> bool:
-    """Whether a layer is a model that is read as a graph and whose code never runs."""
-    import keras
-
-    return isinstance(layer, keras.Model) and not has_own_call(layer)

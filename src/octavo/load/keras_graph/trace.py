@@ -21,8 +21,8 @@ from octavo.load.keras_graph.functional import (
     Traced,
     execution_order,
     functional_graph,
-    has_own_call,
     input_shape,
+    is_graph_of_layers,
     ordered_arguments,
     symbol,
     trace,
@@ -171,9 +171,7 @@ class _Tracer:
 
     def _node(self, path: str, operation: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Value, ...]:
         """One call at `path`: of a nested model, or of a layer or operation."""
-        import keras
-
-        if isinstance(operation, keras.Model) and not has_own_call(operation):
+        if is_graph_of_layers(operation):
             function = functional_graph(operation, path)
             inputs = [self._operand(leaf) for leaf in ordered_arguments(function, args[0])]
             self._check_ranks(path, function, inputs)

@@ -12,7 +12,7 @@ from keras import ops
 from octavo.dtypes import DType
 from octavo.qat.maths.fake_quantization import affine_range, fake_quantize, symmetric_range
 
-Kind = Literal["value", "variable", "scale", "offset"]
+Kind = Literal["value", "variable", "given", "scale", "offset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class LiveConstant:
     """One constant.
 
     Attributes:
-        kind: "value" never changes; "variable" is a layer's variable; "scale" and "offset" are what a batch
-            normalization multiplies by and adds.
+        kind: "value" never changes; "variable" is a layer's variable; "given" is a tensor the call takes; "scale" and
+            "offset" are what a batch normalization multiplies by and adds.
         value: Of kind "value".
         variable: Path of the variable below its layer, of kind "variable".
         shape: The variable's shape in the graph.
@@ -34,16 +34,19 @@ class LiveConstant:
     shape: tuple[int, ...] = ()
     integer: str = ""
 
-    def of(self, layer: Any, batch_norm: tuple[Any, Any] | None = None) -> Any:
+    def of(self, layer: Any, batch_norm: tuple[Any, Any] | None = None, given: Any = None) -> Any:
         """Its present value, fake-quantized where it is rounded.
 
         Args:
             layer: The layer it belongs to; unused for kind "value".
             batch_norm: The scale and offset of `batch_norm_affine`, for the kinds of these names.
+            given: The tensor, for the kind of this name.
         """
         if self.kind == "value":
             return self.value
-        if self.kind == "variable":
+        if self.kind == "given":
+            value = ops.cast(given, "float32")
+        elif self.kind == "variable":
             value = ops.reshape(ops.cast(dict(variables_of(layer))[self.variable].value, "float32"), self.shape)
         else:
             assert batch_norm is not None

@@ -132,7 +132,8 @@ class LoweredCall(Around):
         program = self.programs[which]
         quantizers = {**{quantizer.name: quantizer for quantizer in self.quantizers}, **self.neighbours.layers}
         values = dict(zip(program.inputs, tensors, strict=True))
-        values |= self._constants(program, tensors[0], bool(training))
+        x = next(tensor for name, tensor in values.items() if name not in program.constants)
+        values |= self._constants(program, x, values, bool(training))
         for step in program.steps:
             operands = [None if name is None else values[name] for name in step.inputs]
             result = on_keras_tensors(step.op)(*operands, **step.options)
@@ -174,11 +175,13 @@ class LoweredCall(Around):
             }
         )
 
-    def _constants(self, program: Program, x: Any, training: bool) -> dict[str, Any]:
+    def _constants(self, program: Program, x: Any, given: Mapping[str, Any], training: bool) -> dict[str, Any]:
         """The constants by graph tensor; numbers in the precision of `x`."""
         affine = None
         if any(constant.kind in ("scale", "offset") for constant in program.constants.values()):
             affine = batch_norm_affine(self.operation, x, training=training and not self.frozen)
-        values = {name: constant.of(self.operation, affine) for name, constant in program.constants.items()}
+        values = {
+            name: constant.of(self.operation, affine, given.get(name)) for name, constant in program.constants.items()
+        }
         indices = {name for name, value in values.items() if getattr(value, "dtype", None) == np.int32}
         return {name: value if name in indices else ops.cast(value, x.dtype) for name, value in values.items()}

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import keras
+import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.graph import consumers, producers
@@ -84,6 +85,11 @@ class Blueprint:
         }
         return operands | weights
 
+    def value_of(self, tensor: Any) -> np.ndarray:
+        """The present value of a tensor of the flat model that depends on no input."""
+        zeros = [np.zeros((1, *x.shape[1:]), x.dtype) for x in self.flat.inputs]
+        return np.asarray(keras.ops.convert_to_numpy(keras.Function(self.flat.inputs, tensor)(zeros)))
+
     def is_inner(self, name: str) -> bool:
         """Whether no Keras call shows a tensor, nor its values moved."""
         return name not in self.shown and name not in self.shown_at
@@ -91,8 +97,8 @@ class Blueprint:
     def call_nodes(self, node: Any) -> tuple[Node, ...]:
         """The nodes of `loaded` that stand for one Keras call, in order."""
         found: dict[str, Node] = {}
-        entering = {self.names[id(tensor)] for tensor in node.input_tensors}
-        waiting = [self.names[id(tensor)] for tensor in node.outputs]
+        entering = {self.names.get(id(tensor)) for tensor in node.input_tensors}
+        waiting = [self.names[id(tensor)] for tensor in node.outputs if id(tensor) in self.names]
         while waiting:
             name = waiting.pop()
             maker = None if name in entering else self.made_by.get(name)

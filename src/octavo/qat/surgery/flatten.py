@@ -2,6 +2,7 @@
 
     nested model            =>  its layers
     annotated layer         =>  the layer
+    layer read by its code  =>  what the code calls
     layer(activation=f)     =>  layer -> Activation(f)
     SeparableConv           =>  DepthwiseConv -> Conv
 
@@ -10,8 +11,9 @@ Fake quantization can then stand between any two calls. What is still rounded in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -19,9 +21,12 @@ import keras
 
 from octavo.errors import InputError
 from octavo.ir.types import Graph
-from octavo.load.keras_graph.functional import functional_graph
+from octavo.load.keras_graph.form_names import computing_class
+from octavo.load.keras_graph.functional import functional_graph, is_graph_of_layers
 from octavo.qat.layers.annotated import Annotated
-from octavo.qat.surgery.rebuild import rebuild
+from octavo.qat.layers.owned_variable import OwnedVariable
+from octavo.qat.surgery.open_layers import must_open, open_layer
+from octavo.qat.surgery.rebuild import rebuild, run_through
 
 Config = dict[str, Any]
 
@@ -54,13 +59,25 @@ def flatten(model: keras.Model) -> Flat:
     clones: dict[int, tuple[keras.layers.Layer, list[keras.layers.Layer]]] = {}
     origins = dict(paths_of(model))
     taken: set[str] = set()
+    # Operations are known by their `id`, which must not become another's.
+    kept: list[Any] = []
     paths: dict[str, str] = {}
+    # Copies of variables of opened layers, by `id` of the variable.
+    owned: dict[int, tuple[Any, OwnedVariable]] = {}
 
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
-        operation = marked(node.operation)
+        return run(marked(node.operation), *args, **kwargs)
+
+    def run(operation: Any, *args: Any, **kwargs: Any) -> Any:
         check_operands(operation, (args, kwargs))
+        path = origins[id(operation)]
+        if is_graph_of_layers(operation):
+            origins.update(paths_of(operation, f"{path}/"))
+            return run_through(operation, args[0], call)
+        if must_open(operation):
+            return open_layer(operation, path, args, kwargs, inside(path), partial(variable, path))
         if not isinstance(operation, keras.layers.Layer):
-            paths.setdefault(operation.name, origins[id(operation)])
+            paths.setdefault(operation.name, path)
             return operation(*args, **kwargs)
         if id(operation) not in clones:
             clones[id(operation)] = operation, split(operation, _unique(operation.name, taken))
@@ -71,15 +88,37 @@ def flatten(model: keras.Model) -> Flat:
             result = piece(result)
         return result
 
+    def inside(path: str) -> Callable[..., Any]:
+        """What makes the calls of the code at a path."""
+
+        def inner(operation: Any, *args: Any, **kwargs: Any) -> Any:
+            layer = isinstance(operation, keras.layers.Layer)
+            origins.setdefault(id(operation), f"{path}/{operation.name}" if layer else path)
+            kept.append(operation)
+            return run(operation, *args, **kwargs)
+
+        return inner
+
+    def variable(path: str, original: Any, tensor: Any) -> Any:
+        """The value of a variable of the layer at a path, from a layer that owns a copy."""
+        if id(original) not in owned:
+            name = _unique(f"{path}/{original.name}".replace("/", "_"), taken)
+            copy = OwnedVariable(original.shape, original.dtype, name=name, trainable=original.trainable)
+            owned[id(original)] = original, copy
+            paths[name] = path
+        return owned[id(original)][1](tensor)
+
     flat: keras.Model = rebuild(model, call)
     held = []
+    for original, copy in owned.values():
+        copy.variable.assign(original.numpy())
     for layer, pieces in clones.values():
         paths |= {piece.name: origins[id(layer)] for piece in pieces}
         copies = [variable for piece in pieces for variable in piece.weights]
         # An activation layer that never ran has no variables yet; its copy keeps the initial ones.
-        for variable, copy in zip(layer.weights, copies, strict=False):
-            copy.assign(variable.numpy())
-            held += [copy] if copy.trainable and not variable.trainable else []
+        for weight, copy in zip(layer.weights, copies, strict=False):
+            copy.assign(weight.numpy())
+            held += [copy] if copy.trainable and not weight.trainable else []
     return Flat(flat, paths, tuple(held))
 
 
@@ -110,7 +149,7 @@ def paths_of(model: keras.Model, prefix: str = "") -> Iterator[tuple[int, str]]:
     """(`id`, path) of each layer and operation of a model and of the models in it; of a mark, its layer's."""
     for operation in map(marked, functional_graph(model, model.name).operations):
         yield id(operation), f"{prefix}{operation.name}"
-        if isinstance(operation, keras.Model):
+        if is_graph_of_layers(operation):
             yield from paths_of(operation, f"{prefix}{operation.name}/")
 
 
@@ -119,7 +158,7 @@ def annotated_layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str
     for operation in functional_graph(model, model.name).operations:
         if isinstance(operation, Annotated):
             yield f"{prefix}{operation.layer.name}", operation
-        elif isinstance(operation, keras.Model):
+        elif is_graph_of_layers(operation):
             yield from annotated_layers(operation, f"{prefix}{operation.name}/")
 
 
@@ -130,15 +169,16 @@ def marked(operation: Any) -> Any:
 
 def split(layer: keras.layers.Layer, name: str) -> list[keras.layers.Layer]:
     """What to call, one after the other, instead of `layer`; the weights of these pieces, in order, are its own."""
-    config = {**layer.get_config(), "name": name}
-    if type(layer).__name__ in _SEPARABLE:
-        return _separate(type(layer).__name__, config)
+    kind = computing_class(type(layer))
+    config = {**kind.get_config(layer), "name": name}
+    if kind.__name__ in _SEPARABLE:
+        return _separate(kind.__name__, config)
     if isinstance(layer, keras.layers.Activation):
         return [_activation(layer.activation, name)]
     function = getattr(layer, "activation", None)
-    if function in (None, keras.activations.linear):
-        return [type(layer).from_config(config)]
-    return [type(layer).from_config({**config, "activation": "linear"}), _activation(function, f"{name}_activation")]
+    if function in (None, keras.activations.linear) or "activation" not in config:
+        return [kind.from_config(config)]
+    return [kind.from_config({**config, "activation": "linear"}), _activation(function, f"{name}_activation")]
 
 
 # By the class of the layer: those of its depthwise and its pointwise half.

@@ -116,7 +116,9 @@ def entering_sites(blueprint: Blueprint, members: Mapping[Member, Site]) -> dict
     """
     readers = consumers(blueprint.graph)
 
-    def site(path: str, name: str) -> Site | None:
+    def site(path: str, name: str | None) -> Site | None:
+        if name is None:
+            return None
         types = blueprint.plan.types
         read_as = (types.get(node.outputs[0]) for node in readers.get(name, ()) if node.layer == path)
         forms = (Member(name, dtype) for dtype in read_as if dtype is not None)
@@ -124,7 +126,7 @@ def entering_sites(blueprint: Blueprint, members: Mapping[Member, Site]) -> dict
 
     return {
         id(call): [
-            site(blueprint.paths.get(call.operation.name, call.operation.name), blueprint.names[id(tensor)])
+            site(blueprint.paths.get(call.operation.name, call.operation.name), blueprint.names.get(id(tensor)))
             for tensor in call.arguments.keras_tensors
         ]
         for call in blueprint.calls()
@@ -160,7 +162,7 @@ def rounded_results(blueprint: Blueprint) -> dict[int, KernelRounding]:
 def _first_shown(blueprint: Blueprint) -> dict[str, int]:
     """The `id` of the first Keras tensor that stands for each graph tensor."""
     tensors = [*blueprint.flat.inputs, *(tensor for call in blueprint.calls() for tensor in call.outputs)]
-    return {blueprint.names[id(tensor)]: id(tensor) for tensor in reversed(tensors)}
+    return {blueprint.names[id(tensor)]: id(tensor) for tensor in reversed(tensors) if id(tensor) in blueprint.names}
 
 
 def shown_sites(blueprint: Blueprint, sites: Mapping[str, Site]) -> dict[int, list[Site]]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import keras
+import numpy as np
 
+from octavo.dtypes import DType
 from octavo.errors import UnsupportedLayerError
 from octavo.ir.types import Node
 from octavo.ops.table import spec_of
@@ -100,12 +102,16 @@ def _program(blueprint: Blueprint, call: Any, nodes: Sequence[Node], sites: Mapp
     made = [name for node in nodes for name in node.outputs if name in sites and blueprint.is_inner(name)]
     read = dict.fromkeys(name for node in nodes for name in node.inputs if name is not None)
     constants = [name for name in read if blueprint.loaded.tensors[name].is_constant]
+    given = _constants_given(blueprint, tensors, constants)
     return Program(
         arguments=keras.saving.serialize_keras_object(arguments),
-        inputs=tuple(blueprint.names[id(tensor)] for tensor in tensors),
+        inputs=tuple(blueprint.names.get(id(tensor)) or given.get(id(tensor), "") for tensor in tensors),
         outputs=tuple(blueprint.names[id(tensor)] for tensor in call.outputs),
         steps=tuple(_step(node) for node in nodes),
-        constants={name: _constant(blueprint, call.operation, name, nodes) for name in constants},
+        constants={
+            name: _given(blueprint, name) if name in given.values() else _constant(blueprint, call, name, nodes)
+            for name in constants
+        },
         sites={name: (sites[name].layer.name, sites[name].index) for name in made},
     )
 
@@ -124,15 +130,38 @@ def _step(node: Node) -> Step:
     return Step(node.op, node.inputs, node.outputs[0], {key: value for key, value in options.items() if key in taken})
 
 
-def _constant(blueprint: Blueprint, operation: Any, name: str, nodes: Sequence[Node]) -> LiveConstant:
+def _constants_given(blueprint: Blueprint, tensors: Sequence[Any], constants: Sequence[str]) -> dict[int, str]:
+    """The constants that are tensors among a call's arguments, computed of variables alone, by `id` of the tensor."""
+    found: dict[int, str] = {}
+    for tensor in tensors:
+        if id(tensor) not in blueprint.names:
+            value = blueprint.value_of(tensor)
+            for name in constants:
+                data = blueprint.loaded.tensors[name].data
+                if data is not None and data.shape == value.shape and np.allclose(data, value, rtol=1e-5, atol=1e-12):
+                    found[id(tensor)] = name
+    return found
+
+
+def _given(blueprint: Blueprint, name: str) -> LiveConstant:
+    """A constant that a call is given, rounded where the plan rounds it."""
+    grid = blueprint.rounded_constants.get(name)
+    integer = grid.value if isinstance(grid, DType) else ""
+    return LiveConstant("given", shape=blueprint.loaded.tensors[name].shape, integer=integer)
+
+
+def _constant(blueprint: Blueprint, call: Any, name: str, nodes: Sequence[Node]) -> LiveConstant:
     """A constant of one call as training sees it.
 
     Raises:
         UnsupportedLayerError: for one that is computed from what trains, but in a batch normalization.
     """
     found = live_constant(blueprint, name, next(node for node in nodes if name in node.inputs))
-    if found is None or found[0] not in (None, operation):
-        raise _cannot_train(operation.name, f"constant '{name}', computed from what trains")
+    if found is None or found[0] not in (None, call.operation):
+        raise _cannot_train(
+            blueprint.paths.get(call.operation.name, call.operation.name),
+            f"constant '{name}', computed from what trains",
+        )
     return found[1]
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import keras
 from keras import tree
 
-from octavo.load.keras_graph.functional import functional_graph
+from octavo.load.keras_graph.functional import functional_graph, is_graph_of_layers
 
 Call = Callable[..., Any]
 Model = TypeVar("Model", bound=keras.Model)
@@ -32,7 +32,7 @@ def run_through(model: keras.Model, inputs: Any, call: Call) -> Any:
             if node.is_input:
                 continue
             args, kwargs = node.arguments.fill_in(values)
-            if isinstance(node.operation, keras.Model):
+            if is_graph_of_layers(node.operation):
                 results = run_through(node.operation, args[0], call)
             else:
                 results = call(node, *args, **kwargs)

@@ -1,0 +1,129 @@
+/* What all kernels share: the fixed point of TensorFlow Lite Micro, and the instructions of Arm's DSP extension.
+ *
+ * Every kernel is static, allocates nothing, keeps nothing between calls, and computes in integers only. Signed right
+ * shifts are arithmetic, as every compiler for these cores has them.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define OCTAVO_KERNEL static __attribute__((unused))
+#define OCTAVO_INLINE static inline __attribute__((always_inline, unused))
+#else
+#define OCTAVO_KERNEL static
+#define OCTAVO_INLINE static inline
+#endif
+
+#if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP) && !defined(OCTAVO_PORTABLE)
+#define OCTAVO_DSP 1
+#else
+#define OCTAVO_DSP 0
+#endif
+
+/* round(a * b / 2^31); b is never negative, so that nothing saturates. */
+OCTAVO_INLINE int32_t octavo_multiply_high(int32_t a, int32_t b) {
+  return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
+}
+
+/* round(value / 2^bits), halves away from zero; bits 0 .. 31. */
+OCTAVO_INLINE int32_t octavo_divide(int32_t value, int32_t bits) {
+  const int32_t mask = (int32_t)(((uint32_t)1 << bits) - 1u);
+  return (value >> bits) + ((value & mask) > (mask >> 1) + (value < 0));
+}
+
+/* value * multiplier * 2^(shift - 31), rounded twice as the reference does; a positive shift comes first and wraps. */
+OCTAVO_INLINE int32_t octavo_rescale(int32_t value, int32_t multiplier, int32_t shift) {
+  if (shift > 0) {
+    return octavo_multiply_high((int32_t)((uint32_t)value << shift), multiplier);
+  }
+  return octavo_divide(octavo_multiply_high(value, multiplier), -shift);
+}
+
+OCTAVO_INLINE int32_t octavo_clamp(int32_t value, int32_t low, int32_t high) {
+  return value < low ? low : value > high ? high : value;
+}
+
+OCTAVO_INLINE int8_t octavo_saturate(int32_t value) { return (int8_t)octavo_clamp(value, -128, 127); }
+
+/* The same as octavo_rescale and a zero point, of half of a number below 2^31, for right shifts of 1 and more.
+ *
+ * offset is 2^(shift - 1) + (zero_point << shift): the rounding of the division, and the zero point put through it.
+ */
+OCTAVO_INLINE int32_t octavo_scale_doubled(int32_t twice, int32_t multiplier, int32_t offset, int32_t shift) {
+#if OCTAVO_DSP
+  int32_t high;
+  __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(twice), "r"(multiplier));
+#else
+  const int32_t high = (int32_t)(((int64_t)twice * multiplier + ((int64_t)1 << 31)) >> 32);
+#endif
+  return (high + (high >> 31) + offset) >> shift;
+}
+
+#if OCTAVO_DSP
+OCTAVO_INLINE int8_t octavo_saturate_fast(int32_t value) {
+  int32_t result;
+  __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(value));
+  return (int8_t)result;
+}
+
+OCTAVO_INLINE uint32_t octavo_word(const void *bytes) {
+  uint32_t word;
+  __builtin_memcpy(&word, bytes, sizeof word); /* one load, in a freestanding program, too */
+  return word;
+}
+
+/* Bytes 0 and 2, or 1 and 3, as signed halves, each added to a half of `pair`. */
+OCTAVO_INLINE uint32_t octavo_even_bytes(uint32_t pair, uint32_t bytes) {
+  uint32_t result;
+  __asm__("sxtab16 %0, %1, %2" : "=r"(result) : "r"(pair), "r"(bytes));
+  return result;
+}
+
+OCTAVO_INLINE uint32_t octavo_odd_bytes(uint32_t pair, uint32_t bytes) {
+  uint32_t result;
+  __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(result) : "r"(pair), "r"(bytes));
+  return result;
+}
+
+OCTAVO_INLINE int32_t octavo_add_low_product(uint32_t a, uint32_t b, int32_t sum) {
+  int32_t result;
+  __asm__("smlabb %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+}
+
+OCTAVO_INLINE int32_t octavo_add_high_product(uint32_t a, uint32_t b, int32_t sum) {
+  int32_t result;
+  __asm__("smlatt %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+}
+#else
+OCTAVO_INLINE int8_t octavo_saturate_fast(int32_t value) { return octavo_saturate(value); }
+#endif
+
+/* Constants of four output channels.
+ *
+ * scale holds, a channel: multiplier; offset and right shift of octavo_scale_doubled, or, for wide layers, the zero
+ * point and the shift of octavo_rescale.
+ */
+typedef struct {
+  int32_t bias[4];
+  int32_t scale[4][3];
+} octavo_channels;
+
+OCTAVO_INLINE int8_t octavo_scaled(int32_t sum, const int32_t *scale, int32_t wide) {
+  if (wide) {
+    return octavo_saturate(octavo_rescale(sum, scale[0], scale[2]) + scale[1]);
+  }
+  return octavo_saturate_fast(octavo_scale_doubled(2 * sum, scale[0], scale[1], scale[2]));
+}
+
+/* What a fused activation leaves; nothing to do where it leaves all of int8. */
+OCTAVO_KERNEL void octavo_bound(int8_t *values, int32_t count, int32_t low, int32_t high) {
+  int32_t i;
+  if (low == -128 && high == 127) {
+    return;
+  }
+  for (i = 0; i < count; i++) {
+    values[i] = (int8_t)octavo_clamp(values[i], low, high);
+  }
+}

@@ -1,0 +1,79 @@
+/* ADD, SUB, MUL, SQUARED_DIFFERENCE, MAXIMUM, MINIMUM: two tensors, one result each place; shapes may broadcast. */
+
+/* Places of the operands: sizes of four dimensions, and each operand's step along them, 0 where it stretches. */
+typedef struct {
+  int32_t size[4];
+  int32_t a_step[4], b_step[4];
+} octavo_places;
+
+typedef struct {
+  int32_t offset, multiplier, shift; /* the offset is added before to operands, afterwards to results */
+} octavo_factor;
+
+typedef struct {
+  octavo_places places;
+  octavo_factor a, b;
+  int32_t b_sign, left_shift; /* terms of sums are taken this much finer */
+  octavo_factor out;
+  int32_t low, high;
+} octavo_elementwise;
+
+#define OCTAVO_EACH_PLACE(places, statement)                                           \
+  {                                                                                    \
+    int32_t i0, i1, i2, i3;                                                            \
+    for (i0 = 0; i0 < (places)->size[0]; i0++) {                                       \
+      for (i1 = 0; i1 < (places)->size[1]; i1++) {                                     \
+        for (i2 = 0; i2 < (places)->size[2]; i2++) {                                   \
+          const int8_t *x = a + i0 * (places)->a_step[0] + i1 * (places)->a_step[1] +  \
+                            i2 * (places)->a_step[2];                                  \
+          const int8_t *y = b + i0 * (places)->b_step[0] + i1 * (places)->b_step[1] +  \
+                            i2 * (places)->b_step[2];                                  \
+          for (i3 = 0; i3 < (places)->size[3]; i3++) {                                 \
+            statement;                                                                 \
+            x += (places)->a_step[3];                                                  \
+            y += (places)->b_step[3];                                                  \
+          }                                                                            \
+        }                                                                              \
+      }                                                                                \
+    }                                                                                  \
+  }
+
+OCTAVO_INLINE int32_t octavo_term(int32_t value, const octavo_factor *factor, int32_t left_shift) {
+  const int32_t steps = (value + factor->offset) * ((int32_t)1 << left_shift);
+  return octavo_rescale(steps, factor->multiplier, factor->shift);
+}
+
+OCTAVO_INLINE int32_t octavo_total(const octavo_elementwise *op, int32_t a, int32_t b) {
+  return octavo_term(a, &op->a, op->left_shift) + op->b_sign * octavo_term(b, &op->b, op->left_shift);
+}
+
+OCTAVO_INLINE int8_t octavo_stored(int32_t value, const octavo_elementwise *op) {
+  const int32_t steps = octavo_rescale(value, op->out.multiplier, op->out.shift);
+  return (int8_t)octavo_clamp(steps + op->out.offset, op->low, op->high);
+}
+
+/* ADD and SUB. In all of these the result may take the place of an operand of its own shape. */
+OCTAVO_KERNEL void octavo_sum(const octavo_elementwise *op, const int8_t *a, const int8_t *b, int8_t *out) {
+  OCTAVO_EACH_PLACE(&op->places, *out++ = octavo_stored(octavo_total(op, *x, *y), op))
+}
+
+OCTAVO_KERNEL void octavo_mul(const octavo_elementwise *op, const int8_t *a, const int8_t *b, int8_t *out) {
+  OCTAVO_EACH_PLACE(&op->places,
+                    *out++ = octavo_stored((*x + op->a.offset) * (*y + op->b.offset), op))
+}
+
+OCTAVO_KERNEL void octavo_squared_difference(const octavo_elementwise *op, const int8_t *a, const int8_t *b,
+                                             int8_t *out) {
+  OCTAVO_EACH_PLACE(&op->places, {
+    const int32_t difference = octavo_total(op, *x, *y);
+    *out++ = octavo_stored(difference * difference, op);
+  })
+}
+
+OCTAVO_KERNEL void octavo_maximum(const octavo_places *places, const int8_t *a, const int8_t *b, int8_t *out) {
+  OCTAVO_EACH_PLACE(places, *out++ = *x > *y ? *x : *y)
+}
+
+OCTAVO_KERNEL void octavo_minimum(const octavo_places *places, const int8_t *a, const int8_t *b, int8_t *out) {
+  OCTAVO_EACH_PLACE(places, *out++ = *x < *y ? *x : *y)
+}

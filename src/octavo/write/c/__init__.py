@@ -1,0 +1,1 @@
+"""Integer graph -> C99 that needs nothing but memcpy and memset."""

@@ -1,0 +1,103 @@
+"""Where each tensor of a model lies: in the caller's buffers, in the arena, or among the constants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from octavo.board.plan_memory import Buffer, MemoryPlan, plan_memory
+from octavo.ir.types import Graph
+from octavo.write.c.call import Call
+from octavo.write.c.table import data_operands
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Places of tensors.
+
+    Attributes:
+        places: C expression of each activation's address by tensor name.
+        scratch: Likewise of each operator's scratch by its index, where it has one.
+        late_outputs: (C expression, output index) of outputs that are copied at the end: they share memory with another
+            output or with an input.
+        plan: Of the arena.
+    """
+
+    places: Mapping[str, str]
+    scratch: Mapping[int, str]
+    late_outputs: tuple[tuple[str, int], ...]
+    plan: MemoryPlan
+
+
+def lay_out(graph: Graph, calls: Sequence[Call], inputs: Sequence[str], outputs: Sequence[str]) -> Layout:
+    """Give every tensor its place.
+
+    Tensors that are one memory (aliases, results in place) form a group; a group with a graph input or output lies
+    where the caller has it, any other in the arena.
+
+    Args:
+        graph: The model.
+        calls: Its operators in C.
+        inputs, outputs: C expressions of the caller's buffers.
+    """
+    groups = _groups(graph, calls)
+    caller: dict[str, str] = dict(zip((groups[name] for name in graph.inputs), inputs, strict=True))
+    late: list[tuple[str, int]] = []
+    for i, name in enumerate(graph.outputs):
+        if groups[name] in caller or graph.tensors[name].data is not None:
+            late.append((name, i))
+        else:
+            caller[groups[name]] = outputs[i]
+    spans = _spans(graph, groups)
+    buffers = [
+        Buffer(group, graph.tensors[group].size, first, last)
+        for group, (first, last) in spans.items()
+        if group not in caller
+    ]
+    scratch = [
+        Buffer(f"scratch of {i}", call.scratch_bytes, i, i) for i, call in enumerate(calls) if call.scratch_bytes
+    ]
+    plan = plan_memory([*buffers, *scratch])
+    places = {name: caller.get(group) or f"(base + {plan.offsets[group]})" for name, group in groups.items()}
+    return Layout(
+        places,
+        {buffer.first: f"(base + {plan.offsets[buffer.name]})" for buffer in scratch},
+        tuple((places.get(name, name), i) for name, i in late),
+        plan,
+    )
+
+
+def _groups(graph: Graph, calls: Sequence[Call]) -> dict[str, str]:
+    """The tensor that names each activation's memory, the first in it."""
+    groups = {name: name for name in graph.inputs}
+    last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs if name is not None}
+    last_use.update(dict.fromkeys(graph.outputs, len(graph.nodes)))
+    for i, (node, call) in enumerate(zip(graph.nodes, calls, strict=True)):
+        operands = [tensor.name for tensor in data_operands(graph, node)]
+        taken = operands[0] if call.alias and operands[0] in groups else None
+        for position in call.in_place if taken is None else ():
+            name = operands[position]
+            if name in groups and _free_after(name, i, groups, last_use, graph):
+                taken = name
+                break
+        for name in node.outputs:
+            groups[name] = name if taken is None else groups[taken]
+    return groups
+
+
+def _free_after(name: str, step: int, groups: Mapping[str, str], last_use: Mapping[str, int], graph: Graph) -> bool:
+    """Whether nothing reads the memory of a tensor after a step, and it is neither an input nor an output."""
+    members = [other for other, group in groups.items() if group == groups[name]]
+    outside = {*graph.inputs, *graph.outputs}
+    return all(last_use.get(other, -1) <= step and other not in outside for other in members)
+
+
+def _spans(graph: Graph, groups: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    """First and last step of each group's life."""
+    spans: dict[str, tuple[int, int]] = {}
+    for step, node in enumerate(graph.nodes):
+        for name in (*node.inputs, *node.outputs):
+            if name is not None and name in groups:
+                group = groups[name]
+                spans[group] = (spans.get(group, (step, step))[0], step)
+    return spans

@@ -1,0 +1,256 @@
+"""Operators without weights in C: poolings, arithmetic on two tensors, tables, softmax, reductions, resizing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from octavo.ir.graph import operands, results
+from octavo.ir.inputs import Inputs
+from octavo.ir.types import Graph, Node, Tensor
+from octavo.numerics.fixed_point import Multiplier
+from octavo.numerics.transcendental import exp_on_negative_values
+from octavo.ops.elementwise_kernels import ProductConstants, SumConstants
+from octavo.ops.pool import PoolConstants
+from octavo.ops.prepare import integer_kernel, prepared
+from octavo.ops.reduce import SumOfManyConstants
+from octavo.ops.resize import BilinearConstants
+from octavo.ops.softmax import DIFFERENCE_BITS, DifferenceConstants
+from octavo.write.c.call import Call, Lowering
+from octavo.write.c.constants import NarrowFactor, narrow_sum, places
+from octavo.write.c.refuse import refuse
+from octavo.write.c.text import array, braces, structure
+
+_DIMENSIONS = 4
+
+
+def lower_pool(function: str) -> Lowering:
+    """MAX_POOL_2D or AVERAGE_POOL_2D by the kernel `function`."""
+
+    def lower(graph: Graph, node: Node, prefix: str) -> Call:
+        (x,), (y,), constants = operands(graph, node), results(graph, node), prepared(graph, node)
+        assert isinstance(constants, PoolConstants)
+        window = constants.window
+        fields = [
+            ("in: height, width, channels", ", ".join(map(str, x.shape[1:]))),
+            ("out: width", str(y.shape[2])),
+            ("window", f"{window.height}, {window.width}"),
+            ("stride", f"{window.stride_h}, {window.stride_w}"),
+            ("padding", f"{window.pad_top}, {window.pad_left}"),
+            ("low, high", f"{constants.clamp.low}, {constants.clamp.high}"),
+        ]
+        return Call("pool", (structure("octavo_pool", f"{prefix}_op", fields),), _images(function, prefix, x, y))
+
+    return lower
+
+
+def lower_sum(graph: Graph, node: Node, prefix: str) -> Call:
+    """ADD or SUB; the usual one, of equal shapes and in 32 bits, has a kernel of its own."""
+    (a, b), (y,), constants = operands(graph, node), results(graph, node), prepared(graph, node)
+    assert isinstance(constants, SumConstants)
+    narrow = narrow_sum(constants) if a.shape == b.shape else None
+    if narrow is None:
+        return _sum_of_places(graph, node, prefix, "octavo_sum")
+    fields = [
+        ("count", str(y.size)),
+        ("sign of b", str(_sign(constants.input_2_multiplier))),
+        *((name, _narrow(factor)) for name, factor in zip(("a", "b", "out"), narrow, strict=True)),
+        ("low, high", f"{constants.output.low}, {constants.output.high}"),
+    ]
+    call = f"octavo_sum_narrow(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
+    return Call("sum", (structure("octavo_narrow_sum", f"{prefix}_op", fields),), (call,), in_place=(0, 1))
+
+
+def lower_squared_difference(graph: Graph, node: Node, prefix: str) -> Call:
+    """SQUARED_DIFFERENCE."""
+    return _sum_of_places(graph, node, prefix, "octavo_squared_difference")
+
+
+def _sum_of_places(graph: Graph, node: Node, prefix: str, function: str) -> Call:
+    (a, b), (y,), constants = operands(graph, node), results(graph, node), prepared(graph, node)
+    assert isinstance(constants, SumConstants)
+    fields = [
+        ("places", _places(node, a, b)),
+        ("a: offset, multiplier, shift", _factor(constants.input_1_offset, constants.input_1_multiplier)),
+        ("b", _factor(constants.input_2_offset, constants.input_2_multiplier)),
+        ("sign of b", str(_sign(constants.input_2_multiplier))),
+        ("left shift", str(constants.left_shift_bits)),
+        ("out", _factor(constants.output.output_zero_point, constants.output_multiplier)),
+        ("low, high", f"{constants.output.low}, {constants.output.high}"),
+    ]
+    definition = structure("octavo_elementwise", f"{prefix}_op", fields)
+    call = f"{function}(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
+    return Call("elementwise", (definition,), (call,), in_place=_own_places(a, b, y))
+
+
+def lower_mul(graph: Graph, node: Node, prefix: str) -> Call:
+    """MUL."""
+    (a, b), (y,), constants = operands(graph, node), results(graph, node), prepared(graph, node)
+    assert isinstance(constants, ProductConstants)
+    fields = [
+        ("places", _places(node, a, b)),
+        ("a: offset", braces([constants.input_1_offset, 0, 0])),
+        ("b: offset", braces([constants.input_2_offset, 0, 0])),
+        ("sign of b, left shift", "1, 0"),
+        (
+            "out: zero point, multiplier, shift",
+            _factor(constants.output.output_zero_point, constants.output_multiplier),
+        ),
+        ("low, high", f"{constants.output.low}, {constants.output.high}"),
+    ]
+    definition = structure("octavo_elementwise", f"{prefix}_op", fields)
+    call = f"octavo_mul(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
+    return Call("elementwise", (definition,), (call,), in_place=_own_places(a, b, y))
+
+
+def lower_extreme(function: str) -> Lowering:
+    """MAXIMUM or MINIMUM by the kernel `function`."""
+
+    def lower(graph: Graph, node: Node, prefix: str) -> Call:
+        (a, b), (y,) = operands(graph, node), results(graph, node)
+        definition = f"static const octavo_places {prefix}_op = {_places(node, a, b)};\n"
+        call = f"{function}(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
+        return Call("elementwise", (definition,), (call,), in_place=_own_places(a, b, y))
+
+    return lower
+
+
+def lower_look_up(graph: Graph, node: Node, prefix: str) -> Call:
+    """Any function of one int8: its integer kernel, on each of them."""
+    (y,) = results(graph, node)
+    every = Inputs([np.arange(-128, 128, dtype=np.int8)])
+    table = array("int8_t", f"{prefix}_table", integer_kernel(node).run(prepared(graph, node), every)[0])
+    call = f"octavo_look_up({prefix}_table, {{x0}}, {{y}}, {y.size});"
+    return Call("lookup", (table,), (call,), in_place=(0,))
+
+
+def lower_softmax(graph: Graph, node: Node, prefix: str) -> Call:
+    """SOFTMAX; the exponentials of all differences that count are a table.
+
+    Raises:
+        UnsupportedLayerError: for rows whose sums leave 32 bits, where TensorFlow Lite Micro ends the process.
+    """
+    (x,), constants = operands(graph, node), prepared(graph, node)
+    assert isinstance(constants, DifferenceConstants)
+    columns = x.shape[-1]
+    # The sum of exponentials has 19 bits behind its point: 4096 of the largest leave it.
+    if columns >= 1 << 12:
+        raise refuse(
+            node,
+            got=f"a row of {columns} values",
+            expected="fewer than 4096, whose exponentials sum up in 32 bits",
+            fix="end the model before the softmax; the largest score is the largest probability",
+        )
+    steps = -np.arange(min(-constants.difference_min, 255) + 1, dtype=np.int64)
+    exponentials = exp_on_negative_values(constants.input_multiplier.times(steps), DIFFERENCE_BITS)
+    fields = [
+        ("rows, columns", f"{x.size // columns}, {columns}"),
+        ("reach", str(len(exponentials))),
+        ("exponentials", f"{prefix}_exponentials"),
+    ]
+    definitions = (
+        array("int32_t", f"{prefix}_exponentials", exponentials),
+        structure("octavo_softmax", f"{prefix}_op", fields),
+    )
+    return Call("softmax", definitions, (f"octavo_softmax_rows(&{prefix}_op, {{x0}}, {{y}});",), in_place=(0,))
+
+
+def lower_reduce(function: str) -> Lowering:
+    """MEAN, SUM, REDUCE_MAX or REDUCE_MIN by the kernel `function`."""
+
+    def lower(graph: Graph, node: Node, prefix: str) -> Call:
+        inputs, constants = operands(graph, node), prepared(graph, node)
+        x, axes = inputs[0], inputs[1].data
+        assert axes is not None
+        reduced = {int(axis) % len(x.shape) for axis in axes.ravel()}
+        steps = [int(np.prod(x.shape[i + 1 :], dtype=np.int64)) for i in range(len(x.shape))]
+        dimensions = [
+            _joined([(x.shape[i], steps[i]) for i in range(len(x.shape)) if (i in reduced) == wanted])
+            for wanted in (False, True)
+        ]
+        _check_dimensions(node, max(map(len, dimensions)))
+        sums = isinstance(constants, SumOfManyConstants)
+        fields = [
+            *((name, _sizes_and_steps(d)) for name, d in zip(("kept", "reduced"), dimensions, strict=True)),
+            ("offset of a sum", str(constants.sum_offset if sums else 0)),
+            (
+                "out: zero point, multiplier, shift",
+                _factor(constants.output.output_zero_point, constants.multiplier) if sums else braces([0, 0, 0]),
+            ),
+        ]
+        definition = structure("octavo_reduce", f"{prefix}_op", fields)
+        return Call("reduce", (definition,), (f"{function}(&{prefix}_op, {{x0}}, {{y}});",))
+
+    return lower
+
+
+def lower_resize_bilinear(graph: Graph, node: Node, prefix: str) -> Call:
+    """RESIZE_BILINEAR."""
+    x, (y,), constants = operands(graph, node)[0], results(graph, node), prepared(graph, node)
+    assert isinstance(constants, BilinearConstants)
+    fields = [
+        ("in: height, width, channels", ", ".join(map(str, x.shape[1:]))),
+        ("out: width", str(y.shape[2])),
+        ("scale", f"{constants.scales_q10[0]}, {constants.scales_q10[1]}"),
+        ("start", f"{constants.offsets_q10[0]}, {constants.offsets_q10[1]}"),
+    ]
+    calls = _images("octavo_resize_bilinear_rows", prefix, x, y)
+    return Call("resize", (structure("octavo_resize", f"{prefix}_op", fields),), calls)
+
+
+def _images(function: str, prefix: str, x: Tensor, y: Tensor) -> tuple[str, ...]:
+    """A call for all rows of each image."""
+    steps = [tensor.size // tensor.shape[0] for tensor in (x, y)]
+    return tuple(
+        f"{function}(&{prefix}_op, {{x0}} + {i * steps[0]}, {{y}} + {i * steps[1]}, 0, {y.shape[1]});"
+        for i in range(x.shape[0])
+    )
+
+
+def _places(node: Node, a: Tensor, b: Tensor) -> str:
+    sizes, steps = places([a.shape, b.shape])
+    _check_dimensions(node, len(sizes))
+    missing = _DIMENSIONS - len(sizes)
+    return braces([braces([1] * missing + list(sizes)), *(braces([0] * missing + list(step)) for step in steps)])
+
+
+def _own_places(a: Tensor, b: Tensor, y: Tensor) -> tuple[int, ...]:
+    """Operands whose places are the result's."""
+    return tuple(i for i, x in enumerate((a, b)) if x.size == y.size)
+
+
+def _factor(offset: int, multiplier: Multiplier) -> str:
+    return braces([offset, abs(multiplier.multiplier_q31), multiplier.shift_bits])
+
+
+def _sign(multiplier: Multiplier) -> int:
+    return -1 if multiplier.multiplier_q31 < 0 else 1
+
+
+def _narrow(factor: NarrowFactor) -> str:
+    return braces([factor.left, factor.before, factor.multiplier, factor.offset, factor.right])
+
+
+def _joined(dimensions: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """(size, step) of dimensions, those that follow on each other as one."""
+    joined: list[tuple[int, int]] = []
+    for size, step in dimensions:
+        if joined and joined[-1][1] == size * step:
+            joined[-1] = (joined[-1][0] * size, step)
+        elif size > 1:
+            joined.append((size, step))
+    return joined
+
+
+def _sizes_and_steps(dimensions: list[tuple[int, int]]) -> str:
+    padded = [(1, 0)] * (_DIMENSIONS - len(dimensions)) + dimensions
+    return f"{braces(size for size, _ in padded)}, {braces(step for _, step in padded)}"
+
+
+def _check_dimensions(node: Node, count: int) -> None:
+    if count > _DIMENSIONS:
+        raise refuse(
+            node,
+            got=f"{count} dimensions that cannot be joined",
+            expected=f"at most {_DIMENSIONS}",
+            fix="reshape its inputs to fewer dimensions",
+        )

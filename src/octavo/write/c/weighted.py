@@ -1,0 +1,193 @@
+"""CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV in C."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from octavo.ir.graph import operands, results
+from octavo.ir.types import Graph, Node, Tensor
+from octavo.ops.conv_kernels import ConvConstants, TransposeConvConstants
+from octavo.ops.dense import FullyConnectedConstants
+from octavo.ops.prepare import prepared
+from octavo.ops.window import Window
+from octavo.write.c.arrange import channel_blocks, conv_weights, depthwise_weights
+from octavo.write.c.call import Call
+from octavo.write.c.constants import Scaling, scaling
+from octavo.write.c.refuse import refuse
+from octavo.write.c.text import array, braces, rows, structure
+
+_ONE_TAP = Window(1, 1, 1, 1, 1, 1, 0, 0, 0, 0)
+
+
+def lower_conv(graph: Graph, node: Node, prefix: str) -> Call:
+    """CONV_2D, grouped ones too."""
+    inputs, (y,) = operands(graph, node), results(graph, node)
+    x, kernel, constants = inputs[0], inputs[1], prepared(graph, node)
+    assert isinstance(constants, ConvConstants)
+    data = _weights(node, kernel)
+    scale = scaling(node, constants, kernel, 0, inputs.get(2))
+    groups = x.shape[3] // kernel.shape[3]
+    return _conv(prefix, x, y, data, constants.window, scale, constants.input_offset, groups)
+
+
+def lower_depthwise(graph: Graph, node: Node, prefix: str) -> Call:
+    """DEPTHWISE_CONV_2D; one that multiplies its channels is a convolution of as many groups as channels."""
+    inputs, (y,) = operands(graph, node), results(graph, node)
+    x, kernel, constants = inputs[0], inputs[1], prepared(graph, node)
+    assert isinstance(constants, ConvConstants)
+    data = _weights(node, kernel)
+    scale = scaling(node, constants, kernel, 3, inputs.get(2))
+    if x.shape[3] != y.shape[3]:
+        kernel_ohwi = data.transpose(3, 1, 2, 0)
+        return _conv(prefix, x, y, kernel_ohwi, constants.window, scale, constants.input_offset, x.shape[3])
+    fields = [
+        ("in: height, width, channels", _numbers(x.shape[1:])),
+        ("out: width", str(y.shape[2])),
+        *_window_fields(constants.window),
+        *_output_fields(constants.input_offset, scale),
+        ("weights", f"{prefix}_weights"),
+        ("bias and scale of channels", f"{prefix}_channels"),
+    ]
+    definitions = (
+        array("int16_t", f"{prefix}_weights", depthwise_weights(data)),
+        _channels(prefix, scale),
+        structure("octavo_depthwise", f"{prefix}_op", fields),
+    )
+    call = f"octavo_depthwise_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, 0, {y.shape[1]});"
+    return Call("depthwise", definitions, _for_each_image(call, x, y))
+
+
+def lower_fully_connected(graph: Graph, node: Node, prefix: str) -> Call:
+    """FULLY_CONNECTED: its rows are the pixels of a convolution of one tap."""
+    inputs, (y,) = operands(graph, node), results(graph, node)
+    x, weights, constants = inputs[0], inputs[1], prepared(graph, node)
+    assert isinstance(constants, FullyConnectedConstants)
+    data = _weights(node, weights)
+    out, inner = weights.shape
+    scale = scaling(node, constants, weights, 0, inputs.get(2))
+    images = replace(x, shape=(1, 1, x.size // inner, inner))
+    result = replace(y, shape=(1, 1, x.size // inner, out))
+    kernel_ohwi = data.reshape(out, 1, 1, inner)
+    return _conv(prefix, images, result, kernel_ohwi, _ONE_TAP, scale, constants.input_offset, 1)
+
+
+def lower_transpose_conv(graph: Graph, node: Node, prefix: str) -> Call:
+    """TRANSPOSE_CONV."""
+    inputs, (y,) = operands(graph, node), results(graph, node)
+    kernel, x, constants = inputs[1], inputs[2], prepared(graph, node)
+    assert isinstance(constants, TransposeConvConstants)
+    data, place = _weights(node, kernel), constants.placement
+    scale = scaling(node, constants, kernel, 0, inputs.get(3))
+    fields = [
+        ("in: height, width, channels", _numbers(x.shape[1:])),
+        ("out: width, channels", _numbers(y.shape[2:])),
+        ("kernel", _numbers(kernel.shape[1:3])),
+        ("stride", f"{place.stride_h}, {place.stride_w}"),
+        ("padding", f"{place.pad_top}, {place.pad_left}"),
+        *_output_fields(constants.input_offset, scale),
+        ("weights", f"{prefix}_weights"),
+        ("bias and scale of channels", f"{prefix}_channels"),
+    ]
+    definitions = (
+        array("int8_t", f"{prefix}_weights", data),
+        _channels(prefix, scale),
+        structure("octavo_transpose_conv", f"{prefix}_op", fields),
+    )
+    call = f"octavo_transpose_conv_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, 0, {y.shape[1]});"
+    return Call("transpose_conv", definitions, _for_each_image(call, x, y))
+
+
+def _conv(
+    prefix: str,
+    x: Tensor,
+    y: Tensor,
+    kernel_ohwi: np.ndarray,
+    window: Window,
+    scale: Scaling,
+    input_offset: int,
+    groups: int,
+) -> Call:
+    """A call of conv.c.
+
+    Args:
+        prefix: Of its constants' names.
+        x, y: Data and result.
+        kernel_ohwi: int8 [out, height, width, in of a group].
+        window: Over the images.
+        scale: Of the sums.
+        input_offset: Minus the zero point of the data.
+        groups: Parts the channels are divided into.
+    """
+    weights, depth = conv_weights(kernel_ohwi, groups)
+    fields = [
+        ("in: height, width, channels", _numbers(x.shape[1:])),
+        ("out: width, channels", _numbers(y.shape[2:])),
+        *_window_fields(window),
+        ("groups, padded depth", f"{groups}, {depth}"),
+        *_output_fields(input_offset, scale),
+        ("weights", f"{prefix}_weights"),
+        ("bias and scale of channels", f"{prefix}_channels"),
+    ]
+    definitions = (
+        array("int8_t", f"{prefix}_weights", weights),
+        _channels(prefix, scale, groups),
+        structure("octavo_conv", f"{prefix}_op", fields),
+    )
+    gathers = x.shape[3] // groups % 4 != 0
+    one_tap = window == _ONE_TAP and groups == 1
+    call = f"octavo_conv_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, 0, {y.shape[1]});"
+    return Call(
+        "conv",
+        definitions,
+        _for_each_image(call, x, y),
+        scratch_bytes=(5 if gathers else 4) * depth,
+        in_place=(0,) if one_tap and x.shape[3] == y.shape[3] else (),
+    )
+
+
+def _weights(node: Node, tensor: Tensor) -> np.ndarray:
+    if tensor.data is None or tensor.parameters.zero_point.any():
+        raise refuse(
+            node,
+            got="weights that are no constant, or have a zero point other than 0",
+            expected="constant weights with a zero point of 0",
+            fix="convert the model again with symmetric weights, as `octavo quantize` makes them",
+        )
+    return tensor.data
+
+
+def _window_fields(window: Window) -> list[tuple[str, str]]:
+    return [
+        ("kernel", f"{window.height}, {window.width}"),
+        ("stride", f"{window.stride_h}, {window.stride_w}"),
+        ("dilation", f"{window.dilation_h}, {window.dilation_w}"),
+        ("padding", f"{window.pad_top}, {window.pad_left}"),
+    ]
+
+
+def _output_fields(input_offset: int, scale: Scaling) -> list[tuple[str, str]]:
+    return [
+        ("zero point of in", str(-input_offset)),
+        ("wide, low, high", f"{int(scale.wide)}, {scale.low}, {scale.high}"),
+    ]
+
+
+def _channels(prefix: str, scale: Scaling, groups: int = 1) -> str:
+    blocks = channel_blocks(scale, groups)
+    scales = [braces(braces(row[i : i + 3]) for i in range(4, 16, 3)) for row in blocks]
+    table = [braces([braces(row[:4]), rest]) for row, rest in zip(blocks, scales, strict=True)]
+    return rows("octavo_channels", f"{prefix}_channels", table)
+
+
+def _numbers(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _for_each_image(call: str, x: Tensor, y: Tensor) -> tuple[str, ...]:
+    """The call once for each image of the batch; `{0}` and `{1}` in it are the places of the image in both tensors."""
+    sizes = [tensor.size // tensor.shape[0] for tensor in (x, y)]
+    offsets = [["" if i == 0 else f" + {i * size}" for size in sizes] for i in range(x.shape[0])]
+    return tuple(call.replace("{0}", a).replace("{1}", b) for a, b in offsets)

@@ -1,0 +1,29 @@
+"""Every public layer of Keras, in several configurations: read as Keras computes it, or refused by name."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from every_layer import classes, models
+
+from keras_agreement import assert_computes_the_same, random_inputs, results, spread_weights
+from octavo.errors import OctavoError
+from octavo.load.keras_graph import load_keras
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", classes())
+def test_a_layer_of_keras_is_read_as_it_computes_or_refused(name: str) -> None:
+    for what, model in models(name):
+        try:
+            graph = load_keras(model).graph
+        except OctavoError as error:
+            assert error.fix, what
+            continue
+        spread_weights(model)
+        inputs = [np.abs(array) + np.float32(0.1) for array in random_inputs(model)]
+        expected = results(model, inputs)
+        if all(keras.backend.is_float_dtype(value.dtype.name) and np.isfinite(value).all() for value in expected):
+            graph = load_keras(model).graph
+            assert_computes_the_same(model, graph, inputs)

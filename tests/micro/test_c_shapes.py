@@ -1,0 +1,64 @@
+"""Shapes that take every way through the kernels with weights: borders, dilation, groups, rests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from generated import NEEDS_COMPILER, NEEDS_EMULATOR, expected, on_core, on_host, random_vectors
+from octavo.config import QuantizeConfig
+from octavo.ir.types import Graph
+from octavo.ops.conv_kernels import Conv2DOptions, DepthwiseConv2DOptions
+from octavo.ops.fused import FusedActivation
+from octavo.ops.spec import Example
+from octavo.ops.table import OPS
+from octavo.ops.window import Padding
+from single_op import float_graph, integer_graph, samples
+
+SAME, VALID = Padding.SAME, Padding.VALID
+RELU6 = FusedActivation.RELU6
+SHAPES = {
+    "wide window over a small image": ("CONV_2D", (1, 3, 2, 8), (6, 5, 7, 8), Conv2DOptions()),
+    "dilated, four channels": ("CONV_2D", (1, 9, 8, 4), (5, 3, 3, 4), Conv2DOptions(SAME, 1, 1, 3, 2)),
+    "groups of four channels": ("CONV_2D", (1, 5, 6, 12), (9, 3, 3, 4), Conv2DOptions(SAME, 2, 1)),
+    "sixteen at a time and a rest": ("CONV_2D", (1, 4, 5, 20), (8, 2, 3, 20), Conv2DOptions(VALID, 1, 2)),
+    "two images": ("CONV_2D", (2, 5, 5, 4), (4, 3, 3, 4), Conv2DOptions(SAME, fused_activation_function=RELU6)),
+    "one pixel": ("CONV_2D", (1, 1, 1, 12), (7, 1, 1, 12), Conv2DOptions()),
+    "depthwise, ten channels": ("DEPTHWISE_CONV_2D", (1, 6, 5, 10), (1, 3, 3, 10), DepthwiseConv2DOptions()),
+    "depthwise, dilated beyond the image": (
+        "DEPTHWISE_CONV_2D", (1, 3, 3, 8), (1, 3, 5, 8), DepthwiseConv2DOptions(SAME, 1, 1, 1, 4, 2),
+    ),
+    "depthwise, two images": (
+        "DEPTHWISE_CONV_2D", (2, 7, 4, 4), (1, 4, 3, 4), DepthwiseConv2DOptions(VALID, 1, 2),
+    ),
+    "depthwise, channels doubled": (
+        "DEPTHWISE_CONV_2D", (1, 5, 4, 4), (1, 3, 3, 8), DepthwiseConv2DOptions(SAME, 1, 1, 2),
+    ),
+}  # fmt: skip
+
+
+def quantized_case(name: str) -> Graph:
+    op, images, kernel, options = SHAPES[name]
+    rng = np.random.default_rng(9)
+    channels = kernel[0] if op == "CONV_2D" else kernel[3]
+    constants = {1: rng.normal(size=kernel).astype(np.float32), 2: rng.normal(size=channels).astype(np.float32)}
+    example = Example((images, None, None), constants, options, low=-1.0, high=4.0)
+    graph = float_graph(OPS[op], example)
+    return integer_graph(graph, samples(graph, example), QuantizeConfig())
+
+
+@NEEDS_COMPILER
+@pytest.mark.parametrize("name", SHAPES)
+def test_any_shape_equals_the_reference_on_the_host(name: str, tmp_path: Path) -> None:
+    graph = quantized_case(name)
+    vectors = random_vectors(graph, 10)
+    np.testing.assert_array_equal(on_host(graph, vectors, tmp_path), expected(graph, vectors))
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS_EMULATOR) for name in SHAPES])
+def test_any_shape_equals_the_reference_on_a_core(name: str, tmp_path: Path) -> None:
+    graph = quantized_case(name)
+    vectors = random_vectors(graph, 10)
+    np.testing.assert_array_equal(on_core(graph, vectors, tmp_path, "cortex-m4").outputs, expected(graph, vectors))

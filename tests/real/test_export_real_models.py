@@ -1,0 +1,77 @@
+"""ResNet-8 and keyword spotting in C: 100 vectors on this machine, some on an emulated Cortex-M4, against Micro."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shared_files import NEEDS_SHARED, cifar, keywords, model_path
+
+import octavo
+from generated import NEEDS_COMPILER, NEEDS_EMULATOR, Values, on_core, on_host, write
+from octavo.backend import start_keras
+from octavo.ir.types import Graph
+from octavo.load.tflite import read_tflite
+from octavo.numerics.affine import quantize
+from octavo.run.micro import Micro
+
+pytest.importorskip("tflite_micro")
+pytestmark = NEEDS_SHARED
+HOST, EMULATED = 100, 3
+DATA: dict[str, Callable[[], tuple[np.ndarray, np.ndarray]]] = {"resnet8": cifar, "kws": keywords}
+ARENA_BYTES = {"resnet8": 49_728, "kws": 16_000}
+
+
+def official(network: str) -> bytes:
+    return model_path(f"{network}_official_int8.tflite").read_bytes()
+
+
+def own(network: str) -> bytes:
+    start_keras()
+    model = octavo.quantize(str(model_path(f"{network}.keras")), "int8", DATA[network]()[0][:100], verify="off")
+    return model.model
+
+
+def vectors_of(graph: Graph, network: str, count: int) -> list[Values]:
+    """Real samples as the graph takes them."""
+    (name,) = graph.inputs
+    tensor = graph.tensors[name]
+    samples = DATA[network]()[0][-count:]
+    return [{name: quantize(sample[np.newaxis], tensor.parameters, tensor.dtype)} for sample in samples]
+
+
+def by_micro(content: bytes, graph: Graph, vectors: list[Values]) -> np.ndarray:
+    runtime = Micro(content)
+    return np.stack([runtime.run(values)[graph.outputs[0]].ravel() for values in vectors])
+
+
+@pytest.fixture(scope="module", params=[official, own], ids=["official", "own"])
+def made(request: pytest.FixtureRequest) -> Callable[[str], bytes]:
+    return request.param
+
+
+@NEEDS_COMPILER
+@pytest.mark.parametrize("network", DATA)
+def test_c_on_the_host_equals_micro(made: Callable[[str], bytes], network: str, tmp_path: Path) -> None:
+    content = made(network)
+    graph = read_tflite(content)
+    vectors = vectors_of(graph, network, HOST)
+    np.testing.assert_array_equal(on_host(graph, vectors, tmp_path, "-O2"), by_micro(content, graph, vectors))
+
+
+@pytest.mark.parametrize("network", [pytest.param(name, marks=NEEDS_EMULATOR) for name in DATA])
+@pytest.mark.parametrize("core", ["cortex-m3", "cortex-m4", "cortex-m33"])
+def test_c_on_a_core_equals_micro(network: str, core: str, tmp_path: Path) -> None:
+    content = official(network)
+    graph = read_tflite(content)
+    vectors = vectors_of(graph, network, EMULATED)
+    ran = on_core(graph, vectors, tmp_path, core)
+    np.testing.assert_array_equal(ran.outputs, by_micro(content, graph, vectors))
+
+
+@pytest.mark.parametrize("network", DATA)
+def test_the_arena_is_the_least_possible(network: str, tmp_path: Path) -> None:
+    model = write(read_tflite(official(network)), tmp_path)
+    assert model.arena_bytes == model.lower_bound_bytes == ARENA_BYTES[network]
