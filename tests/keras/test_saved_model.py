@@ -12,7 +12,8 @@ import pytest
 
 from octavo.errors import MissingDependencyError, ModelFileError, UnsupportedLayerError
 from octavo.load import load
-from octavo.load.tensorflow import load_saved_model, load_subclassed
+from octavo.load.saved_model_ops import check_operators
+from octavo.load.tensorflow import convert, load_saved_model, load_subclassed
 from octavo.run.litert import LiteRT
 from octavo.write.tflite import write_tflite
 
@@ -252,3 +253,29 @@ def test_a_confined_process_writes_below_its_folder_alone(tmp_path: Path) -> Non
         pytest.skip("this kernel has no Landlock")
     assert ended.stdout.split() == ["True", "PermissionError"]
     assert not (tmp_path / "b").exists()
+
+
+def parsed(folder: Path) -> Any:
+    from tensorflow.python.saved_model import loader_impl
+
+    return loader_impl.parse_saved_model(str(folder))
+
+
+@pytest.mark.tensorflow
+def test_the_checks_of_the_converters_process_raise_their_errors(module: Any, tmp_path: Path) -> None:
+    tf = module[1]
+    folder = save(module, tmp_path / "m", a=lambda x: {"y": 2.0 * x}, b=lambda x: {"y": x + 1.0})
+    saved = parsed(folder)
+    check_operators(saved, lambda op: False, "m")
+    with pytest.raises(ModelFileError, match=r"fix: +export it with tf\.saved_model\.save"):
+        convert(tf, folder, "m", "absent")
+    with pytest.raises(UnsupportedLayerError, match=r"fix: +build the model of Keras layers"):
+        convert(tf, tmp_path / "absent", "m")
+    node = saved.meta_graphs[0].graph_def.library.function[0].node_def.add()
+    for op, fix in (("WriteFile", "export the model's computation"), ("XlaCallModule", "export it again")):
+        node.op = op
+        with pytest.raises(UnsupportedLayerError, match=rf"fix: +{fix}"):
+            check_operators(saved, lambda op: False, "m")
+    saved.meta_graphs[0].object_graph_def.Clear()
+    with pytest.raises(ModelFileError, match=r"fix: +load it with tf\.saved_model\.load"):
+        check_operators(saved, lambda op: False, "m")
