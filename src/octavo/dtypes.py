@@ -14,6 +14,7 @@ class DType(enum.Enum):
     FLOAT16 = "float16"
     INT64 = "int64"
     INT32 = "int32"
+    UINT32 = "uint32"
     INT16 = "int16"
     INT8 = "int8"
     UINT8 = "uint8"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +15,8 @@ from octavo.errors import OutputError
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_TEMPORARY = re.compile(r"\.octavo-[0-9a-f]{16}(\.\w+)?")
+_ABANDONED_SECONDS = 24 * 3600
 _NO_FOLDER = {errno.ENOENT, errno.ENOTDIR}
 
 
@@ -72,9 +76,10 @@ def _beside(place: Path, room: str) -> Iterator[tuple[Path, Path]]:
     """The file that `place` stands for, and a name beside it; what bears that name at the end is removed."""
     beside: Path | None = None
     try:
-        target = place.resolve()
+        target = _resolved(place)
         if target.exists() and not target.is_file():
             raise _not_a_file(place)
+        _sweep(target.parent)
         beside = target.parent / f".octavo-{secrets.token_hex(8)}{target.suffix}"
         yield target, beside
     except OSError as error:
@@ -83,6 +88,30 @@ def _beside(place: Path, room: str) -> Iterator[tuple[Path, Path]]:
         if beside is not None:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
+
+
+def _resolved(place: Path) -> Path:
+    """Where symbolic links lead to; those that lead in a circle are an OSError as any other."""
+    try:
+        return place.resolve()
+    except RuntimeError as error:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what runs that were killed left beside their files: our own, and of a day ago, so that none is at work."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                found = entry.stat(follow_symlinks=False)
+                if time.time() - found.st_mtime > _ABANDONED_SECONDS and found.st_uid == _user():
+                    with suppress(OSError):
+                        os.unlink(entry.path)
+
+
+def _user() -> int:
+    """Who runs this process; Windows, where all files are of user 0, has no such number."""
+    return os.getuid() if hasattr(os, "getuid") else 0
 
 
 def _not_a_file(place: Path) -> OutputError:

@@ -12,7 +12,8 @@ import pytest
 
 from octavo.errors import MissingDependencyError, ModelFileError, UnsupportedLayerError
 from octavo.load import load
-from octavo.load.tensorflow import load_saved_model, load_subclassed
+from octavo.load.saved_model_ops import check_operators
+from octavo.load.tensorflow import convert, load_saved_model, load_subclassed
 from octavo.run.litert import LiteRT
 from octavo.write.tflite import write_tflite
 
@@ -171,3 +172,110 @@ def test_without_tensorflow_a_saved_model_says_what_to_install(tmp_path: Path, m
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(MissingDependencyError, match=r"fix: +pip install 'octavo\[tensorflow\]'"):
         load_saved_model(tmp_path)
+
+
+@pytest.mark.tensorflow
+def test_a_named_signature_is_read(module: Any, tmp_path: Path) -> None:
+    folder = save(module, tmp_path / "m", a=lambda x: {"y": 2.0 * x}, b=lambda x: {"y": x + 1.0})
+    assert [node.op for node in load(folder, signature="b").graph.nodes] == ["ADD"]
+
+
+class WritesWhenLoaded:
+    """What runs when a SavedModel is loaded: the initializer of a resource."""
+
+    @staticmethod
+    def of(tf: Any, effect: Any) -> Any:
+        class Resource(tf.saved_model.experimental.TrackableResource):
+            def _create_resource(self) -> Any:
+                return tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[])
+
+            def _initialize(self) -> None:
+                effect()
+
+        return Resource()
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("effect", ["writes", "reads", "prints", "calls Python"])
+def test_a_saved_model_that_does_more_than_compute_is_refused_before_it_is_loaded(
+    module: Any, tmp_path: Path, effect: str
+) -> None:
+    tf = module[1]
+    target = tmp_path / "ran"
+    effects = {
+        "writes": lambda: tf.io.write_file(str(target), "x"),
+        "reads": lambda: tf.debugging.assert_equal(tf.io.read_file("/etc/hostname"), "x"),
+        "prints": lambda: tf.print("x", output_stream=f"file://{target}"),
+        "calls Python": lambda: tf.py_function(lambda: target.touch(), [], []),
+    }
+    module[0].resource = WritesWhenLoaded.of(tf, effects[effect])
+    folder = save(module, tmp_path / "m", f=lambda x: {"y": 2.0 * x})
+    target.unlink(missing_ok=True)
+    with pytest.raises(UnsupportedLayerError, match=r"(?s)more than compute.*fix: +export the model's computation"):
+        load_saved_model(folder)
+    assert not target.exists()
+
+
+@pytest.mark.tensorflow
+def test_a_saved_model_of_tensorflow_1_is_refused(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    v1 = tf.compat.v1
+    with v1.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, (None, 4))
+        v1.saved_model.simple_save(session, str(tmp_path / "m"), {"x": x}, {"y": 2.0 * x})
+    with pytest.raises(ModelFileError, match=r"fix: +load it with tf\.saved_model\.load"):
+        load_saved_model(tmp_path / "m")
+
+
+@pytest.mark.tensorflow
+def test_a_saved_model_that_points_out_of_its_folder_is_refused(module: Any, tmp_path: Path) -> None:
+    folder = save(module, tmp_path / "m", f=lambda x: {"y": 2.0 * x})
+    (folder / "more").symlink_to("/etc/hostname")
+    with pytest.raises(ModelFileError, match=r"(?s)symbolic link.*fix: +export the model again into an empty folder"):
+        load_saved_model(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone confines a process to a folder")
+def test_a_confined_process_writes_below_its_folder_alone(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from octavo.load.confine import confine\n"
+        "inside, outside = map(Path, sys.argv[1:])\n"
+        "print(confine(inside, 60, 1 << 20))\n"
+        "(inside / 'a').write_text('x')\n"
+        "try:\n    (outside / 'b').write_text('x')\nexcept OSError as error:\n    print(type(error).__name__)"
+    )
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(inside), str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    if ended.stdout.startswith("False"):
+        pytest.skip("this kernel has no Landlock")
+    assert ended.stdout.split() == ["True", "PermissionError"]
+    assert not (tmp_path / "b").exists()
+
+
+def parsed(folder: Path) -> Any:
+    from tensorflow.python.saved_model import loader_impl
+
+    return loader_impl.parse_saved_model(str(folder))
+
+
+@pytest.mark.tensorflow
+def test_the_checks_of_the_converters_process_raise_their_errors(module: Any, tmp_path: Path) -> None:
+    tf = module[1]
+    folder = save(module, tmp_path / "m", a=lambda x: {"y": 2.0 * x}, b=lambda x: {"y": x + 1.0})
+    saved = parsed(folder)
+    check_operators(saved, lambda op: False, "m")
+    with pytest.raises(ModelFileError, match=r"fix: +export it with tf\.saved_model\.save"):
+        convert(tf, folder, "m", "absent")
+    with pytest.raises(UnsupportedLayerError, match=r"fix: +build the model of Keras layers"):
+        convert(tf, tmp_path / "absent", "m")
+    node = saved.meta_graphs[0].graph_def.library.function[0].node_def.add()
+    for op, fix in (("WriteFile", "export the model's computation"), ("XlaCallModule", "export it again")):
+        node.op = op
+        with pytest.raises(UnsupportedLayerError, match=rf"fix: +{fix}"):
+            check_operators(saved, lambda op: False, "m")
+    saved.meta_graphs[0].object_graph_def.Clear()
+    with pytest.raises(ModelFileError, match=r"fix: +load it with tf\.saved_model\.load"):
+        check_operators(saved, lambda op: False, "m")

@@ -32,7 +32,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"config"}),
     frozenset({"numerics"}),
     frozenset({"ir"}),
-    frozenset({"dtypes", "files"}),
+    frozenset({"dtypes", "files", "limits"}),
     frozenset({"errors", "version"}),
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "ai_edge_litert", "sklearn", "matplotlib")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from octavo.data.arrays import DAMAGES, open_arrays
 from octavo.errors import DatasetError, InputError
 from octavo.files import write_whole
 from octavo.ir.types import Graph
@@ -197,21 +197,52 @@ class Statistics(Mapping[str, TensorStatistics]):
             InputError: if the file is missing or is not one `save` wrote.
         """
         try:
-            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            with open_arrays(Path(path)) as file:
                 head = json.loads(str(file["head"]))
                 columns = zip(head["tensors"], file["low"], file["high"], file["count"], strict=True)
                 tensors = {
-                    name: TensorStatistics(float(low), float(high), int(count), file.get(f"histogram_{i}"))
+                    name: _checked(name, TensorStatistics(float(low), float(high), int(count), _histogram(file, i)))
                     for i, (name, low, high, count) in enumerate(columns)
                 }
-                return cls(tensors, int(head["samples"]), str(head["fingerprint"]))
-        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, AttributeError) as error:
+                if not isinstance(head["samples"], int) or head["samples"] < 1 or len(tensors) < len(head["tensors"]):
+                    raise ValueError(f"{head['samples']} samples of {len(tensors)} different tensors")
+                if len({statistics.histogram is None for statistics in tensors.values()}) > 1:
+                    raise ValueError("histograms of some tensors alone")
+                return cls(tensors, head["samples"], str(head["fingerprint"]))
+        except DAMAGES as error:
             raise InputError(
                 f"'{path}' does not hold calibration statistics.",
                 got=f"{type(error).__name__}: {error}",
                 expected="an .npz file written by Statistics.save",
                 fix="check the path, or calibrate again and save the result",
             ) from error
+
+
+def _histogram(file: Mapping[str, np.ndarray], index: int) -> np.ndarray | None:
+    """A stored histogram, or None where there is none.
+
+    Raises:
+        ValueError: if it is not int64 [65536] of counts.
+    """
+    histogram = file.get(f"histogram_{index}")
+    if histogram is None:
+        return None
+    if histogram.shape != (BINS,) or histogram.dtype != np.int64 or histogram.min() < 0:
+        raise ValueError(f"histogram {index} is {histogram.dtype}{list(histogram.shape)} of counts not all positive")
+    return histogram
+
+
+def _checked(name: object, statistics: TensorStatistics) -> TensorStatistics:
+    """The statistics, if some values can have them.
+
+    Raises:
+        ValueError: if not.
+    """
+    low, high, count = statistics.low, statistics.high, statistics.count
+    counted = count if statistics.histogram is None else int(statistics.histogram.sum())
+    if not isinstance(name, str) or not (np.isfinite([low, high]).all() and low <= high) or not 0 < count == counted:
+        raise ValueError(f"'{name}' from {low} to {high}, {count} values, {counted} of them in its histogram")
+    return statistics
 
 
 def fingerprint(graph: Graph, tensors: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -60,11 +61,27 @@ def main(arguments: list[str] | None = None) -> None:
     code = _run(arguments)
     if code == INTERRUPTED:
         print("Interrupted; files that were not finished are gone.", file=sys.stderr)
+    sys.exit(_flushed(code))
+
+
+def _flushed(code: int) -> int:
+    """The exit code once all output is out; where standard output takes none, that is said in one line."""
+    if sys.stdout is None:
+        return code
     try:
         sys.stdout.flush()
+        return code
     except BrokenPipeError:  # the reader, `head` for one, has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code)
+        return code
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _no_output(error)
+
+
+def _no_output(error: OSError) -> int:
+    print(f"Standard output cannot be written to: {error.strerror or error}.", file=sys.stderr)
+    return BAD_INPUT
 
 
 def _run(arguments: list[str]) -> int:
@@ -82,10 +99,18 @@ def _run(arguments: list[str]) -> int:
         return _failed(_out_of_memory(error), arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO) and error.filename is None:
+            return _no_output(error)
+        return _our_bug()
     except Exception:
-        traceback.print_exc()
-        print("This is a bug in Octavo, not in what you did. Please report it with the lines above.", file=sys.stderr)
-        return OUR_BUG
+        return _our_bug()
+
+
+def _our_bug() -> int:
+    traceback.print_exc()
+    print("This is a bug in Octavo, not in what you did. Please report it with the lines above.", file=sys.stderr)
+    return OUR_BUG
 
 
 def _failed(error: OctavoError, arguments: list[str]) -> int:

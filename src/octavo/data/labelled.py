@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from octavo.data.arrays import DAMAGES, open_arrays
 from octavo.data.dataset import Dataset, as_numpy, check_divisor, is_endless
 from octavo.data.sources import is_array, pieces
 from octavo.errors import DatasetError
@@ -41,12 +41,12 @@ def read_test_set(
     """
     check_divisor(integer_divisor)
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_arrays(path) as arrays:
             found = next((names for names in accepted if names[0] in arrays), None)
             if found is None:
                 raise _no_samples(path, tuple(arrays), accepted)
             x, y = arrays[found[0]], arrays.get(found[1])
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except DAMAGES as error:
         raise DatasetError(
             f"'{path}' cannot be read as a test set.",
             got=str(error) or type(error).__name__,

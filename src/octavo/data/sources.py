@@ -6,14 +6,18 @@ Frameworks are recognised by what their objects can do; none is imported.
 from __future__ import annotations
 
 import os
-import zipfile
+import struct
+import warnings
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from octavo.data.arrays import read_arrays
 from octavo.errors import DatasetError, MissingDependencyError
+from octavo.limits import limits, raised, unreadable
 
 Element = tuple[Any, ...]
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
@@ -120,7 +124,7 @@ def pieces(data: Any) -> Iterable[Any]:
 def _from_path(path: Path, names: Sequence[str], channels: int) -> Iterator[Element]:
     if path.is_dir():
         yield from _images(path, channels)
-    elif path.suffix == ".npz" and path.is_file():
+    elif path.suffix == ".npz" and path.exists():
         yield _element(_from_npz(path, names), names)
     else:
         raise DatasetError(
@@ -133,38 +137,71 @@ def _from_path(path: Path, names: Sequence[str], channels: int) -> Iterator[Elem
 
 def _from_npz(path: Path, names: Sequence[str]) -> Any:
     """The arrays named like the inputs; for one input also "x", "x_train", "x_test" or the file's only array."""
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            keys = [key for key in (*names, "x", "x_train", "x_test") if key in file]
-            if set(names) <= set(keys):
-                return {name: file[name] for name in names}
-            if len(names) == 1 and (keys or len(file.files) == 1):
-                return file[keys[0] if keys else file.files[0]]
-            return _by_name(dict.fromkeys(file.files), names)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DatasetError(
-            f"'{path}' cannot be read as an .npz file.",
-            got=str(error),
-            expected="numeric arrays written by numpy.savez",
-            fix="write the file again with numpy.savez(path, x=array)",
-        ) from error
+    with read_arrays(path) as file:
+        keys = [key for key in (*names, "x", "x_train", "x_test") if key in file]
+        if set(names) <= set(keys):
+            return {name: file[name] for name in names}
+        if len(names) == 1 and (keys or len(file) == 1):
+            return file[keys[0] if keys else next(iter(file))]
+        return _by_name(dict.fromkeys(file), names)
 
 
 def _images(folder: Path, channels: int) -> Iterator[Element]:
     """Every image below a folder, in the order of their paths, uint8 [height, width, channels]."""
     image_module = _pillow()
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES):
+        if (closed := unreadable(path)) is not None:
+            raise _no_image(path, closed)
         try:
-            with image_module.open(path) as image:
+            with warnings.catch_warnings(), image_module.open(path) as image:
+                warnings.simplefilter("ignore")
+                if (problem := _image_problem(image)) is not None:
+                    raise _unfit_image(path, *problem)
                 pixels = np.asarray(image.convert(IMAGE_MODES.get(channels, "RGB")))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise DatasetError(
-                f"'{path}' cannot be read as an image.",
-                got=str(error),
-                expected="a whole file in the format its name says",
-                fix=f"repair or remove '{path.name}'",
-            ) from error
+        except (
+            OSError,
+            SyntaxError,
+            ValueError,
+            MemoryError,
+            image_module.DecompressionBombError,
+            *_DECODERS,
+        ) as error:
+            raise _no_image(path, str(error) or type(error).__name__) from error
         yield (pixels.reshape(*pixels.shape[:2], -1),)
+
+
+# What Pillow's decoders let through of damaged files.
+_DECODERS = (ArithmeticError, IndexError, KeyError, TypeError, AttributeError, EOFError, struct.error, zlib.error)
+
+
+def _image_problem(image: Any) -> tuple[str, str, str] | None:
+    """(found, wanted, mend) where 8 bits a channel of one picture do not hold an image, or None."""
+    pixels = image.width * image.height
+    if pixels > limits().image_pixels:
+        return f"{pixels} pixels", f"at most {limits().image_pixels}", f"shrink it, or raise {raised('image_pixels')}"
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        return f"{frames} frames", "one picture", "save the frames as files of their own"
+    if image.mode.startswith(("I", "F")):
+        return (
+            f"pixels of {'real numbers' if image.mode == 'F' else 'more than 8 bits'} (mode {image.mode})",
+            "8 bits a channel",
+            "load such images yourself, scale them as in training, and give the array",
+        )
+    return None
+
+
+def _unfit_image(path: Path, got: str, expected: str, fix: str) -> DatasetError:
+    return DatasetError(f"'{path}' is an image that would lose what it holds.", got=got, expected=expected, fix=fix)
+
+
+def _no_image(path: Path, got: str) -> DatasetError:
+    return DatasetError(
+        f"'{path}' cannot be read as an image.",
+        got=got,
+        expected="a whole file in the format its name says",
+        fix=f"repair or remove '{path.name}'",
+    )
 
 
 def _pillow() -> Any:

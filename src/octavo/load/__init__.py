@@ -16,14 +16,16 @@ from octavo.load.paths import existing
 __all__ = ["Loaded", "load"]
 
 
-def load(source: Any, *, allow: Sequence[str] = ()) -> Loaded:
+def load(source: Any, *, allow: Sequence[str] = (), signature: str | None = None) -> Loaded:
     """Read a model as a float graph.
 
     Args:
         source: keras.Model; path of a .keras, .h5, .hdf5 or .tflite file or of a SavedModel folder; the bytes of a
             .tflite file.
-        allow: Names of Lambda layers of a Keras file whose function may run once, on symbols. Code stored in a file
-            never runs; the code of a model in memory, which is the caller's own, needs no leave.
+        allow: Names of Lambda layers of a Keras file whose function, Keras's own or a registered one, may run once, on
+            symbols. Code stored in a file never runs; the code of a model in memory, which is the caller's own, needs
+            no leave.
+        signature: Name of the signature to read, of a SavedModel or .tflite file that has several.
 
     Returns:
         The graph, and the remarks made on the way. `names` is filled for a keras.Model only.
@@ -36,9 +38,9 @@ def load(source: Any, *, allow: Sequence[str] = ()) -> Loaded:
     if isinstance(source, (bytes, bytearray, memoryview)):
         from octavo.load.tflite import load_tflite
 
-        return load_tflite(bytes(source))
+        return load_tflite(bytes(source), signature)
     if isinstance(source, (str, PathLike)):
-        return _load_path(existing(Path(source)), allow)
+        return _load_path(existing(Path(source)), allow, signature)
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(source, keras.Model):
         return _load_keras_model(source, allow, keras.backend.backend())
@@ -56,20 +58,20 @@ def _load_keras_model(model: Any, allow: Sequence[str], backend: str) -> Loaded:
     return with_compute(load_keras(model, allow=allow), model)
 
 
-def _load_path(path: Path, allow: Sequence[str]) -> Loaded:
+def _load_path(path: Path, allow: Sequence[str], signature: str | None) -> Loaded:
     if path.is_dir():
         from octavo.load.tensorflow import load_saved_model
 
-        return load_saved_model(path)
+        return load_saved_model(path, signature)
     if path.suffix == ".tflite":
         from octavo.load.tflite import load_tflite
 
-        return load_tflite(path)
+        return load_tflite(path, signature)
     if path.suffix in (".keras", ".h5", ".hdf5"):
         from octavo.load.keras_files import read_keras
         from octavo.load.keras_graph import load_keras, with_compute
 
-        model, notes = read_keras(path)
+        model, notes = read_keras(path, allow)
         loaded = with_compute(load_keras(model, allow=allow, stored=True), model)
         return replace(loaded, notes=(*notes, *loaded.notes), names={})
     raise InputError(

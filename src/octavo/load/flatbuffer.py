@@ -19,9 +19,10 @@ from octavo.dtypes import DType
 from octavo.errors import ModelFileError
 from octavo.ir.graph import fresh_name
 from octavo.ir.types import Graph, Node, NoOptions, Options, Shape, Tensor
+from octavo.load.structure import check_tables, content_bytes, vector
 from octavo.ops.schema import camel_case
 from octavo.ops.table import OPS
-from octavo.run.signature import DTYPES, Signature, not_a_model, quantization_of, read_signature
+from octavo.run.signature import DTYPES, Signature, not_a_model, quantization_of, read_signature, tensor_name
 
 Value = int | float | bool | str | tuple[int, ...] | None
 
@@ -62,16 +63,23 @@ def read_tflite(model: bytes) -> Graph:
     return read_content(model).graph
 
 
-def read_content(model: bytes) -> FileContent:
+def read_content(model: bytes, wanted: str | None = None) -> FileContent:
     """Like `read_tflite`, with what the file says of open dimensions.
+
+    Args:
+        model: The file's bytes.
+        wanted: Name of the signature to read; None takes the first.
 
     Raises:
         ModelFileError: see `read_tflite`.
     """
-    signature = read_signature(model)
+    signature = read_signature(model, wanted)
     try:
         return _content_of(schema.Model.GetRootAs(model, 0), signature)
-    except (struct.error, IndexError, KeyError, AttributeError, TypeError, ValueError, OverflowError) as error:
+    except (
+        struct.error, IndexError, KeyError, AttributeError, TypeError, ValueError, OverflowError, MemoryError,
+        RecursionError,
+    ) as error:  # fmt: skip
         raise not_a_model(f"{len(model)} bytes that contradict themselves ({error})") from error
 
 
@@ -82,14 +90,15 @@ def unpack_int4(packed: np.ndarray, count: int) -> np.ndarray:
 
 
 def _content_of(model: Any, signature: Signature) -> FileContent:
-    subgraph = model.Subgraphs(0)
+    subgraph = model.Subgraphs(signature.subgraph)
+    check_tables(model, subgraph)
     tables = [subgraph.Tensors(i) for i in range(subgraph.TensorsLength())]
     operators = [subgraph.Operators(i) for i in range(subgraph.OperatorsLength())]
-    stored = [_stored_name(table) for table in tables]
+    stored = [_stored_name(table, i) for i, table in enumerate(tables)]
     names = _names(stored, signature)
     layers = _layers(operators, stored) | {port.index: names[port.index] for port in signature.inputs}
-    made = {i for operator in operators for i in _indices(operator.OutputsAsNumpy())}
-    made |= {i for operator in operators for i in _indices(operator.IntermediatesAsNumpy())}
+    made = {i for operator in operators for i in vector(operator.OutputsAsNumpy())}
+    made |= {i for operator in operators for i in vector(operator.IntermediatesAsNumpy())}
     made |= {port.index for port in signature.inputs}
     tensors = [
         _tensor(model, table, names[i], layers.get(i, names[i]), i not in made) for i, table in enumerate(tables)
@@ -101,14 +110,14 @@ def _content_of(model: Any, signature: Signature) -> FileContent:
         tuple(names[port.index] for port in signature.inputs),
         tuple(names[port.index] for port in signature.outputs),
     )
-    shapes = [_indices(table.ShapeSignatureAsNumpy()) or _indices(table.ShapeAsNumpy()) for table in tables]
+    shapes = [vector(table.ShapeSignatureAsNumpy()) or vector(table.ShapeAsNumpy()) for table in tables]
     return FileContent(graph, dict(zip(names, shapes, strict=True)))
 
 
 def _names(stored: Sequence[str], signature: Signature) -> list[str]:
     """A unique name for each tensor; those of the signature come first."""
     wanted = {port.index: port.name for port in (*signature.outputs, *signature.inputs)}
-    wanted.update({i: name or f"tensor_{i}" for i, name in enumerate(stored) if i not in wanted})
+    wanted.update({i: name for i, name in enumerate(stored) if i not in wanted})
     names: dict[int, str] = {}
     taken: set[str] = set()
     for i, name in wanted.items():
@@ -121,12 +130,12 @@ def _layers(operators: Sequence[Any], stored: Sequence[str]) -> dict[int, str]:
     """Layer by tensor index: an operator's first result names its results, and the constants it is first to read."""
     layers: dict[int, str] = {}
     for operator in operators:
-        outputs = _indices(operator.OutputsAsNumpy())
+        outputs = vector(operator.OutputsAsNumpy())
         for i in outputs:
             layers[i] = stored[outputs[0]]
     for operator in operators:
-        for i in (*_indices(operator.InputsAsNumpy()), *_indices(operator.IntermediatesAsNumpy())):
-            layers.setdefault(i, layers[_indices(operator.OutputsAsNumpy())[0]])
+        for i in (*vector(operator.InputsAsNumpy()), *vector(operator.IntermediatesAsNumpy())):
+            layers.setdefault(i, layers[vector(operator.OutputsAsNumpy())[0]])
     return layers
 
 
@@ -139,20 +148,13 @@ def _tensor(model: Any, table: Any, name: str, layer: str, loose: bool) -> Tenso
             expected=", ".join(dtype.value for dtype in DType),
             fix="convert the model again without this type (strings, resources, float64 and the like)",
         )
-    dtype, shape = DTYPES[table.Type()], _indices(table.ShapeAsNumpy())
-    content = _bytes(model, model.Buffers(table.Buffer()))
+    dtype, shape = DTYPES[table.Type()], vector(table.ShapeAsNumpy())
+    content = content_bytes(model, model.Buffers(table.Buffer()))
     data = None
     variable = bool(table.IsVariable())
     if not variable and (content.size or (loose and 0 in shape)):
         data = _values(content, dtype, shape)
     return Tensor(name, shape, dtype, data, quantization_of(table.Quantization()), layer, variable)
-
-
-def _bytes(model: Any, buffer: Any) -> np.ndarray:
-    """A buffer's bytes, uint8; those of files over 2 GB lie behind the flatbuffer."""
-    if buffer.Offset() > 1:
-        return np.frombuffer(model._tab.Bytes, np.uint8, buffer.Size(), buffer.Offset())
-    return buffer.DataAsNumpy() if buffer.DataLength() else np.empty(0, np.uint8)
 
 
 def _values(content: np.ndarray, dtype: DType, shape: Shape) -> np.ndarray:
@@ -164,8 +166,8 @@ def _values(content: np.ndarray, dtype: DType, shape: Shape) -> np.ndarray:
 def _node(model: Any, operator: Any, tensors: Sequence[Tensor]) -> Node:
     code = model.OperatorCodes(operator.OpcodeIndex())
     op = _op_name(code)
-    inputs, outputs = _indices(operator.InputsAsNumpy()), _indices(operator.OutputsAsNumpy())
-    intermediates = _indices(operator.IntermediatesAsNumpy())
+    inputs, outputs = vector(operator.InputsAsNumpy()), vector(operator.OutputsAsNumpy())
+    intermediates = vector(operator.IntermediatesAsNumpy())
     if min((*inputs, *outputs, *intermediates), default=0) < -1 or not outputs:
         raise ValueError(f"{op} with inputs {inputs} and outputs {outputs}")
     return Node(
@@ -240,14 +242,9 @@ def _same(value: Any, other: Any) -> bool:
     return np.array_equal(value, other) if isinstance(value, np.ndarray) else bool(value == other)
 
 
-def _indices(array: Any) -> tuple[int, ...]:
-    """A vector of the file as integers; flatbuffers gives 0 for one that is absent."""
-    return tuple(int(item) for item in array) if isinstance(array, np.ndarray) else ()
-
-
-def _stored_name(table: Any) -> str:
+def _stored_name(table: Any, index: int) -> str:
     """A tensor's name in the file; of names that a converter joined when it fused operators, the first."""
-    return _text(table.Name()).split(";")[0]
+    return tensor_name(table, index).split(";")[0] or f"tensor_{index}"
 
 
 def _text(stored: bytes | None) -> str:

@@ -5,38 +5,99 @@ TensorFlow's own converter makes a float .tflite of them, in memory, which is th
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
 from octavo.errors import MissingDependencyError, ModelFileError, OctavoError, UnsupportedLayerError
+from octavo.limits import PREFIX, limits, raised, unreadable
 from octavo.load.loaded import Loaded
+from octavo.load.paths import model_bytes
 from octavo.load.tflite import load_tflite
 from octavo.run.quiet import native_stderr
 
 SIGNATURE = "serving_default"
+# What a process needs of the caller's environment to start; credentials and the like stay behind.
+_KEPT = frozenset({"PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT"})
 
 
-def load_saved_model(path: str | os.PathLike[str]) -> Loaded:
-    """Read the default signature of a SavedModel folder, or its only one.
+def load_saved_model(path: str | os.PathLike[str], signature: str | None = None) -> Loaded:
+    """Read one signature of a SavedModel folder: the one named, the default one, or its only one.
+
+    TensorFlow runs what a SavedModel's initializers say, so it does that in a process of its own, on a copy, once the
+    graph has been found to hold nothing that reaches outside (`saved_model_ops`, `confine`).
 
     Raises:
         MissingDependencyError: if TensorFlow is not installed.
         ModelFileError: if the folder holds no SavedModel, or one with several signatures and no default.
-        UnsupportedLayerError: if the converter, or Octavo, has no form for an operator.
+        UnsupportedLayerError: if the converter, or Octavo, has no form for an operator; if the SavedModel would do more
+            than compute.
     """
-    tensorflow = _tensorflow()
+    if importlib.util.find_spec("tensorflow") is None:
+        raise _no_tensorflow()
     folder = Path(path)
-    if not tensorflow.saved_model.contains_saved_model(str(folder)):
+    if not any((folder / f"saved_model.{ending}").is_file() for ending in ("pb", "pbtxt", "cpb")):
         raise ModelFileError(
             f"'{folder}' is a folder without a SavedModel.",
             got="no saved_model.pb in it",
             expected="a folder written by model.export('folder') or tf.saved_model.save",
             fix="give the folder that saved_model.pb lies in, or the path of a .keras file",
         )
-    return load_tflite(_convert(tensorflow, folder))
+    with tempfile.TemporaryDirectory() as place:
+        copy, out = Path(place, "saved"), Path(place, "out")
+        out.mkdir()
+        _copy(folder, copy)
+        return load_tflite(_converted(copy, out, folder.resolve().name, signature))
+
+
+def _copy(folder: Path, copy: Path) -> None:
+    """Copy regular files only, so that nothing in the copy points out of it."""
+    left = limits().file_bytes
+    for source in sorted(folder.rglob("*")):
+        if source.is_dir() and not source.is_symlink():
+            continue
+        problem = "a symbolic link" if source.is_symlink() else unreadable(source)
+        left -= 0 if problem else source.stat().st_size
+        if problem or left < 0:
+            raise ModelFileError(
+                f"SavedModel '{folder.name}' holds what cannot be copied.",
+                got=f"{problem or 'more than ' + raised('file_bytes') + ' allows'}, '{source.relative_to(folder)}'",
+                expected="regular files, as tf.saved_model.save writes them",
+                fix="export the model again into an empty folder",
+            )
+        target = copy / source.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def _converted(copy: Path, out: Path, name: str, signature: str | None) -> bytes:
+    """Run the converter in a child with an environment of its own; its death is an error here."""
+    command = [sys.executable, "-m", "octavo.load.convert_child", str(copy), str(out), name, signature or ""]
+    kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith(PREFIX)}
+    environment = {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "HOME": str(out), "TMPDIR": str(out)}
+    with open(out / "log", "wb") as log:
+        try:
+            ended = subprocess.run(
+                command, cwd=out, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                timeout=limits().convert_seconds, check=False,
+            )  # fmt: skip
+            problem = f"a process that ended with {ended.returncode}"
+        except subprocess.TimeoutExpired:
+            problem = f"no end after {limits().convert_seconds} seconds"
+    if (out / "error.json").is_file():
+        told = json.loads((out / "error.json").read_text())
+        kind = {ModelFileError.__name__: ModelFileError}.get(told.pop("kind"), UnsupportedLayerError)
+        raise kind(told.pop("what"), **told)
+    if not (out / "model.tflite").is_file():
+        raise cannot_convert(name, RuntimeError(problem))
+    return model_bytes(out / "model.tflite")
 
 
 def load_subclassed(model: Any) -> Loaded:
@@ -61,54 +122,54 @@ def load_subclassed(model: Any) -> Loaded:
                 expected="a built model that model.export('folder') can trace",
                 fix="call the model once on a batch of data before handing it over",
             ) from error
-        return load_tflite(_convert(tensorflow, Path(folder)))
+        return load_tflite(convert(tensorflow, Path(folder), model.name))
 
 
-def _convert(tensorflow: Any, folder: Path) -> bytes:
-    """The float .tflite that TensorFlow's converter makes of a SavedModel's signature, for batch 1."""
+def convert(tensorflow: Any, folder: Path, name: str, signature: str | None = None) -> bytes:
+    """The float .tflite that TensorFlow's converter makes of a SavedModel's signature, for batch 1.
+
+    Raises:
+        ModelFileError: if no signature is chosen.
+        UnsupportedLayerError: if TensorFlow cannot load or convert it.
+    """
     try:
         # The converter prints what it does, and warns of its own deprecated parts; its errors come as exceptions.
         with warnings.catch_warnings(), native_stderr():
             warnings.simplefilter("ignore")
             model = tensorflow.saved_model.load(str(folder))
-            function = _signature(model, folder)
-            _check_made_by_tensorflow(function, folder)
+            function = _signature(model, name, signature)
             single = _with_batch_of_one(tensorflow, function)
             return tensorflow.lite.TFLiteConverter.from_concrete_functions([single], model).convert()
     except OctavoError:
         raise
     except Exception as error:
-        raise UnsupportedLayerError(
-            f"TensorFlow cannot convert the SavedModel '{folder.name}' to a .tflite.",
-            got=_first_line(error),
-            expected="a whole SavedModel of operators that TensorFlow Lite has, with fixed shapes but for the batch",
-            fix="build the model of Keras layers and give the .keras file, which needs no conversion",
-        ) from error
+        raise cannot_convert(name, error) from error
 
 
-def _signature(model: Any, folder: Path) -> Any:
-    """The function behind a SavedModel's default or only signature."""
+def cannot_convert(name: str, error: Exception) -> UnsupportedLayerError:
+    """The error for a SavedModel that TensorFlow fails on."""
+    return UnsupportedLayerError(
+        f"TensorFlow cannot convert the SavedModel '{name}' to a .tflite.",
+        got=_first_line(error),
+        expected="a whole SavedModel of operators that TensorFlow Lite has, with fixed shapes but for the batch",
+        fix="build the model of Keras layers and give the .keras file, which needs no conversion",
+    )
+
+
+def _signature(model: Any, name: str, wanted: str | None) -> Any:
+    """The function behind the signature wanted, or behind a SavedModel's default or only one."""
     functions = dict(model.signatures)
-    chosen = functions.get(SIGNATURE, next(iter(functions.values())) if len(functions) == 1 else None)
+    only = next(iter(functions.values())) if len(functions) == 1 else None
+    chosen = functions.get(SIGNATURE, only) if wanted is None else functions.get(wanted)
     if chosen is None:
         raise ModelFileError(
-            f"SavedModel '{folder.name}' does not say which signature to read.",
+            f"SavedModel '{name}' does not say which signature to read.",
             got=f"signatures {', '.join(map(repr, functions)) or 'none'}",
-            expected=f"one signature, or one named '{SIGNATURE}'",
-            fix=f"export it with tf.saved_model.save(model, folder, signatures={{'{SIGNATURE}': function}})",
+            expected=f"one signature, or one named '{wanted or SIGNATURE}'",
+            fix=f"export it with tf.saved_model.save(model, folder, signatures={{'{SIGNATURE}': function}}), or say "
+            "load(..., signature='its name')",
         )
     return chosen
-
-
-def _check_made_by_tensorflow(function: Any, folder: Path) -> None:
-    """Refuse a program of JAX inside a SavedModel: what the converter makes of one cannot be quantized well."""
-    if b"XlaCallModule" in function.graph.as_graph_def().SerializeToString():
-        raise UnsupportedLayerError(
-            f"SavedModel '{folder.name}' holds a program of JAX instead of TensorFlow operators.",
-            got="an XlaCallModule, as Keras exports it on the JAX backend",
-            expected="a SavedModel exported on Keras's TensorFlow backend",
-            fix="export it again with KERAS_BACKEND=tensorflow, or give the .keras file",
-        )
 
 
 def _with_batch_of_one(tensorflow: Any, function: Any) -> Any:
@@ -126,13 +187,17 @@ def _tensorflow() -> Any:
             warnings.simplefilter("ignore")
             import tensorflow
     except ImportError as error:
-        raise MissingDependencyError(
-            "reading this model needs TensorFlow.",
-            got="no package 'tensorflow'",
-            expected="TensorFlow 2.16 or newer",
-            fix="pip install 'octavo[tensorflow]', or save the model as a .keras file",
-        ) from error
+        raise _no_tensorflow() from error
     return tensorflow
+
+
+def _no_tensorflow() -> MissingDependencyError:
+    return MissingDependencyError(
+        "reading this model needs TensorFlow.",
+        got="no package 'tensorflow'",
+        expected="TensorFlow 2.16 or newer",
+        fix="pip install 'octavo[tensorflow]', or save the model as a .keras file",
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ weights with an operator that widens them. Both become constants here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
@@ -15,49 +16,76 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.errors import GraphError, ModelFileError, UnsupportedLayerError
+from octavo.ir.check import check_structure
 from octavo.ir.graph import drop_dead, drop_unused, fresh_name, operands
 from octavo.ir.inputs import Inputs
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node, Shape, Tensor
+from octavo.limits import limits, raised
 from octavo.load.flatbuffer import FileContent, RawOptions, read_content, read_tflite
 from octavo.load.loaded import Loaded
+from octavo.load.paths import model_bytes
+from octavo.load.structure import contradiction
 from octavo.ops.roles import Absent, State
 from octavo.ops.shape import ReshapeOptions, batch_open, placeholder
 from octavo.ops.table import OPS, spec_of
+from octavo.run.signature import signature_names
 
 __all__ = ["load_tflite", "read_tflite"]
 
 
-def load_tflite(source: str | PathLike[str] | bytes) -> Loaded:
+def load_tflite(source: str | PathLike[str] | bytes, signature: str | None = None) -> Loaded:
     """Read a float .tflite file as a graph the library can work on.
 
     Args:
         source: The file's path or bytes.
+        signature: Name of the signature to read, of a file that has several.
 
     Raises:
-        ModelFileError: if it is missing, not a .tflite file, quantized, or has inputs of a fixed batch or open size.
+        ModelFileError: if it is missing, not a .tflite file, malformed, quantized, or has inputs of a fixed batch or
+            open size, or several signatures of which none is chosen.
         UnsupportedLayerError: if an operator is not in the op table, or not with these options.
     """
-    content = source if isinstance(source, bytes) else _content(Path(source))
-    file = read_content(content)
+    content = source if isinstance(source, bytes) else model_bytes(Path(source))
+    file = read_content(content, signature)
+    if signature is None:
+        _check_one_signature(signature_names(content))
     _check_inputs({name: file.open_shapes[name] for name in file.graph.inputs})
     _check_float(file.graph)
     halves = tuple(name for name, tensor in file.graph.tensors.items() if tensor.dtype is DType.FLOAT16)
-    graph = drop_dead(_settle(file))
+    graph = drop_dead(_settled(file))
     _check_operators(graph)
     return Loaded(graph, _notes(graph.name, halves))
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
+def _check_one_signature(names: Sequence[str]) -> None:
+    if len(names) > 1:
         raise ModelFileError(
-            f"'{path}' cannot be read.",
-            got=error.strerror or str(error),
-            expected="a .tflite file",
-            fix="check the path and its permissions",
+            "this TensorFlow Lite model does not say which signature to read.",
+            got=f"signatures {', '.join(map(repr, names))}",
+            expected="one signature, as each is a model of its own",
+            fix=f"convert it again with signature_keys=['{names[0]}'] alone, or say load(..., signature='{names[0]}')",
+        )
+
+
+def _settled(file: FileContent) -> Graph:
+    """The graph as `_settle` makes it, checked.
+
+    Raises:
+        ModelFileError: if the file's constants do not fit its operators.
+    """
+    try:
+        graph = _settle(file)
+        check_structure(graph)
+        return graph
+    except GraphError as error:
+        raise contradiction(f"{error.what} ({error.got})", error.expected) from error
+    except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise contradiction(
+            f"constants that fit no operator ({error})", "constants of the shapes operators take"
         ) from error
+    except (MemoryError, OverflowError) as error:
+        raise contradiction("constants too large to compute", "constants that fit into memory") from error
 
 
 def _check_inputs(shapes: dict[str, Shape]) -> None:
@@ -138,12 +166,23 @@ def _settle(file: FileContent) -> Graph:
             tensors[result.name] = replace(result, shape=data.shape, data=data)
         elif node.op in OPS and not isinstance(node.options, RawOptions):
             shapes = _inferred(node, operands)
-            made = zip(node.outputs, shapes, strict=True)
+            made = tuple(zip(node.outputs, shapes, strict=True))
+            for name, shape in made:
+                _check_shape(name, shape, file.open_shapes[name], node)
             tensors.update({name: replace(tensors[name], shape=shape) for name, shape in made})
             nodes.append(node)
         else:
             nodes.append(node)
     return drop_unused(replace(graph, tensors=tensors, nodes=tuple(nodes)))
+
+
+def _check_shape(name: str, shape: Shape, stated: Shape, node: Node) -> None:
+    """A result has the shape that the file states, where it leaves none open, and is of a size that can be held."""
+    place = f"{node.op} in layer '{node.layer}' makes '{name}' of shape {shape}"
+    if min(shape, default=1) < 1 or math.prod(shape) * 4 > limits().tensor_bytes:
+        raise contradiction(place, f"at least one element, and at most what {raised('tensor_bytes')} allows")
+    if -1 not in stated and stated != shape:
+        raise contradiction(place, f"{stated}, as the file states")
 
 
 def _with_absent_inputs(node: Node) -> Node:
@@ -167,6 +206,9 @@ def _evaluate(node: Node, operands: Inputs[Tensor]) -> np.ndarray | None:
     arrays = [tensor.data for tensor in operands.items if tensor is not None and tensor.data is not None]
     if len(arrays) < len(operands) or (first.dtype.is_float and not spec.converts):
         return None
+    for shape in spec.shapes(node.options, operands):
+        if math.prod(shape) * first.dtype.numpy.itemsize > limits().tensor_bytes:
+            raise contradiction(f"a constant of shape {shape}", f"at most what {raised('tensor_bytes')} allows")
     return spec.run_float(node.options, Inputs(arrays))[0]
 
 
@@ -215,7 +257,7 @@ def _with_open_batch(node: Node, tensors: dict[str, Tensor], open_shape: Shape) 
     if (
         operand is not None
         and operand.data is not None
-        and (operand.data.ravel()[:1] == -1 or np.array_equal(operand.data, wanted))
+        and (operand.data.ravel()[:1].tolist() == [-1] or np.array_equal(operand.data, wanted))
     ):
         return node
     name = fresh_name(tensors, f"{node.outputs[0]}/shape")

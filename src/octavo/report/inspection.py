@@ -8,7 +8,7 @@ from pathlib import Path
 
 from octavo.errors import ModelFileError
 from octavo.ir.types import Graph, Node, PerAxis, Quantization, Shape, Tensor
-from octavo.load.paths import existing
+from octavo.load.paths import model_bytes
 from octavo.load.tflite import read_tflite
 from octavo.ops.text import unusual_options
 from octavo.report.tables import TextTable, number
@@ -96,15 +96,7 @@ def inspect_file(path: Path) -> Inspection:
     Raises:
         ModelFileError: if it is missing, cannot be read, or is not a .tflite file.
     """
-    try:
-        model = existing(path).read_bytes()
-    except OSError as error:
-        raise ModelFileError(
-            f"'{path}' cannot be read.",
-            got=error.strerror or str(error),
-            expected="a .tflite file; a Keras model shows itself with model.summary()",
-            fix="check the path and its permissions",
-        ) from error
+    model = model_bytes(path)
     try:
         return inspect(model, read_tflite(model))
     except ModelFileError as error:

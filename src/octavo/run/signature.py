@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from octavo.dtypes import DType
 from octavo.errors import DatasetError, ModelFileError
+from octavo.ir.graph import fresh_name
 from octavo.ir.types import PerAxis, PerTensor, Quantization, Shape
 
 DTYPES = {getattr(schema.TensorType, dtype.name): dtype for dtype in DType}
@@ -45,37 +46,98 @@ class Signature:
         outputs: In the file's order.
         tensors: Index of every tensor by name, constants included.
         activation_bytes: Bytes of all tensors that are not constants, each counted whole.
+        subgraph: Index of the subgraph it is the face of.
     """
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     tensors: Mapping[str, int]
     activation_bytes: int
+    subgraph: int = 0
 
 
-def read_signature(model: bytes) -> Signature:
-    """Read the face of a .tflite file: its first subgraph under its first signature's names.
+def read_signature(model: bytes, wanted: str | None = None) -> Signature:
+    """Read the face of a .tflite file: one of its signatures, or its first subgraph where it has none.
+
+    A tensor without a name goes by its index, as `tensor_3`.
+
+    Args:
+        model: The file's bytes.
+        wanted: The signature's name; None takes the first.
 
     Raises:
-        ModelFileError: if the bytes are not a .tflite file, or a port has a type Octavo does not know.
+        ModelFileError: if the bytes are not a .tflite file, a port has a type Octavo does not know, or no signature
+            has the name wanted.
     """
     try:
         if model[4:8] != b"TFL3":
             raise not_a_model(f"{len(model)} bytes without the identifier TFL3")
         root = schema.Model.GetRootAs(model, 0)
-        graph = root.Subgraphs(0)
+        named = _signature(root, wanted)
+        subgraph = _within(0 if named is None else named.SubgraphIndex(), root.SubgraphsLength())
+        graph = root.Subgraphs(subgraph)
         tensors = [graph.Tensors(i) for i in range(graph.TensorsLength())]
-        named = root.SignatureDefs(0) if root.SignatureDefsLength() else None
-        activations = [tensor for tensor in tensors if not root.Buffers(tensor.Buffer()).DataLength()]
+        activations = [tensor for tensor in tensors if not _is_constant(root, tensor)]
         ins, outs = ({}, {}) if named is None else (_names(named, "Inputs"), _names(named, "Outputs"))
         return Signature(
-            tuple(_port(tensors[i], i, ins) for i in graph.InputsAsNumpy()),
-            tuple(_port(tensors[i], i, outs) for i in graph.OutputsAsNumpy()),
-            {tensor.Name().decode(): i for i, tensor in enumerate(tensors)},
+            _ports(tensors, graph.InputsAsNumpy(), ins),
+            _ports(tensors, graph.OutputsAsNumpy(), outs),
+            {tensor_name(tensor, i): i for i, tensor in enumerate(tensors)},
             sum(_bytes(tensor) for tensor in activations),
+            subgraph,
         )
-    except (struct.error, IndexError, AttributeError, TypeError, ValueError) as error:
+    except (struct.error, IndexError, AttributeError, TypeError, ValueError, MemoryError, OverflowError) as error:
         raise not_a_model(f"{len(model)} bytes that end or point outside themselves") from error
+
+
+def signature_names(model: bytes) -> tuple[str, ...]:
+    """Names of all signatures of a .tflite file, in its order.
+
+    Raises:
+        ModelFileError: if the bytes are not a .tflite file.
+    """
+    try:
+        root = schema.Model.GetRootAs(model, 0)
+        return tuple(_key(root.SignatureDefs(i)) for i in range(root.SignatureDefsLength()))
+    except (struct.error, IndexError, AttributeError, TypeError, ValueError, MemoryError) as error:
+        raise not_a_model(f"{len(model)} bytes that end or point outside themselves") from error
+
+
+def tensor_name(tensor: Any, index: int) -> str:
+    """A tensor's name in the file; tools that strip names leave only its index to go by."""
+    return (tensor.Name() or b"").decode() or f"tensor_{index}"
+
+
+def _signature(root: Any, wanted: str | None) -> Any:
+    """The table of a signature, or None where the file has none and none is wanted."""
+    tables = [root.SignatureDefs(i) for i in range(root.SignatureDefsLength())]
+    if wanted is None:
+        return tables[0] if tables else None
+    found = next((table for table in tables if _key(table) == wanted), None)
+    if found is None:
+        raise ModelFileError(
+            f"this TensorFlow Lite model has no signature '{wanted}'.",
+            got=_listed(map(_key, tables)) or "no signatures",
+            expected="the name of one of the file's signatures",
+            fix=f"say signature='{_key(tables[0])}'" if tables else "leave out signature=",
+        )
+    return found
+
+
+def _key(table: Any) -> str:
+    return (table.SignatureKey() or b"").decode()
+
+
+def _within(index: int, count: int) -> int:
+    """The index itself, which flatbuffers does not check."""
+    if not 0 <= index < count:
+        raise IndexError(f"{index} of {count}")
+    return int(index)
+
+
+def _is_constant(root: Any, tensor: Any) -> bool:
+    buffer = root.Buffers(_within(tensor.Buffer(), root.BuffersLength()))
+    return bool(buffer.DataLength() or buffer.Size())
 
 
 def not_a_model(got: str) -> ModelFileError:
@@ -119,11 +181,20 @@ def run_failed(runtime: str, reason: str) -> DatasetError:
 def _names(signature: Any, side: str) -> dict[int, str]:
     """Signature names by tensor index."""
     entries = [getattr(signature, side)(i) for i in range(getattr(signature, f"{side}Length")())]
-    return {entry.TensorIndex(): entry.Name().decode() for entry in entries}
+    return {entry.TensorIndex(): (entry.Name() or b"").decode() for entry in entries}
 
 
-def _port(tensor: Any, index: int, names: Mapping[int, str]) -> Port:
-    name = names.get(int(index), tensor.Name().decode())
+def _ports(tensors: Sequence[Any], indices: Iterable[int], names: Mapping[int, str]) -> tuple[Port, ...]:
+    """Inputs or outputs; where two bear one name, the later one goes by another."""
+    ports: dict[str, Port] = {}
+    for i in indices:
+        tensor = tensors[_within(i, len(tensors))]
+        name = fresh_name(ports, names.get(int(i)) or tensor_name(tensor, i))
+        ports[name] = _port(tensor, int(i), name)
+    return tuple(ports.values())
+
+
+def _port(tensor: Any, index: int, name: str) -> Port:
     if tensor.Type() not in DTYPES:
         raise ModelFileError(
             f"'{name}' has an element type that Octavo cannot feed or read.",
@@ -132,7 +203,7 @@ def _port(tensor: Any, index: int, names: Mapping[int, str]) -> Port:
             fix="convert the model with a numeric input and output type",
         )
     shape = tuple(int(size) for size in tensor.ShapeAsNumpy()) if tensor.ShapeLength() else ()
-    return Port(name, int(index), shape, DTYPES[tensor.Type()], quantization_of(tensor.Quantization()))
+    return Port(name, index, shape, DTYPES[tensor.Type()], quantization_of(tensor.Quantization()))
 
 
 def _bytes(tensor: Any) -> int:

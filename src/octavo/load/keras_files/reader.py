@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,17 @@ from octavo.ir.notes import Note
 from octavo.load.keras_files.repair import repair
 from octavo.load.keras_files.screen import screen
 from octavo.load.keras_files.stored import StoredModel, broken, read_stored, write_config
-from octavo.load.paths import existing
+from octavo.load.keras_files.weigh import weigh
+from octavo.load.paths import existing_file
 
 
-def read_keras(path: str | Path) -> tuple[Any, tuple[Note, ...]]:
+def read_keras(path: str | Path, allow: Collection[str] = ()) -> tuple[Any, tuple[Note, ...]]:
     """Load a Keras model from a file, uncompiled.
 
     Args:
         path: Of a .keras file of Keras 3, or of a .h5 or .hdf5 file of Keras 2 or 3.
+        allow: Names of Lambda layers whose functions, Keras's own or registered ones, may run. Code stored in the file
+            never does.
 
     Returns:
         The keras.Model, and a note on each repair of what Keras 2 wrote.
@@ -31,12 +35,13 @@ def read_keras(path: str | Path) -> tuple[Any, tuple[Note, ...]]:
         MissingDependencyError: if Keras finds no backend.
     """
     _import_keras()
-    stored = read_stored(existing(Path(path)))
+    stored = read_stored(existing_file(Path(path)))
     try:
         config, notes = _mended(stored)
-        screen(replace(stored, config=config))
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        screen(replace(stored, config=config), allow)
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise broken(stored.path, f"a configuration of another form ({type(error).__name__}: {error})") from error
+    weigh(stored, config)
     with tempfile.TemporaryDirectory() as folder:
         place = write_config(stored, config, Path(folder)) if notes else stored.path
         return _construct(stored, place), notes

@@ -2,80 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from octavo.errors import ModelFileError, UnsupportedLayerError
 from octavo.load.keras_files.repair import layer_name, models
 from octavo.load.keras_files.stored import StoredModel
+from octavo.load.keras_files.vetted import described, parts, registered, strangers
 from octavo.load.keras_graph import refusals
-from octavo.load.keras_graph.form_names import stored_form_name
-
-# Layers that bring a program of another framework with them.
-FOREIGN = frozenset({"FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"})
-STRUCTURE = frozenset({"Functional", "InputLayer", "Model", "Sequential"})
 
 
-def screen(stored: StoredModel) -> None:
+def screen(stored: StoredModel, allow: Collection[str] = ()) -> None:
     """Refuse a file that brings code with it, or whose classes are not at hand.
 
-    Keras's safe mode refuses stored code as well, but a switch for the whole process turns that off.
+    Keras's safe mode refuses stored code as well, but a switch for the whole process turns that off, and what it
+    refuses differs from version to version.
+
+    Args:
+        stored: The file.
+        allow: Names of Lambda layers that may be read; their functions must be Keras's own or registered.
 
     Raises:
-        UnsupportedLayerError: for stored code, for programs of other frameworks, and for an own class that is not
-            registered.
+        UnsupportedLayerError: for stored code, for programs of other frameworks, and for a class or function that is
+            neither of a model's parts in Keras nor registered.
         ModelFileError: for a .keras file of Keras 2, whose weights Keras 3 does not find.
     """
     if stored.path.suffix == ".keras" and stored.keras_version.startswith("2."):
         raise _keras_2_archive(stored)
-    for part in _parts(stored.config):
-        if part.get("class_name") == "__lambda__":
-            raise _stored_code(stored, "an unnamed function")
+    if any(part.get("class_name") == "__lambda__" for part in parts(stored.config)):
+        raise _stored_code(stored, "an unnamed function")
+    for part in parts(stored.config):
+        if _is_lambda(part):
+            _check_lambda(stored, part, allow)
     for model in models(stored.config):
-        _check_class(model, layer_name(model))
-        for layer in model["config"]["layers"]:
-            _check_layer(stored, layer)
+        if not all("class_name" in layer for layer in model["config"]["layers"]):
+            raise KeyError("class_name")
+    for part, named in strangers(stored.config):
+        if not _is_lambda(part):
+            raise _unknown(part, named)
 
 
-def _check_layer(stored: StoredModel, layer: Mapping[str, Any]) -> None:
-    name, kind = layer_name(layer), layer["class_name"]
-    if kind == "Lambda" and isinstance(layer["config"].get("function"), list):
+def _is_lambda(part: Mapping[str, Any]) -> bool:
+    """Whether Keras would make a Lambda of a part, by any of the names it has for one."""
+    return part.get("class_name") == "Lambda" and registered(part) is None
+
+
+def _check_lambda(stored: StoredModel, part: Mapping[str, Any], allow: Collection[str]) -> None:
+    name, config = layer_name(part), part["config"]
+    functions = [config.get(key) for key in ("function", "output_shape", "mask")]
+    if any(isinstance(item, list) and item and isinstance(item[0], str) for item in functions):
         raise _stored_code(stored, f"layer '{name}' (Lambda)")
-    if kind in STRUCTURE or _registered(layer):
-        return
-    _check_class(layer, name)
-    if kind in FOREIGN:
-        raise refusals.no_form(name, stored_form_name(layer), f"a {kind} in '{stored.path.name}'")
+    if name not in allow:
+        raise _named_function(stored, name, functions[0])
 
 
-def _check_class(part: Mapping[str, Any], name: str) -> None:
-    """A class is Keras's own or registered under the name the file knows it by."""
+def _unknown(part: Mapping[str, Any], named: str) -> UnsupportedLayerError:
     import keras
 
-    kind, module = part["class_name"], part.get("module")
-    at_hand = str(module).startswith("keras") if module else kind in STRUCTURE or hasattr(keras.layers, kind)
-    if not at_hand and not _registered(part):
-        raise UnsupportedLayerError(
-            f"'{name}' is of class {kind}, which Keras does not know.",
-            got=f"{module}.{kind}" if module else str(kind),
-            expected="a class of keras.layers, or one registered under the name the file has for it",
-            fix="build the model in Python and give it as keras.Model; or decorate the class with "
-            "@keras.saving.register_keras_serializable() and import it first",
+    kind = part["class_name"]
+    name = layer_name(part) if isinstance(part.get("config"), Mapping) else ""
+    if hasattr(keras.layers, str(kind)) and str(part.get("module")).startswith(("keras", "None")):
+        return refusals.no_form(
+            name or str(kind), f"layers.{kind}", f"{named}, which reads or runs more than its input"
         )
-
-
-def _registered(part: Mapping[str, Any]) -> bool:
-    import keras
-
-    return keras.saving.get_registered_object(part.get("registered_name") or part["class_name"]) is not None
-
-
-def _parts(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every dict in nested lists and dicts."""
-    if isinstance(value, Mapping):
-        yield value
-    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
-        yield from _parts(item)
+    what = "a function" if kind == "function" else f"of class {kind}"
+    return UnsupportedLayerError(
+        f"'{name or named}' is {what}, which is no part of a model that Keras has.",
+        got=named,
+        expected="a class of keras.layers and the like, or one registered under the name the file has for it",
+        fix="build the model in Python and give it as keras.Model; or decorate the class with "
+        "@keras.saving.register_keras_serializable() and import it first",
+    )
 
 
 def _stored_code(stored: StoredModel, where: str) -> UnsupportedLayerError:
@@ -85,6 +82,17 @@ def _stored_code(stored: StoredModel, where: str) -> UnsupportedLayerError:
         expected="a model of layers and keras.ops calls, without stored code",
         fix="build the model in Python with keras.ops calls instead and save that; or give the model itself, in the "
         "process that built it",
+    )
+
+
+def _named_function(stored: StoredModel, name: str, function: Any) -> UnsupportedLayerError:
+    named = described(function) if isinstance(function, Mapping) and "class_name" in function else str(function)
+    return UnsupportedLayerError(
+        f"layer '{name}' (Lambda) of '{stored.path.name}' runs a function that the file names.",
+        got=named,
+        expected="a model of layers and keras.ops calls",
+        fix=f"if you trust this function, register it and say allow=('{name}',); or replace the Lambda by keras.ops "
+        "calls",
     )
 
 
