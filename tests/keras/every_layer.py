@@ -47,7 +47,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "l2": (0.1,),
     "activation": ("relu", "gelu", "softmax"),
     "padding": ("same",),
-    "groups": (2,),
+    "pool_size": (2,),
+    "output_size": (2,),
 }
 # Optional parameters that are tried besides.
 OPTIONS: dict[str, tuple[Any, ...]] = {
@@ -68,6 +69,7 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "output_mode": ("one_hot",),
     "use_scale": (True,),
     "unroll": (True,),
+    "groups": (2,),
 }
 CELLS = ("RNN", "Bidirectional", "TimeDistributed", "StackedRNNCells", "SpectralNormalization", "Wrapper")
 
