@@ -392,8 +392,8 @@ def test_a_subclassed_model_is_refused_with_what_works() -> None:
     with pytest.raises(InputError, match=r"fix: +wrap its call") as caught:
         qat.quantize_model(model)
     x = keras.Input((4,))
-    assert "keras.Model(x, model.call(x))" in caught.value.fix
-    assert qat.quantize_model(keras.Model(x, model.call(x))).quantized_layers
+    assert "keras.Model(x, model(x))" in caught.value.fix
+    assert qat.quantize_model(keras.Model(x, model(x))).quantized_layers
 
 
 def test_a_call_on_a_variable_of_the_model_is_refused() -> None:

@@ -45,10 +45,12 @@ def compare(
     Exits 1 if a scheme fails; the others are shown.
     """
     from octavo.comparison.comparison import compare as run
+    from octavo.comparison.recommendation import Wishes
     from octavo.data.labelled import read_test_set
     from octavo.report.progress import progress_bar
     from octavo.report.terminal import print_lines, print_table
 
+    wishes = Wishes(none_or(flash), none_or(ram), [name.strip() for name in matters.split(",")] if matters else None)
     held_out = read_test_set(test, integer_divisor)
     start_keras_for(model)
     names = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
@@ -57,8 +59,8 @@ def compare(
             str(model), None if data is None else str(data), held_out, schemes=names, skip=tuple(skip or ()),
             samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress, metric=metric,
             allow=tuple(allow or ()),
-            also={path.stem: brought(path) for path in also or ()}, flash=none_or(flash), ram=none_or(ram),
-            matters=[name.strip() for name in matters.split(",")] if matters else None,
+            also={path.stem: brought(path) for path in also or ()}, flash=wishes.flash, ram=wishes.ram,
+            matters=wishes.matters,
         )  # fmt: skip
     if as_json:
         print_json(table.to_dict())

@@ -65,7 +65,7 @@ def train(
         scheme, epochs, batch, learning_rate, validation, patience, loss, skip=tuple(skip or ()),
         checkpoint=checkpoint, seed=seed,
     )  # fmt: skip
-    stored = read_keras(model)[0]
+    stored = read_keras(model, tuple(allow or ()))[0]
     if not isinstance(stored, QuantizationAwareModel):
         load_keras(stored, allow=tuple(allow or ()), stored=True)
     chosen = chosen_for(stored, y, loss)
