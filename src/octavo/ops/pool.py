@@ -102,22 +102,28 @@ def pool_window(options: Pool2DOptions, inputs: Inputs[Tensor]) -> tuple[int, in
     return options.filter_height, options.filter_width
 
 
-def _pooling(pool: Any) -> Any:
+def max_pool_training(ops: Any) -> Any:
+    """MAX_POOL_2D on Keras tensors."""
+
     def run(x: Any, *, padding: Padding, stride_w: int, stride_h: int, filter_width: int, filter_height: int) -> Any:
         window, strides = (filter_height, filter_width), (stride_h, stride_w)
-        return pool(x, window, strides, Padding(padding).name.lower(), data_format="channels_last")
+        return ops.max_pool(x, window, strides, Padding(padding).name.lower(), data_format="channels_last")
 
     return run
 
 
-def max_pool_training(ops: Any) -> Any:
-    """MAX_POOL_2D on Keras tensors."""
-    return _pooling(ops.max_pool)
-
-
 def average_pool_training(ops: Any) -> Any:
-    """AVERAGE_POOL_2D on Keras tensors."""
-    return _pooling(ops.average_pool)
+    """AVERAGE_POOL_2D on Keras tensors: sums over explicit zeros, as one backend averages repeats of an uneven border."""
+
+    def run(x: Any, *, padding: Padding, stride_w: int, stride_h: int, filter_width: int, filter_height: int) -> Any:
+        images, size, strides = (1, *x.shape[1:3], 1), (filter_height, filter_width), (stride_h, stride_w)
+        window = window_over(images, size, strides, Padding(padding))
+        cells = patches(np.ones(images, np.float32), window).sum(axis=(-2, -1))
+        pads = ((0, 0), (window.pad_top, window.pad_bottom), (window.pad_left, window.pad_right), (0, 0))
+        means = ops.average_pool(ops.pad(x, pads), size, strides, "valid", data_format="channels_last")
+        return means * ops.convert_to_tensor(window.height * window.width / cells, dtype=means.dtype)
+
+    return run
 
 
 def _window(options: Pool2DOptions, images: Shape) -> Window:
