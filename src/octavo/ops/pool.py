@@ -113,7 +113,7 @@ def max_pool_training(ops: Any) -> Any:
 
 
 def average_pool_training(ops: Any) -> Any:
-    """AVERAGE_POOL_2D on Keras tensors: sums over explicit zeros, as one backend averages repeats of an uneven border."""
+    """AVERAGE_POOL_2D on Keras tensors: zeros are padded here, as one backend pads an uneven border otherwise."""
 
     def run(x: Any, *, padding: Padding, stride_w: int, stride_h: int, filter_width: int, filter_height: int) -> Any:
         images, size, strides = (1, *x.shape[1:3], 1), (filter_height, filter_width), (stride_h, stride_w)
