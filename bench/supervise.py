@@ -7,7 +7,7 @@ they are from a process's second call on; what the first one pays is told apart.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from unittest.mock import patch
 
@@ -25,6 +25,9 @@ class Inside:
 
     def take(self) -> Inside:
         return Inside()
+
+    def warm_up(self, count: int, modules: Sequence[str]) -> None:
+        """Nothing is started."""
 
     def give_back(self, worker: Inside) -> None:
         worker.held = None

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from octavo.calibration.probe import Probe, Task
-from octavo.calibration.runner import MAXIMUM_CHUNK, calibrate
+from octavo.calibration.runner import MAXIMUM_BATCH, MAXIMUM_BATCHES, calibrate
 from octavo.calibration.statistics import BINS, Statistics
 from octavo.data.dataset import Chunk
 from octavo.errors import DatasetError, InputError, NonFiniteError
@@ -130,7 +130,7 @@ def test_only_a_bounded_number_of_samples_is_read_ahead() -> None:
 
     def source() -> Iterator[np.ndarray]:
         nonlocal read
-        for i in range(6000):
+        for i in range(20_000):
             read += 1
             yield IMAGES[i % len(IMAGES)]
 
@@ -140,7 +140,7 @@ def test_only_a_bounded_number_of_samples_is_read_ahead() -> None:
 
     observe(float_network(), source, threads=threads, progress=progress)
     # Two chunks a worker wait, one more is being read, and one is counted just before.
-    assert 0 < ahead <= (2 * threads + 2) * MAXIMUM_CHUNK < 6000
+    assert 0 < ahead <= (2 * threads + 2) * MAXIMUM_BATCH * MAXIMUM_BATCHES < 20_000
 
 
 def test_a_model_whose_observed_tensors_are_inputs_only_needs_no_operator() -> None:

@@ -239,9 +239,9 @@ def test_samples_that_end_calibration_are_named_with_the_model() -> None:
     graph = b.finish([b.emit("NEG", [b.input("image", (1, 6, 6, 3))])])
 
     def source() -> Iterator[np.ndarray]:
-        yield np.concatenate([images()] * 100)
+        yield np.concatenate([images()] * 1000)
         os.kill(worker.process_id, signal.SIGKILL)
-        yield np.concatenate([images()] * 100)
+        yield np.concatenate([images()] * 1000)
 
     worker = pool().take()
     pool().give_back(worker)  # the next to be taken

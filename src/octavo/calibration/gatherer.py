@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from octavo.calibration.probe import Probe, Task, singly
+from octavo.calibration.probe import Probe, Task
 from octavo.calibration.statistics import Statistics
 from octavo.data.dataset import Chunk
 from octavo.errors import DatasetError
@@ -16,17 +16,22 @@ class Gatherer:
 
     Args:
         probe: The runtime; it keeps nothing of what went through.
-        together: Whether the samples of a chunk run as one batch.
+        rows: Samples that run as one batch; 1 where a batch computes otherwise than its samples do.
     """
 
-    def __init__(self, probe: Probe, *, together: bool) -> None:
-        self.probe, self.together = probe, together
+    def __init__(self, probe: Probe, rows: int) -> None:
+        self.probe, self.rows = probe, rows
         self._gathered, self._samples = probe.task.accumulators(), 0
 
-    def settle(self, chunk: Chunk) -> bool:
-        """Decide, by the samples of a chunk, whether those of a chunk run as one batch; nothing is gathered of it."""
-        self.together = can_batch(self.probe, chunk)
-        return self.together
+    def settle(self, chunk: Chunk) -> int:
+        """Decide, by the samples of a chunk, whether samples run as one batch; nothing is gathered of it.
+
+        Returns:
+            `rows` from now on.
+        """
+        if not can_batch(self.probe, chunk, self.rows):
+            self.rows = 1
+        return self.rows
 
     def observe(self, chunk: Chunk) -> int:
         """Run a chunk and gather its statistics; returns its number of samples.
@@ -34,7 +39,7 @@ class Gatherer:
         Raises:
             NonFiniteError: naming the first sample with a NaN or an infinity, and the first tensor that has it.
         """
-        for part in (chunk,) if self.together else singly(chunk):
+        for part in chunk.parts(self.rows):
             self.probe.add(part, self._gathered)
         self._samples += chunk.count
         return chunk.count
@@ -45,28 +50,28 @@ class Gatherer:
         return Statistics(tensors, self._samples, fingerprint)
 
 
-def gatherer(task: Task, model: bytes, threads: int, *, together: bool) -> Gatherer:
+def gatherer(task: Task, model: bytes, threads: int, rows: int) -> Gatherer:
     """One with a probe of its own, that has seen nothing yet."""
-    return Gatherer(Probe(task, model, threads=threads), together=together)
+    return Gatherer(Probe(task, model, threads=threads), rows)
 
 
-def can_batch(probe: Probe, chunk: Chunk) -> bool:
-    """Whether samples that run as one batch give, bit for bit, the statistics that each gives alone.
+def can_batch(probe: Probe, chunk: Chunk, rows: int) -> bool:
+    """Whether `rows` samples that run as one batch give, bit for bit, the statistics that each gives alone.
 
     Raises:
         NonFiniteError: see `Gatherer.observe`.
     """
-    head = Chunk(chunk.start, tuple(array[:COMPARED] for array in chunk.arrays))
+    head = next(chunk.parts(min(rows, COMPARED)))
     if head.count == 1:
         return True
 
-    def measured(*, together: bool) -> Statistics:
-        gatherer = Gatherer(probe, together=together)
+    def measured(rows: int) -> Statistics:
+        gatherer = Gatherer(probe, rows)
         gatherer.observe(head)
         return gatherer.statistics("")
 
-    alone = measured(together=False)
+    alone = measured(1)
     try:
-        return measured(together=True) == alone
+        return measured(head.count) == alone
     except DatasetError:
         return False

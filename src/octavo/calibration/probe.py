@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,7 +112,7 @@ class Probe:
         There is none where a sum of large values overflowed.
         """
         runtime = LiteRT(with_values(self.task.graph, self.task.made))
-        for sample in singly(chunk):
+        for sample in chunk.parts(1):
             inputs = self._named(sample)
             runtime.reset()
             values = {**runtime.run(inputs), **inputs}
@@ -122,12 +122,6 @@ class Probe:
 
     def _named(self, chunk: Chunk) -> dict[str, np.ndarray]:
         return dict(zip(self.task.graph.inputs, chunk.arrays, strict=True))
-
-
-def singly(chunk: Chunk) -> Iterator[Chunk]:
-    """The samples of a chunk, each by itself."""
-    for row in range(chunk.count):
-        yield Chunk(chunk.start + row, tuple(array[row : row + 1] for array in chunk.arrays))
 
 
 def _surely_finite(reduced: list[float]) -> bool:

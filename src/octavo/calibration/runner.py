@@ -18,7 +18,7 @@ from functools import reduce
 from typing import Any
 
 from octavo.calibration.gatherer import Gatherer, gatherer
-from octavo.calibration.probe import Task, singly
+from octavo.calibration.probe import Task
 from octavo.calibration.states import with_states_shown
 from octavo.calibration.statistics import Statistics, fingerprint
 from octavo.data.dataset import Chunk, Dataset
@@ -28,11 +28,15 @@ from octavo.ir.types import Graph
 from octavo.run.signature import read_signature
 from octavo.run.supervised import Remote
 from octavo.run.targets import DEFAULT
+from octavo.run.worker import warm_up
 
 MAXIMUM_THREADS = 8
-# Activations of one chunk: few enough for a cache, enough to outweigh the cost of a call.
-CHUNK_BYTES = 4 << 20
-MAXIMUM_CHUNK = 256
+# Activations of one batch: few enough for a cache, enough to outweigh the cost of a call.
+BATCH_BYTES = 4 << 20
+MAXIMUM_BATCH = 256
+# Inputs of one chunk, and batches in it: enough to outweigh the cost of a message, few enough to share out.
+CHUNK_BYTES = 2 << 20
+MAXIMUM_BATCHES = 8
 # What runtimes side by side may take; each holds the weights and every activation.
 RUNTIMES_BYTES = 96 << 20
 
@@ -75,11 +79,12 @@ def calibrate(
     dataset = Dataset(data, task.inputs, integer_divisor=integer_divisor, samples=samples)
     model = task.instrumented()
     sample_bytes = read_signature(model).activation_bytes
-    rows = _chunk_rows(sample_bytes)
+    rows = _batch_rows(sample_bytes)
     workers, each = _crew(len(model) + rows * sample_bytes, threads or _processors())
-    chunks = dataset.chunks(rows)
+    warm_up(workers, gatherer.__module__)
+    chunks = dataset.chunks(rows * _batches(rows * sum(tensor.size * tensor.dtype.bits // 8 for tensor in task.inputs)))
     first = next(chunks)
-    crew = _Crew(task, model, each)
+    crew = _Crew(task, model, each, rows)
     done = 0
     try:
         crew.settle(first)
@@ -100,18 +105,18 @@ class _Crew:
         task: What they observe.
         model: `task.instrumented()`.
         threads: Of each one's runtime.
+        rows: Samples that run as one batch, where it computes what they do.
     """
 
-    def __init__(self, task: Task, model: bytes, threads: int) -> None:
-        self._task, self._model, self._threads = task, model, threads
+    def __init__(self, task: Task, model: bytes, threads: int, rows: int) -> None:
+        self._task, self._model, self._threads, self._rows = task, model, threads, rows
         self._all: list[Remote[Gatherer]] = []
         self._idle: deque[Remote[Gatherer]] = deque()
-        self._together = True
 
     def settle(self, chunk: Chunk) -> None:
-        """Decide by some samples, which are not gathered, whether those of a chunk run as one batch."""
+        """Decide by some samples, which are not gathered, whether samples run as one batch."""
         first = self._another()
-        self._together = first.ask_for(self._samples(chunk), chunk.count, Gatherer.settle, chunk)
+        self._rows = first.ask_for(self._samples(chunk), chunk.count, Gatherer.settle, chunk)
         self._idle.append(first)
 
     def observe(self, chunk: Chunk) -> int:
@@ -124,7 +129,7 @@ class _Crew:
             count = one.ask_for(self._samples(chunk), chunk.count, Gatherer.observe, chunk)
         except RuntimeEndedError as error:
             graph = self._task.graph
-            singles = [dict(zip(graph.inputs, sample.arrays, strict=True)) for sample in singly(chunk)]
+            singles = [dict(zip(graph.inputs, sample.arrays, strict=True)) for sample in chunk.parts(1)]
             raise blamed(error, DEFAULT, graph, singles) from error
         self._idle.append(one)
         return count
@@ -144,7 +149,7 @@ class _Crew:
             one.close()
 
     def _another(self) -> Remote[Gatherer]:
-        one = Remote("LiteRT", gatherer, self._task, self._model, self._threads, together=self._together)
+        one = Remote("LiteRT", gatherer, self._task, self._model, self._threads, self._rows)
         self._all.append(one)
         return one
 
@@ -172,9 +177,14 @@ def _spread(crew: _Crew, chunks: Iterable[Chunk], workers: int) -> Iterator[int]
                 future.cancel()
 
 
-def _chunk_rows(sample_bytes: int) -> int:
-    """Samples that make a chunk."""
-    return min(max(1, CHUNK_BYTES // max(1, sample_bytes)), MAXIMUM_CHUNK)
+def _batch_rows(sample_bytes: int) -> int:
+    """Samples that make a batch."""
+    return min(max(1, BATCH_BYTES // max(1, sample_bytes)), MAXIMUM_BATCH)
+
+
+def _batches(input_bytes: int) -> int:
+    """Batches that make a chunk, by the bytes of one's inputs."""
+    return min(max(1, CHUNK_BYTES // max(1, input_bytes)), MAXIMUM_BATCHES)
 
 
 def _crew(runtime_bytes: int, threads: int) -> tuple[int, int]:

@@ -33,6 +33,11 @@ class Chunk:
         """Number of samples."""
         return len(self.arrays[0])
 
+    def parts(self, size: int) -> Iterator[Chunk]:
+        """The samples, `size` at a time, as views; the last part may have fewer."""
+        for row in range(0, self.count, size):
+            yield Chunk(self.start + row, tuple(array[row : row + size] for array in self.arrays))
+
 
 class Dataset:
     """Samples in any form that `octavo.data.sources` reads.

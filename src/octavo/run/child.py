@@ -6,6 +6,7 @@ from where is told by the parent, on the command line.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import io
@@ -22,7 +23,7 @@ GRACE_SECONDS = 2.0
 
 
 def main(told: str) -> None:
-    """Be a child; `told` is JSON of the parent's import path, its `octavo` folder and a memory limit."""
+    """Be a child; `told` is JSON of the parent's import path, its `octavo` folder, a memory limit, and modules."""
     start = json.loads(told)
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -33,6 +34,10 @@ def main(told: str) -> None:
     _import_package("octavo", start["package"])
     _limit_memory(start["megabytes"])
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    for module in start["modules"]:
+        # Whoever needs it is told why it cannot be had.
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
     # By their full names: what is pickled here must be found there.
     importlib.import_module("octavo.run.child").serve(source, sink)
     # Nothing here is worth the risk of native destructors.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -30,16 +31,22 @@ class Worker:
 
     Args:
         limits: What it is held to.
+        modules: Imported there before it answers, where they can be.
 
     Raises:
         RuntimeEndedError: if it cannot be started.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits, self.owner = limits, os.getpid()
+    def __init__(self, limits: Limits, modules: Sequence[str] = ()) -> None:
+        self.limits, self.owner, self._greeted = limits, os.getpid(), False
         self._words: BinaryIO = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 (lives as long as the child)
         self._lock = threading.RLock()
-        told = {"path": import_path(), "package": str(PACKAGE), "megabytes": limits.megabytes}
+        told = {
+            "path": import_path(),
+            "package": str(PACKAGE),
+            "megabytes": limits.megabytes,
+            "modules": list(modules),
+        }
         # A session of its own: Ctrl-C reaches the parent alone, which then ends the child. A folder of its own: nothing
         # is loaded from the user's.
         command = [sys.executable, "-I", str(PACKAGE / "run" / "child.py"), json.dumps(told)]
@@ -52,16 +59,23 @@ class Worker:
                 cwd=PACKAGE,
                 start_new_session=True,
             )
-            self.call("it", "at its start", 1, (False, _answer, (), {}))
-        except (OSError, ValueError, RuntimeEndedError) as error:
+        except (OSError, ValueError) as error:
             self._words.close()
-            reason = error.got if isinstance(error, RuntimeEndedError) else str(error)
-            raise RuntimeEndedError(
-                "the process that runs models does not start, and no model is run without it.",
-                got=f"{sys.executable}: {reason}",
-                expected="a Python that can be started with this one's packages",
-                fix=f"check sys.executable and what its Python says, and {MEMORY_VARIABLE} if it is set",
-            ) from error
+            raise _no_start(str(error)) from error
+
+    def greet(self) -> None:
+        """Wait until the child has started.
+
+        Raises:
+            RuntimeEndedError: if it ends instead.
+        """
+        if self._greeted:
+            return
+        try:
+            self.call("it", "at its start", 1, (False, _answer, (), {}))
+        except RuntimeEndedError as error:
+            raise _no_start(error.got) from error
+        self._greeted = True
 
     @property
     def process_id(self) -> int:
@@ -158,6 +172,15 @@ class Worker:
         )
 
 
+def _no_start(reason: str) -> RuntimeEndedError:
+    return RuntimeEndedError(
+        "the process that runs models does not start, and no model is run without it.",
+        got=f"{sys.executable}: {reason}",
+        expected="a Python that can be started with this one's packages",
+        fix=f"check sys.executable and what its Python says, and {MEMORY_VARIABLE} if it is set",
+    )
+
+
 def _answer(held: object) -> None:
     """What a child is asked to see that it started."""
 
@@ -206,15 +229,27 @@ class _Pool:
         wanted = limits()
         while True:
             with self._lock:
-                if not self._ends:
-                    atexit.register(self.empty)
-                    self._ends = True
                 worker = self._idle.pop() if self._idle else None
             if worker is None:
-                return Worker(wanted)
-            if worker.alive and worker.limits == wanted:
-                return worker
-            worker.end()
+                worker = self._new(wanted)
+            elif not (worker.alive and worker.limits == wanted):
+                worker.end()
+                continue
+            worker.greet()
+            return worker
+
+    def warm_up(self, count: int, modules: Sequence[str]) -> None:
+        """Start children, without waiting for them, until so many are idle."""
+        wanted = limits()
+        for _ in range(min(count, KEPT) - len(self._idle)):
+            self.give_back(self._new(wanted, modules))
+
+    def _new(self, wanted: Limits, modules: Sequence[str] = ()) -> Worker:
+        with self._lock:
+            if not self._ends:
+                atexit.register(self.empty)
+                self._ends = True
+        return Worker(wanted, modules)
 
     def give_back(self, worker: Worker) -> None:
         """Keep a child for the next; one that died is forgotten."""
@@ -238,3 +273,14 @@ _POOLS: dict[int, _Pool] = {}
 def pool() -> _Pool:
     """The children of this process; those of a process that it was forked from are not its own."""
     return _POOLS.setdefault(os.getpid(), _Pool())
+
+
+def warm_up(count: int, *modules: str) -> None:
+    """Let children start while this process does something else; a start that fails is told when one is needed.
+
+    Args:
+        count: How many shall be idle.
+        modules: What each imports first.
+    """
+    with suppress(RuntimeEndedError):
+        pool().warm_up(count, modules)
