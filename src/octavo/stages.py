@@ -63,10 +63,12 @@ class Measured:
     Attributes:
         ranges: Real (low, high) by the names of `Plan.range_name`; empty for schemes with float activations.
         origin: For the file's metadata.
+        extremes: Likewise of each tensor by itself, whatever it shares its range with.
     """
 
     ranges: Mapping[str, Range]
     origin: str
+    extremes: Mapping[str, Range]
 
 
 @dataclass(frozen=True, slots=True)
