@@ -13,7 +13,7 @@ from octavo.ir.graph import consumers
 from octavo.ir.types import Graph, Node, PerAxis, Quantization, Tensor
 
 # Types that only quantization makes; int32, int64, uint8 and bool also occur as shapes, indices and images.
-QUANTIZED_TYPES = frozenset({DType.INT4, DType.INT8, DType.INT16})
+QUANTIZED_TYPES = frozenset(dtype for dtype in DType if dtype.is_packed) | {DType.INT8, DType.INT16}
 WITH_PARAMETERS = QUANTIZED_TYPES | {DType.UINT8, DType.INT32, DType.INT64}
 
 
