@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from octavo.calibration import gatherer
 from octavo.calibration.ranges import estimate
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Method
@@ -39,6 +40,7 @@ from octavo.quantization.coarse import CoarseOperand, coarse_operands
 from octavo.quantization.io_types import set_io_types
 from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
+from octavo.run.worker import warm_up
 from octavo.stages import Measured, Prepared, Progress, Source, condition_prepared, gather, prepare
 from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
@@ -126,6 +128,7 @@ def quantize(
         chosen = _as_trained(configured(config, **options), scheme if config is None else config.scheme, trained)
     else:
         chosen = configured(config, **options)
+    warm_up(1, gatherer.__name__)
     with clock("load"):
         prepared = prepare(model, allow) if trained is None else trained.prepared
     source = Source(data, samples, integer_divisor, progress)
