@@ -13,6 +13,7 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, PerAxis, PerTensor, Shape, Tensor
 from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
+from octavo.ops.products import of_results
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Bias, Data, Weight, weight_types
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec, TensorRef
@@ -134,6 +135,11 @@ def batch_matmul_shapes(options: BatchMatMulOptions, inputs: Inputs[Tensor]) -> 
     return ((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), rows, columns),)
 
 
+def batch_matmul_products(options: BatchMatMulOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
+    """Each value of the result is a sum over k products."""
+    return outputs[0].size * inputs[0].shape[-2 if options.adj_x else -1]
+
+
 def batch_matmul_float(options: BatchMatMulOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Float reference of BATCH_MATMUL."""
     x, y = inputs
@@ -217,6 +223,7 @@ FULLY_CONNECTED = OpSpec(
     options=FullyConnectedOptions,
     inputs=(Data(), Weight(0, weight_types(0, int4=PerTensor(), hybrid=True)), Bias(0, 1)),
     shapes=fully_connected_shapes,
+    products=of_results(0),
     training=fully_connected_training,
     run_float=fully_connected_float,
     integer=Kernel(prepare_fully_connected, run_fully_connected),
@@ -247,6 +254,7 @@ BATCH_MATMUL = OpSpec(
     options=BatchMatMulOptions,
     inputs=(Data(), Data()),
     shapes=batch_matmul_shapes,
+    products=batch_matmul_products,
     training=batch_matmul_training,
     run_float=batch_matmul_float,
     integer=Kernel(prepare_batch_matmul, run_batch_matmul),
