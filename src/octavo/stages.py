@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from octavo.calibration.fingerprint import fingerprint
 from octavo.calibration.runner import calibrate
-from octavo.calibration.statistics import Statistics, fingerprint
+from octavo.calibration.statistics import Statistics
 from octavo.condition import Conditioned, Method, Samples, condition
 from octavo.config import QuantizeConfig
 from octavo.data.dataset import Dataset, rescales_images
