@@ -35,9 +35,10 @@ from octavo.ops.check import check_scales
 from octavo.plan.make import make_plan
 from octavo.plan.remarks import remarks
 from octavo.plan.types import Plan
-from octavo.quantization.assign import assign, group_parameters
+from octavo.quantization.assign import assign
 from octavo.quantization.coarse import CoarseOperand, coarse_operands
 from octavo.quantization.io_types import set_io_types
+from octavo.quantization.parameters import settle_parameters
 from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
 from octavo.run.worker import warm_up
@@ -261,7 +262,7 @@ def measure(prepared: Prepared, plan: Plan, graph: Graph, config: QuantizeConfig
 
 
 def _coarse(graph: Graph, plan: Plan, measured: Measured) -> tuple[CoarseOperand, ...]:
-    parameters = group_parameters(graph, plan, measured.ranges) if plan.scheme.needs_data else {}
+    parameters = settle_parameters(graph, plan, measured.ranges).activations if plan.scheme.needs_data else {}
     return coarse_operands(graph, plan, parameters, measured.extremes)
 
 

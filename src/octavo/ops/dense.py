@@ -13,6 +13,7 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, PerAxis, PerTensor, Shape, Tensor
 from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
+from octavo.ops.limits import SPAN, overflow, overflowing, product_of_matrices, weighted
 from octavo.ops.products import of_results
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Bias, Data, Weight, weight_types
@@ -182,6 +183,17 @@ def _product(adjoint: BatchMatMulOptions | BatchMatMulConstants, x: np.ndarray, 
     return (np.swapaxes(x, -1, -2) if adjoint.adj_x else x) @ (np.swapaxes(y, -1, -2) if adjoint.adj_y else y)
 
 
+def _terms(options: BatchMatMulOptions, x: Tensor) -> int:
+    """How many products are summed."""
+    return x.shape[-2 if options.adj_x else -1]
+
+
+def _overflowing(options: BatchMatMulOptions, inputs: Inputs[Tensor]) -> str:
+    """The obstacle of too many products for the accumulator."""
+    x, _ = inputs
+    return overflow(_terms(options, x) * float(SPAN[x.dtype]) ** 2, x.dtype)
+
+
 def batch_matmul_training(ops: Any) -> Any:
     """BATCH_MATMUL on Keras tensors."""
 
@@ -227,6 +239,8 @@ FULLY_CONNECTED = OpSpec(
     training=fully_connected_training,
     run_float=fully_connected_float,
     integer=Kernel(prepare_fully_connected, run_fully_connected),
+    output_scales=weighted(0),
+    obstacle=overflowing(0),
     fuses=True,
     exact=False,
     version=fully_connected_version,
@@ -258,6 +272,8 @@ BATCH_MATMUL = OpSpec(
     training=batch_matmul_training,
     run_float=batch_matmul_float,
     integer=Kernel(prepare_batch_matmul, run_batch_matmul),
+    output_scales=product_of_matrices(_terms),
+    obstacle=_overflowing,
     version=version_by_type(int8=2, int16=3),
     keras={
         "ops.Matmul": KerasForm(lower_matmul, lambda keras: (lambda x, y: keras.ops.matmul(x, y), ((4, 6), (6, 5)))),

@@ -19,6 +19,7 @@ from octavo.errors import GraphError
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.identity import never
+from octavo.ops.limits import OutputScales
 from octavo.ops.products import Products, none
 from octavo.ops.roles import Bias, Data, Free, Intermediate, Role, Rule, State, Weight
 from octavo.ops.window import Border
@@ -173,6 +174,9 @@ class OpSpec:
         variadic: Whether the last role is that of any number of inputs.
         outputs: How the parameters of each output follow; the last rule is that of all further ones.
         shapes: Shape rule.
+        output_scales: The scales of the first output that kernels hold, where they depend on those of the inputs.
+        obstacle: Why kernels cannot compute a call rightly whatever the scale of the output, given its options and its
+            integer inputs; "" where they can.
         window: Height and width, in taps, of a window that slides over images; None for other operators.
         border: What the window finds beyond the border of the images, where it pads.
         bounds: Real numbers that every result lies between.
@@ -212,6 +216,8 @@ class OpSpec:
     intermediates: tuple[Intermediate, ...] = ()
     show_states: ShowStates | None = None
     shapes: InferShapes
+    output_scales: OutputScales | None = None
+    obstacle: Callable[[Any, Inputs[Tensor]], str] = lambda options, inputs: ""
     window: Callable[[Any, Inputs[Tensor]], tuple[int, int]] | None = None
     border: Border | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
