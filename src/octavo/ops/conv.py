@@ -73,6 +73,7 @@ CONV_2D = OpSpec(
     border=Border.ZERO,
     run_float=kernels.conv_2d_float,
     integer=kernels.CONV_2D_KERNEL,
+    product=kernels.CONV_2D_PRODUCT,
     fuses=True,
     version=conv_version,
     keras={
@@ -117,6 +118,7 @@ DEPTHWISE_CONV_2D = OpSpec(
     border=Border.ZERO,
     run_float=kernels.depthwise_conv_2d_float,
     integer=kernels.DEPTHWISE_CONV_2D_KERNEL,
+    product=kernels.DEPTHWISE_CONV_2D_PRODUCT,
     in_place=InPlace(overlap=Overlap.ROWS),
     fuses=True,
     version=depthwise_version,

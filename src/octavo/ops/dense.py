@@ -13,6 +13,7 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, PerAxis, PerTensor, Shape, Tensor
 from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
+from octavo.ops.product import Product
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Bias, Data, Weight, weight_types
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec, TensorRef
@@ -75,6 +76,13 @@ def run_fully_connected(constants: FullyConnectedConstants, arrays: Inputs[np.nd
 
 def _rows(x: np.ndarray, weights_oi: np.ndarray, *, keep_num_dims: bool) -> np.ndarray:
     return x if keep_num_dims else x.reshape(-1, weights_oi.shape[1])
+
+
+FULLY_CONNECTED_PRODUCT = Product(
+    rows=lambda options, x, weights: x.reshape(1, -1, weights[1]),
+    matrices=lambda x, weights_oi: weights_oi.T[np.newaxis],
+    weight=lambda matrices, weights: matrices[0].T.reshape(weights),
+)
 
 
 def fully_connected_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
@@ -220,6 +228,7 @@ FULLY_CONNECTED = OpSpec(
     training=fully_connected_training,
     run_float=fully_connected_float,
     integer=Kernel(prepare_fully_connected, run_fully_connected),
+    product=FULLY_CONNECTED_PRODUCT,
     fuses=True,
     exact=False,
     version=fully_connected_version,
