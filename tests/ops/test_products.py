@@ -1,46 +1,56 @@
-"""Operators that say which matrix product they are compute that product."""
+"""What the op table counts as multiply-accumulates, against a count of the float reference's own products."""
 
 from __future__ import annotations
-
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
+from octavo.ir.graph import operands, results
 from octavo.ir.inputs import Inputs
-from octavo.ops.fused import FusedActivation
-from octavo.ops.roles import Weight
+from octavo.ops.build import GraphBuilder
+from octavo.ops.conv_kernels import Conv2DOptions
 from octavo.ops.spec import Example, OpSpec
 from octavo.ops.table import OPS
-from single_op import CASES
+from octavo.ops.window import Padding
+from single_op import CASES, float_graph
 
-PRODUCTS = {name: case for name, case in CASES.items() if case[0].product is not None}
-
-
-@pytest.mark.parametrize(("spec", "example"), PRODUCTS.values(), ids=PRODUCTS)
-def test_rows_times_matrices_are_the_operator(spec: OpSpec, example: Example) -> None:
-    assert spec.product is not None
-    ((weight_index, _),) = spec.weights
-    ((_, bias_role),) = spec.biases
-    assert len(example.shapes) > weight_index
-    shape = example.shapes[bias_role.data]
-    assert shape is not None
-    x = np.random.default_rng(0).uniform(example.low, example.high, (2, *shape[1:])).astype(np.float32)
-    weight = example.constants[weight_index]
-    arrays = Inputs([x, *(example.constants[i] for i in range(1, len(example.shapes)))])
-    options: Any = replace(example.options, fused_activation_function=FusedActivation.NONE)  # type: ignore[type-var]
-    (wanted,) = spec.run_float(options, arrays)
-    matrices = spec.product.matrices(x.shape, weight)
-    sums = spec.product.rows(options, x, weight.shape) @ matrices
-    found = sums.transpose(1, 0, 2).reshape(wanted.shape) + (arrays.get(2) if len(arrays) > 2 else 0)
-    # Two orders of adding float32 products.
-    bound = matrices.shape[1] * np.finfo(np.float32).eps * np.abs(x).max() * np.abs(matrices).sum(axis=1).max()
-    assert np.abs(found - wanted).max() <= bound
-    assert np.array_equal(spec.product.weight(matrices, weight.shape), weight)
+COUNTED = [name for name, (spec, _) in CASES.items() if spec.name in ("FULLY_CONNECTED", "BATCH_MATMUL")]
+WEIGHTED = [name for name, (spec, _) in CASES.items() if spec.weights]
 
 
-def test_what_has_one_weight_and_a_window_that_gathers_is_a_product() -> None:
-    named = {name for name, spec in OPS.items() if spec.product is not None}
-    assert named == {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
-    assert all(isinstance(OPS[name].role(1), Weight) for name in named)
+def products(spec: OpSpec, example: Example) -> int:
+    graph = float_graph(spec, example)
+    (node,) = graph.nodes
+    return spec.products(node.options, operands(graph, node), results(graph, node))
+
+
+def ones(spec: OpSpec, example: Example) -> float:
+    """The sum of an operator's results where all operands are 1 and biases 0: how many products it adds up."""
+    graph = float_graph(spec, example)
+    (node,) = graph.nodes
+    bias = {i for i, _ in spec.biases}
+    arrays = [
+        None if t is None else np.zeros(t.shape, np.float32) if i in bias else np.ones(t.shape, np.float32)
+        for i, t in enumerate(operands(graph, node).items)
+    ]
+    return float(spec.run_float(node.options, Inputs(arrays))[0].sum())
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_matrix_products_are_all_that_are_added_up(name: str) -> None:
+    assert products(*CASES[name]) == ones(*CASES[name])
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_whatever_has_weights_multiplies_each_at_least_once(name: str) -> None:
+    spec, example = CASES[name]
+    assert products(spec, example) >= max(example.constants[i].size for i, _ in spec.weights if i in example.constants)
+
+
+def test_the_networks_of_the_books_have_their_counts() -> None:
+    b = GraphBuilder("stem")
+    y = b.emit("CONV_2D", [b.input("x", (1, 32, 32, 3)), b.constant(np.ones((16, 3, 3, 3), np.float32), "w"), None],
+               Conv2DOptions(Padding.SAME))  # fmt: skip
+    graph = b.finish((y,))
+    (node,) = graph.nodes
+    assert OPS["CONV_2D"].products(node.options, operands(graph, node), results(graph, node)) == 32 * 32 * 16 * 27

@@ -22,7 +22,7 @@ from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node, PerAxis
 from octavo.numerics.affine import dequantize, symmetric
 from octavo.numerics.feedback_rounding import product_error, refine, round_with_feedback
-from octavo.ops.product import Product
+from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.table import spec_of
 from octavo.plan.types import Plan, WeightRule
 from octavo.quantization.weights import largest_magnitude
@@ -93,7 +93,7 @@ class _Layer:
     node: Node
     rule: WeightRule
     data: str
-    product: Product
+    matrix_form: MatrixForm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,8 +117,8 @@ def _layers(graph: Graph, plan: Plan, method: str) -> tuple[tuple[_Layer, ...], 
         reason = _left(graph, node, own, len(readers[own[0].tensor]))
         if reason is None:
             spec = spec_of(node.op)
-            assert spec.product is not None
-            layers.append(_Layer(node, own[0], str(node.inputs[spec.biases[0][1].data]), spec.product))
+            assert spec.matrix_form is not None
+            layers.append(_Layer(node, own[0], str(node.inputs[spec.biases[0][1].data]), spec.matrix_form))
         else:
             notes.append(Note(method, node.layer, f"{reason}, and is rounded to nearest"))
     return tuple(layers), tuple(notes)
@@ -126,15 +126,15 @@ def _layers(graph: Graph, plan: Plan, method: str) -> tuple[tuple[_Layer, ...], 
 
 def _left(graph: Graph, node: Node, rules: Sequence[WeightRule], readers: int) -> str | None:
     """Why a layer's weights are not rounded by their products, or None."""
-    product = spec_of(node.op).product
-    if product is None:
+    form = spec_of(node.op).matrix_form
+    if form is None:
         return f"{node.op} is no product with one weight"
     if readers > 1:
         return f"weight '{rules[0].tensor}' is read elsewhere too"
     data = graph.tensors[str(node.inputs[spec_of(node.op).biases[0][1].data])]
     if data.is_constant:
         return "its input is constant"
-    groups, inputs, _ = product.matrices(data.shape, graph.tensors[rules[0].tensor].values).shape
+    groups, inputs, _ = form.matrices(data.shape, graph.tensors[rules[0].tensor].values).shape
     if groups * inputs**2 * 8 * 8 > MOMENTS_BYTES:
         return f"its {inputs:,} inputs are too many to measure together"
     return None
@@ -190,21 +190,21 @@ def _solved(
         bias: Its own bias, if it has one that may change.
         wanted, given: The values of each sample in float, and behind the rounded layers.
     """
-    weight, data, rule, product = graph.tensors[layer.rule.tensor].values, layer.data, layer.rule, layer.product
+    weight, data, rule, form = graph.tensors[layer.rule.tensor].values, layer.data, layer.rule, layer.matrix_form
     rows = (
         (
-            product.rows(layer.node.options, x[data], weight.shape),
-            product.rows(layer.node.options, y[data], weight.shape),
+            form.rows(layer.node.options, x[data], weight.shape),
+            form.rows(layer.node.options, y[data], weight.shape),
         )
         for x, y in zip(wanted, given, strict=True)
     )
     moments = Moments.of(rows, len(given), centred=bias is not None)
     damped, shape = moments.damped(DAMPING), graph.tensors[data].shape
-    matrices = product.matrices(shape, weight).astype(np.float64)
+    matrices = form.matrices(shape, weight).astype(np.float64)
     target = matrices + np.linalg.solve(damped, (moments.cross - moments.given) @ matrices)
-    limit, q = _best(target, damped, largest_magnitude(product.weight(target, weight.shape), rule.granularity), rule)
-    found = dequantize(product.weight(q, weight.shape).astype(np.int64), symmetric(limit, rule.dtype, rule.granularity))
-    plain, final = (product.matrices(shape, each) for each in (nearest, found))
+    limit, q = _best(target, damped, largest_magnitude(form.weight(target, weight.shape), rule.granularity), rule)
+    found = dequantize(form.weight(q, weight.shape).astype(np.int64), symmetric(limit, rule.dtype, rule.granularity))
+    plain, final = (form.matrices(shape, each) for each in (nearest, found))
     before, after = (float(product_error(each - target, damped).sum()) for each in (plain, final))
     share = after / before if before else 1.0
     if bias is None:

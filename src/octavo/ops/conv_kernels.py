@@ -15,7 +15,7 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
-from octavo.ops.product import Product
+from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.spec import Kernel
 from octavo.ops.window import Padding, Window, output_size, pad_before_after, patches, window_over
 
@@ -119,7 +119,7 @@ def _grouped_matrices(images: Shape, kernel_ohwi: np.ndarray) -> np.ndarray:
     return kernel_ohwi.reshape(groups, kernel_ohwi.shape[0] // groups, -1).transpose(0, 2, 1)
 
 
-CONV_2D_PRODUCT = Product(
+CONV_2D_MATRIX_FORM = MatrixForm(
     rows=lambda options, images, kernel: _grouped_rows(patches(images, _window(options, images.shape, kernel)), kernel),
     matrices=_grouped_matrices,
     weight=lambda matrices, kernel: matrices.transpose(0, 2, 1).reshape(kernel),
@@ -163,7 +163,7 @@ def _channel_rows(options: DepthwiseConv2DOptions, images: np.ndarray, kernel: S
     return windows.transpose(3, 0, 1, 2, 4, 5).reshape(images.shape[3], -1, kernel[1] * kernel[2])
 
 
-DEPTHWISE_CONV_2D_PRODUCT = Product(
+DEPTHWISE_CONV_2D_MATRIX_FORM = MatrixForm(
     rows=_channel_rows,
     matrices=lambda images, kernel_1hwc: kernel_1hwc.reshape(
         -1, images[3], kernel_1hwc.shape[3] // images[3]

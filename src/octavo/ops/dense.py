@@ -13,7 +13,8 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, PerAxis, PerTensor, Shape, Tensor
 from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
-from octavo.ops.product import Product
+from octavo.ops.matrix_form import MatrixForm
+from octavo.ops.products import of_results
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Bias, Data, Weight, weight_types
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec, TensorRef
@@ -78,7 +79,7 @@ def _rows(x: np.ndarray, weights_oi: np.ndarray, *, keep_num_dims: bool) -> np.n
     return x if keep_num_dims else x.reshape(-1, weights_oi.shape[1])
 
 
-FULLY_CONNECTED_PRODUCT = Product(
+FULLY_CONNECTED_MATRIX_FORM = MatrixForm(
     rows=lambda options, x, weights: x.reshape(1, -1, weights[1]),
     matrices=lambda x, weights_oi: weights_oi.T[np.newaxis],
     weight=lambda matrices, weights: matrices[0].T.reshape(weights),
@@ -140,6 +141,11 @@ def batch_matmul_shapes(options: BatchMatMulOptions, inputs: Inputs[Tensor]) -> 
     rows = x.shape[-1] if options.adj_x else x.shape[-2]
     columns = y.shape[-2] if options.adj_y else y.shape[-1]
     return ((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), rows, columns),)
+
+
+def batch_matmul_products(options: BatchMatMulOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
+    """Each value of the result is a sum over k products."""
+    return outputs[0].size * inputs[0].shape[-2 if options.adj_x else -1]
 
 
 def batch_matmul_float(options: BatchMatMulOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -225,10 +231,11 @@ FULLY_CONNECTED = OpSpec(
     options=FullyConnectedOptions,
     inputs=(Data(), Weight(0, weight_types(0, int4=PerTensor(), hybrid=True)), Bias(0, 1)),
     shapes=fully_connected_shapes,
+    products=of_results(0),
     training=fully_connected_training,
     run_float=fully_connected_float,
     integer=Kernel(prepare_fully_connected, run_fully_connected),
-    product=FULLY_CONNECTED_PRODUCT,
+    matrix_form=FULLY_CONNECTED_MATRIX_FORM,
     fuses=True,
     exact=False,
     version=fully_connected_version,
@@ -256,6 +263,7 @@ BATCH_MATMUL = OpSpec(
     options=BatchMatMulOptions,
     inputs=(Data(), Data()),
     shapes=batch_matmul_shapes,
+    products=batch_matmul_products,
     training=batch_matmul_training,
     run_float=batch_matmul_float,
     integer=Kernel(prepare_batch_matmul, run_batch_matmul),

@@ -19,7 +19,8 @@ from octavo.errors import GraphError
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.identity import never
-from octavo.ops.product import Product
+from octavo.ops.matrix_form import MatrixForm
+from octavo.ops.products import Products, none
 from octavo.ops.roles import Bias, Data, Free, Intermediate, Role, Rule, State, Weight
 from octavo.ops.window import Border
 
@@ -186,7 +187,8 @@ class OpSpec:
         show_states: Emits float operators that compute, from the names of the inputs and of the first output, all
             values that states with parameters of their own take in a run from the reset: names by input index.
         of_shapes: Whether results are int32 lengths that follow from the inputs' shapes, whatever their values.
-        product: The operator as matrix products, where it has one weight and is linear in it.
+        matrix_form: The operator as matrix products, where it has one weight and is linear in it.
+        products: How many products a call adds up, given its options, inputs and outputs.
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
         run_float: Reference on float32 arrays; returns the results, then the next value of each state.
         integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
@@ -220,7 +222,8 @@ class OpSpec:
     of_shapes: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None
-    product: Product | None = None
+    matrix_form: MatrixForm | None = None
+    products: Products = none
     pole: bool = False
     run_float: FloatKernel
     integer: Kernel[Any] | None = None

@@ -55,7 +55,7 @@ class Trained:
     @property
     def measured(self) -> Measured:
         """The ranges, as training has measured them."""
-        return Measured(self.ranges, "training")
+        return Measured(self.ranges, "training", self.ranges)
 
 
 def trained(model: QuantizationAwareModel) -> Trained:

@@ -12,7 +12,7 @@ from octavo.ir.types import Shape
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class MatrixForm:
     """An operator as products, one for each group of channels: `y[n, g * outputs + o] = rows[g, n] . matrix[g, :, o]`.
 
     Attributes:
