@@ -7,6 +7,7 @@ import octavo
 PUBLIC = [
     "SCHEMES",
     "Comparison",
+    "Diagnosis",
     "LayerConfig",
     "OctavoError",
     "QuantizeConfig",
@@ -15,6 +16,7 @@ PUBLIC = [
     "__version__",
     "calibrate",
     "compare",
+    "diagnose",
     "lowering",
     "parity",
     "quantize",
