@@ -6,7 +6,7 @@ Load -> passes; condition, on the plan; and calibrate.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,8 @@ from octavo.calibration.runner import calibrate
 from octavo.calibration.statistics import Statistics, fingerprint
 from octavo.condition import Conditioned, Method, Samples, condition
 from octavo.config import QuantizeConfig
-from octavo.data.dataset import Dataset, rescales_images
-from octavo.data.sources import is_spent
+from octavo.data.dataset import UNCOUNTED_SAMPLES, Dataset, rescales_images
+from octavo.data.sources import is_counted, is_spent, pieces
 from octavo.errors import DatasetError
 from octavo.ir.check import check_finite
 from octavo.ir.graph import states
@@ -63,10 +63,12 @@ class Measured:
     Attributes:
         ranges: Real (low, high) by the names of `Plan.range_name`; empty for schemes with float activations.
         origin: For the file's metadata.
+        notes: What a user should know of the samples.
     """
 
     ranges: Mapping[str, Range]
     origin: str
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,11 @@ class Source:
         """What integers are divided by; left alone for a model that scales images itself, unless something is said."""
         return 1 if self.integer_divisor is None and prepared.rescales_images else self.integer_divisor
 
+    def stopped(self, samples: int) -> str:
+        """What to tell of a look at `samples` samples: that there may be more, or ""."""
+        cut = samples == UNCOUNTED_SAMPLES and self.samples is None and not is_counted(self.data)
+        return f"the first {samples} were used, as the data does not say where it ends; say samples= for more" * cut
+
     def peek(self, prepared: Prepared, count: int | None) -> tuple[Source, tuple[dict[str, np.ndarray], ...]]:
         """A source of the same samples, and the first `count` of them (None: all) by input name, batch 1 each.
 
@@ -98,9 +105,9 @@ class Source:
             return self, ()
         source, data = self, self.data
         if is_spent(data):
-            # One element of a stream is a sample or a batch; either is enough for a look.
-            head = list(itertools.islice(data, None if count is None else 1))
-            source, data = replace(self, data=itertools.chain(head, data)), head
+            head: list[Any] = []
+            stream = iter(pieces(data))
+            data, source = _kept(stream, head), replace(self, data=itertools.chain(head, stream))
         limit = min((number for number in (count, self.samples) if number is not None), default=None)
         inputs = [prepared.graph.tensors[name] for name in prepared.graph.inputs]
         dataset = Dataset(data, inputs, integer_divisor=self.divisor_for(prepared), samples=limit)
@@ -110,6 +117,13 @@ class Source:
             for i in range(chunk.count)
         )
         return source, tuple(rows)
+
+
+def _kept(stream: Iterator[Any], head: list[Any]) -> Iterator[Any]:
+    """The pieces of a stream, each kept in `head` once it is taken."""
+    for piece in stream:
+        head.append(piece)
+        yield piece
 
 
 def prepare(model: Any, allow: Sequence[str] = ()) -> Prepared:
