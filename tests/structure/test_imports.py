@@ -19,6 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"pipeline"}),
     frozenset({"trained"}),
     frozenset({"qat"}),
+    frozenset({"mending"}),
     frozenset({"stages"}),
     frozenset({"report"}),
     frozenset({"doctor", "result"}),
