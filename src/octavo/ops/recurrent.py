@@ -84,6 +84,7 @@ def _example(times: int, features: int, units: int, options: LstmOptions, **draw
 
 UNIDIRECTIONAL_SEQUENCE_LSTM = OpSpec(
     name="UNIDIRECTIONAL_SEQUENCE_LSTM",
+    micro_name="UnidirectionalSequenceLSTM",
     options=LstmOptions,
     inputs=_roles(),
     intermediates=(*(Intermediate(DType.INT16, GATE_INPUT_SCALE),) * 4, Intermediate()),
