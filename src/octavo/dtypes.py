@@ -23,13 +23,18 @@ class DType(enum.Enum):
 
     @property
     def numpy(self) -> np.dtype:
-        """The numpy type that holds one element; int4 lives unpacked in int8."""
-        return np.dtype("int8" if self is DType.INT4 else self.value)
+        """The numpy type that holds one element; what files pack into less than a byte lives unpacked in int8."""
+        return np.dtype("int8" if self.is_packed else self.value)
 
     @property
     def bits(self) -> int:
         """Bits one element takes in a file."""
-        return 4 if self is DType.INT4 else self.numpy.itemsize * 8
+        return _PACKED.get(self.value) or self.numpy.itemsize * 8
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether several elements share a byte of a file."""
+        return self.value in _PACKED
 
     @property
     def is_float(self) -> bool:
@@ -43,8 +48,8 @@ class DType(enum.Enum):
         Raises:
             ValueError: for a float or boolean type.
         """
-        if self is DType.INT4:
-            return -8, 7
+        if self.is_packed:
+            return -(1 << self.bits - 1), (1 << self.bits - 1) - 1
         if self.is_float or self is DType.BOOL:
             raise ValueError(f"{self.value} has no integer range")
         info = np.iinfo(self.numpy)
@@ -58,3 +63,28 @@ class DType(enum.Enum):
             ValueError: if no DType matches.
         """
         return DType(array.dtype.name)
+
+
+# Signed types of less than a byte, and their bits.
+_PACKED = {DType.INT4.value: 4}
+
+
+def pack(values: np.ndarray, dtype: DType) -> np.ndarray:
+    """Integers of a packed type as files hold them: lowest bits of a byte first, the last byte filled with zeros.
+
+    Args:
+        values: Of any shape, in int8.
+        dtype: The packed type.
+
+    Returns:
+        uint8, 1-D.
+    """
+    each = 8 // dtype.bits
+    fields = np.append(values.ravel(), np.zeros(-values.size % each, np.int8)).astype(np.uint8) & (1 << dtype.bits) - 1
+    return np.bitwise_or.reduce([fields[i::each] << (dtype.bits * i) for i in range(each)], dtype=np.uint8)
+
+
+def unpack(packed: np.ndarray, dtype: DType, count: int) -> np.ndarray:
+    """The first `count` integers of a packed type, int8, 1-D, from uint8; see `pack`."""
+    fields = [packed << (8 - dtype.bits * (i + 1)) for i in range(8 // dtype.bits)]
+    return np.stack(fields, axis=-1).reshape(-1)[:count].astype(np.uint8).view(np.int8) >> (8 - dtype.bits)

@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from octavo.calibration import gatherer
 from octavo.calibration.ranges import estimate
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Method
@@ -23,8 +25,10 @@ from octavo.errors import ConfigError
 from octavo.evaluate.fidelity import Fidelity, fidelity
 from octavo.evaluate.proof import proven, random_samples, verified_samples
 from octavo.evaluate.verification import Verification
+from octavo.evaluate.verify import SAMPLE_INPUTS
 from octavo.ir.check import check_quantized, check_structure
 from octavo.ir.types import Graph
+from octavo.mending import check_mendable, mended
 from octavo.numerics.affine import Range
 from octavo.numerics.estimators import Estimator
 from octavo.ops.check import check_scales
@@ -32,9 +36,12 @@ from octavo.plan.make import make_plan
 from octavo.plan.remarks import remarks
 from octavo.plan.types import Plan
 from octavo.quantization.assign import assign
+from octavo.quantization.coarse import CoarseOperand, coarse_operands
 from octavo.quantization.io_types import set_io_types
+from octavo.quantization.parameters import settle_parameters
 from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
+from octavo.run.worker import warm_up
 from octavo.stages import Measured, Prepared, Progress, Source, condition_prepared, gather, prepare
 from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
@@ -63,6 +70,7 @@ def quantize(
     integer_divisor: float | None = None,
     seed: int = 0,
     verify: Literal["sample", "full", "off"] = "sample",
+    mend: bool = False,
     allow: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> QuantizedModel:
@@ -89,6 +97,8 @@ def quantize(
         integer_divisor: What integer samples are divided by for a float input: 255 if training saw 0..1.
         seed: Of every random choice.
         verify: "sample" runs a few inputs through every runtime, "full" all of them, "off" none.
+        mend: Whether operands that a scale shared with larger ones leaves few steps get one of their own, by what the
+            notes on them name and what measures best; each way tried takes as long as the first.
         allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
         progress: Told of long work.
 
@@ -119,10 +129,19 @@ def quantize(
         chosen = _as_trained(configured(config, **options), scheme if config is None else config.scheme, trained)
     else:
         chosen = configured(config, **options)
+    warm_up(1, gatherer.__name__)
     with clock("load"):
         prepared = prepare(model, allow) if trained is None else trained.prepared
     source = Source(data, samples, integer_divisor, progress)
-    return quantize_prepared(prepared, chosen, source, methods=methods, trained=trained, clock=clock)
+    if mend:
+        check_mendable(source, trained is not None)
+    made = quantize_prepared(prepared, chosen, source, methods=methods, trained=trained, clock=clock)
+    if not made.coarse or not mend:
+        return made
+    _, measured_on = source.peek(prepared, SAMPLE_INPUTS)
+    return mended(
+        made, chosen, prepared.graph, measured_on, partial(quantize_prepared, prepared, source=source, methods=methods)
+    )
 
 
 def calibrate(
@@ -202,6 +221,7 @@ def quantize_prepared(
     with clock("calibrate"):
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
     with clock("quantize"):
+        coarse = _coarse(conditioned.graph, plan, measured)
         graph = quantized_graph(conditioned.graph, plan, config, measured.ranges, conditioned.limits)
     with clock("write"):
         model = TFLITE.write(graph, _metadata(plan.scheme, config, measured.origin))
@@ -218,9 +238,11 @@ def quantize_prepared(
             *prepared.notes,
             *conditioned.notes,
             *remarks(prepared.graph, plan, config),
+            *(each.note for each in coarse),
             *(lost.notes if lost else ()),
         ),
         ranges=dict(measured.ranges),
+        coarse=coarse,
         seconds=clock.seconds,
     )
 
@@ -232,10 +254,16 @@ def measure(prepared: Prepared, plan: Plan, graph: Graph, config: QuantizeConfig
         DatasetError, NonFiniteError: as `octavo.stages.gather`.
     """
     if not plan.scheme.needs_data:
-        return Measured({}, "")
+        return Measured({}, "", {})
     statistics, estimator = gather(replace(prepared, graph=graph), plan, config, source), config.range_estimator
     ranges = estimate(graph, plan, statistics, estimator)
-    return Measured(ranges, f"{estimator.name} of {statistics.samples} samples")
+    extremes = {name: (each.low, each.high) for name, each in statistics.items()}
+    return Measured(ranges, f"{estimator.name} of {statistics.samples} samples", extremes)
+
+
+def _coarse(graph: Graph, plan: Plan, measured: Measured) -> tuple[CoarseOperand, ...]:
+    parameters = settle_parameters(graph, plan, measured.ranges).activations if plan.scheme.needs_data else {}
+    return coarse_operands(graph, plan, parameters, measured.extremes)
 
 
 def proven_and_compared(

@@ -21,6 +21,7 @@ from octavo.files import write_whole
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Tensor
 from octavo.plan.types import Island
+from octavo.quantization.coarse import CoarseOperand
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class QuantizedModel:
         islands: Nodes that stay in float, each with its reason.
         notes: Remarks of every stage, in order.
         ranges: Real (low, high) of each calibrated tensor.
+        coarse: Operands that a scale shared with larger ones leaves few steps; the notes tell what helps.
         seconds: Time each stage took.
     """
 
@@ -47,6 +49,7 @@ class QuantizedModel:
     islands: tuple[Island, ...] = ()
     notes: tuple[Note, ...] = ()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    coarse: tuple[CoarseOperand, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from octavo.calibration.fingerprint import fingerprint
 from octavo.calibration.runner import calibrate
-from octavo.calibration.statistics import Statistics, fingerprint
+from octavo.calibration.statistics import Statistics
 from octavo.condition import Conditioned, Method, Samples, condition
 from octavo.config import QuantizeConfig
 from octavo.data.dataset import Dataset, rescales_images
@@ -63,10 +64,12 @@ class Measured:
     Attributes:
         ranges: Real (low, high) by the names of `Plan.range_name`; empty for schemes with float activations.
         origin: For the file's metadata.
+        extremes: Likewise of each tensor by itself, whatever it shares its range with.
     """
 
     ranges: Mapping[str, Range]
     origin: str
+    extremes: Mapping[str, Range]
 
 
 @dataclass(frozen=True, slots=True)

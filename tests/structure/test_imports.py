@@ -18,6 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"comparison", "export", "tfmot"}),
     frozenset({"pipeline"}),
     frozenset({"qat"}),
+    frozenset({"mending"}),
     frozenset({"stages"}),
     frozenset({"report"}),
     frozenset({"doctor", "result"}),

@@ -14,15 +14,16 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from octavo.dtypes import DType, pack, unpack
 from octavo.errors import ModelFileError, OctavoError, UnsupportedLayerError
 from octavo.ir.types import Graph, Tensor
-from octavo.load.flatbuffer import RawOptions, unpack_int4
+from octavo.load.flatbuffer import RawOptions
 from octavo.load.tflite import load_tflite, read_tflite
 from octavo.ops.build import GraphBuilder
 from octavo.ops.shape import ReshapeOptions
 from octavo.ops.text import parse_graph
 from octavo.run.litert import LiteRT
-from octavo.write.tflite import pack_int4, write_tflite
+from octavo.write.tflite import write_tflite
 from single_op import CASES, float_graph
 from small_network import float_network, images, network
 
@@ -83,7 +84,7 @@ def test_a_layer_is_called_like_the_first_result_of_its_operator() -> None:
 @settings(deadline=None)
 def test_int4_values_are_unpacked_as_they_were_packed(values: list[int]) -> None:
     array = np.array(values, np.int8)
-    assert np.array_equal(unpack_int4(pack_int4(array), len(values)), array)
+    assert np.array_equal(unpack(pack(array, DType.INT4), DType.INT4, len(values)), array)
 
 
 # What others wrote ----------------------------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from octavo.dtypes import DType, pack
 from octavo.ir.graph import operands, results
 from octavo.ops.table import spec_of
 from octavo.ops.text import parse_graph
-from octavo.write.tflite import FILE_IDENTIFIER, MINIMUM_RUNTIME, pack_int4, write_tflite
+from octavo.write.tflite import FILE_IDENTIFIER, MINIMUM_RUNTIME, write_tflite
 from plan_graphs import GRAPHS, executed, graph_of, planned
 
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8", "int8x4")
@@ -142,8 +143,8 @@ def test_the_same_graph_gives_the_same_bytes(scheme: str) -> None:
 
 
 def test_four_bit_values_are_packed_low_nibble_first() -> None:
-    assert pack_int4(np.array([[1, -1], [7, -8]], np.int8)).tolist() == [0xF1, 0x87]
-    assert pack_int4(np.array([-2, 3, 5], np.int8)).tolist() == [0x3E, 0x05]
+    assert pack(np.array([[1, -1], [7, -8]], np.int8), DType.INT4).tolist() == [0xF1, 0x87]
+    assert pack(np.array([-2, 3, 5], np.int8), DType.INT4).tolist() == [0x3E, 0x05]
 
 
 def test_four_bit_weights_take_half_the_bytes() -> None:

@@ -38,6 +38,10 @@ class Chunk:
         for row in range(0, self.count, size):
             yield Chunk(self.start + row, tuple(array[row : row + size] for array in self.arrays))
 
+    def after(self, count: int) -> Chunk:
+        """The samples without the first `count`."""
+        return Chunk(self.start + count, tuple(array[count:] for array in self.arrays))
+
 
 class Dataset:
     """Samples in any form that `octavo.data.sources` reads.

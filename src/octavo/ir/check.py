@@ -13,7 +13,7 @@ from octavo.ir.graph import consumers
 from octavo.ir.types import Graph, Node, PerAxis, Quantization, Tensor
 
 # Types that only quantization makes; int32, int64, uint8 and bool also occur as shapes, indices and images.
-QUANTIZED_TYPES = frozenset({DType.INT4, DType.INT8, DType.INT16})
+QUANTIZED_TYPES = frozenset(dtype for dtype in DType if dtype.is_packed) | {DType.INT8, DType.INT16}
 WITH_PARAMETERS = QUANTIZED_TYPES | {DType.UINT8, DType.INT32, DType.INT64}
 
 
@@ -45,12 +45,15 @@ def _check_constant(tensor: Tensor, data: np.ndarray) -> None:
             expected=f"{tensor.dtype.numpy}{list(tensor.shape)}",
             fix="replace shape and dtype together with the data",
         )
-    if tensor.dtype is DType.INT4 and data.size and not -8 <= data.min() <= data.max() <= 7:
+    if not tensor.dtype.is_packed or not data.size:
+        return
+    low, high = tensor.dtype.integer_range
+    if not low <= data.min() <= data.max() <= high:
         raise GraphError(
-            f"constant '{tensor.name}' of layer '{tensor.layer}' does not fit four bits.",
+            f"constant '{tensor.name}' of layer '{tensor.layer}' does not fit {tensor.dtype.bits} bits.",
             got=f"values from {data.min()} to {data.max()}",
-            expected="values from -8 to 7",
-            fix="clip int4 data to its range",
+            expected=f"values from {low} to {high}",
+            fix=f"clip {tensor.dtype.value} data to its range",
         )
 
 

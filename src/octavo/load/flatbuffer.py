@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from octavo.dtypes import DType
+from octavo.dtypes import DType, unpack
 from octavo.errors import ModelFileError
 from octavo.ir.graph import fresh_name
 from octavo.ir.types import Graph, Node, NoOptions, Options, Shape, Tensor
@@ -81,12 +81,6 @@ def read_content(model: bytes, wanted: str | None = None) -> FileContent:
         RecursionError,
     ) as error:  # fmt: skip
         raise not_a_model(f"{len(model)} bytes that contradict themselves ({error})") from error
-
-
-def unpack_int4(packed: np.ndarray, count: int) -> np.ndarray:
-    """`count` int4 values in int8 from uint8, two in each byte, low nibble first."""
-    nibbles = np.stack([packed & 0xF, packed >> 4], axis=-1).reshape(-1)[:count].astype(np.int8)
-    return np.where(nibbles > 7, nibbles - 16, nibbles).astype(np.int8)
 
 
 def _content_of(model: Any, signature: Signature) -> FileContent:
@@ -158,8 +152,8 @@ def _tensor(model: Any, table: Any, name: str, layer: str, loose: bool) -> Tenso
 
 
 def _values(content: np.ndarray, dtype: DType, shape: Shape) -> np.ndarray:
-    if dtype is DType.INT4:
-        return unpack_int4(content, int(np.prod(shape, dtype=np.int64))).reshape(shape)
+    if dtype.is_packed:
+        return unpack(content, dtype, int(np.prod(shape, dtype=np.int64))).reshape(shape)
     return content.view(dtype.numpy).reshape(shape)
 
 

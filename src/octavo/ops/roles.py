@@ -22,11 +22,13 @@ class Data:
 
     Attributes:
         smallest_scale: Below it kernels abort, or shift by more bits than their integers have.
+        largest_scale: By type, beyond it kernels answer wrongly.
         flat_beyond: Magnitude beyond which results move by less than half a step of any output; None where there is
             none.
     """
 
     smallest_scale: float = 0.0
+    largest_scale: Mapping[DType, float] = field(default_factory=dict)
     flat_beyond: float | None = None
 
 

@@ -50,12 +50,12 @@ class Trained:
     @property
     def conditioned(self) -> Conditioned:
         """The graph to round, as training has conditioned it."""
-        return Conditioned(self.prepared.graph, self.limits, self.notes)
+        return Conditioned(self.prepared.graph, self.limits, notes=self.notes)
 
     @property
     def measured(self) -> Measured:
         """The ranges, as training has measured them."""
-        return Measured(self.ranges, "training")
+        return Measured(self.ranges, "training", self.ranges)
 
 
 def trained(model: QuantizationAwareModel) -> Trained:

@@ -17,7 +17,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from octavo.dtypes import DType
+from octavo.dtypes import pack
 from octavo.ir.graph import operands, results
 from octavo.ir.types import Graph, NoOptions, Options, PerAxis, Quantization, Tensor
 from octavo.ops.schema import camel_case
@@ -78,12 +78,6 @@ def write_tflite(graph: Graph, metadata: Mapping[str, object] | None = None) -> 
     builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
     # The builder's own `Output` would copy once more.
     return bytes(memoryview(builder.Bytes)[builder.Head() :])
-
-
-def pack_int4(values: np.ndarray) -> np.ndarray:
-    """Two int4 values a byte, low nibble first; an odd count ends with a zero nibble. Returns uint8, 1-D."""
-    nibbles = np.append(values.ravel(), np.zeros(values.size % 2, values.dtype)).astype(np.uint8) & 0xF
-    return nibbles[0::2] | (nibbles[1::2] << 4)
 
 
 class _Builder(flatbuffers.Builder):
@@ -182,7 +176,7 @@ def _tensor(tensor: Tensor, buffers: _Buffers) -> schema.TensorT:
     table.hasRank = True
     table.isVariable = tensor.is_variable
     if tensor.data is not None:
-        table.buffer = buffers.add(pack_int4(tensor.data) if tensor.dtype is DType.INT4 else tensor.data)
+        table.buffer = buffers.add(pack(tensor.data, tensor.dtype) if tensor.dtype.is_packed else tensor.data)
     if tensor.quantization is not None:
         table.quantization = _QuantizationParameters(tensor.quantization)
     return table

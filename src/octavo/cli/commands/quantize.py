@@ -32,6 +32,9 @@ def quantize(
     estimator: Annotated[str, typer.Option(help=f"How ranges are made: {one_of(ESTIMATORS)}.")] = "minmax",
     percentile: Annotated[float, typer.Option(help="Share of values, in percent, that 'percentile' keeps.")] = 99.99,
     verify: Annotated[str, typer.Option(help="sample, full or off.")] = "sample",
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Give operands that larger ones leave few steps a scale of their own.")
+    ] = False,
     allow: Allow = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -50,7 +53,7 @@ def quantize(
             str(model), scheme, None if data is None else str(data), skip=tuple(skip or ()), per_axis=not per_tensor,
             input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,
             samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify,  # type: ignore[arg-type]
-            allow=tuple(allow or ()), progress=progress,
+            mend=mend, allow=tuple(allow or ()), progress=progress,
         )  # fmt: skip
     path = result.save(out)
     if as_json:
