@@ -18,6 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"diagnosis"}),
     frozenset({"comparison", "export", "tfmot"}),
     frozenset({"pipeline"}),
+    frozenset({"trained"}),
     frozenset({"qat"}),
     frozenset({"mending"}),
     frozenset({"stages"}),
