@@ -21,9 +21,10 @@ from octavo.cli.commands.export import export
 from octavo.cli.commands.inspect import inspect
 from octavo.cli.commands.ops import ops
 from octavo.cli.commands.quantize import quantize
+from octavo.cli.commands.report import report
 from octavo.cli.commands.train import train
 from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, DONE, INTERRUPTED, OUR_BUG
-from octavo.cli.output import print_json_error
+from octavo.cli.output import CALLED_WITH, print_json_error
 from octavo.errors import ConfigError, OctavoError, VerificationError
 from octavo.version import VERSION
 
@@ -35,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # In the order of `octavo --help`.
-COMMANDS = (demo, quantize, compare, diagnose, train, inspect, export, ops, doctor)
+COMMANDS = (demo, quantize, compare, diagnose, report, train, inspect, export, ops, doctor)
 for command in COMMANDS:
     app.command()(command)
 
@@ -87,6 +88,7 @@ def _no_output(error: OSError) -> int:
 
 def _run(arguments: list[str]) -> int:
     """Run a command and translate what it raises into an exit code."""
+    CALLED_WITH.set(tuple(arguments))
     try:
         app(arguments, prog_name="octavo", standalone_mode=True)
         return DONE

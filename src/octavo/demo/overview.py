@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.markup import escape
 
-from octavo.demo.toured import Toured
+from octavo.demo.toured import PAGE, Toured
 from octavo.report.mapping import in_words
 from octavo.report.tables import as_markdown, number
 from octavo.report.terminal import print_lines, print_table
@@ -41,7 +41,7 @@ def print_overview(console: Console, toured: Toured) -> None:
     for table in toured.comparison.tables:
         print_table(console, table)
     console.print(f"[bold green]Recommended:[/] {escape(recommendation(toured))}", highlight=False)
-    print_lines(console, ["", f"Written: {toured.out / 'overview.md'} and the files it names. Try next:"])
+    print_lines(console, ["", f"Open {toured.out / PAGE}. Beside it: overview.md and the files it names. Try next:"])
     for step in next_steps(toured, program_name(), f"{toured.out}/"):
         console.print(f"  {escape(step)}", highlight=False, soft_wrap=True)
 
