@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"comparison", "export", "tfmot"}),
     frozenset({"pipeline"}),
     frozenset({"qat"}),
-    frozenset({"mending"}),
+    frozenset({"fitting", "mending"}),
     frozenset({"stages"}),
     frozenset({"report"}),
     frozenset({"doctor", "result"}),
