@@ -102,7 +102,7 @@ class LayerConfig:
     """What is different for some layers.
 
     Attributes:
-        pattern: Layer name or shell pattern.
+        pattern: Layer name or shell pattern; "scores:SOFTMAX" is that operator of layer "scores" alone.
         weights: "int8" or "int4"; None takes the scheme's.
         per_axis: One weight scale per output channel or one per tensor; None takes the configuration's.
         activations: "int8", "int16" or "float32"; None takes the scheme's. Where types meet, a conversion stands.

@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"pipeline"}),
     frozenset({"trained"}),
     frozenset({"qat"}),
-    frozenset({"mending"}),
+    frozenset({"fitting", "mending"}),
     frozenset({"stages"}),
     frozenset({"report"}),
     frozenset({"doctor", "result"}),
