@@ -22,6 +22,7 @@ from octavo.calibration.statistics import Statistics
 from octavo.condition import Method
 from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme, configured
 from octavo.errors import ConfigError
+from octavo.evaluate.evidence import samples_wanted
 from octavo.evaluate.fidelity import Fidelity, fidelity
 from octavo.evaluate.proof import proven, random_samples, verified_samples
 from octavo.evaluate.verification import Verification
@@ -41,7 +42,7 @@ from octavo.quantization.io_types import set_io_types
 from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
 from octavo.run.worker import warm_up
-from octavo.stages import Measured, Prepared, Progress, Source, condition_prepared, gather, prepare
+from octavo.stages import Measured, Prepared, Progress, Source, condition_prepared, doubts, gather, prepare
 from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
 
@@ -216,7 +217,8 @@ def quantize_prepared(
         plan = make_plan(prepared.graph, config) if trained is None else trained.plan
     with clock("condition"):
         conditioned = condition_prepared(prepared, plan, source, methods) if trained is None else trained.conditioned
-    source, samples = source.peek(prepared, verified_samples(config))
+    wanted = verified_samples(config)
+    source, seen = source.peek(prepared, None if wanted is None else max(wanted, samples_wanted(prepared.graph)))
     with clock("calibrate"):
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
     with clock("quantize"):
@@ -225,7 +227,8 @@ def quantize_prepared(
     with clock("write"):
         model = TFLITE.write(graph, _metadata(plan.scheme, config, measured.origin))
     with clock("verify"):
-        verification, lost = proven_and_compared(model, graph, prepared, samples, config)
+        verification, lost = proven_and_compared(model, graph, prepared, seen[:wanted], config)
+        doubtful = doubts(prepared, seen)
     return QuantizedModel(
         scheme=plan.scheme,
         graph=graph,
@@ -235,6 +238,7 @@ def quantize_prepared(
         islands=plan.islands,
         notes=(
             *prepared.notes,
+            *doubtful,
             *conditioned.notes,
             *remarks(prepared.graph, plan, config),
             *(each.note for each in coarse),

@@ -24,10 +24,13 @@ class Data:
         smallest_scale: Below it kernels abort, or shift by more bits than their integers have.
         flat_beyond: Magnitude beyond which results move by less than half a step of any output; None where there is
             none.
+        flat_below: Distance from the largest value along the last axis from which on a value changes no result in
+            float32; None where there is none.
     """
 
     smallest_scale: float = 0.0
     flat_beyond: float | None = None
+    flat_below: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

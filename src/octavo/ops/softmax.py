@@ -231,7 +231,7 @@ SOFTMAX = OpSpec(
     name="SOFTMAX",
     options=SoftmaxOptions,
     # PreprocessSoftmaxScaling checks that the multiplier, scale * 2**26 for int8, is above 1; beta is 1 in all files.
-    inputs=(Data(smallest_scale=2.0**-25),),
+    inputs=(Data(smallest_scale=2.0**-25, flat_below=104.0),),  # exp(-104) is less than float32 holds
     outputs=(Fixed({DType.INT8: (1 / 256, -128), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
     bounds=(0.0, 1.0),

@@ -24,7 +24,7 @@ class QuantizationAwareModel(keras.Model):
     Attributes:
         quantization: The scheme and options its fake quantization stands for.
         paths: For layers that are called otherwise here, the path of the layer in the user's model.
-        notes: What conditioning before training brought.
+        notes: What conditioning before training brought, and what is to be doubted of the data it started from.
     """
 
     quantization: QuantizeConfig
