@@ -14,6 +14,7 @@ from octavo.calibration.statistics import Statistics
 from octavo.condition import Method
 from octavo.config import LayerConfig, QuantizeConfig, configured
 from octavo.errors import ConfigError, InputError
+from octavo.evaluate.evidence import samples_wanted
 from octavo.evaluate.fidelity import fidelity
 from octavo.evaluate.proof import random_samples, verified_samples
 from octavo.evaluate.verify import SAMPLE_INPUTS
@@ -28,7 +29,7 @@ from octavo.quantization.coarse import CoarseOperand, coarse_operands
 from octavo.quantization.parameters import settle_parameters
 from octavo.result import QuantizedModel
 from octavo.run.worker import warm_up
-from octavo.stages import Clock, Measured, Prepared, Progress, Source, conditioned_by, gather, measure, prepare
+from octavo.stages import Clock, Measured, Prepared, Progress, Source, conditioned_by, doubts, gather, measure, prepare
 from octavo.trained import as_trained, check_left_to_training, is_quantization_aware, opened, what_training_decided
 
 if TYPE_CHECKING:
@@ -216,14 +217,16 @@ def quantize_prepared(
         plan = make_plan(prepared.graph, config) if trained is None else trained.plan
     with clock("condition"):
         conditioned = trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
-    source, samples = source.peek(prepared, verified_samples(config))
-    samples = samples or random_samples(prepared.graph, config.seed)
+    wanted = verified_samples(config)
+    source, seen = source.peek(prepared, None if wanted is None else max(wanted, samples_wanted(prepared.graph)))
+    samples = seen[:wanted] or random_samples(prepared.graph, config.seed)
     with clock("calibrate"):
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
     made = fitted(Draft(config, plan, measured), prepared, conditioned, source, samples, clock)
     draft, verification = made.draft, made.verification
     with clock("verify"):
         lost = None if verification is None else fidelity(made.model, prepared.graph, samples, prepared.compute)
+        doubtful = doubts(prepared, seen)
     coarse = _coarse(conditioned.graph, draft.plan, draft.measured)
     return QuantizedModel(
         scheme=plan.scheme,
@@ -234,6 +237,7 @@ def quantize_prepared(
         islands=draft.plan.islands,
         notes=(
             *prepared.notes,
+            *doubtful,
             *conditioned.notes,
             *draft.measured.notes,
             *remarks(prepared.graph, draft.plan, draft.config),

@@ -23,6 +23,7 @@ from octavo.config import QuantizeConfig
 from octavo.data.dataset import UNCOUNTED_SAMPLES, Dataset, rescales_images
 from octavo.data.sources import is_counted, is_spent, pieces
 from octavo.errors import DatasetError
+from octavo.evaluate.evidence import Stem, data_notes, samples_wanted, stem_of
 from octavo.ir.check import check_finite
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
@@ -50,6 +51,7 @@ class Prepared:
         names: Graph tensor by `id` of the Keras tensor it stands for.
         rescales_images: Whether the model itself scales images in 0..255.
         compute: Runs the model that was loaded, where that is possible.
+        stem: What it says of the data it was trained on.
     """
 
     graph: Graph
@@ -57,6 +59,7 @@ class Prepared:
     names: Mapping[int, str]
     rescales_images: bool
     compute: Compute | None = None
+    stem: Stem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,14 @@ def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) ->
     """
     check_finite(loaded.graph)
     graph, notes = run_passes(loaded.graph, passes)
-    return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute)
+    stem = stem_of(loaded.graph, loaded.expected)
+    return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute, stem)
+
+
+def doubts(prepared: Prepared, samples: Sequence[Mapping[str, np.ndarray]]) -> tuple[Note, ...]:
+    """What the first of some samples give reason to doubt, if they are held against what the model says of its data."""
+    stem = prepared.stem or stem_of(prepared.graph, ())
+    return data_notes(stem, prepared.graph, samples[: samples_wanted(prepared.graph)])
 
 
 def condition_prepared(prepared: Prepared, plan: Plan, source: Source, methods: Sequence[Method]) -> Conditioned:

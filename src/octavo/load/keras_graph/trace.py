@@ -77,11 +77,12 @@ def load_keras(
     tracer = _Tracer(model.name, allow, values, stored)
     outputs = tracer.walk(function, [tracer.input(tensor) for tensor in function.inputs], lambda call: call.name)
     tracer.check_allowed()
-    graph, names = tracer.builder.finish(outputs), tracer.names
+    graph, names, expected = tracer.builder.finish(outputs), tracer.names, tracer.builder.expected
     for renaming in (result_names(graph, tracer.results), output_names(graph, function._outputs_struct)):
         graph = rename_tensors(graph, renaming)
         names = {key: renaming.get(name, name) for key, name in names.items()}
-    return Loaded(graph, tuple(tracer.notes.values()), names)
+        expected = [replace(each, tensor=renaming.get(each.tensor, each.tensor)) for each in expected]
+    return Loaded(graph, tuple(tracer.notes.values()), names, expected=tuple(expected))
 
 
 # A result of a call: the name of a tensor of the graph or, where it depends on no input, its value.
