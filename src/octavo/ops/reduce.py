@@ -13,6 +13,7 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.numerics.fixed_point import Multiplier, wrap_int32
+from octavo.ops.channelwise import where_channels_stay
 from octavo.ops.fused import Output, output_of
 from octavo.ops.refuse import refuse, require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
@@ -152,6 +153,7 @@ MEAN = OpSpec(
     inputs=(Data(), Parameter()),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.mean),
+    channelwise=where_channels_stay,
     run_float=reduce_float(np.mean),
     integer=scaled_sum_integer(mean=True),
     version=version_by_type(int8=2, int16=3),
@@ -175,6 +177,7 @@ SUM = OpSpec(
     inputs=(Data(), Parameter()),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.sum),
+    channelwise=where_channels_stay,
     run_float=reduce_float(np.sum),
     integer=scaled_sum_integer(mean=False),
     wrong_in_litert_reference=frozenset({DType.INT8, DType.INT16}),
@@ -193,6 +196,7 @@ REDUCE_MAX = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.max),
+    channelwise=where_channels_stay,
     run_float=reduce_float(np.max),
     integer=moves(reduce_float(np.max)),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
@@ -211,6 +215,7 @@ REDUCE_MIN = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.min),
+    channelwise=where_channels_stay,
     run_float=reduce_float(np.min),
     integer=moves(reduce_float(np.min)),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
