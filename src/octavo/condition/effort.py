@@ -11,6 +11,7 @@ from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method, settled
 from octavo.condition.run import check_change, merged
 from octavo.condition.samples import Samples
+from octavo.condition.scale_channels import ScaleChannels
 from octavo.condition.trial import Trial
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
@@ -35,7 +36,7 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "default": Recipe((BiasCorrection(),), 144),
-        "good": Recipe((GPTQ(), BiasCorrection()), 192),
+        "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection()), 192),
     }
 )
 

@@ -201,6 +201,7 @@ class OpSpec:
         show_states: Emits float operators that compute, from the names of the inputs and of the first output, all
             values that states with parameters of their own take in a run from the reset: names by input index.
         of_shapes: Whether results are int32 lengths that follow from the inputs' shapes, whatever their values.
+        channelwise: Whether a call only scales its channels where those of its operands are scaled.
         matrix_form: The operator as matrix products, where it has one weight and is linear in it.
         products: How many products a call adds up, given its options, inputs and outputs.
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
@@ -240,6 +241,7 @@ class OpSpec:
     of_shapes: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None
+    channelwise: Callable[[Any, Inputs[Tensor], Tensor], bool] = never
     matrix_form: MatrixForm | None = None
     products: Products = none
     pole: bool = False
