@@ -15,6 +15,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"demo"}),
     frozenset({""}),
+    frozenset({"diagnosis"}),
     frozenset({"comparison", "export", "tfmot"}),
     frozenset({"pipeline"}),
     frozenset({"trained"}),
