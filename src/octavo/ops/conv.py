@@ -78,6 +78,7 @@ CONV_2D = OpSpec(
     integer=kernels.CONV_2D_KERNEL,
     output_scales=weighted(0),
     obstacle=overflowing(0),
+    matrix_form=kernels.CONV_2D_MATRIX_FORM,
     fuses=True,
     version=conv_version,
     keras={
@@ -125,6 +126,7 @@ DEPTHWISE_CONV_2D = OpSpec(
     integer=kernels.DEPTHWISE_CONV_2D_KERNEL,
     output_scales=weighted(3),
     obstacle=overflowing(3),
+    matrix_form=kernels.DEPTHWISE_CONV_2D_MATRIX_FORM,
     in_place=InPlace(overlap=Overlap.ROWS),
     fuses=True,
     version=depthwise_version,

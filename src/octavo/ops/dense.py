@@ -14,6 +14,7 @@ from octavo.ir.types import Options, PerAxis, PerTensor, Shape, Tensor
 from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
 from octavo.ops.limits import SPAN, overflow, overflowing, product_of_matrices, weighted
+from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.products import of_results
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Bias, Data, Weight, weight_types
@@ -77,6 +78,13 @@ def run_fully_connected(constants: FullyConnectedConstants, arrays: Inputs[np.nd
 
 def _rows(x: np.ndarray, weights_oi: np.ndarray, *, keep_num_dims: bool) -> np.ndarray:
     return x if keep_num_dims else x.reshape(-1, weights_oi.shape[1])
+
+
+FULLY_CONNECTED_MATRIX_FORM = MatrixForm(
+    rows=lambda options, x, weights: x.reshape(1, -1, weights[1]),
+    matrices=lambda x, weights_oi: weights_oi.T[np.newaxis],
+    weight=lambda matrices, weights: matrices[0].T.reshape(weights),
+)
 
 
 def fully_connected_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
@@ -241,6 +249,7 @@ FULLY_CONNECTED = OpSpec(
     integer=Kernel(prepare_fully_connected, run_fully_connected),
     output_scales=weighted(0),
     obstacle=overflowing(0),
+    matrix_form=FULLY_CONNECTED_MATRIX_FORM,
     fuses=True,
     exact=False,
     version=fully_connected_version,
@@ -265,6 +274,7 @@ FULLY_CONNECTED = OpSpec(
 
 BATCH_MATMUL = OpSpec(
     name="BATCH_MATMUL",
+    micro_name="BatchMatMul",
     options=BatchMatMulOptions,
     inputs=(Data(), Data()),
     shapes=batch_matmul_shapes,
