@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from octavo.board.boards import parse_bytes
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, ModelFileError, OutputError
 from octavo.files import write_whole
@@ -51,6 +52,8 @@ def export_c(
     *,
     force: bool = False,
     seed: int = 0,
+    ram: str | int | None = None,
+    stream: bool = False,
 ) -> Exported:
     """Write an int8 .tflite file as NAME.h and NAME.c, bit-exact with TensorFlow Lite Micro.
 
@@ -60,10 +63,13 @@ def export_c(
         name: A C identifier, the prefix of all that is defined; made of the file's name if None.
         force: Write into a folder that holds other files.
         seed: Of the vector that the self-test runs.
+        ram: Bytes for arena, input and output together, or a number with KB or MB. What does not fit as a whole runs in
+            part row by row, which costs some instructions.
+        stream: Have `NAME_invoke_rows` ask for the input's rows when they are needed, so that it takes no memory.
 
     Raises:
         ModelFileError: if the file is missing, not a .tflite file, or has float inputs, outputs or operators.
-        ConfigError: if the name is no C identifier.
+        ConfigError: if the name is no C identifier, the model does not fit, or its input cannot be streamed.
         UnsupportedLayerError: if an operator has no C kernel.
         OutputError: if the folder holds other files, or cannot be written to.
     """
@@ -74,7 +80,9 @@ def export_c(
     _check_integer(graph, str(path))
     names = (f"{name}.h", f"{name}.c")
     _check_folder(Path(folder), names, force)
-    written = write_c(graph, name, golden_vector(graph, seed), hashlib.sha256(content).hexdigest())
+    ram_bytes = None if ram is None else parse_bytes(ram)
+    digest = hashlib.sha256(content).hexdigest()
+    written = write_c(graph, name, golden_vector(graph, seed), digest, ram_bytes, stream=stream)
     _make_folder(Path(folder))
     paths = tuple(write_whole(Path(folder) / file, text.encode("ascii")) for file, text in written.files.items())
     return Exported(paths, written)

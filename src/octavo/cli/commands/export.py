@@ -20,6 +20,11 @@ def export(
         str | None, typer.Option(help="Prefix of all names, a C identifier; made of the file's name if not given.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
+    ram: Annotated[
+        str | None,
+        typer.Option(help="RAM for arena, input and output, like 32KB; what does not fit runs in part row by row."),
+    ] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Ask for the input's rows when they are needed.")] = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -30,7 +35,7 @@ def export(
 
     if to != "c":
         raise unknown_name("target", to, ("c",))
-    exported = export_c(model, out, name, force=force, seed=seed)
+    exported = export_c(model, out, name, force=force, seed=seed, ram=ram, stream=stream)
     written = exported.model
     if as_json:
         print_json(
@@ -39,6 +44,7 @@ def export(
                 "files": [str(path) for path in exported.paths],
                 "arena_bytes": written.arena_bytes,
                 "arena_lower_bound_bytes": written.lower_bound_bytes,
+                "row_by_row": None if written.order is None else [written.order.first, written.order.last - 1],
             }
         )
         return
@@ -48,6 +54,11 @@ def export(
         [
             f"Wrote {' and '.join(str(path) for path in exported.paths)}.",
             f"Arena: {written.arena_bytes} bytes, {smallest} for this order of operators.",
+            *(
+                []
+                if written.order is None
+                else [f"Operators {written.order.first} to {written.order.last - 1} run row by row."]
+            ),
             f"Call {written.name}_invoke(in, out, arena); {written.name}_self_test(out, arena) returns 0 where it "
             "computes what the desk did.",
         ],
