@@ -71,7 +71,7 @@ class ScaleChannels:
         told = Note(
             self.name,
             graph.name,
-            f"scaled the channels of {len(scaled_layers)} of {sum(len(s.makers) for s in sets)} layers where it is exact",
+            f"scaled the channels of {len(scaled_layers)} of {sum(len(s.makers) for s in sets)} layers that allow it",
         )
         return Conditioned(graph, notes=(told,))
 
