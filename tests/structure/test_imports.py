@@ -15,7 +15,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"demo"}),
     frozenset({""}),
-    frozenset({"comparison", "export", "tfmot"}),
+    frozenset({"comparison", "export", "search", "tfmot"}),
     frozenset({"pipeline"}),
     frozenset({"qat"}),
     frozenset({"mending"}),
