@@ -56,8 +56,15 @@ def scheme_named(name: str) -> Scheme:
     """Look a scheme up by name.
 
     Raises:
-        ConfigError: for an unknown name; the closest known one is offered.
+        ConfigError: for an unknown name, the closest known one is offered; for something else in the name's place.
     """
+    if not isinstance(name, str):
+        raise ConfigError(
+            "a scheme is a name, and this is none.",
+            got=f"an object of {type(name).__module__}.{type(name).__qualname__}",
+            expected=", ".join(SCHEMES),
+            fix="name what it is: data=x_train[:500] for samples, scheme='int8' for a scheme",
+        )
     if name not in SCHEMES:
         raise unknown_name("scheme", name, tuple(SCHEMES))
     return SCHEMES[name]
@@ -95,7 +102,7 @@ class LayerConfig:
     """What is different for some layers.
 
     Attributes:
-        pattern: Layer name or shell pattern.
+        pattern: Layer name or shell pattern; "scores:SOFTMAX" is that operator of layer "scores" alone.
         weights: "int8" or "int4"; None takes the scheme's.
         per_axis: One weight scale per output channel or one per tensor; None takes the configuration's.
         activations: "int8", "int16" or "float32"; None takes the scheme's. Where types meet, a conversion stands.
@@ -244,6 +251,8 @@ def configured(config: QuantizeConfig | None, **options: Any) -> QuantizeConfig:
     Raises:
         ConfigError: for an object of another kind, for one beside options of its own, or an option it does not take.
     """
+    if options.get("scheme") is not None:
+        scheme_named(options["scheme"])
     said = {
         name: value
         for name, value in options.items()

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from octavo.cli.commands.compare import compare
 from octavo.cli.commands.demo import demo
+from octavo.cli.commands.diagnose import diagnose
 from octavo.cli.commands.doctor import doctor
 from octavo.cli.commands.export import export
 from octavo.cli.commands.inspect import inspect
@@ -35,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # In the order of `octavo --help`.
-COMMANDS = (demo, quantize, compare, search, train, inspect, export, ops, doctor)
+COMMANDS = (demo, quantize, compare, diagnose, search, train, inspect, export, ops, doctor)
 for command in COMMANDS:
     app.command()(command)
 

@@ -13,6 +13,7 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, PerAxis, PerTensor, Shape, Tensor
 from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
+from octavo.ops.limits import SPAN, overflow, overflowing, product_of_matrices, weighted
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.products import of_results
 from octavo.ops.refuse import refuse
@@ -190,6 +191,17 @@ def _product(adjoint: BatchMatMulOptions | BatchMatMulConstants, x: np.ndarray, 
     return (np.swapaxes(x, -1, -2) if adjoint.adj_x else x) @ (np.swapaxes(y, -1, -2) if adjoint.adj_y else y)
 
 
+def _terms(options: BatchMatMulOptions, x: Tensor) -> int:
+    """How many products are summed."""
+    return x.shape[-2 if options.adj_x else -1]
+
+
+def _overflowing(options: BatchMatMulOptions, inputs: Inputs[Tensor]) -> str:
+    """The obstacle of too many products for the accumulator."""
+    x, y = inputs
+    return overflow(_terms(options, x) * float(SPAN[x.dtype]) ** 2, x.dtype, y.dtype)
+
+
 def batch_matmul_training(ops: Any) -> Any:
     """BATCH_MATMUL on Keras tensors."""
 
@@ -235,6 +247,8 @@ FULLY_CONNECTED = OpSpec(
     training=fully_connected_training,
     run_float=fully_connected_float,
     integer=Kernel(prepare_fully_connected, run_fully_connected),
+    output_scales=weighted(0),
+    obstacle=overflowing(0),
     matrix_form=FULLY_CONNECTED_MATRIX_FORM,
     fuses=True,
     exact=False,
@@ -260,6 +274,7 @@ FULLY_CONNECTED = OpSpec(
 
 BATCH_MATMUL = OpSpec(
     name="BATCH_MATMUL",
+    micro_name="BatchMatMul",
     options=BatchMatMulOptions,
     inputs=(Data(), Data()),
     shapes=batch_matmul_shapes,
@@ -267,6 +282,8 @@ BATCH_MATMUL = OpSpec(
     training=batch_matmul_training,
     run_float=batch_matmul_float,
     integer=Kernel(prepare_batch_matmul, run_batch_matmul),
+    output_scales=product_of_matrices(_terms),
+    obstacle=_overflowing,
     version=version_by_type(int8=2, int16=3),
     keras={
         "ops.Matmul": KerasForm(lower_matmul, lambda keras: (lambda x, y: keras.ops.matmul(x, y), ((4, 6), (6, 5)))),

@@ -77,11 +77,12 @@ def load_keras(
     tracer = _Tracer(model.name, allow, values, stored)
     outputs = tracer.walk(function, [tracer.input(tensor) for tensor in function.inputs], lambda call: call.name)
     tracer.check_allowed()
-    graph, names = tracer.builder.finish(outputs), tracer.names
+    graph, names, expected = tracer.builder.finish(outputs), tracer.names, tracer.builder.expected
     for renaming in (result_names(graph, tracer.results), output_names(graph, function._outputs_struct)):
         graph = rename_tensors(graph, renaming)
         names = {key: renaming.get(name, name) for key, name in names.items()}
-    return Loaded(graph, tuple(tracer.notes.values()), names)
+        expected = [replace(each, tensor=renaming.get(each.tensor, each.tensor)) for each in expected]
+    return Loaded(graph, tuple(tracer.notes.values()), names, expected=tuple(expected))
 
 
 # A result of a call: the name of a tensor of the graph or, where it depends on no input, its value.
@@ -99,7 +100,7 @@ class _Tracer:
     """
 
     def __init__(self, name: str, allow: Sequence[str], values: Mapping[int, np.ndarray], stored: bool) -> None:
-        self.builder = GraphBuilder(name, self._activation)
+        self.builder = GraphBuilder(name, self._activation, self._calls)
         self.names: dict[int, str] = {}
         self.results: dict[str, str] = {}
         self.notes: dict[str, Note] = {}
@@ -256,6 +257,10 @@ class _Tracer:
             raise refusals.cannot_trace(builder.layer, function, str(error)) from error
         return self._operand(self._emit(*recorded)[0])
 
+    def _calls(self, function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[str, ...]:
+        """Emit the calls of a form that is written in keras.ops."""
+        return tuple(map(self._operand, self._emit(*self._record(function, tuple(arguments), {}))))
+
     def _run_on_symbols(self, layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Value, ...]:
         """The calls that a layer's `call` makes at inference."""
         parameters = inspect.signature(layer.call).parameters
@@ -295,7 +300,7 @@ class _Tracer:
             original = self._shadows.original(node.operation)
             inner = self._inner_path(path, original)
             # A constant of each operation is one of its own: two that are equal now need not be after training.
-            self.builder.step = str(number) if inner == path else ""
+            self.builder.step = "/".join(filter(None, (step, str(number)))) if inner == path else ""
             self._run(node, original, inner, values)
         self.builder.layer, self.builder.step = path, step
         results = (self._in_graph_terms(result, values) for result in traced.results)
