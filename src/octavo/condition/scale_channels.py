@@ -99,7 +99,7 @@ def _seen(graph: Graph, names: Sequence[str], samples: Samples, count: int) -> d
     zeros = {name: np.zeros(graph.tensors[name].shape[-1]) for name in names}
     low, high, sums, squares = (dict(zeros) for _ in range(4))
     numbers = dict.fromkeys(names, 0)
-    for sample in samples.first(count):
+    for sample in samples.some(count):
         runtime.reset()
         results = runtime.run(sample)
         for name in names:

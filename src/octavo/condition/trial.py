@@ -51,9 +51,9 @@ class Trial:
         cls, graph: Graph, plan: Plan, estimator: Estimator, seen: Sequence[Values], held_out: Sequence[Values]
     ) -> Self:
         """A trial on these samples, batch 1 each; at least one of either."""
-        x = _stacked(held_out)
+        x = stacked(held_out)
         wanted = predict(_written(graph, _compared(graph)), x)
-        return cls(plan, estimator, _stacked(seen), x, wanted)
+        return cls(plan, estimator, stacked(seen), x, wanted)
 
     def sqnr_db(self, state: Conditioned) -> float:
         """Signal to noise of what is compared, in dB; minus infinity for what no runtime computes."""
@@ -106,7 +106,8 @@ def _written(graph: Graph, names: tuple[str, ...]) -> bytes:
     return write_tflite(drop_dead(replace(graph, outputs=names)))
 
 
-def _stacked(samples: Sequence[Values]) -> dict[str, np.ndarray]:
+def stacked(samples: Sequence[Values]) -> dict[str, np.ndarray]:
+    """Samples by input name, batch 1 each, as one array an input."""
     return {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
 
 

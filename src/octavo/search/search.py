@@ -187,7 +187,7 @@ def _parts(prepared: Prepared, source: Source) -> tuple[tuple[dict[str, np.ndarr
     Raises:
         DatasetError: if there are not both.
     """
-    taken = source.read_again(prepared).first(SEEN + HELD_OUT)
+    taken = source.read_again(prepared).some(SEEN + HELD_OUT)
     if len(taken) < 2:
         raise DatasetError(
             "a search needs samples to look at and others to compare on.",
