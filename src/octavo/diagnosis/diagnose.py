@@ -10,7 +10,7 @@ import numpy as np
 
 from octavo.comparison.paired import gain
 from octavo.config import LayerConfig, QuantizeConfig, configured
-from octavo.data.labelled import Labelled, labelled_samples
+from octavo.data.labelled import labelled_samples
 from octavo.diagnosis.causes import Case
 from octavo.diagnosis.follow import Followed, follow_up, together
 from octavo.diagnosis.found import LOSSY, Diagnosis, Finding
@@ -110,11 +110,8 @@ def diagnose(
     source = Source(data, samples, integer_divisor)
     inputs = [graph.tensors[name] for name in graph.inputs]
     calibration = held(data, inputs, source.divisor_for(prepared), samples)
-    given = (
-        Labelled(calibration, None) if test is None else labelled_samples(test, inputs, source.divisor_for(prepared))
-    )
-    x, y = given.x, given.y
-    x, y = _judged(graph, x, y)
+    held_out = None if test is None else labelled_samples(test, inputs, source.divisor_for(prepared))
+    x, y = _judged(graph, calibration, None) if held_out is None else _judged(graph, held_out.x, held_out.y)
     trial = Trial(subject.config, calibration, measure_extremes(graph, calibration, tell("calibrate")))
     judge = _judge(graph, x, y, metric)
     examined = examine(subject, trial, judge)

@@ -198,8 +198,8 @@ def _terms(options: BatchMatMulOptions, x: Tensor) -> int:
 
 def _overflowing(options: BatchMatMulOptions, inputs: Inputs[Tensor]) -> str:
     """The obstacle of too many products for the accumulator."""
-    x, _ = inputs
-    return overflow(_terms(options, x) * float(SPAN[x.dtype]) ** 2, x.dtype)
+    x, y = inputs
+    return overflow(_terms(options, x) * float(SPAN[x.dtype]) ** 2, x.dtype, y.dtype)
 
 
 def batch_matmul_training(ops: Any) -> Any:

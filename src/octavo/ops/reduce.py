@@ -13,6 +13,7 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.numerics.fixed_point import Multiplier, wrap_int32
+from octavo.ops.channelwise import where_channels_stay
 from octavo.ops.fused import Output, output_of
 from octavo.ops.limits import Scales, counted, largest_real, rescaled
 from octavo.ops.refuse import refuse, require_channels_last
@@ -163,6 +164,7 @@ MEAN = OpSpec(
     inputs=(Data(), Parameter()),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.mean),
+    channelwise=where_channels_stay,
     run_float=reduce_float(np.mean),
     integer=scaled_sum_integer(mean=True),
     output_scales=rescaled,
@@ -187,6 +189,7 @@ SUM = OpSpec(
     inputs=(Data(), Parameter()),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.sum),
+    channelwise=where_channels_stay,
     run_float=reduce_float(np.sum),
     integer=scaled_sum_integer(mean=False),
     output_scales=sum_scales,
@@ -206,6 +209,7 @@ REDUCE_MAX = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.max),
+    channelwise=where_channels_stay,
     run_float=reduce_float(np.max),
     integer=moves(reduce_float(np.max)),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
@@ -224,6 +228,7 @@ REDUCE_MIN = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.min),
+    channelwise=where_channels_stay,
     run_float=reduce_float(np.min),
     integer=moves(reduce_float(np.min)),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
