@@ -122,6 +122,19 @@ def test_sums_over_very_many_inputs_of_one_sign_do_not_overflow(scheme: str) -> 
     assert np.abs(quantized.predict(x) / wanted - 1).max() < half < 0.05
 
 
+@pytest.mark.parametrize("count", [60_000, 70_000])
+def test_a_mean_of_more_int16_values_than_its_sum_holds_is_float(count: int) -> None:
+    inputs = keras.Input((count, 1))
+    model = keras.Model(inputs, layers.GlobalAveragePooling1D(name="mean")(inputs))
+    x = np.linspace(0.9, 1.0, 3, dtype=np.float32)[:, None, None] * np.ones((1, count, 1), np.float32)
+    quantized = octavo.quantize(model, "int16x8", x)
+    check_no_runtime_ends(quantized)
+    assert (type_of(quantized, "MEAN") is DType.FLOAT32) == (count == 70_000)
+    # A step of the input and one of the output; LiteRT's float kernel sums in float32, one after the other.
+    summing = count * float(np.finfo(np.float32).eps) / 2
+    assert np.abs(quantized.predict(x) - x.mean(1, dtype=np.float64)).max() < 2 / 32767 + summing
+
+
 def test_an_operator_can_be_named_alone() -> None:
     named = [LayerConfig("scores:SOFTMAX", activations="int16")]
     quantized = octavo.quantize(classifier(10), "int8", X, layers=named)
