@@ -6,6 +6,7 @@
 #   make check    format, lint, types and structure
 #   make docs     write the generated pages again
 #   make bench    figures against other tools, as ratios in one run
+#   make bench-micro  instructions, flash and RAM of MLPerf Tiny's networks in C, on emulated cores
 #   make mutants  small faults put into the arithmetic, the plan and the passes: which do the fast tests notice?
 #   make fuzz     20,000 damaged files, read in child processes; some hours, FUZZ_CASES=2000 is the short run
 #   make extremes  1,000 models of extreme numbers quantized, EXTREME_CASES=100 is the short run
@@ -40,7 +41,7 @@ INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-che
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-micro check docs bench mutants fuzz extremes clean
+.PHONY: demo test test-micro check docs bench bench-micro mutants fuzz extremes clean
 
 demo: $(DEMO_STAMP)
 	@$(BIN)/octavo demo $(DEMO_ARGS)
@@ -65,6 +66,9 @@ docs: $(TEST_STAMP)
 
 bench: $(BENCH_STAMP)
 	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-micro: $(TEST_STAMP)
+	@$(BIN)/python -m bench micro $(CORES)
 
 mutants: $(MUTANTS_STAMP)
 	@$(BIN)/python tools/mutants.py --number $(MUTANTS) --workers $(WORKERS)

@@ -120,6 +120,28 @@ class LayerConfig:
             raise unknown_name("weight type", self.weights, tuple(WEIGHT_TYPES))
 
 
+# What one word makes of a layer in an int8 model, by the fields of `LayerConfig`.
+LAYER_TYPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "int4": {"weights": "int4"},
+        "int8": {},
+        "int16": {"activations": "int16"},
+        "float32": {"activations": "float32"},
+    }
+)
+
+
+def layer_of_type(pattern: str, name: str) -> LayerConfig:
+    """The configuration of layers of a type.
+
+    Raises:
+        ConfigError: for an unknown type.
+    """
+    if name not in LAYER_TYPES:
+        raise unknown_name("type of a layer", name, tuple(LAYER_TYPES))
+    return LayerConfig(pattern, **LAYER_TYPES[name])
+
+
 @dataclass(frozen=True, slots=True)
 class QuantizeConfig:
     """Options of one quantization. Every field has a default that suits most models.

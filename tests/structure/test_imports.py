@@ -16,7 +16,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"demo"}),
     frozenset({""}),
     frozenset({"diagnosis"}),
-    frozenset({"comparison", "export", "tfmot"}),
+    frozenset({"comparison", "export", "search", "tfmot"}),
     frozenset({"pipeline"}),
     frozenset({"trained"}),
     frozenset({"qat"}),

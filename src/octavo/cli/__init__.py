@@ -21,6 +21,7 @@ from octavo.cli.commands.export import export
 from octavo.cli.commands.inspect import inspect
 from octavo.cli.commands.ops import ops
 from octavo.cli.commands.quantize import quantize
+from octavo.cli.commands.search import search
 from octavo.cli.commands.train import train
 from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, DONE, INTERRUPTED, OUR_BUG
 from octavo.cli.output import print_json_error
@@ -35,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # In the order of `octavo --help`.
-COMMANDS = (demo, quantize, compare, diagnose, train, inspect, export, ops, doctor)
+COMMANDS = (demo, quantize, compare, diagnose, search, train, inspect, export, ops, doctor)
 for command in COMMANDS:
     app.command()(command)
 

@@ -68,10 +68,11 @@ class ScaleChannels:
                 changes = scaled(graph, each, factors)
                 graph = with_tensors(graph, (replace(graph.tensors[n], data=data) for n, data in changes.items()))
                 scaled_layers += [maker.node.layer for maker in each.makers]
+        exact = sum(len(each.makers) for each in sets)
         told = Note(
             self.name,
             graph.name,
-            f"scaled the channels of {len(scaled_layers)} layers, of {sum(len(s.makers) for s in sets)} where it is exact",
+            f"scaled the channels of {len(scaled_layers)} layers, of {exact} where it is exact",
         )
         return Conditioned(graph, notes=(told,))
 
@@ -98,7 +99,7 @@ def _seen(graph: Graph, names: Sequence[str], samples: Samples, count: int) -> d
     zeros = {name: np.zeros(graph.tensors[name].shape[-1]) for name in names}
     low, high, sums, squares = (dict(zeros) for _ in range(4))
     numbers = dict.fromkeys(names, 0)
-    for sample in samples.first(count):
+    for sample in samples.some(count):
         runtime.reset()
         results = runtime.run(sample)
         for name in names:
