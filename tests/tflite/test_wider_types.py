@@ -13,7 +13,7 @@ import octavo
 from octavo import qat
 from octavo.config import LayerConfig
 from octavo.dtypes import DType
-from octavo.errors import ConfigError, DatasetError
+from octavo.errors import ConfigError, DatasetError, NonFiniteError
 from octavo.ops.obstacles import obstacles
 
 pytest.importorskip("tflite_micro")
@@ -150,3 +150,10 @@ def test_a_trained_model_is_widened_where_it_is_written() -> None:
     quantized = octavo.quantize(model)
     check_no_runtime_ends(quantized)
     assert type_of(quantized, "SOFTMAX") is DType.INT16
+
+
+def test_a_border_of_infinity_is_told_to_be_a_number() -> None:
+    inputs = keras.Input((6, 6, 2))
+    padded = keras.ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=float("-inf"))
+    with pytest.raises(NonFiniteError, match="write a number that lies beyond all values there"):
+        octavo.quantize(keras.Model(inputs, layers.MaxPooling2D(2)(padded)), "int8", np.ones((4, 6, 6, 2), np.float32))
