@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -11,10 +12,14 @@ from keras import layers
 
 import octavo
 from octavo import qat
-from octavo.config import LayerConfig
+from octavo.config import LayerConfig, QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError, NonFiniteError
+from octavo.fitting import Draft, widened
+from octavo.ir.types import Graph
 from octavo.ops.obstacles import obstacles
+from octavo.plan.make import make_plan
+from octavo.stages import Measured, prepare
 
 pytest.importorskip("tflite_micro")
 
@@ -29,6 +34,13 @@ def classifier(classes: int, spread: float = 0.1, bias: float = 0.0, tail: bool 
     kernel = np.random.default_rng(1).normal(0, spread, (8, classes))
     model.layers[0].set_weights([kernel.astype(np.float32), np.full(classes, bias, np.float32)])
     return model
+
+
+NOTHING = Measured({}, "", {})
+
+
+def classifier_graph() -> Graph:
+    return prepare(classifier(10)).graph
 
 
 def type_of(quantized: octavo.QuantizedModel, op: str) -> DType:
@@ -143,6 +155,21 @@ def test_an_operator_can_be_named_alone() -> None:
     assert (type_of(floating, "FULLY_CONNECTED"), type_of(floating, "SOFTMAX")) == (DType.INT8, DType.FLOAT32)
     with pytest.raises(ConfigError, match="did you mean 'scores'"):
         octavo.quantize(classifier(10), "int8", X, skip=["scores:TANH"])
+
+
+def test_types_widen_step_by_step_and_come_to_an_end() -> None:
+    graph = classifier_graph()
+    draft: Draft | None = Draft(QuantizeConfig("int8x4"), make_plan(graph, QuantizeConfig("int8x4")), NOTHING)
+    told = []
+    while draft is not None and len(told) < 9:
+        draft = widened(replace(draft, plan=make_plan(graph, draft.config)), {graph.nodes[0]: "a reason"})
+        told.append("" if draft is None else str(draft.notes[-1].text))
+    assert told == [
+        "FULLY_CONNECTED has weights of int8 instead of int4: a reason",
+        "FULLY_CONNECTED is int16 instead of int8: a reason",
+        "FULLY_CONNECTED is float32 instead of int16: a reason",
+        "",
+    ]
 
 
 def test_a_trained_model_is_widened_where_it_is_written() -> None:
