@@ -15,8 +15,9 @@ import pytest
 import octavo.comparison.comparison
 import octavo.qat
 from keras_networks import convolutional, draw_weights, images, settled
+from octavo.board.boards import parse_bytes
 from octavo.comparison.comparison import Comparison
-from octavo.comparison.recommendation import Wishes, parse_bytes
+from octavo.comparison.recommendation import Wishes
 from octavo.comparison.rows import Row
 from octavo.config import SCHEMES, QuantizeConfig
 from octavo.errors import ConfigError, DatasetError, MissingDependencyError, VerificationError

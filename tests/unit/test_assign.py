@@ -18,7 +18,8 @@ from octavo.ops.check import check_scales, check_shapes
 from octavo.ops.text import parse_graph
 from octavo.plan.make import make_plan
 from octavo.plan.types import Plan
-from octavo.quantization.assign import SMALLEST_WIDTH, assign
+from octavo.quantization.assign import assign
+from octavo.quantization.parameters import SMALLEST_WIDTH
 from octavo.quantization.weights import LARGEST_BIAS_STEPS
 from plan_graphs import GRAPHS, executed, graph_of, ops, parameters, planned, ranges_of
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from octavo.board.boards import parse_bytes
 from octavo.comparison.paired import Gain, gain
 from octavo.comparison.rows import FLOAT, MORE, PTQ, QAT, READY, Row
 from octavo.config import unknown_name
@@ -13,7 +13,6 @@ from octavo.errors import ConfigError
 from octavo.evaluate.accuracy import Marks
 from octavo.evaluate.evaluation import Evaluation
 
-UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 SMALLER_FROM = 1.05
 """The ratio of sizes from which on one of them is said to be smaller: below, it is printed as 1.0."""
 MATTERS = ("accuracy", "flash", "ram", "latency")
@@ -128,26 +127,6 @@ def _of_labelled(rows: Sequence[Row], fitting: Sequence[Row], plain: Sequence[Ro
 def row_gain(row: Row, rival: Row) -> Gain:
     """By how much a row is better than another, by the first output with labels."""
     return gain(_marks(row), _marks(rival))
-
-
-def parse_bytes(size: str | int) -> int:
-    """A number of bytes, or one with K, M or G, perhaps followed by B (of 1024).
-
-    >>> parse_bytes("256KB"), parse_bytes("1M")
-    (262144, 1048576)
-
-    Raises:
-        ConfigError: for anything else.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?\s*", str(size), re.IGNORECASE)
-    if match is None:
-        raise ConfigError(
-            "a size cannot be read.",
-            got=repr(size),
-            expected="bytes, or a number with K, KB, M, MB, G or GB",
-            fix="write it like 256KB or 1MB",
-        )
-    return int(float(match[1]) * UNITS[match[2].upper()])
 
 
 def _fits(evaluation: Evaluation, wishes: Wishes) -> bool:

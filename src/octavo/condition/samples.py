@@ -12,11 +12,26 @@ import numpy as np
 from octavo.calibration.statistics import Statistics
 from octavo.data.dataset import Dataset
 from octavo.data.sources import is_spent
-from octavo.errors import DatasetError
+from octavo.errors import ConfigError, DatasetError
 from octavo.ir.types import Tensor
 
 # Samples copied at a time.
 _CHUNK = 16
+
+
+def check_samples(method: str, count: int, usual: int) -> None:
+    """Refuse a method that would look at no sample.
+
+    Raises:
+        ConfigError: naming the method.
+    """
+    if count < 1:
+        raise ConfigError(
+            f"samples of {method} is out of range.",
+            got=str(count),
+            expected="a positive number",
+            fix=f"use some tens, for example {method}(samples={usual})",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.numerics.fixed_point import Multiplier
 from octavo.ops.forms import emits, function_forms, layer_form, parameter
 from octavo.ops.fused import FusedActivation, Output, clamp_real, output_of
+from octavo.ops.limits import counted, largest_real, rescaled
 from octavo.ops.pointwise import Rescale, applies, from_zero, rescaling, run_rescale
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, SameAsOutput
@@ -161,6 +162,7 @@ RELU = OpSpec(
     training=lambda ops: ops.relu,
     run_float=clamping_float(FusedActivation.RELU),
     integer=clamping_integer(FusedActivation.RELU),
+    output_scales=rescaled,
     in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=2, int16=3),
@@ -214,6 +216,7 @@ LEAKY_RELU = OpSpec(
     training=lambda ops: lambda x, alpha: ops.leaky_relu(x, negative_slope=alpha),
     run_float=leaky_relu_float,
     integer=Kernel(prepare_leaky_relu, run_leaky_relu),
+    output_scales=lambda options, inputs: counted(max(1.0, abs(options.alpha)) * largest_real(inputs[0])),
     in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=1, int16=2),
@@ -235,6 +238,7 @@ PRELU = OpSpec(
     training=lambda ops: lambda x, alpha: ops.where(x >= 0, x, x * alpha),
     run_float=applies(lambda x, alpha: np.where(x >= 0, x, x * alpha)),
     integer=Kernel(prepare_prelu, run_prelu),
+    output_scales=lambda options, inputs: counted(max(1.0, largest_real(inputs[1])) * largest_real(inputs[0])),
     in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),

@@ -22,6 +22,7 @@ class GraphBuilder:
     Args:
         name: The graph's name.
         lower_activation: Called for `activation`; a loader that knows activations by value passes its own.
+        lower_calls: Called for `calls`, likewise.
 
     Attributes:
         layer: The layer whose operators are emitted.
@@ -29,12 +30,17 @@ class GraphBuilder:
         expected: What layers that normalize say of the values they were trained on.
     """
 
-    def __init__(self, name: str, lower_activation: Callable[[GraphBuilder, Any, str], str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        lower_activation: Callable[[GraphBuilder, Any, str], str] | None = None,
+        lower_calls: Callable[[Callable[..., Any], Sequence[Any]], tuple[str, ...]] | None = None,
+    ) -> None:
         self.name = name
         self.layer = ""
         self.step = ""
         self.expected: list[Expected] = []
-        self._lower_activation = lower_activation
+        self._lower_activation, self._lower_calls = lower_activation, lower_calls
         self._tensors: dict[str, Tensor] = {}
         self._nodes: list[Node] = []
         self._inputs: list[str] = []
@@ -89,9 +95,11 @@ class GraphBuilder:
         assert len(shapes) == outputs, f"{op} makes {len(shapes)} results, not {outputs}"
         base = "/".join(part for part in (self.layer, suffix) if part) or op.lower()
         data = [t for i, t in enumerate(operands.items) if t is not None and not isinstance(spec.role(i), Parameter)]
-        dtype = DType.INT32 if spec.of_shapes else data[0].dtype if data else DType.FLOAT32
+        common = DType.INT32 if spec.of_shapes else data[0].dtype if data else DType.FLOAT32
+        types = (common,) * outputs if spec.types is None else spec.types(options, operands)
         names = tuple(
-            self._add(Tensor(fresh_name(self._tensors, base), shape, dtype, layer=self.layer)) for shape in shapes
+            self._add(Tensor(fresh_name(self._tensors, base), shape, dtype, layer=self.layer))
+            for shape, dtype in zip(shapes, types, strict=True)
         )
         self._nodes.append(Node(op, tuple(inputs), names, options, self.layer))
         return names
@@ -100,6 +108,15 @@ class GraphBuilder:
         """Emit an activation function, as the loader understands it, on tensor `name`."""
         assert self._lower_activation is not None, "this builder was made without a loader's activations"
         return self._lower_activation(self, function, name)
+
+    def calls(self, function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[str, ...]:
+        """Emit the keras.ops calls that a function makes on arguments, tensors by reference; its results' names."""
+        assert self._lower_calls is not None, "this builder was made without a loader of Keras calls"
+        return self._lower_calls(function, arguments)
+
+    def dtype(self, name: str) -> DType:
+        """Element type of a tensor."""
+        return self._tensors[name].dtype
 
     def shape(self, name: str) -> Shape:
         """Shape of a tensor."""

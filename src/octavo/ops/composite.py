@@ -50,18 +50,6 @@ def lower_identity(b: Emitter, call: KerasCall) -> str:
     return call.inputs[0]
 
 
-def lower_cast(b: Emitter, call: KerasCall) -> str:
-    """keras.ops.cast to a float type: nothing, as every tensor of a float graph is float32 and inputs are read so."""
-    if "float" not in call.operation.dtype:
-        raise refuse(
-            call.operation,
-            got=f"dtype {call.operation.dtype}, which cuts fractions off",
-            expected="float32",
-            fix="leave the cast out, or put it before the model",
-        )
-    return call.inputs[0]
-
-
 def lower_activation_layer(b: Emitter, call: KerasCall) -> str:
     """keras.layers.Activation: its function's form."""
     return b.activation(call.operation.activation, call.inputs[0])
@@ -96,7 +84,6 @@ FORMS: dict[str, KerasForm] = {
     "layers.SpatialDropout1D": _identity("SpatialDropout1D", (0.2,), (6, 4)),
     "activations.linear": layer_form(lower_identity, lambda keras: keras.layers.Activation("linear")),
     "layers.Activation": layer_form(lower_activation_layer, lambda keras: keras.layers.Activation("relu")),
-    "ops.Cast": KerasForm(lower_cast, lambda keras: (lambda x: keras.ops.cast(x, "float32"), ((6, 4),))),
     "layers.BatchNormalization": layer_form(
         normalization.lower_batch_normalization, lambda keras: keras.layers.BatchNormalization(), IMAGE
     ),

@@ -14,6 +14,7 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.numerics.fixed_point import Multiplier, wrap_int32
 from octavo.ops.fused import Output, output_of
+from octavo.ops.limits import Scales, counted, largest_real, rescaled
 from octavo.ops.refuse import refuse, require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
@@ -83,8 +84,7 @@ def scaled_sum_integer(*, mean: bool) -> Kernel[SumOfManyConstants]:
 
     def prepare(options: ReducerOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> SumOfManyConstants:
         (x, axes), (y,) = inputs, outputs
-        reduced = integers(axes)
-        count = math.prod(x.shape[axis] for axis in reduced)
+        reduced, count = integers(axes), terms_of(inputs)
         multiplier = Multiplier.of(x.scale / y.scale)
         if mean:
             bits = min(count.bit_length() - 1, 32, 31 + multiplier.shift_bits)
@@ -97,6 +97,17 @@ def scaled_sum_integer(*, mean: bool) -> Kernel[SumOfManyConstants]:
         return (constants.output.stored(constants.multiplier.times(centred)),)
 
     return Kernel(prepare, run)
+
+
+def terms_of(inputs: Inputs[Tensor]) -> int:
+    """How many values a reduction takes together."""
+    x, axes = inputs
+    return math.prod(x.shape[axis] for axis in integers(axes))
+
+
+def sum_scales(options: ReducerOptions, inputs: Inputs[Tensor]) -> Scales:
+    """The output scales of SUM."""
+    return counted(terms_of(inputs) * largest_real(inputs[0]))
 
 
 def emit_reduce(
@@ -154,6 +165,7 @@ MEAN = OpSpec(
     training=lambda ops: reduce_training(ops.mean),
     run_float=reduce_float(np.mean),
     integer=scaled_sum_integer(mean=True),
+    output_scales=rescaled,
     version=version_by_type(int8=2, int16=3),
     keras={
         "layers.GlobalAveragePooling1D": KerasForm(
@@ -177,6 +189,7 @@ SUM = OpSpec(
     training=lambda ops: reduce_training(ops.sum),
     run_float=reduce_float(np.sum),
     integer=scaled_sum_integer(mean=False),
+    output_scales=sum_scales,
     wrong_in_litert_reference=frozenset({DType.INT8, DType.INT16}),
     version=version_by_type(int8=2, int16=2),
     keras={

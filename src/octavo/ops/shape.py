@@ -130,6 +130,11 @@ def expand_dims_float(options: NoOptions, inputs: Inputs[np.ndarray]) -> tuple[n
     return (np.expand_dims(x, int(axis.ravel()[0])),)
 
 
+def emit_expand_dims(b: Emitter, name: str, axis: int, *, suffix: str = "expanded") -> str:
+    """Tensor `name` with a dimension of length 1 at `axis`, batch included."""
+    return emit_reshape(b, name, np.expand_dims(placeholder(b.shape(name)), axis).shape, suffix=suffix)
+
+
 def _reshaping(
     shape: Callable[[Any, Shape], Shape], example: Callable[[Any], tuple[Callable[..., Any], tuple[Shape, ...]]]
 ) -> KerasForm:

@@ -8,9 +8,11 @@ from types import MappingProxyType
 from octavo.errors import UnsupportedLayerError
 from octavo.ops import (
     activation,
+    cast,
     composite,
     conv,
     convert,
+    copies,
     dense,
     elementwise,
     indices,
@@ -18,6 +20,8 @@ from octavo.ops import (
     lookup,
     pad,
     pool,
+    ranking,
+    real_functions,
     recurrent,
     reduce,
     resize,
@@ -26,6 +30,7 @@ from octavo.ops import (
     slices,
     softmax,
     space,
+    truth,
     unary,
 )
 from octavo.ops.spec import KerasForm, OpSpec
@@ -46,6 +51,11 @@ FAMILIES = (
     pad,
     slices,
     indices,
+    copies,
+    ranking,
+    truth,
+    cast,
+    real_functions,
     space,
     resize,
     recurrent,

@@ -17,7 +17,7 @@ from octavo.config import (
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
 from octavo.ir.types import Granularity, Graph, Node, PerTensor
-from octavo.ops.operands import bias_inputs, data_inputs, weight_inputs
+from octavo.ops.operands import bias_inputs, data_inputs, real_outputs, weight_inputs
 from octavo.ops.roles import Bias, Weight
 from octavo.ops.table import OPS, spec_of
 from octavo.plan.groups import group_tensors, state_members
@@ -127,14 +127,18 @@ def float_reason(node: Node, wanted: DType | None, config: QuantizeConfig) -> st
 
 
 def _computes(graph: Graph, node: Node) -> bool:
-    """Whether a node makes float values, as opposed to shapes and indices."""
-    return any(graph.tensors[name].dtype.is_float for name in node.outputs)
+    """Whether a node works on real values, as opposed to shapes and indices."""
+    made = any(graph.tensors[name].dtype.is_float for name in node.outputs)
+    return made or (bool(data_inputs(graph, node)) and not spec_of(node.op).of_shapes)
 
 
 def _natives(graph: Graph, types: Mapping[str, DType], default: DType) -> dict[str, DType]:
     """The integer type that each activation is made in; an input of the model comes in the first type it is read in."""
     natives = {
-        name: types[node.outputs[0]] for node in graph.nodes if node.outputs[0] in types for name in node.outputs
+        name: types[node.outputs[0]]
+        for node in graph.nodes
+        if node.outputs[0] in types
+        for name in real_outputs(graph, node)
     }
     for node in graph.nodes:
         if node.outputs[0] in types:

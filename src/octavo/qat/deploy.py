@@ -50,7 +50,7 @@ class Trained:
     @property
     def conditioned(self) -> Conditioned:
         """The graph to round, as training has conditioned it."""
-        return Conditioned(self.prepared.graph, self.limits, self.notes)
+        return Conditioned(self.prepared.graph, self.limits, notes=self.notes)
 
     @property
     def measured(self) -> Measured:

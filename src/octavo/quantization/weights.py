@@ -10,9 +10,12 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.types import Granularity, PerAxis, Quantization
 from octavo.numerics.affine import quantize, symmetric
+from octavo.ops.limits import LARGEST_SUM, SPAN
 
 # An int32 bias may use this share of its range; the rest is left to the accumulator.
 LARGEST_BIAS_STEPS = 2.0**30
+# Of an input's step and a weight's: it is the scale of the bias, a float32.
+SMALLEST_PRODUCT = 2.0**-120
 
 
 def largest_magnitude(values: np.ndarray, granularity: Granularity) -> np.ndarray:
@@ -30,6 +33,37 @@ def limit_for_bias(limit: np.ndarray, bias: np.ndarray, input_scale: float, dtyp
     """
     needed = np.abs(bias) * dtype.integer_range[1] / (input_scale * LARGEST_BIAS_STEPS)
     return np.maximum(limit, needed if len(limit) > 1 else needed.max(initial=0.0))
+
+
+def limit_for_sums(
+    limit: np.ndarray,
+    values: np.ndarray,
+    input_scale: float,
+    activations: DType,
+    dtype: DType,
+    granularity: Granularity,
+) -> np.ndarray:
+    """Raise weight limits so that no sum of products, a bias aside, leaves the accumulator.
+
+    Weights so many that no scale is coarse enough keep their limits; their operator's row tells that it cannot be.
+
+    Args:
+        limit: To raise; shape as `largest_magnitude`.
+        values: float32 weights.
+        input_scale: Of the activations.
+        activations: Their type.
+        dtype: That of the weights.
+        granularity: What the limit is per.
+    """
+    axis = granularity.axis if isinstance(granularity, PerAxis) else None
+    others = tuple(other for other in range(values.ndim) if other != axis)
+    sums = np.abs(values).sum(axis=others, dtype=np.float64)
+    terms, span = values.size / max(1, np.size(sums)), SPAN[activations]
+    # Rounding adds up to half a step a term; a bias has half of an int32 to itself.
+    room = LARGEST_SUM[activations] - LARGEST_BIAS_STEPS - span * terms / 2
+    finest = SMALLEST_PRODUCT / input_scale
+    needed = np.maximum(np.atleast_1d(sums) * span / room if room > 0 else 0.0, finest)
+    return np.maximum(limit, needed * dtype.integer_range[1]).astype(limit.dtype)
 
 
 def quantize_weight(

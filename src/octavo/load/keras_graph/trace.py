@@ -100,7 +100,7 @@ class _Tracer:
     """
 
     def __init__(self, name: str, allow: Sequence[str], values: Mapping[int, np.ndarray], stored: bool) -> None:
-        self.builder = GraphBuilder(name, self._activation)
+        self.builder = GraphBuilder(name, self._activation, self._calls)
         self.names: dict[int, str] = {}
         self.results: dict[str, str] = {}
         self.notes: dict[str, Note] = {}
@@ -257,6 +257,10 @@ class _Tracer:
             raise refusals.cannot_trace(builder.layer, function, str(error)) from error
         return self._operand(self._emit(*recorded)[0])
 
+    def _calls(self, function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[str, ...]:
+        """Emit the calls of a form that is written in keras.ops."""
+        return tuple(map(self._operand, self._emit(*self._record(function, tuple(arguments), {}))))
+
     def _run_on_symbols(self, layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Value, ...]:
         """The calls that a layer's `call` makes at inference."""
         parameters = inspect.signature(layer.call).parameters
@@ -296,7 +300,7 @@ class _Tracer:
             original = self._shadows.original(node.operation)
             inner = self._inner_path(path, original)
             # A constant of each operation is one of its own: two that are equal now need not be after training.
-            self.builder.step = str(number) if inner == path else ""
+            self.builder.step = "/".join(filter(None, (step, str(number)))) if inner == path else ""
             self._run(node, original, inner, values)
         self.builder.layer, self.builder.step = path, step
         results = (self._in_graph_terms(result, values) for result in traced.results)
