@@ -42,7 +42,7 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
             Scheme("float32", None, DType.FLOAT32, "float, as trained"),
             Scheme("float16", None, DType.FLOAT16, "half-precision weights, float arithmetic"),
             Scheme("dynamic", None, DType.INT8, "int8 weights, float activations"),
-            Scheme("int8", DType.INT8, DType.INT8, "full integer, int8 in and out"),
+            Scheme("int8", DType.INT8, DType.INT8, "full integer, int8 activations and weights"),
             Scheme("int16x8", DType.INT16, DType.INT8, "int16 activations, int8 weights"),
             Scheme("int8x4", DType.INT8, DType.INT4, "int8 activations, int4 weights"),
         )

@@ -35,7 +35,7 @@ from octavo.numerics.estimators import Estimator
 from octavo.ops.check import check_scales
 from octavo.plan.make import make_plan
 from octavo.plan.remarks import remarks
-from octavo.plan.types import Plan
+from octavo.plan.types import Plan, tensor_name
 from octavo.quantization.assign import assign
 from octavo.quantization.coarse import CoarseOperand, coarse_operands
 from octavo.quantization.io_types import set_io_types
@@ -245,7 +245,7 @@ def quantize_prepared(
     with clock("write"):
         model = TFLITE.write(graph, _metadata(plan.scheme, config, measured.origin))
     with clock("verify"):
-        verification, lost = proven_and_compared(model, graph, prepared, seen[:wanted], config)
+        verification, lost = proven_and_compared(model, graph, prepared, seen[:wanted], config, measured.ranges)
         doubtful = doubts(prepared, seen)
     return QuantizedModel(
         scheme=plan.scheme,
@@ -295,6 +295,7 @@ def proven_and_compared(
     prepared: Prepared,
     samples: Sequence[Mapping[str, np.ndarray]],
     config: QuantizeConfig,
+    ranges: Mapping[str, Range],
 ) -> tuple[Verification | None, Fidelity | None]:
     """What proves a file, and how far it is from the float model; neither where verification is off.
 
@@ -302,16 +303,19 @@ def proven_and_compared(
         model: The file.
         graph: What was written.
         prepared: The float graph it was made of.
-        samples: Inputs to run; without any, random ones serve.
+        samples: Inputs to run; without any, random ones serve, drawn from the ranges of the inputs.
         config: Says how much to run.
+        ranges: Calibrated or learned, by the names of `Plan.range_name`.
 
     Raises:
         VerificationError: if a runtime does not compute what it should.
     """
     if config.verify == "off":
         return None, None
-    samples = samples or random_samples(prepared.graph, config.seed)
-    return proven(model, graph, samples, config), fidelity(model, prepared.graph, samples, prepared.compute)
+    known = {tensor_name(name): each for name, each in ranges.items()}
+    given = samples or random_samples(prepared.graph, config.seed, known)
+    lost = fidelity(model, prepared.graph, given, prepared.compute, random=not samples)
+    return proven(model, graph, given, config), lost
 
 
 def quantized_graph(

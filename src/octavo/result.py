@@ -57,6 +57,15 @@ class QuantizedModel:
         islands = f"{len(self.islands)} float islands"
         return f"QuantizedModel({self.scheme.name}, {len(self.model):,} bytes, {proof}, {islands})"
 
+    @property
+    def title(self) -> str:
+        """The scheme, and the types of what goes in and comes out, in words."""
+        inputs, outputs = (
+            " and ".join(dict.fromkeys(self.graph.tensors[name].dtype.value for name in names))
+            for names in (self.graph.inputs, self.graph.outputs)
+        )
+        return f"{self.scheme.title}; {inputs} in, {outputs} out"
+
     def save(self, path: str | Path) -> Path:
         """Write the .tflite file, whole or not at all.
 

@@ -98,6 +98,21 @@ def test_parity_takes_the_file_or_its_bytes(trained: keras.Model, tmp_path: Path
     assert found == octavo.parity(trained, quantized.model, X) == octavo.parity(trained, path, X)
 
 
+def test_parity_of_several_outputs_names_each() -> None:
+    x = keras.Input((6,), name="x")
+    heads = [layers.Dense(3, name="first")(x), layers.Softmax(name="second")(layers.Dense(2)(x))]
+    data = np.random.default_rng(0).normal(size=(32, 6)).astype(np.float32)
+    aware = qat.quantize_model(keras.Model(x, heads), data=data)
+    quantized = octavo.quantize(aware)
+    both = octavo.parity(aware, quantized, data)
+    assert [both.output, *(each.output for each in both.others)] == ["first", "second"]
+    assert both.others == (octavo.parity(aware, quantized, data, output="second"),)
+    assert octavo.parity(aware, quantized, data, output=1).output == "second"
+    assert [each["output"] for each in both.to_dict()["others"]] == ["second"]  # type: ignore[index, union-attr]
+    with pytest.raises(ConfigError, match=r"fix: +did you mean 'second'\?"):
+        octavo.parity(aware, quantized, data, output="secnd")
+
+
 def test_parity_of_a_float_model_is_refused(trained: keras.Model) -> None:
     with pytest.raises(InputError, match=r"fix: +of a float model, ask quantized\.evaluate"):
         octavo.parity(network(), octavo.quantize(trained), X)
