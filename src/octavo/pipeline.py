@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from octavo.arguments import NAMES, YES_OR_NO, check_kinds
 from octavo.calibration import gatherer
 from octavo.calibration.ranges import estimate
 from octavo.calibration.statistics import Statistics
@@ -44,7 +45,14 @@ from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
 from octavo.run.worker import warm_up
 from octavo.stages import Measured, Prepared, Progress, Source, conditioned_by, doubts, gather, prepare
-from octavo.trained import as_trained, check_left_to_training, is_quantization_aware, opened, what_training_decided
+from octavo.trained import (
+    as_trained,
+    check_left_to_training,
+    check_no_leave,
+    is_quantization_aware,
+    opened,
+    what_training_decided,
+)
 from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
 
@@ -130,6 +138,8 @@ def quantize(
         "seed": seed,
         "verify": verify,
     }
+    check_kinds({"mend": YES_OR_NO, "allow": NAMES}, {"mend": mend, "allow": allow})
+    check_no_leave(model, allow)
     clock = Clock()
     with clock("load"):
         model = opened(model, allow)
@@ -265,6 +275,7 @@ def quantize_prepared(
         ),
         ranges=dict(measured.ranges),
         coarse=coarse,
+        integer_divisor=source.divisor_for(prepared),
         seconds=clock.seconds,
     )
 

@@ -113,6 +113,24 @@ def test_parity_of_several_outputs_names_each() -> None:
         octavo.parity(aware, quantized, data, output="secnd")
 
 
+def test_what_was_decided_before_training_is_refused_and_the_seed_is_used(trained: keras.Model) -> None:
+    for options, fix in (({"percentile": 99.0}, "leave percentile out"), ({"allow": ["scores"]}, "leave allow out")):
+        with pytest.raises(ConfigError, match=f"fix: +{fix}"):
+            octavo.quantize(trained, **options)  # type: ignore[arg-type]
+    assert octavo.quantize(trained, seed=1).model != octavo.quantize(trained, seed=2).model
+
+
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
+def test_keys_name_the_inputs_in_data() -> None:
+    inputs = {"k2": keras.Input((6,), name="second"), "k1": keras.Input((6,))}
+    model = keras.Model(inputs, layers.Dense(2)(layers.Concatenate()([inputs["k1"], inputs["k2"]])))
+    rng = np.random.default_rng(0)
+    data = {name: rng.normal(size=(20, 6)).astype(np.float32) for name in ("k1", "k2")}
+    for made in (octavo.quantize(model, data=data), octavo.quantize(qat.quantize_model(model, data=data))):
+        assert made.graph.inputs == ("k1", "k2")
+        np.testing.assert_allclose(made.predict(data), model.predict(data, verbose=0), atol=0.2)
+
+
 def test_parity_of_a_float_model_is_refused(trained: keras.Model) -> None:
     with pytest.raises(InputError, match=r"fix: +of a float model, ask quantized\.evaluate"):
         octavo.parity(network(), octavo.quantize(trained), X)
