@@ -8,6 +8,7 @@ from functools import partial
 from html import escape
 from typing import Any
 
+from octavo.arguments import FUNCTION, MAPPING, NAMES, check_kinds
 from octavo.comparison.doubts import Doubt, doubts
 from octavo.comparison.ready import read_ready
 from octavo.comparison.recommendation import Recommendation, Wishes, recommend
@@ -182,6 +183,12 @@ def compare(
         VerificationError, ModelFileError: if the float file fails, or every scheme; the first error then.
     """
     wishes = Wishes(flash, ram, matters)
+    check_kinds(
+        {"schemes": NAMES, "train_schemes": NAMES, "train": FUNCTION, "also": MAPPING},
+        {"schemes": schemes, "train_schemes": train_schemes, "train": train, "also": also},
+    )
+    schemes = (schemes,) if isinstance(schemes, str) else schemes
+    train_schemes = (train_schemes,) if isinstance(train_schemes, str) else train_schemes
     _check_given(test)
     _check_data_for(schemes, data)
     source = Source(_readable_again(data), samples, integer_divisor, progress)
