@@ -16,6 +16,7 @@ from octavo.version import VERSION as __version__
 if TYPE_CHECKING:
     from octavo.calibration.statistics import Statistics
     from octavo.comparison.comparison import Comparison, compare
+    from octavo.comparison.fit import fit
     from octavo.config import SCHEMES, LayerConfig, QuantizeConfig
     from octavo.errors import OctavoError
     from octavo.ops.own_lowerings import lowering
@@ -34,6 +35,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "compare",
+    "fit",
     "lowering",
     "parity",
     "quantize",
@@ -49,6 +51,7 @@ _HOMES = {
     "Statistics": "octavo.calibration.statistics",
     "calibrate": "octavo.pipeline",
     "compare": "octavo.comparison.comparison",
+    "fit": "octavo.comparison.fit",
     "lowering": "octavo.ops.own_lowerings",
     "parity": "octavo.qat.parity",
     "quantize": "octavo.pipeline",

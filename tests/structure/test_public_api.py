@@ -15,6 +15,7 @@ PUBLIC = [
     "__version__",
     "calibrate",
     "compare",
+    "fit",
     "lowering",
     "parity",
     "quantize",

@@ -15,6 +15,14 @@ def diagnosis_table(diagnosis: Diagnosis) -> TextTable:
     return TextTable("Packages", ("package", "version", "for"), rows)
 
 
+def tools_table(diagnosis: Diagnosis) -> TextTable:
+    """One row a program."""
+    rows = tuple(
+        (" or ".join(tool.commands), tool.path or f"missing: {tool.fix}", tool.purpose) for tool in diagnosis.tools
+    )
+    return TextTable("Programs", ("program", "where", "for"), rows)
+
+
 def verdict(diagnosis: Diagnosis) -> list[str]:
     """The machine, the backend, the runtimes, and what is wrong."""
     machine = f"Python {diagnosis.python} on {diagnosis.machine}, {diagnosis.cores} cores"

@@ -15,7 +15,7 @@ from octavo.cli.output import print_json
 def doctor(as_json: Json = False) -> None:
     """Tell what is installed, what is missing and how to get it; exit 1 if Octavo cannot work."""
     from octavo.doctor import diagnose
-    from octavo.report.diagnosis import diagnosis_table, verdict
+    from octavo.report.diagnosis import diagnosis_table, tools_table, verdict
     from octavo.report.terminal import print_lines, print_table
 
     diagnosis = diagnose()
@@ -24,5 +24,6 @@ def doctor(as_json: Json = False) -> None:
     else:
         console = Console()
         print_table(console, diagnosis_table(diagnosis))
+        print_table(console, tools_table(diagnosis))
         print_lines(console, verdict(diagnosis))
     raise typer.Exit(CHECK_SAID_NO if diagnosis.problems else DONE)

@@ -46,9 +46,7 @@ def write_c(graph: Graph, name: str, golden: GoldenVector, digest: str) -> CMode
     Raises:
         UnsupportedLayerError: if an operator has no C kernel.
     """
-    calls = [lower(graph, node, f"{name}_{i}") for i, node in enumerate(graph.nodes)]
-    inputs, outputs = _ports(graph.inputs, "in"), _ports(graph.outputs, "out")
-    layout = lay_out(graph, calls, inputs, outputs)
+    calls, layout = lowered(graph, name)
     source = "\n".join(
         [
             f"/* {name}: a model in C99, written by octavo {VERSION} from a .tflite file of digest",
@@ -56,7 +54,7 @@ def write_c(graph: Graph, name: str, golden: GoldenVector, digest: str) -> CMode
             f'#include "{name}.h"\n',
             *_kernels(calls),
             "/* The model: constants, operator by operator. */\n",
-            *_data_constants(graph, name, calls),
+            *(array("int8_t", _constant_name(graph, name, t), t.values) for t in data_constants(graph, calls)),
             *(text for call in calls for text in call.constants),
             _invoke(graph, name, calls, layout),
             self_test(graph, name, golden),
@@ -66,6 +64,16 @@ def write_c(graph: Graph, name: str, golden: GoldenVector, digest: str) -> CMode
     return CModel(
         name, {f"{name}.h": head, f"{name}.c": source}, layout.plan.arena_bytes, layout.plan.lower_bound_bytes
     )
+
+
+def lowered(graph: Graph, name: str) -> tuple[list[Call], Layout]:
+    """The operators of a graph in C, and the places of its tensors.
+
+    Raises:
+        UnsupportedLayerError: if an operator has no C kernel.
+    """
+    calls = [lower(graph, node, f"{name}_{i}") for i, node in enumerate(graph.nodes)]
+    return calls, lay_out(graph, calls, _ports(graph.inputs, "in"), _ports(graph.outputs, "out"))
 
 
 def _ports(names: Sequence[str], buffer: str) -> list[str]:
@@ -84,14 +92,14 @@ def _constant_name(graph: Graph, name: str, tensor: Tensor) -> str:
     return f"{name}_constant_{list(graph.tensors).index(tensor.name)}"
 
 
-def _data_constants(graph: Graph, name: str, calls: Sequence[Call]) -> list[str]:
+def data_constants(graph: Graph, calls: Sequence[Call]) -> list[Tensor]:
     """Constants that kernels read as activations, and constant outputs."""
     found = {output: graph.tensors[output] for output in graph.outputs}
     for node, call in zip(graph.nodes, calls, strict=True):
         text = "".join(call.statements)
         read = (t for k, t in enumerate(data_operands(graph, node)) if f"{{x{k}}}" in text)
         found.update((t.name, t) for t in read)
-    return [array("int8_t", _constant_name(graph, name, t), t.data) for t in found.values() if t.data is not None]
+    return [tensor for tensor in found.values() if tensor.is_constant]
 
 
 def _invoke(graph: Graph, name: str, calls: Sequence[Call], layout: Layout) -> str:
