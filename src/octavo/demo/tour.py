@@ -15,6 +15,7 @@ from octavo.demo.folder import check_replaceable, whole_folder
 from octavo.demo.networks import Progress, train, train_further
 from octavo.demo.overview import overview_page
 from octavo.demo.toured import Toured
+from octavo.export import export
 from octavo.report.mapping import LayerMapping, map_layer
 from octavo.report.plots import mapping_picture
 
@@ -103,6 +104,7 @@ def write_files(folder: Path, toured: Toured) -> None:
     toured.model.save(folder / f"{data.name}.keras")
     for row in toured.comparison.rows:
         row.quantized.save(folder / toured.file_name(row.name))
+    export(folder / toured.file_name("int8"), folder / "c", name=data.name)
     np.savez_compressed(folder / "samples.npz", x=data.x_train[:CALIBRATION_SAMPLES])
     np.savez_compressed(folder / "test.npz", x=data.x_test[:KEPT_TEST_SAMPLES], y=data.y_test[:KEPT_TEST_SAMPLES])
     (folder / "mapping.png").write_bytes(mapping_picture(toured.mapping))

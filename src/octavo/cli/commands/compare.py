@@ -23,6 +23,9 @@ def compare(
     schemes: Annotated[str, typer.Option(help=f"Separated by commas, of {', '.join(SCHEMES)}; all if not given.")] = "",
     flash: Annotated[str, typer.Option(help="Room on the board for the file.")] = "1MB",
     ram: Annotated[str, typer.Option(help="Room on the board for the arena; none where LiteRT runs it.")] = "256KB",
+    board: Annotated[
+        str | None, typer.Option(help="A board that the whole program must fit, instead of --flash and --ram.")
+    ] = None,
     matters: Annotated[
         str, typer.Option(help=f"What counts most among rows that lose nothing, by commas: {', '.join(MATTERS)}.")
     ] = "",
@@ -45,6 +48,7 @@ def compare(
 
     Exits 1 if a scheme fails; the others are shown.
     """
+    from octavo.board.boards import board_named
     from octavo.comparison.comparison import compare as run
     from octavo.comparison.recommendation import Wishes
     from octavo.data.labelled import read_test_set
@@ -52,6 +56,8 @@ def compare(
     from octavo.report.terminal import print_lines, print_table
 
     wishes = Wishes(none_or(flash), none_or(ram), [name.strip() for name in matters.split(",")] if matters else None)
+    if board is not None:
+        board_named(board)
     held_out = read_test_set(test, integer_divisor)
     for path in (model, *(also or ())):
         start_keras_for(path)
@@ -62,7 +68,7 @@ def compare(
             samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress, metric=metric,
             allow=tuple(allow or ()), effort=effort,
             also={path.stem: path for path in also or ()}, flash=wishes.flash, ram=wishes.ram,
-            matters=wishes.matters,
+            matters=wishes.matters, board=board,
         )  # fmt: skip
     if as_json:
         print_json(table.to_dict())

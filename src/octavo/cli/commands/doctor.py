@@ -15,7 +15,7 @@ from octavo.cli.output import print_json
 def doctor(as_json: Json = False) -> None:
     """Tell what is installed, what is missing and how to get it; exit 1 if Octavo cannot work."""
     from octavo.doctor import look_around
-    from octavo.report.installation import installation_table, verdict
+    from octavo.report.installation import installation_table, tools_table, verdict
     from octavo.report.terminal import print_lines, print_table
 
     installation = look_around()
@@ -24,5 +24,6 @@ def doctor(as_json: Json = False) -> None:
     else:
         console = Console()
         print_table(console, installation_table(installation))
+        print_table(console, tools_table(installation))
         print_lines(console, verdict(installation))
     raise typer.Exit(CHECK_SAID_NO if installation.problems else DONE)
