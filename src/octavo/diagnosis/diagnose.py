@@ -109,8 +109,8 @@ def diagnose(
     source = Source(data, samples, integer_divisor)
     inputs = [graph.tensors[name] for name in graph.inputs]
     calibration = held(data, inputs, source.divisor_for(prepared), samples)
-    x, y = (calibration, None) if test is None else labelled_samples(test, inputs, source.divisor_for(prepared))
-    x, y = _judged(graph, x, y)
+    held_out = None if test is None else labelled_samples(test, inputs, source.divisor_for(prepared))
+    x, y = _judged(graph, calibration, None) if held_out is None else _judged(graph, held_out.x, held_out.y)
     trial = Trial(subject.config, calibration, measure_extremes(graph, calibration, tell("calibrate")))
     judge = _judge(graph, x, y, metric)
     examined = examine(subject, trial, judge)

@@ -16,9 +16,9 @@ from octavo.diagnosis.samples import Arrays, Extremes, float_activations, rows
 from octavo.evaluate.accuracy import Marks, measure_outputs
 from octavo.evaluate.predict import predict
 from octavo.ir.types import Graph
-from octavo.pipeline import quantized_graph
 from octavo.plan.make import make_plan, own_config
 from octavo.plan.types import Plan
+from octavo.quantization.quantize import quantized_graph
 from octavo.run.signature import Port, read_signature
 from octavo.stages import Prepared, Source, condition_prepared
 from octavo.write.tflite import TFLITE

@@ -124,7 +124,9 @@ class Emitter(Protocol):
 
     def activation(self, function: Any, name: str) -> str: ...
 
-    def calls(self, function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[str, ...]: ...
+    def calls(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] = ...
+    ) -> tuple[str, ...]: ...
 
 
 class KerasCall(Protocol):
@@ -167,10 +169,12 @@ class KerasForm:
             `octavo.errors.UnsupportedLayerError` for a configuration without a form.
         example: Makes, given the `keras` module, something to call on symbolic inputs and those
             inputs' shapes without batch; generic tests load, train and export each one.
+        takes_mask: Whether `lower` heeds a mask that the call is given; else what the layer's code does to it is read.
     """
 
     lower: Callable[[Emitter, KerasCall], str | tuple[str, ...]]
     example: Callable[[Any], tuple[Callable[..., Any], tuple[Shape, ...]]]
+    takes_mask: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
