@@ -15,6 +15,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"demo"}),
     frozenset({""}),
+    frozenset({"pages"}),
     frozenset({"diagnosis"}),
     frozenset({"prove"}),
     frozenset({"comparison", "export", "search", "tfmot"}),

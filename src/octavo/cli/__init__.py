@@ -22,11 +22,12 @@ from octavo.cli.commands.fit import fit
 from octavo.cli.commands.inspect import inspect
 from octavo.cli.commands.ops import ops
 from octavo.cli.commands.quantize import quantize
+from octavo.cli.commands.report import report
 from octavo.cli.commands.search import search
 from octavo.cli.commands.train import train
 from octavo.cli.commands.verify import verify
 from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, DONE, INTERRUPTED, OUR_BUG
-from octavo.cli.output import print_json_error
+from octavo.cli.output import CALLED_WITH, print_json_error
 from octavo.errors import ConfigError, OctavoError, VerificationError
 from octavo.version import VERSION
 
@@ -38,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # In the order of `octavo --help`.
-COMMANDS = (demo, quantize, compare, diagnose, search, train, inspect, fit, export, verify, ops, doctor)
+COMMANDS = (demo, quantize, compare, diagnose, report, search, train, inspect, fit, export, verify, ops, doctor)
 for command in COMMANDS:
     app.command()(command)
 
@@ -90,6 +91,7 @@ def _no_output(error: OSError) -> int:
 
 def _run(arguments: list[str]) -> int:
     """Run a command and translate what it raises into an exit code."""
+    CALLED_WITH.set(tuple(arguments))
     try:
         app(arguments, prog_name="octavo", standalone_mode=True)
         return DONE

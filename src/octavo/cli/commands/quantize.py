@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip, one_of
-from octavo.cli.output import print_json, start_keras_for
+from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Report, Samples, Seed, Skip, one_of
+from octavo.cli.output import command_line, print_json, start_keras_for
 from octavo.config import IO_TYPES, LAYER_TYPES, SCHEMES, LayerConfig, layer_of_type
 from octavo.numerics.estimators import ESTIMATORS
 
@@ -42,6 +42,7 @@ def quantize(
     effort: Effort = "fast",
     allow: Allow = None,
     seed: Seed = 0,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Quantize a model and prove the file before writing it."""
@@ -52,6 +53,8 @@ def quantize(
 
     out = out or Path(f"{model.stem}_{scheme}.tflite")
     check_place(out)
+    if report is not None:
+        check_place(report)
     start_keras_for(model)
     with progress_bar() as progress:
         result = run(
@@ -62,6 +65,13 @@ def quantize(
             effort=effort, mend=mend, allow=tuple(allow or ()), progress=progress,
         )  # fmt: skip
     path = result.save(out)
+    if report is not None and data is not None:
+        from octavo.pages.report import shown_of_data, write_report
+        from octavo.stages import prepare
+
+        prepared = prepare(str(model), tuple(allow or ()))
+        samples_shown = shown_of_data(prepared, str(data), integer_divisor)
+        write_report(report, prepared, samples_shown, quantized=result, commands=[command_line()])
     if as_json:
         print_json(result_dict(result, path))
     else:
