@@ -20,6 +20,7 @@ from octavo.evaluate.verification import Verification
 from octavo.files import write_whole
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Tensor
+from octavo.notebook import pairs_as_html
 from octavo.plan.types import Island
 from octavo.quantization.coarse import CoarseOperand
 
@@ -56,6 +57,15 @@ class QuantizedModel:
         proof = "not verified" if self.verification is None else "verified" if self.verification.ok else "WRONG"
         islands = f"{len(self.islands)} float islands"
         return f"QuantizedModel({self.scheme.name}, {len(self.model):,} bytes, {proof}, {islands})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        proof = self.verification.notes if self.verification else ("not verified",)
+        lost = self.fidelity.sentences if self.fidelity else ()
+        rows = [("scheme", self.scheme.title), ("file", f"{len(self.model):,} bytes")]
+        rows += [("proof", line) for line in proof] + [("lost", line) for line in lost]
+        rows += [("left in float", f"{each.layer} ({each.op}): {each.reason}") for each in self.islands]
+        return pairs_as_html(f"Quantized model, {self.scheme.name}", rows)
 
     def save(self, path: str | Path) -> Path:
         """Write the .tflite file, whole or not at all.

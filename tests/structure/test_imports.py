@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"config"}),
     frozenset({"numerics"}),
     frozenset({"ir"}),
-    frozenset({"dtypes", "files", "limits"}),
+    frozenset({"dtypes", "files", "limits", "notebook"}),
     frozenset({"errors", "version"}),
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "ai_edge_litert", "sklearn", "matplotlib")

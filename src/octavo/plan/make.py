@@ -87,7 +87,7 @@ def check_skip(graph: Graph, patterns: Iterable[str]) -> None:
     layers = tuple(dict.fromkeys(filter(None, named)))
     for pattern in patterns:
         if not any(matches(layer, (pattern,)) for layer in layers):
-            raise unknown_name("layer", pattern, layers)
+            raise unknown_name("layer", pattern, layers, LAYERS_SHOWN)
 
 
 def matches(layer: str, patterns: Iterable[str]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
 from octavo.cli.options import Json
@@ -16,13 +15,13 @@ def doctor(as_json: Json = False) -> None:
     """Tell what is installed, what is missing and how to get it; exit 1 if Octavo cannot work."""
     from octavo.doctor import diagnose
     from octavo.report.diagnosis import diagnosis_table, verdict
-    from octavo.report.terminal import print_lines, print_table
+    from octavo.report.terminal import console, print_lines, print_table
 
     diagnosis = diagnose()
     if as_json:
         print_json(asdict(diagnosis))
     else:
-        console = Console()
-        print_table(console, diagnosis_table(diagnosis))
-        print_lines(console, verdict(diagnosis))
+        screen = console()
+        print_table(screen, diagnosis_table(diagnosis))
+        print_lines(screen, verdict(diagnosis))
     raise typer.Exit(CHECK_SAID_NO if diagnosis.problems else DONE)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from octavo.cli.options import Json, Seed
 from octavo.cli.output import print_json
@@ -26,7 +25,7 @@ def export(
     """Write a model as C that needs no library, bit-exact with TensorFlow Lite Micro."""
     from octavo.config import unknown_name
     from octavo.export import export_c
-    from octavo.report.terminal import print_lines
+    from octavo.report.terminal import console, print_lines
 
     if to != "c":
         raise unknown_name("target", to, ("c",))
@@ -44,7 +43,7 @@ def export(
         return
     smallest = "the least possible" if written.arena_bytes == written.lower_bound_bytes else "not proven the least"
     print_lines(
-        Console(),
+        console(),
         [
             f"Wrote {' and '.join(str(path) for path in exported.paths)}.",
             f"Arena: {written.arena_bytes} bytes, {smallest} for this order of operators.",

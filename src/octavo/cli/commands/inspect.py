@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from octavo.cli.options import Json
 from octavo.cli.output import print_json
@@ -19,13 +18,13 @@ def inspect(
 ) -> None:
     """Show the operators, tensors, parameters and sizes of a file, whoever made it."""
     from octavo.report.inspection import inspect_file, operator_table, summary, tensor_table
-    from octavo.report.terminal import print_lines, print_table
+    from octavo.report.terminal import console, print_lines, print_table
 
     inspection = inspect_file(model)
     if as_json:
         print_json(inspection.to_dict())
         return
-    console = Console()
-    print_lines(console, summary(inspection))
+    screen = console()
+    print_lines(screen, summary(inspection))
     for table in (operator_table(inspection), *([tensor_table(inspection)] if tensors else [])):
-        print_table(console, table)
+        print_table(screen, table)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from octavo.cli.options import Allow, DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip, one_of
 from octavo.cli.output import print_json, start_keras_for
@@ -43,6 +42,7 @@ def quantize(
     from octavo.files import check_place
     from octavo.pipeline import quantize as run
     from octavo.report.progress import progress_bar
+    from octavo.report.terminal import console
     from octavo.report.result import print_result, result_dict
 
     out = out or Path(f"{model.stem}_{scheme}.tflite")
@@ -59,4 +59,4 @@ def quantize(
     if as_json:
         print_json(result_dict(result, path))
     else:
-        print_result(Console(), result, path)
+        print_result(console(), result, path)

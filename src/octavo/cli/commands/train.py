@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from octavo.cli.options import Allow, Divisor, Json, Seed, Skip, one_of
 from octavo.cli.output import print_json
@@ -55,7 +54,7 @@ def train(
     from octavo.qat.make import float_of
     from octavo.report.progress import progress_bar
     from octavo.report.result import print_history, print_result, result_dict
-    from octavo.report.terminal import print_lines, print_table
+    from octavo.report.terminal import console, print_lines, print_table
 
     out = out or Path(f"{model.stem}_{scheme}_qat.tflite")
     checkpoint = checkpoint or Path(f"{model.stem}_{scheme}_qat.keras")
@@ -82,9 +81,9 @@ def train(
         training = {"training": chosen, "history": trained.history, "checkpoint": str(checkpoint)}
         print_json({**result_dict(result, path), **training, "beside": table.to_dict()})
     else:
-        console = Console()
-        print_result(console, result, path)
-        print_lines(console, [chosen])
-        print_history(console, trained.history, checkpoint)
-        print_table(console, table.tables[0])
-        print_lines(console, [f"On the {int(kept.sum())} samples held out: {table.best(None, None).reason}"])
+        screen = console()
+        print_result(screen, result, path)
+        print_lines(screen, [chosen])
+        print_history(screen, trained.history, checkpoint)
+        print_table(screen, table.tables[0])
+        print_lines(screen, [f"On the {int(kept.sum())} samples held out: {table.best(None, None).reason}"])
