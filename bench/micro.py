@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.real_data import place
 from octavo.board.emulator import Image
-from octavo.export import export_c
+from octavo.export import export
 from octavo.load.tflite import read_tflite
 from octavo.run.reference import run
 
@@ -32,7 +32,7 @@ def measure(network: str, core: str) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     vectors = rng.integers(-128, 128, (VECTORS, *graph.tensors[given].shape)).astype(np.int8)
     with tempfile.TemporaryDirectory() as folder:
-        exported = export_c(path, folder, network)
+        exported = export(path, folder, name=network)
         image = Image(Path(folder), network, [graph.tensors[given].size], [graph.tensors[made].size], core)
         ran, size = image.run(vectors.reshape(VECTORS, -1)), image.size()
     expected = np.stack([run(graph, {given: vector})[made].ravel() for vector in vectors])
@@ -44,8 +44,8 @@ def measure(network: str, core: str) -> dict[str, Any]:
         "equal to the reference": bool((ran.outputs == expected).all()),
         "flash": size.flash,
         "RAM without stack": size.ram,
-        "arena": exported.model.arena_bytes,
-        "its lower bound": exported.model.lower_bound_bytes,
+        "arena": exported.arena_bytes,
+        "its lower bound": exported.lower_bound_bytes,
         ".tflite": path.stat().st_size,
     }
 

@@ -26,6 +26,27 @@ SHAPES = {
     "two images": ("CONV_2D", (2, 5, 5, 4), (4, 3, 3, 4), Conv2DOptions(SAME, fused_activation_function=RELU6)),
     "one pixel": ("CONV_2D", (1, 1, 1, 12), (7, 1, 1, 12), Conv2DOptions()),
     "depthwise, ten channels": ("DEPTHWISE_CONV_2D", (1, 6, 5, 10), (1, 3, 3, 10), DepthwiseConv2DOptions()),
+    "depthwise, along one dimension": (
+        "DEPTHWISE_CONV_2D", (1, 13, 1, 6), (1, 6, 1, 6), DepthwiseConv2DOptions(VALID, 1, 2),
+    ),
+    "depthwise, wide, three by three": (
+        "DEPTHWISE_CONV_2D", (1, 5, 12, 5), (1, 3, 3, 5), DepthwiseConv2DOptions(SAME, fused_activation_function=RELU6),
+    ),
+    "depthwise, three by three, strides of two": (
+        "DEPTHWISE_CONV_2D", (1, 8, 9, 8), (1, 3, 3, 8), DepthwiseConv2DOptions(SAME, 2, 2),
+    ),
+    "depthwise, three by three, a column": (
+        "DEPTHWISE_CONV_2D", (1, 4, 3, 4), (1, 3, 3, 4), DepthwiseConv2DOptions(VALID, 2, 1),
+    ),
+    "depthwise, five by five in pairs": (
+        "DEPTHWISE_CONV_2D", (1, 9, 11, 6), (1, 5, 5, 6), DepthwiseConv2DOptions(SAME, 1, 1),
+    ),
+    "depthwise, strides beyond the kernel": (
+        "DEPTHWISE_CONV_2D", (1, 11, 14, 4), (1, 2, 2, 4), DepthwiseConv2DOptions(SAME, 3, 3),
+    ),
+    "depthwise, dilated": (
+        "DEPTHWISE_CONV_2D", (1, 9, 10, 7), (1, 3, 3, 7), DepthwiseConv2DOptions(SAME, 1, 1, 1, 2, 3),
+    ),
     "depthwise, dilated beyond the image": (
         "DEPTHWISE_CONV_2D", (1, 3, 3, 8), (1, 3, 5, 8), DepthwiseConv2DOptions(SAME, 1, 1, 1, 4, 2),
     ),

@@ -1,20 +1,23 @@
-"""`octavo export`: an int8 .tflite file as C99."""
+"""`octavo export`: an int8 .tflite file as C99, alone or in a project."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from octavo.cli.options import Json, Seed
 from octavo.cli.output import print_json
 
+if TYPE_CHECKING:
+    from octavo.export import Exported
+
 
 def export(
-    model: Annotated[Path, typer.Argument(help="An int8 .tflite file.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="An int8 .tflite file; also int16x8 for tflm.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.", show_default=False)],
-    to: Annotated[str, typer.Option("--to", help="What to write: c.")] = "c",
+    to: Annotated[str, typer.Option("--to", help="What to write: c, arduino, cmake, esp-idf or tflm.")] = "c",
     name: Annotated[
         str | None, typer.Option(help="Prefix of all names, a C identifier; made of the file's name if not given.")
     ] = None,
@@ -23,31 +26,35 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a model as C that needs no library, bit-exact with TensorFlow Lite Micro."""
-    from octavo.config import unknown_name
-    from octavo.export import export_c
+    from octavo.export import export as run
     from octavo.report.terminal import console, print_lines
 
-    if to != "c":
-        raise unknown_name("target", to, ("c",))
-    exported = export_c(model, out, name, force=force, seed=seed)
-    written = exported.model
+    written = run(model, out, to, name, force=force, seed=seed)
     if as_json:
         print_json(
             {
                 "name": written.name,
-                "files": [str(path) for path in exported.paths],
+                "to": to,
+                "files": [str(path) for path in written.paths],
                 "arena_bytes": written.arena_bytes,
                 "arena_lower_bound_bytes": written.lower_bound_bytes,
             }
         )
         return
-    smallest = "the least possible" if written.arena_bytes == written.lower_bound_bytes else "not proven the least"
-    print_lines(
-        console(),
-        [
-            f"Wrote {' and '.join(str(path) for path in exported.paths)}.",
-            f"Arena: {written.arena_bytes} bytes, {smallest} for this order of operators.",
-            f"Call {written.name}_invoke(in, out, arena); {written.name}_self_test(out, arena) returns 0 where it "
-            "computes what the desk did.",
-        ],
-    )
+    print_lines(console(), [f"Wrote {' and '.join(str(path) for path in written.paths)}.", *_what_next(written)])
+
+
+def _what_next(written: Exported) -> list[str]:
+    """What is known of the arena, and how the model is called."""
+    arena, bound, name = written.arena_bytes, written.lower_bound_bytes, written.name
+    if bound is None:
+        return [
+            f"Arena: {arena} bytes on this machine; a microcontroller takes less.",
+            f"{name}_main.cc shows how it is run; {name}_self_test() returns 0 where it computes what the desk did.",
+        ]
+    smallest = "the least possible" if arena == bound else "not proven the least"
+    return [
+        f"Arena: {arena} bytes, {smallest} for this order of operators.",
+        f"Call {name}_invoke(in, out, arena); {name}_self_test(out, arena) returns 0 where it computes what the desk "
+        "did.",
+    ]

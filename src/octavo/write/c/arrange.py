@@ -26,11 +26,8 @@ def conv_weights(kernel_ohwi: np.ndarray, groups: int) -> tuple[np.ndarray, int]
 
 
 def depthwise_weights(kernel_1hwc: np.ndarray) -> np.ndarray:
-    """The blocks of depthwise.c: int16, of four channels tap by tap, in the order 0, 2, 1, 3; flat."""
-    taps = kernel_1hwc.reshape(-1, kernel_1hwc.shape[-1]).astype(np.int16)
-    padded = np.pad(taps, [(0, 0), (0, -taps.shape[1] % 4)])
-    blocks = padded.reshape(len(taps), -1, 4)[:, :, [0, 2, 1, 3]]
-    return np.ascontiguousarray(blocks.transpose(1, 0, 2)).ravel()
+    """The weights of depthwise.c: int8 [channel, height, width], flat."""
+    return np.ascontiguousarray(kernel_1hwc[0].transpose(2, 0, 1)).ravel()
 
 
 def channel_blocks(scaling: Scaling, groups: int = 1) -> list[list[int]]:

@@ -89,8 +89,8 @@ def _groups(graph: Graph, calls: Sequence[Call]) -> dict[str, str]:
 def _in_place(graph: Graph, node: Node, call: Call) -> list[str]:
     """Operands of the result's size over which it may be written: by the operator's row, or by what its kernel adds.
 
-    The kernels keep what a row says of ELEMENTWISE. FORWARD and ROWS they do not use: move.c copies blocks that must
-    lie apart, and depthwise.c keeps no rows.
+    The kernels keep what a row says of ELEMENTWISE, and depthwise.c, which says so, of ROWS. FORWARD they do not use:
+    move.c copies blocks that must lie apart.
     """
     claim = spec_of(node.op).in_place
     positions = claim.inputs if claim is not None and claim.overlap is Overlap.ELEMENTWISE else ()
