@@ -36,3 +36,4 @@ Allow = Annotated[
     list[str] | None, typer.Option(help="Lambda layer whose function may run, once, on symbols; may be repeated.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace files that are there already, without asking.")]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from octavo.config import (
     ACTIVATION_TYPES,
+    LAYERS_SHOWN,
     WEIGHT_TYPES,
     LayerConfig,
     QuantizeConfig,

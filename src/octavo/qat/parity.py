@@ -61,8 +61,8 @@ class Parity:
         return (
             f"On {self.samples:,} samples the file's largest output is another than the trained model's in "
             f"{self.argmax_mismatches:,}{tied}.\n"
-            f"Of the values of '{self.tensor}' {self.steps[0]:.2%} are equal, {self.within_one_step:.2%} lie within one "
-            f"step of its integers, and all within {self.largest_steps}."
+            f"Of the values of '{self.tensor}' {self.steps[0]:.2%} are equal, {self.within_one_step:.2%} lie within "
+            f"a step of its integers, and all within {self.largest_steps}."
         )
 
     __repr__ = __str__

@@ -35,7 +35,9 @@ def print_table(console: Console, table: TextTable) -> None:
     grid = Table(title=title, title_justify="left", title_style="", box=None, header_style="dim", pad_edge=False)
     for index, name in enumerate(shown.header):
         numeric = index in shown.numeric
-        grid.add_column(escape(name), justify="right" if numeric else "left", no_wrap=numeric or not index, overflow="fold")
+        grid.add_column(
+            escape(name), justify="right" if numeric else "left", no_wrap=numeric or not index, overflow="fold"
+        )
     for row in shown.rows:
         grid.add_row(*map(escape, row))
     console.print(grid)
