@@ -101,6 +101,15 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"{', '.join(close)} and {len(known) - len(close)} more"
 
 
+# What may be done to lose less, by name: what each level does beyond the one before it.
+EFFORTS: Mapping[str, str] = MappingProxyType(
+    {
+        "fast": "ranges alone",
+        "default": "biases make up for rounding, where there are samples",
+        "good": "channels are scaled and weights rounded by their layers' outputs; seconds to minutes",
+    }
+)
+
 WEIGHT_TYPES = {"int8": DType.INT8, "int4": DType.INT4}
 # float32 keeps a layer in float.
 ACTIVATION_TYPES: Mapping[str, DType | None] = MappingProxyType(
@@ -144,6 +153,8 @@ class QuantizeConfig:
         layers: What is different for some layers; the first that fits a layer counts.
         estimator: How a range is made of statistics: a name in `ESTIMATORS`, or an `Estimator` of one's own.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
+        effort: What is done to lose less, a name in `EFFORTS`; no level is worse than the one before it on samples held
+            out of calibration.
         seed: Seed of every random choice.
         verify: "sample" runs a few inputs through all runtimes, "full" the whole dataset, "off" none.
     """
@@ -156,6 +167,7 @@ class QuantizeConfig:
     layers: tuple[LayerConfig, ...] = ()
     estimator: str | Estimator = "minmax"
     percentile: float = 99.99
+    effort: str = "fast"
     seed: int = 0
     verify: Literal["sample", "full", "off"] = "sample"
 
@@ -166,6 +178,7 @@ class QuantizeConfig:
         self._check_layers(scheme_named(self.scheme))
         for kind, name, known in (
             ("estimator", self._estimator_name, tuple(ESTIMATORS)),
+            ("effort", self.effort, tuple(EFFORTS)),
             ("verify", self.verify, ("sample", "full", "off")),
             ("input_type", self.input_type, tuple(IO_TYPES)),
             ("output_type", self.output_type, tuple(IO_TYPES)),

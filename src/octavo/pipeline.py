@@ -42,7 +42,7 @@ from octavo.quantization.parameters import settle_parameters
 from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
 from octavo.run.worker import warm_up
-from octavo.stages import Measured, Prepared, Progress, Source, condition_prepared, gather, prepare
+from octavo.stages import Measured, Prepared, Progress, Source, conditioned_by, gather, prepare
 from octavo.trained import as_trained, check_left_to_training, is_quantization_aware, opened, what_training_decided
 from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
@@ -66,6 +66,7 @@ def quantize(
     output_type: str | None = None,
     estimator: str | Estimator = "minmax",
     percentile: float = 99.99,
+    effort: str = "fast",
     methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -92,7 +93,10 @@ def quantize(
         estimator: How a range is made of statistics: "minmax", "percentile", "mse" (least squared error), or an object
             of one's own, see `octavo.numerics.estimators.Estimator`.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
-        methods: What changes weights and biases before they are rounded, in order, such as
+        effort: What is done with `data` to lose less than rounding to nearest does: "fast" nothing, "default" corrects
+            biases, "good" rounds weights by their layers' outputs. Every step is kept where it helps on samples held
+            out, and the notes tell.
+        methods: Instead of `effort`, what changes weights and biases before they are rounded, in order, such as
             `octavo.condition.BiasCorrection()`; they need `data`, and read it several times.
         samples: Use at most this many samples of `data`.
         integer_divisor: What integer samples are divided by for a float input: 255 if training saw 0..1.
@@ -121,6 +125,7 @@ def quantize(
         "layers": layers,
         "estimator": estimator,
         "percentile": percentile,
+        "effort": effort,
         "seed": seed,
         "verify": verify,
     }
@@ -217,7 +222,7 @@ def quantize_prepared(
         prepared: The float graph, which the file is compared with.
         config: What the plan is made by.
         source: Samples, for what needs some.
-        methods: Of conditioning.
+        methods: Of conditioning, instead of the configuration's effort.
         trained: What training has decided already: plan, constants and ranges.
         clock: Gathers times.
 
@@ -228,7 +233,7 @@ def quantize_prepared(
     with clock("plan"):
         plan = make_plan(prepared.graph, config) if trained is None else trained.plan
     with clock("condition"):
-        conditioned = condition_prepared(prepared, plan, source, methods) if trained is None else trained.conditioned
+        conditioned = trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
     source, samples = source.peek(prepared, verified_samples(config))
     with clock("calibrate"):
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured

@@ -63,7 +63,7 @@ def check_left_to_training(config: QuantizeConfig, methods: Sequence[Method]) ->
     Raises:
         ConfigError: naming the option.
     """
-    for name in ("skip", "layers", "per_axis", "estimator"):
+    for name in ("skip", "layers", "per_axis", "estimator", "effort"):
         value = getattr(config, name)
         if value != getattr(QuantizeConfig(), name):
             raise ConfigError(

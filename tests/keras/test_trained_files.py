@@ -98,6 +98,14 @@ def test_parity_takes_the_file_or_its_bytes(trained: keras.Model, tmp_path: Path
     assert found == octavo.parity(trained, quantized.model, X) == octavo.parity(trained, path, X)
 
 
+def test_results_read_like_sentences(trained: keras.Model) -> None:
+    quantized = octavo.quantize(trained)
+    assert str(octavo.parity(trained, quantized, X)).startswith("On 24 samples the file's largest output is another")
+    assert str(quantized.fidelity).startswith("The float graph against Keras on ")
+    assert "<p>" in quantized.fidelity._repr_html_()
+    assert "TensorFlow Lite Micro: equal to the reference" in quantized._repr_html_()
+
+
 def test_parity_of_a_float_model_is_refused(trained: keras.Model) -> None:
     with pytest.raises(InputError, match=r"fix: +of a float model, ask quantized\.evaluate"):
         octavo.parity(network(), octavo.quantize(trained), X)

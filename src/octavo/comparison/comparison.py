@@ -124,6 +124,7 @@ def compare(
     config: QuantizeConfig | None = None,
     skip: Sequence[str] = (),
     layers: Sequence[LayerConfig] = (),
+    effort: str = "fast",
     methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -152,8 +153,8 @@ def compare(
         metric: As for `QuantizedModel.evaluate`; None takes what suits the labels.
         schemes: Names of the schemes, in the table's order.
         config: Options of every row but the scheme, in one object, instead of those it has a field for.
-        skip, layers, methods, samples, integer_divisor, seed, allow, progress: As for `octavo.quantize`; integers in
-            `test` are divided, too.
+        skip, layers, effort, methods, samples, integer_divisor, seed, allow, progress: As for `octavo.quantize`;
+            integers in `test` are divided, too.
         train: Trains the model it is given, by compile and fit; None leaves these rows out. The model must then be a
             keras.Model. It is called for each of `train_schemes`, and with a copy of the float model, so that further
             training alone is not taken for a merit of training for quantization.
@@ -179,7 +180,7 @@ def compare(
 
         also = {f"{model.quantization.scheme} QAT": model, **also}
         model = strip(model)
-    options = configured(config, skip=skip, layers=layers, seed=seed)
+    options = configured(config, skip=skip, layers=layers, effort=effort, seed=seed)
     prepared = prepare(model, allow)
     check_skip(prepared.graph, (*options.skip, *(layer.pattern for layer in options.layers)))
     held_out = _held_out(test, prepared, source)

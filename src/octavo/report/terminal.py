@@ -64,7 +64,7 @@ def fitted(table: TextTable, width: int) -> tuple[TextTable, tuple[str, ...]]:
         return longest if whole else min(longest, width // WORD_PART)
 
     while len(kept) > 2 and sum(map(needed, kept)) + GAP * (len(kept) - 1) > width:
-        kept.remove(max(kept[1:], key=lambda index: (index in table.numeric, index)))
+        kept.pop()
     rows = tuple(tuple(row[index] for index in kept) for row in table.rows)
     numeric = frozenset(place for place, index in enumerate(kept) if index in table.numeric)
     left_out = tuple(name for index, name in enumerate(table.header) if index not in kept)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip
+from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip
 from octavo.cli.output import print_json, start_keras_for
 from octavo.config import SCHEMES
 
@@ -35,6 +35,7 @@ def compare(
     samples: Samples = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
+    effort: Effort = "fast",
     allow: Allow = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -58,7 +59,7 @@ def compare(
         table = run(
             str(model), None if data is None else str(data), held_out, schemes=names, skip=tuple(skip or ()),
             samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress, metric=metric,
-            allow=tuple(allow or ()),
+            allow=tuple(allow or ()), effort=effort,
             also={path.stem: path for path in also or ()}, flash=wishes.flash, ram=wishes.ram,
             matters=wishes.matters,
         )  # fmt: skip

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from octavo.cli.options import Allow, DataPath, Divisor, Force, Json, ModelPath, Samples, Seed, Skip, one_of
+from octavo.cli.options import Allow, DataPath, Divisor, Effort, Force, Json, ModelPath, Samples, Seed, Skip, To, one_of
 from octavo.cli.output import check_free, marked, print_json, start_keras_for
 from octavo.config import IO_TYPES, SCHEMES
 from octavo.numerics.estimators import ESTIMATORS
-from octavo.write.array import FORMS, form_of
+from octavo.write.array import form_of
 
 
 def quantize(
@@ -20,10 +20,7 @@ def quantize(
         Path | None,
         typer.Option("--out", "-o", help="File to write, .tflite, or .h, .cc, .c; MODEL_SCHEME.tflite if not given."),
     ] = None,
-    to: Annotated[
-        str | None,
-        typer.Option("--to", help=f"What to write: {one_of(FORMS)}, in C; by the file's ending if not given."),
-    ] = None,
+    to: To = None,
     scheme: Annotated[
         str | None, typer.Option(help=f"{one_of(SCHEMES)}; int8 if not given, or what the model was trained for.")
     ] = None,
@@ -42,6 +39,7 @@ def quantize(
     mend: Annotated[
         bool, typer.Option("--mend", help="Give operands that larger ones leave few steps a scale of their own.")
     ] = False,
+    effort: Effort = "fast",
     allow: Allow = None,
     force: Force = False,
     seed: Seed = 0,
@@ -65,7 +63,7 @@ def quantize(
             source, scheme, None if data is None else str(data), skip=tuple(skip or ()), per_axis=not per_tensor,
             input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,
             samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify,  # type: ignore[arg-type]
-            mend=mend, allow=tuple(allow or ()), progress=progress,
+            effort=effort, mend=mend, allow=tuple(allow or ()), progress=progress,
         )  # fmt: skip
     path = result.save(out, to)
     if as_json:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from octavo.cli.options import Allow, Divisor, Force, Json, Seed, Skip, one_of
+from octavo.cli.options import Allow, Divisor, Force, Json, Seed, Skip, To, one_of
 from octavo.cli.output import check_free, marked, print_json
 from octavo.config import SCHEMES
 
@@ -29,6 +29,7 @@ def train(
     patience: Annotated[int, typer.Option(min=1, help="Epochs without improvement before it stops.")] = 3,
     loss: Annotated[str, typer.Option(help="auto, cross_entropy or mean_squared_error.")] = "auto",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; MODEL_SCHEME_qat.tflite.")] = None,
+    to: To = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="The best epoch as .keras, to go on from; MODEL_SCHEME_qat.keras.")
     ] = None,
@@ -68,7 +69,7 @@ def train(
     scheme = scheme or "int8"
     out = out or Path(f"{marked(model, scheme, 'qat')}.tflite")
     checkpoint = checkpoint or Path(f"{marked(model, scheme, 'qat')}.keras")
-    form_of(out)
+    form_of(out, to)
     for option, path in (("--out", out), ("--checkpoint", checkpoint)):
         check_free(option, path, force)
     x, y = read_training_set(data, integer_divisor)
@@ -85,7 +86,7 @@ def train(
             stored, result, scheme, x[~kept][: settings.calibration], (x[kept], y[kept]), skip=settings.skip, seed=seed,
             train=(lambda: train_alike(float_of(stored), x, y, settings, progress)) if baseline else None,
         )  # fmt: skip
-    path = result.save(out)
+    path = result.save(out, to)
     if as_json:
         training = {"training": chosen, "history": trained.history, "checkpoint": str(checkpoint)}
         print_json({**result_dict(result, path), **training, "beside": table.to_dict()})
