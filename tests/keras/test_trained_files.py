@@ -101,7 +101,7 @@ def test_parity_takes_the_file_or_its_bytes(trained: keras.Model, tmp_path: Path
 def test_results_read_like_sentences(trained: keras.Model) -> None:
     quantized = octavo.quantize(trained)
     assert str(octavo.parity(trained, quantized, X)).startswith("On 24 samples the file's largest output is another")
-    assert str(quantized.fidelity).startswith("The float graph against Keras on ")
+    assert str(quantized.fidelity).startswith("The file against the float graph on ")
     assert "<p>" in quantized.fidelity._repr_html_()
     assert "TensorFlow Lite Micro: equal to the reference" in quantized._repr_html_()
 

@@ -180,4 +180,9 @@ def test_an_evaluation_reads_like_a_table_everywhere() -> None:
     assert str(found) == repr(found)
     assert ["file", f"{len(content('int8')):,}", "bytes"] in [line.split() for line in str(found).splitlines()]
     assert "<table>" in found._repr_html_()
-    assert found.to_pandas()["file_bytes"].tolist() == [len(content("int8"))]
+
+
+def test_an_evaluation_becomes_a_data_frame() -> None:
+    pytest.importorskip("pandas")
+    frame = evaluate(content("int8"), images(), time_it=False).to_pandas()
+    assert frame["file_bytes"].tolist() == [len(content("int8"))]
