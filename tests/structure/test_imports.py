@@ -17,6 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({""}),
     frozenset({"pages"}),
     frozenset({"diagnosis"}),
+    frozenset({"prove"}),
     frozenset({"comparison", "export", "search", "tfmot"}),
     frozenset({"pipeline"}),
     frozenset({"trained"}),
@@ -24,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"fitting", "mending"}),
     frozenset({"stages"}),
     frozenset({"report"}),
+    frozenset({"footprint"}),
     frozenset({"doctor", "result"}),
     frozenset({"condition"}),
     frozenset({"calibration", "load", "passes", "quantization"}),
@@ -36,7 +38,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"config"}),
     frozenset({"numerics"}),
     frozenset({"ir"}),
-    frozenset({"dtypes", "files", "limits"}),
+    frozenset({"arguments", "dtypes", "files", "limits", "notebook"}),
     frozenset({"errors", "version"}),
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "ai_edge_litert", "sklearn", "matplotlib")
