@@ -7,6 +7,7 @@ Pages of the repository link to each other as files; a site has them all in one 
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
+
+import octavo
 
 ROOT = Path(__file__).resolve().parents[1]
 # Pages that stand outside docs/, and their names in the site.
@@ -35,6 +38,16 @@ def gather(folder: Path) -> None:
         (folder / name).write_text(LINK.sub(partial(_link, source=source, names=names), text), encoding="utf-8")
 
 
+def api_page() -> str:
+    """A page of every name that `import octavo` offers, from its docstring."""
+    lines = ["# API", "", "What `import octavo` offers; importing it loads neither Keras nor TensorFlow.", ""]
+    offered = {name: getattr(octavo, name) for name in octavo.__all__}
+    for name, what in sorted(offered.items(), key=lambda pair: (not inspect.isfunction(pair[1]), pair[0])):
+        if inspect.isfunction(what) or inspect.isclass(what):
+            lines += [f"::: {what.__module__}.{name}", ""]
+    return "\n".join(lines)
+
+
 def _link(match: re.Match[str], source: Path, names: dict[Path, str]) -> str:
     text, target, anchor = match.group(1), match.group(2), match.group(3) or ""
     place = (source.parent / target).resolve()
@@ -50,6 +63,7 @@ def main() -> int:
         pages = Path(made) / "docs"
         pages.mkdir()
         gather(pages)
+        (pages / "api.md").write_text(api_page(), encoding="utf-8")
         config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
         config = config.replace("docs_dir: docs", f"docs_dir: {pages}").replace("paths: [src]", f"paths: [{ROOT}/src]")
         (Path(made) / "mkdocs.yml").write_text(config, encoding="utf-8")

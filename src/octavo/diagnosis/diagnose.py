@@ -33,9 +33,9 @@ from octavo.stages import Prepared, Progress, Source
 from octavo.write.tflite import write_tflite
 
 # Values of all activations that judging takes at most, and the bounds of samples it then takes.
-JUDGED_VALUES, FEWEST_JUDGED, MOST_JUDGED = 60_000_000, 48, 400
+JUDGED_VALUES, FEWEST_JUDGED, MOST_JUDGED = 60_000_000, 32, 400
 # Inferences for each calibration sample that looking at single layers takes, and the bounds of samples looked at.
-LOOKS, FEWEST_LOOKS, MOST_LOOKS = 3, 4, 32
+LOOKS, FEWEST_LOOKS, MOST_LOOKS = 2, 4, 32
 # A share of right answers that is lost and more matters, where chance does not explain it.
 LOST_POINTS = 0.01
 
