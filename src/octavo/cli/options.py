@@ -41,3 +41,6 @@ Effort = Annotated[
     str, typer.Option(help="To lose less: " + "; ".join(f"'{name}', {text}" for name, text in EFFORTS.items()) + ".")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+Signature = Annotated[
+    str | None, typer.Option(help="Signature to read, of a .tflite file or SavedModel that has several.")
+]

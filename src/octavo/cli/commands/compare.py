@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip
+from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Samples, Seed, Signature, Skip
 from octavo.cli.output import print_json, start_keras_for
 from octavo.config import SCHEMES
 
@@ -38,6 +38,7 @@ def compare(
     skip: Skip = None,
     effort: Effort = "fast",
     allow: Allow = None,
+    signature: Signature = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -60,7 +61,7 @@ def compare(
         table = run(
             str(model), None if data is None else str(data), held_out, schemes=names, skip=tuple(skip or ()),
             samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress, metric=metric,
-            allow=tuple(allow or ()), effort=effort,
+            allow=tuple(allow or ()), signature=signature, effort=effort,
             also={path.stem: path for path in also or ()}, flash=wishes.flash, ram=wishes.ram,
             matters=wishes.matters,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip, one_of
+from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Samples, Seed, Signature, Skip, one_of
 from octavo.cli.output import print_json, start_keras_for
 from octavo.config import IO_TYPES, SCHEMES
 from octavo.numerics.estimators import ESTIMATORS
@@ -37,6 +37,7 @@ def quantize(
     ] = False,
     effort: Effort = "fast",
     allow: Allow = None,
+    signature: Signature = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -54,7 +55,7 @@ def quantize(
             str(model), scheme, None if data is None else str(data), skip=tuple(skip or ()), per_axis=not per_tensor,
             input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,
             samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify,  # type: ignore[arg-type]
-            effort=effort, mend=mend, allow=tuple(allow or ()), progress=progress,
+            effort=effort, mend=mend, allow=tuple(allow or ()), signature=signature, progress=progress,
         )  # fmt: skip
     path = result.save(out)
     if as_json:
