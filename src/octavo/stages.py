@@ -6,7 +6,9 @@ Load -> passes; condition, on the plan; and calibrate.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 
 from octavo.arguments import FUNCTION, NAME, NAMES, NUMBER, WHOLE, Kind, check_kinds
 from octavo.calibration.fingerprint import fingerprint
-from octavo.calibration.ranges import observed_tensors
+from octavo.calibration.ranges import estimate, observed_tensors
 from octavo.calibration.runner import calibrate
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Conditioned, Method, Samples, condition, improve
@@ -266,3 +268,34 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
 def calibrated_ranges(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> dict[str, Range]:
     """Real (low, high) of every tensor whose range the plan asks for: its own extremes, as training observes them."""
     return {name: (each.low, each.high) for name, each in gather(prepared, plan, config, source).items()}
+
+
+def measure(prepared: Prepared, plan: Plan, graph: Graph, config: QuantizeConfig, source: Source) -> Measured:
+    """Ranges by calibration of a conditioned graph; none for schemes whose activations stay float.
+
+    Raises:
+        DatasetError, NonFiniteError: as `gather`.
+    """
+    if not plan.scheme.needs_data:
+        return Measured({}, "", {})
+    statistics, estimator = gather(replace(prepared, graph=graph), plan, config, source), config.range_estimator
+    ranges, stopped = estimate(graph, plan, statistics, estimator), source.stopped(statistics.samples)
+    notes = (Note("calibrate", "samples", stopped),) if stopped else ()
+    extremes = {name: (each.low, each.high) for name, each in statistics.items()}
+    return Measured(ranges, f"{estimator.name} of {statistics.samples} samples", extremes, notes)
+
+
+class Clock:
+    """Seconds each stage took, in `seconds`."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time a block; what a stage takes in several blocks adds up."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start

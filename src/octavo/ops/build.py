@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class GraphBuilder:
         self,
         name: str,
         lower_activation: Callable[[GraphBuilder, Any, str], str] | None = None,
-        lower_calls: Callable[[Callable[..., Any], Sequence[Any]], tuple[str, ...]] | None = None,
+        lower_calls: Callable[[Callable[..., Any], Sequence[Any], Mapping[str, Any]], tuple[str, ...]] | None = None,
     ) -> None:
         self.name = name
         self.layer = ""
@@ -109,10 +110,12 @@ class GraphBuilder:
         assert self._lower_activation is not None, "this builder was made without a loader's activations"
         return self._lower_activation(self, function, name)
 
-    def calls(self, function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[str, ...]:
+    def calls(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] = MappingProxyType({})
+    ) -> tuple[str, ...]:
         """Emit the keras.ops calls that a function makes on arguments, tensors by reference; its results' names."""
         assert self._lower_calls is not None, "this builder was made without a loader of Keras calls"
-        return self._lower_calls(function, arguments)
+        return self._lower_calls(function, args, kwargs)
 
     def dtype(self, name: str) -> DType:
         """Element type of a tensor."""

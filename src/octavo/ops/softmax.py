@@ -26,7 +26,7 @@ from octavo.numerics.transcendental import (
     rescale,
 )
 from octavo.ops.activation import same_shape
-from octavo.ops.forms import function_forms, layer_form, parameter
+from octavo.ops.forms import function_forms, parameter
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, Fixed
 from octavo.ops.shape import emit_transpose
@@ -270,7 +270,6 @@ SOFTMAX = OpSpec(
     exact=False,
     keras={
         **function_forms("softmax", "Softmax", lower_softmax),
-        "layers.Softmax": layer_form(lower_softmax, lambda keras: keras.layers.Softmax(axis=1)),
     },
     examples=(
         Example(((1, 10),), options=SoftmaxOptions(), low=-8.0, high=8.0),
