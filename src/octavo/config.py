@@ -53,6 +53,11 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
 IO_TYPES = {"int8": DType.INT8, "uint8": DType.UINT8, "int16": DType.INT16, "float32": DType.FLOAT32}
 
 
+# Names that an error lists, and how many of them where there are more.
+NAMED, FEW = 8, 5
+LAYERS_SHOWN = "`octavo inspect` of its file"
+
+
 def scheme_named(name: str) -> Scheme:
     """Look a scheme up by name.
 
@@ -71,15 +76,30 @@ def scheme_named(name: str) -> Scheme:
     return SCHEMES[name]
 
 
-def unknown_name(kind: str, name: str, known: tuple[str, ...]) -> ConfigError:
-    """The error for a name that is not one of `known`."""
+def unknown_name(kind: str, name: str, known: tuple[str, ...], all_by: str = "") -> ConfigError:
+    """The error for a name that is not one of `known`.
+
+    Args:
+        kind: What the name is of.
+        name: As it was given.
+        known: All there are.
+        all_by: What shows all of them, where they can be many.
+    """
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
     return ConfigError(
         f"unknown {kind} '{name}'.",
         got=repr(name),
-        expected=", ".join(known),
+        expected=nearest(name, known) + (f"; {all_by} shows all" if all_by and len(known) > NAMED else ""),
         fix=f"did you mean '{close[0]}'?" if close else "use one of these names",
     )
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Names as an error lists them: all of a few, else those most like `name`, and how many more there are."""
+    if len(known) <= NAMED:
+        return ", ".join(known)
+    close = difflib.get_close_matches(name, known, n=FEW, cutoff=0.0)
+    return f"{', '.join(close)} and {len(known) - len(close)} more"
 
 
 # What may be done to lose less, by name: what each level does beyond the one before it.

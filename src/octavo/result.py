@@ -20,8 +20,10 @@ from octavo.evaluate.verification import Verification
 from octavo.files import write_whole
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Tensor
+from octavo.notebook import pairs_as_html
 from octavo.plan.types import Island
 from octavo.quantization.coarse import CoarseOperand
+from octavo.write.array import c_array, form_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +70,32 @@ class QuantizedModel:
         )
         return f"{self.scheme.title}; {inputs} in, {outputs} out"
 
-    def save(self, path: str | Path) -> Path:
-        """Write the .tflite file, whole or not at all.
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        proof = self.verification.notes if self.verification else ("not verified",)
+        lost = self.fidelity.sentences if self.fidelity else ()
+        rows = [("scheme", self.title), ("file", f"{len(self.model):,} bytes")]
+        rows += [("proof", line) for line in proof] + [("lost", line) for line in lost]
+        rows += [("left in float", f"{each.layer} ({each.op}): {each.reason}") for each in self.islands]
+        return pairs_as_html(f"Quantized model, {self.scheme.name}", rows)
+
+    def save(self, path: str | Path, to: str | None = None) -> Path:
+        """Write the .tflite file, or its bytes as an array in C or C++, whole or not at all.
+
+        Args:
+            path: Ends in .tflite; or in .h, .hpp, .c, .cc or .cpp, for an array by the file's name and its length.
+            to: "tflite" or "array", whatever the ending.
 
         Returns:
             The path written.
 
         Raises:
+            ConfigError: for another ending.
             OutputError: if the file cannot be written.
         """
-        return write_whole(Path(path), self.model)
+        place = Path(path)
+        array = form_of(place, to) == "array"
+        return write_whole(place, c_array(self.model, place).encode("ascii") if array else self.model)
 
     def predict(self, x: Samples) -> np.ndarray | dict[str, np.ndarray]:
         """Run samples in LiteRT, real values in and out.

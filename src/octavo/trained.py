@@ -87,15 +87,25 @@ def as_trained(config: QuantizeConfig, scheme: str | None, trained: Trained) -> 
     Raises:
         ConfigError: if `scheme` is not the one it was trained for.
     """
-    if scheme is not None and scheme != trained.config.scheme:
-        raise ConfigError(
-            f"the model was trained for scheme '{trained.config.scheme}'.",
-            got=f"scheme='{scheme}'",
-            expected=f"'{trained.config.scheme}', or no scheme",
-            fix=f"leave scheme out, or quantize octavo.qat.strip(model) by '{scheme}'",
-        )
+    check_scheme(scheme, trained.config.scheme)
     left = ("input_type", "output_type", "verify", "seed")
     return replace(trained.config, **{name: getattr(config, name) for name in left})
+
+
+def check_scheme(scheme: str | None, trained_for: str) -> str:
+    """The scheme a model was trained for.
+
+    Raises:
+        ConfigError: if another one is asked for.
+    """
+    if scheme not in (None, trained_for):
+        raise ConfigError(
+            f"the model was trained for scheme '{trained_for}'.",
+            got=f"scheme='{scheme}'",
+            expected=f"'{trained_for}', or no scheme",
+            fix=f"leave scheme out, or quantize octavo.qat.strip(model) by '{scheme}'",
+        )
+    return trained_for
 
 
 def check_no_leave(model: Any, allow: Sequence[str]) -> None:

@@ -131,6 +131,14 @@ def test_keys_name_the_inputs_in_data() -> None:
         np.testing.assert_allclose(made.predict(data), model.predict(data, verbose=0), atol=0.2)
 
 
+def test_results_read_like_sentences(trained: keras.Model) -> None:
+    quantized = octavo.quantize(trained)
+    assert str(octavo.parity(trained, quantized, X)).startswith("On 24 samples the file's largest output is another")
+    assert str(quantized.fidelity).startswith("The file against the float graph on ")
+    assert "<p>" in quantized.fidelity._repr_html_()
+    assert "TensorFlow Lite Micro: equal to the reference" in quantized._repr_html_()
+
+
 def test_parity_of_a_float_model_is_refused(trained: keras.Model) -> None:
     with pytest.raises(InputError, match=r"fix: +of a float model, ask quantized\.evaluate"):
         octavo.parity(network(), octavo.quantize(trained), X)

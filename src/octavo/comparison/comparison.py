@@ -20,9 +20,10 @@ from octavo.data.labelled import Labelled, labelled_samples
 from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError, ModelFileError, RuntimeEndedError, VerificationError
 from octavo.evaluate.predict import Samples
+from octavo.notebook import data_frame
 from octavo.pipeline import quantize, quantize_prepared
 from octavo.plan.make import check_skip
-from octavo.report.notebook import as_html, data_frame
+from octavo.report.notebook import as_html
 from octavo.report.tables import TextTable, as_markdown, comparison_tables
 from octavo.result import QuantizedModel
 from octavo.stages import Prepared, Progress, Source, prepare

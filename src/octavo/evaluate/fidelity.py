@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 
@@ -25,7 +26,7 @@ POOR_SQNR_DB = 10.0
 LOADED_SQNR_DB = 40.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Fidelity:
     """How far a file is from the model it was made of, found by the samples it was verified with.
 
@@ -43,6 +44,31 @@ class Fidelity:
     rounding: tuple[OutputAccuracy, ...] = ()
     notes: tuple[Note, ...] = ()
     random: bool = False
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """One an output and comparison."""
+        pairs = (
+            ("The float graph against Keras", self.loading),
+            ("The file against the float graph", self.rounding),
+        )
+        samples = f"{self.samples} {'random ' if self.random else ''}samples"
+        return tuple(
+            f"{pair} on {samples}: output '{output.name}' {_lost(output)}."
+            for pair, outputs in pairs
+            for output in outputs
+        )
+
+    def __str__(self) -> str:
+        return "\n".join((*self.sentences, *(f"{note.subject}: {note.text}" for note in self.notes))) or (
+            "Nothing could be compared."
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return "".join(f"<p>{escape(line)}</p>" for line in str(self).splitlines())
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
@@ -129,6 +155,12 @@ def _loading(
         )
         for output in _below(LOADED_SQNR_DB, loading)
     )
+
+
+def _lost(output: OutputAccuracy) -> str:
+    if output.sqnr_db is None:
+        return "is equal"
+    return f"has SQNR {output.sqnr_db:.1f} dB, largest error {output.max_error:.3g}"
 
 
 def _below(limit: float, outputs: Sequence[OutputAccuracy]) -> list[OutputAccuracy]:

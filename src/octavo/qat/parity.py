@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from html import escape
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ BATCH = 256
 LARGEST_COUNTED = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Parity:
     """How a trained model and its file differ on the same samples.
 
@@ -60,6 +61,21 @@ class Parity:
     def within_one_step(self) -> float:
         """Share of output values that differ by at most one step."""
         return self.steps[0] + self.steps[1]
+
+    def __str__(self) -> str:
+        tied = f", {self.ties} of them a tie that rounding made" if self.ties else ""
+        return (
+            f"On {self.samples:,} samples the file's largest output is another than the trained model's in "
+            f"{self.argmax_mismatches:,}{tied}.\n"
+            f"Of the values of '{self.tensor}' {self.steps[0]:.2%} are equal, {self.within_one_step:.2%} lie within "
+            f"a step of its integers, and all within {self.largest_steps}."
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return "".join(f"<p>{escape(line)}</p>" for line in str(self).splitlines())
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""

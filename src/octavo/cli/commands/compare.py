@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
 from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Report, Samples, Seed, Signature, Skip
@@ -56,7 +55,7 @@ def compare(
     from octavo.data.labelled import read_test_set
     from octavo.files import check_place
     from octavo.report.progress import progress_bar
-    from octavo.report.terminal import print_lines, print_table
+    from octavo.report.terminal import console, print_lines, print_table
 
     if report is not None:
         check_place(report)
@@ -89,10 +88,10 @@ def compare(
     if as_json:
         print_json(table.to_dict())
     else:
-        console = Console()
+        screen = console()
         for each in table.tables:
-            print_table(console, each)
-        print_lines(console, [table.best().reason])
+            print_table(screen, each)
+        print_lines(screen, [table.best().reason])
     raise typer.Exit(CHECK_SAID_NO if table.failures else DONE)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from octavo.config import unknown_name
+from octavo.config import LAYERS_SHOWN, unknown_name
 from octavo.errors import InputError, OctavoError, UnsupportedLayerError
 from octavo.ir.graph import fresh_name
 from octavo.ir.notes import Note
@@ -176,7 +176,7 @@ class _Tracer:
             ConfigError: naming the closest layer.
         """
         for name in sorted(self._allow.difference(self._paths.values())):
-            raise unknown_name("layer in allow", name, tuple(self._paths.values()))
+            raise unknown_name("layer in allow", name, tuple(self._paths.values()), LAYERS_SHOWN)
 
     def _node(self, path: str, operation: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Value, ...]:
         """One call at `path`: of a nested model, or of a layer or operation."""
