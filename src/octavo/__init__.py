@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from octavo.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from octavo import qat, tfmot  # noqa: F401
     from octavo.calibration.statistics import Statistics
     from octavo.comparison.comparison import Comparison, compare
     from octavo.config import SCHEMES, LayerConfig, QuantizeConfig
@@ -55,11 +56,17 @@ _HOMES = {
 }
 
 
+# Packages that start Keras, and so are not among what `from octavo import *` loads.
+_PACKAGES = ("qat", "tfmot")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"octavo.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'octavo' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted((*__all__, *_PACKAGES))

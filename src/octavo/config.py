@@ -56,8 +56,15 @@ def scheme_named(name: str) -> Scheme:
     """Look a scheme up by name.
 
     Raises:
-        ConfigError: for an unknown name; the closest known one is offered.
+        ConfigError: for an unknown name, the closest known one is offered; for something else in the name's place.
     """
+    if not isinstance(name, str):
+        raise ConfigError(
+            "a scheme is a name, and this is none.",
+            got=f"an object of {type(name).__module__}.{type(name).__qualname__}",
+            expected=", ".join(SCHEMES),
+            fix="name what it is: data=x_train[:500] for samples, scheme='int8' for a scheme",
+        )
     if name not in SCHEMES:
         raise unknown_name("scheme", name, tuple(SCHEMES))
     return SCHEMES[name]
@@ -73,6 +80,15 @@ def unknown_name(kind: str, name: str, known: tuple[str, ...]) -> ConfigError:
         fix=f"did you mean '{close[0]}'?" if close else "use one of these names",
     )
 
+
+# What may be done to lose less, by name: what each level does beyond the one before it.
+EFFORTS: Mapping[str, str] = MappingProxyType(
+    {
+        "fast": "ranges alone",
+        "default": "biases make up for rounding, where there are samples",
+        "good": "channels are scaled and weights rounded by their layers' outputs; seconds to minutes",
+    }
+)
 
 WEIGHT_TYPES = {"int8": DType.INT8, "int4": DType.INT4}
 # float32 keeps a layer in float.
@@ -117,6 +133,8 @@ class QuantizeConfig:
         layers: What is different for some layers; the first that fits a layer counts.
         estimator: How a range is made of statistics: a name in `ESTIMATORS`, or an `Estimator` of one's own.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
+        effort: What is done to lose less, a name in `EFFORTS`; no level is worse than the one before it on samples held
+            out of calibration.
         seed: Seed of every random choice.
         verify: "sample" runs a few inputs through all runtimes, "full" the whole dataset, "off" none.
     """
@@ -129,6 +147,7 @@ class QuantizeConfig:
     layers: tuple[LayerConfig, ...] = ()
     estimator: str | Estimator = "minmax"
     percentile: float = 99.99
+    effort: str = "fast"
     seed: int = 0
     verify: Literal["sample", "full", "off"] = "sample"
 
@@ -139,6 +158,7 @@ class QuantizeConfig:
         self._check_layers(scheme_named(self.scheme))
         for kind, name, known in (
             ("estimator", self._estimator_name, tuple(ESTIMATORS)),
+            ("effort", self.effort, tuple(EFFORTS)),
             ("verify", self.verify, ("sample", "full", "off")),
             ("input_type", self.input_type, tuple(IO_TYPES)),
             ("output_type", self.output_type, tuple(IO_TYPES)),
@@ -209,6 +229,8 @@ def configured(config: QuantizeConfig | None, **options: Any) -> QuantizeConfig:
     Raises:
         ConfigError: for an object of another kind, for one beside options of its own, or an option it does not take.
     """
+    if options.get("scheme") is not None:
+        scheme_named(options["scheme"])
     said = {
         name: value
         for name, value in options.items()

@@ -5,7 +5,6 @@ What comes before, load -> passes, is `octavo.stages.prepare`, which training sh
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,12 +20,13 @@ from octavo.calibration.ranges import estimate
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Method
 from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme, configured
-from octavo.errors import ConfigError
+from octavo.errors import ConfigError, InputError
 from octavo.evaluate.fidelity import Fidelity, fidelity
 from octavo.evaluate.proof import proven, random_samples, verified_samples
 from octavo.evaluate.verification import Verification
 from octavo.evaluate.verify import SAMPLE_INPUTS
 from octavo.ir.check import check_quantized, check_structure
+from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.mending import check_mendable, mended
 from octavo.numerics.affine import Range
@@ -42,7 +42,8 @@ from octavo.quantization.parameters import settle_parameters
 from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
 from octavo.run.worker import warm_up
-from octavo.stages import Measured, Prepared, Progress, Source, condition_prepared, gather, prepare
+from octavo.stages import Measured, Prepared, Progress, Source, conditioned_by, gather, prepare
+from octavo.trained import as_trained, check_left_to_training, is_quantization_aware, opened, what_training_decided
 from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
 
@@ -65,6 +66,7 @@ def quantize(
     output_type: str | None = None,
     estimator: str | Estimator = "minmax",
     percentile: float = 99.99,
+    effort: str = "fast",
     methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -78,7 +80,7 @@ def quantize(
 
     Args:
         model: keras.Model, path of a .keras, .h5 or float .tflite file, or a SavedModel folder. A model of
-            `octavo.qat.quantize_model` is written by the plan and ranges it was trained with.
+            `octavo.qat.quantize_model`, or its file, is written by the plan and ranges it was trained with.
         scheme: "int8", "int16x8", "dynamic", "float16" or "float32"; None takes int8, or the trained one.
         data: Representative dataset, prepared as in training: an array, .npz, folder of images, generator function,
             tf.data, PyDataset or DataLoader; or what `calibrate` measured. The integer schemes need it; to the others
@@ -91,7 +93,10 @@ def quantize(
         estimator: How a range is made of statistics: "minmax", "percentile", "mse" (least squared error), or an object
             of one's own, see `octavo.numerics.estimators.Estimator`.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
-        methods: What changes weights and biases before they are rounded, in order, such as
+        effort: What is done with `data` to lose less than rounding to nearest does: "fast" nothing, "default" corrects
+            biases, "good" rounds weights by their layers' outputs. Every step is kept where it helps on samples held
+            out, and the notes tell.
+        methods: Instead of `effort`, what changes weights and biases before they are rounded, in order, such as
             `octavo.condition.BiasCorrection()`; they need `data`, and read it several times.
         samples: Use at most this many samples of `data`.
         integer_divisor: What integer samples are divided by for a float input: 255 if training saw 0..1.
@@ -120,13 +125,17 @@ def quantize(
         "layers": layers,
         "estimator": estimator,
         "percentile": percentile,
+        "effort": effort,
         "seed": seed,
         "verify": verify,
     }
-    clock, trained = Clock(), _trained(model)
+    clock = Clock()
+    with clock("load"):
+        model = opened(model, allow)
+        trained = what_training_decided(model)
     if trained is not None:
-        _check_left_to_training(configured(config, **{**options, "scheme": None}), methods)
-        chosen = _as_trained(configured(config, **options), scheme if config is None else config.scheme, trained)
+        check_left_to_training(configured(config, **{**options, "scheme": None}), methods)
+        chosen = as_trained(configured(config, **options), scheme if config is None else config.scheme, trained)
     else:
         chosen = configured(config, **options)
     warm_up(1, gatherer.__name__)
@@ -178,6 +187,14 @@ def calibrate(
         ModelFileError, UnsupportedLayerError, DatasetError, NonFiniteError, ConfigError: as `quantize`.
     """
     config = configured(config, scheme=scheme, skip=skip, layers=layers, estimator=estimator)
+    model = opened(model, allow)
+    if is_quantization_aware(model):
+        raise InputError(
+            f"the activations of model '{model.name}' were measured while it was trained.",
+            got="a model made by octavo.qat.quantize_model",
+            expected="a float model",
+            fix="quantize it as it is, octavo.quantize(model); or measure its float model, octavo.qat.strip(model)",
+        )
     prepared = prepare(model, allow)
     plan = make_plan(prepared.graph, config)
     if not plan.scheme.needs_data:
@@ -205,7 +222,7 @@ def quantize_prepared(
         prepared: The float graph, which the file is compared with.
         config: What the plan is made by.
         source: Samples, for what needs some.
-        methods: Of conditioning.
+        methods: Of conditioning, instead of the configuration's effort.
         trained: What training has decided already: plan, constants and ranges.
         clock: Gathers times.
 
@@ -216,7 +233,7 @@ def quantize_prepared(
     with clock("plan"):
         plan = make_plan(prepared.graph, config) if trained is None else trained.plan
     with clock("condition"):
-        conditioned = condition_prepared(prepared, plan, source, methods) if trained is None else trained.conditioned
+        conditioned = trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
     source, samples = source.peek(prepared, verified_samples(config))
     with clock("calibrate"):
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
@@ -237,6 +254,7 @@ def quantize_prepared(
         notes=(
             *prepared.notes,
             *conditioned.notes,
+            *measured.notes,
             *remarks(prepared.graph, plan, config),
             *(each.note for each in coarse),
             *(lost.notes if lost else ()),
@@ -256,9 +274,10 @@ def measure(prepared: Prepared, plan: Plan, graph: Graph, config: QuantizeConfig
     if not plan.scheme.needs_data:
         return Measured({}, "", {})
     statistics, estimator = gather(replace(prepared, graph=graph), plan, config, source), config.range_estimator
-    ranges = estimate(graph, plan, statistics, estimator)
+    ranges, stopped = estimate(graph, plan, statistics, estimator), source.stopped(statistics.samples)
+    notes = (Note("calibrate", "samples", stopped),) if stopped else ()
     extremes = {name: (each.low, each.high) for name, each in statistics.items()}
-    return Measured(ranges, f"{estimator.name} of {statistics.samples} samples", extremes)
+    return Measured(ranges, f"{estimator.name} of {statistics.samples} samples", extremes, notes)
 
 
 def _coarse(graph: Graph, plan: Plan, measured: Measured) -> tuple[CoarseOperand, ...]:
@@ -289,64 +308,6 @@ def proven_and_compared(
         return None, None
     samples = samples or random_samples(prepared.graph, config.seed)
     return proven(model, graph, samples, config), fidelity(model, prepared.graph, samples, prepared.compute)
-
-
-def is_quantization_aware(model: Any) -> bool:
-    """Whether a model was made by `octavo.qat.quantize_model`; told without importing Keras."""
-    if "octavo.qat.layers.model" not in sys.modules:
-        return False
-    from octavo.qat.layers.model import QuantizationAwareModel
-
-    return isinstance(model, QuantizationAwareModel)
-
-
-def _trained(model: Any) -> Trained | None:
-    """What a quantization-aware model is deployed by; None for any other model."""
-    if not is_quantization_aware(model):
-        return None
-    from octavo.qat.deploy import trained
-
-    return trained(model)
-
-
-def _check_left_to_training(config: QuantizeConfig, methods: Sequence[Method]) -> None:
-    """Refuse options that say otherwise than what a model was trained by.
-
-    Raises:
-        ConfigError: naming the option.
-    """
-    for name in ("skip", "layers", "per_axis", "estimator"):
-        value = getattr(config, name)
-        if value != getattr(QuantizeConfig(), name):
-            raise ConfigError(
-                f"{name} was decided when the model was made for training.",
-                got=f"{name}={value!r}",
-                expected=f"no {name}",
-                fix=f"leave {name} out, or quantize octavo.qat.strip(model) with it",
-            )
-    if methods:
-        raise ConfigError(
-            "the weights of a trained model are written as they were trained.",
-            got=f"methods: {', '.join(method.name for method in methods)}",
-            expected="no methods",
-            fix="condition before training, with octavo.qat.quantize_model(model, data=..., methods=...)",
-        )
-
-
-def _as_trained(config: QuantizeConfig, scheme: str | None, trained: Trained) -> QuantizeConfig:
-    """The configuration a model was trained by, with what may be chosen afterwards.
-
-    Raises:
-        ConfigError: if `scheme` is not the one it was trained for.
-    """
-    if scheme is not None and scheme != trained.config.scheme:
-        raise ConfigError(
-            f"the model was trained for scheme '{trained.config.scheme}'.",
-            got=f"scheme='{scheme}'",
-            expected=f"'{trained.config.scheme}', or no scheme",
-            fix=f"leave scheme out, or quantize octavo.qat.strip(model) by '{scheme}'",
-        )
-    return replace(trained.config, input_type=config.input_type, output_type=config.output_type, verify=config.verify)
 
 
 def quantized_graph(

@@ -26,6 +26,9 @@ CASES = {
     if case[0].name in LOWERINGS and case[2].scheme in ("int8", "int8x4")
 }
 
+# The emulated board of a Cortex-M0 has no room for all examples at once.
+ROOMY = [name for name, core in CORES.items() if core.ram_bytes >= 1 << 20]
+
 
 @cache
 def quantized_case(name: str) -> tuple[Graph, list[Values]]:
@@ -71,7 +74,7 @@ def test_an_operator_alone_in_its_two_files_equals_the_reference(name: str, tmp_
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("core", [pytest.param(core, marks=NEEDS_EMULATOR) for core in CORES])
+@pytest.mark.parametrize("core", [pytest.param(core, marks=NEEDS_EMULATOR) for core in ROOMY])
 def test_all_operators_equal_the_reference_on_every_core(core: str, tmp_path: Path) -> None:
     cases = all_cases()
     ran = cases.on_core(tmp_path, core)

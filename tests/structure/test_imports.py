@@ -17,6 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({""}),
     frozenset({"comparison", "export", "tfmot"}),
     frozenset({"pipeline"}),
+    frozenset({"trained"}),
     frozenset({"qat"}),
     frozenset({"mending"}),
     frozenset({"stages"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import octavo
 from keras_networks import branching, convolutional, draw_weights, images
 from octavo import qat
 from octavo.config import SCHEMES, QuantizeConfig
+from octavo.data.dataset import UNCOUNTED_SAMPLES
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError, VerificationError
 from octavo.evaluate.fidelity import fidelity
@@ -79,6 +80,14 @@ def test_the_same_samples_however_arranged_give_the_same_bytes(
     options: dict[str, Any] = {"estimator": estimator, "percentile": 99.0, "verify": "off"}
     expected = octavo.quantize(model, "int8", DATA, **options)
     assert octavo.quantize(model, "int8", arrange(), **options).model == expected.model
+
+
+def test_calibration_on_an_endless_generator_ends_and_says_where(model: Any) -> None:
+    endless = (DATA[i % len(DATA)] for i in count())
+    result = octavo.quantize(model, "int8", endless)
+    (note,) = [note for note in result.notes if note.stage == "calibrate"]
+    assert note.text.startswith(f"the first {UNCOUNTED_SAMPLES} were used")
+    assert not [note for note in octavo.quantize(model, "int8", DATA).notes if note.stage == "calibrate"]
 
 
 def test_a_generator_is_verified_with_and_calibrated_on_all_its_samples(model: Any, int8: QuantizedModel) -> None:

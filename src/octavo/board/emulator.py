@@ -44,6 +44,7 @@ class Core:
 
 
 CORES: Mapping[str, Core] = {
+    "cortex-m0": Core("microbit", ("-mcpu=cortex-m0",), rom_bytes=256 << 10, ram_bytes=16 << 10, clock_mhz=16),
     "cortex-m3": Core("mps2-an385", ("-mcpu=cortex-m3",)),
     "cortex-m4": Core("mps2-an386", ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")),
     "cortex-m7": Core("mps2-an500", ("-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard")),

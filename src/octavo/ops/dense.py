@@ -274,6 +274,7 @@ FULLY_CONNECTED = OpSpec(
 
 BATCH_MATMUL = OpSpec(
     name="BATCH_MATMUL",
+    micro_name="BatchMatMul",
     options=BatchMatMulOptions,
     inputs=(Data(), Data()),
     shapes=batch_matmul_shapes,

@@ -175,6 +175,7 @@ PAD = OpSpec(
 
 PADV2 = OpSpec(
     name="PADV2",
+    micro_name="PadV2",
     inputs=(Data(), Parameter(), Data()),
     outputs=(SameAsInput(moves=True),),
     shapes=pad_shapes,

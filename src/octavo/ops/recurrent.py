@@ -87,6 +87,7 @@ def _example(
 
 UNIDIRECTIONAL_SEQUENCE_LSTM = OpSpec(
     name="UNIDIRECTIONAL_SEQUENCE_LSTM",
+    micro_name="UnidirectionalSequenceLSTM",
     options=LstmOptions,
     inputs=_roles(),
     intermediates=(*(Intermediate(DType.INT16, GATE_INPUT_SCALE),) * 4, Intermediate()),

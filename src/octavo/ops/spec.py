@@ -207,6 +207,7 @@ class OpSpec:
         in_place: Inputs whose memory the output may take, if any.
         activations: Activation types with an integer kernel in LiteRT and, but for `micro`, in TensorFlow Lite Micro.
         micro: Activation types TensorFlow Lite Micro accepts.
+        micro_name: Its name in the resolver there, where that is not its own in camel case.
         fuses: Whether RELU-like operators can fuse into it.
         exact: False where LiteRT's reference kernel rounds in floating point, so that it equals the integer
             reference only within a step.
@@ -245,6 +246,7 @@ class OpSpec:
     in_place: InPlace | None = None
     activations: frozenset[DType] = frozenset({DType.INT8, DType.INT16})
     micro: frozenset[DType] = frozenset({DType.FLOAT32, DType.INT8, DType.INT16})
+    micro_name: str = ""
     fuses: bool = False
     exact: bool = True
     wrong_in_litert_reference: frozenset[DType] = frozenset()

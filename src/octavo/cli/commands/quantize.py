@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from octavo.cli.options import Allow, DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip, one_of
+from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip, one_of
 from octavo.cli.output import print_json, start_keras_for
 from octavo.config import IO_TYPES, SCHEMES
 from octavo.numerics.estimators import ESTIMATORS
@@ -35,6 +35,7 @@ def quantize(
     mend: Annotated[
         bool, typer.Option("--mend", help="Give operands that larger ones leave few steps a scale of their own.")
     ] = False,
+    effort: Effort = "fast",
     allow: Allow = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -53,7 +54,7 @@ def quantize(
             str(model), scheme, None if data is None else str(data), skip=tuple(skip or ()), per_axis=not per_tensor,
             input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,
             samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify,  # type: ignore[arg-type]
-            mend=mend, allow=tuple(allow or ()), progress=progress,
+            effort=effort, mend=mend, allow=tuple(allow or ()), progress=progress,
         )  # fmt: skip
     path = result.save(out)
     if as_json:

@@ -38,7 +38,14 @@ class CModel:
 
 
 def write_c(
-    graph: Graph, name: str, golden: GoldenVector, digest: str, ram_bytes: int | None = None, *, stream: bool = False
+    graph: Graph,
+    name: str,
+    golden: GoldenVector,
+    digest: str,
+    ram_bytes: int | None = None,
+    *,
+    stream: bool = False,
+    fast: bool = False,
 ) -> CModel:
     """Write an integer graph as C99.
 
@@ -50,12 +57,13 @@ def write_c(
         ram_bytes: What arena, inputs and outputs may take together; a part of the model then runs row by row where it
             does not fit as a whole.
         stream: Read the input row by row, too, when its rows are needed; it then takes no memory of the caller's.
+        fast: Hold weights in twice their bytes where that saves instructions.
 
     Raises:
         UnsupportedLayerError: if an operator has no C kernel.
         ConfigError: if it does not fit in any way, or its input cannot be streamed.
     """
-    calls = [lower(graph, node, f"{name}_{i}") for i, node in enumerate(graph.nodes)]
+    calls = [lower(graph, node, f"{name}_{i}", fast=fast) for i, node in enumerate(graph.nodes)]
     inputs, outputs = ports(graph.inputs, "in"), ports(graph.outputs, "out")
     layout, order = fitted(graph, calls, inputs, outputs, ram_bytes, stream)
     streamed = order is not None and order.streamed is not None
