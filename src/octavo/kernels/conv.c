@@ -267,7 +267,7 @@ OCTAVO_INLINE void octavo_quarter_plain(const int16_t *x, const int8_t *w, int32
   out_q[channel + 1] = octavo_scaled(q1, channels->scale[channel + 1], wide);
 }
 
-OCTAVO_INLINE void octavo_products_plain(const int16_t *windows, const int8_t *weights,
+OCTAVO_KERNEL void octavo_products_plain(const int16_t *windows, const int8_t *weights,
                                          const octavo_channels *channels, int32_t depth, int8_t *out_p,
                                          int8_t *out_q, int32_t blocks, int32_t wide, int32_t bits) {
   for (; blocks > 0; blocks--, channels++, weights += depth * bits / 2, out_p += 4, out_q += 4) {
@@ -277,7 +277,7 @@ OCTAVO_INLINE void octavo_products_plain(const int16_t *windows, const int8_t *w
 }
 
 /* Of the pixel p alone. */
-OCTAVO_INLINE void octavo_products_of_one_plain(const int16_t *windows, const int8_t *weights,
+OCTAVO_KERNEL void octavo_products_of_one_plain(const int16_t *windows, const int8_t *weights,
                                                 const octavo_channels *channels, int32_t depth, int8_t *out,
                                                 int32_t blocks, int32_t wide, int32_t bits) {
   for (; blocks > 0; blocks--, channels++, out += 4) {
