@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from octavo import qat, tfmot  # noqa: F401
     from octavo.calibration.statistics import Statistics
     from octavo.comparison.comparison import Comparison, compare
+    from octavo.comparison.fit import fit
     from octavo.config import SCHEMES, LayerConfig, QuantizeConfig
+    from octavo.diagnosis.diagnose import diagnose
+    from octavo.diagnosis.found import Diagnosis
     from octavo.errors import OctavoError
     from octavo.ops.own_lowerings import lowering
     from octavo.pipeline import calibrate, quantize
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMES",
     "Comparison",
+    "Diagnosis",
     "LayerConfig",
     "OctavoError",
     "QuantizeConfig",
@@ -35,6 +39,8 @@ __all__ = [
     "__version__",
     "calibrate",
     "compare",
+    "diagnose",
+    "fit",
     "lowering",
     "parity",
     "quantize",
@@ -43,6 +49,7 @@ __all__ = [
 _HOMES = {
     "SCHEMES": "octavo.config",
     "Comparison": "octavo.comparison.comparison",
+    "Diagnosis": "octavo.diagnosis.found",
     "LayerConfig": "octavo.config",
     "OctavoError": "octavo.errors",
     "QuantizeConfig": "octavo.config",
@@ -50,6 +57,8 @@ _HOMES = {
     "Statistics": "octavo.calibration.statistics",
     "calibrate": "octavo.pipeline",
     "compare": "octavo.comparison.comparison",
+    "diagnose": "octavo.diagnosis.diagnose",
+    "fit": "octavo.comparison.fit",
     "lowering": "octavo.ops.own_lowerings",
     "parity": "octavo.qat.parity",
     "quantize": "octavo.pipeline",

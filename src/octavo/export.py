@@ -23,7 +23,7 @@ from octavo.load.tflite import read_tflite
 from octavo.run import reference
 from octavo.run.micro import Micro
 from octavo.run.targets import MICRO
-from octavo.write.c.model import write_c
+from octavo.write.c.model import CModel, write_c
 from octavo.write.c.self_test import GoldenVector
 from octavo.write.c.text import identifier
 from octavo.write.project.arduino import arduino
@@ -51,16 +51,19 @@ class Exported:
     Attributes:
         paths: The files.
         name: Prefix of all names in them.
+        model: What is in them; None where TensorFlow Lite Micro runs the model.
         arena_bytes: Memory that a call needs.
-        lower_bound_bytes: No plan needs less; None where TensorFlow Lite Micro plans.
-        by_rows: First and last operator of the part that runs row by row, None if none does.
     """
 
     paths: tuple[Path, ...]
     name: str
+    model: CModel | None
     arena_bytes: int
-    lower_bound_bytes: int | None
-    by_rows: tuple[int, int] | None
+
+    @property
+    def lower_bound_bytes(self) -> int | None:
+        """No plan of these operators in this order needs less; None where TensorFlow Lite Micro plans."""
+        return None if self.model is None else self.model.lower_bound_bytes
 
 
 def as_sources(packed: Packed) -> Mapping[str, bytes]:
@@ -118,24 +121,35 @@ def export(
     content = _content(path)
     graph = read_tflite(content)
     _check_integer(graph, str(path), INTEGERS if to == "tflm" else (DType.INT8,))
-    if to == "tflm" and (ram is not None or stream or optimize != "size"):
-        raise _no_rows(to)
-    golden, digest = golden_vector(graph, seed), hashlib.sha256(content).hexdigest()
     if to == "tflm":
-        with MICRO.open(content) as runtime:
-            packed = Packed(name, graph, content, digest, golden, None, runtime.ask(Micro.measure_arena))
+        _check_interpreted(ram, optimize, stream=stream)
+        packed = _for_interpreter(content, graph, name, seed)
     else:
+        golden, digest = golden_vector(graph, seed), hashlib.sha256(content).hexdigest()
         ram_bytes = None if ram is None else parse_bytes(ram)
         written = write_c(graph, name, golden, digest, ram_bytes, stream=stream, fast=optimize == "speed")
         packed = Packed(name, graph, content, digest, golden, written, written.arena_bytes)
     files = TARGETS[to](packed)
     _check_folder(Path(folder), {file.split("/")[0] for file in files}, force)
     paths = tuple(_written(Path(folder) / file, data) for file, data in files.items())
-    if packed.written is None:
-        return Exported(paths, name, packed.arena_bytes, None, None)
-    order = packed.written.order
-    by_rows = None if order is None else (order.first, order.last - 1)
-    return Exported(paths, name, packed.arena_bytes, packed.written.lower_bound_bytes, by_rows)
+    return Exported(paths, name, packed.written, packed.arena_bytes)
+
+
+def _for_interpreter(content: bytes, graph: Graph, name: str, seed: int) -> Packed:
+    golden, digest = golden_vector(graph, seed), hashlib.sha256(content).hexdigest()
+    with MICRO.open(content) as runtime:
+        return Packed(name, graph, content, digest, golden, None, runtime.ask(Micro.measure_arena))
+
+
+def _check_interpreted(ram: str | int | None, optimize: str, *, stream: bool) -> None:
+    """Refuse what an interpreter does not do."""
+    if ram is not None or stream or optimize != "size":
+        raise ConfigError(
+            "TensorFlow Lite Micro has its own kernels, plans its memory by itself, and takes inputs whole.",
+            got=f"ram={ram!r}, stream={stream}, optimize={optimize!r}",
+            expected="none of them for to='tflm'",
+            fix="leave them out, or export C, which runs row by row: to='c'",
+        )
 
 
 def _written(path: Path, data: bytes) -> Path:
@@ -152,15 +166,6 @@ def golden_vector(graph: Graph, seed: int) -> GoldenVector:
         low, high = tensor.dtype.integer_range
         inputs[name] = rng.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
     return GoldenVector(inputs, reference.run(graph, inputs))
-
-
-def _no_rows(to: str) -> ConfigError:
-    return ConfigError(
-        f"the target '{to}' knows neither ram nor stream nor optimize.",
-        got="a budget of RAM, an input to be streamed, or an aim",
-        expected="none of them, as TensorFlow Lite Micro has its own kernels and plans its own memory",
-        fix="export with to='c', or without ram, stream and optimize",
-    )
 
 
 def _content(path: Path) -> bytes:

@@ -15,7 +15,7 @@ from octavo.data.sources import is_array
 from octavo.dtypes import DType
 from octavo.evaluate.evaluation import Evaluation, evaluate
 from octavo.evaluate.fidelity import Fidelity
-from octavo.evaluate.predict import Samples, predict
+from octavo.evaluate.predict import Samples, by_name, predict
 from octavo.evaluate.verification import Verification
 from octavo.files import write_whole
 from octavo.ir.notes import Note
@@ -38,6 +38,7 @@ class QuantizedModel:
         notes: Remarks of every stage, in order.
         ranges: Real (low, high) of each calibrated tensor.
         coarse: Operands that a scale shared with larger ones leaves few steps; the notes tell what helps.
+        integer_divisor: What integer samples of a real input are divided by, as in calibration; None takes none.
         seconds: Time each stage took.
     """
 
@@ -50,12 +51,22 @@ class QuantizedModel:
     notes: tuple[Note, ...] = ()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     coarse: tuple[CoarseOperand, ...] = ()
+    integer_divisor: float | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         proof = "not verified" if self.verification is None else "verified" if self.verification.ok else "WRONG"
         islands = f"{len(self.islands)} float islands"
         return f"QuantizedModel({self.scheme.name}, {len(self.model):,} bytes, {proof}, {islands})"
+
+    @property
+    def title(self) -> str:
+        """The scheme, and the types of what goes in and comes out, in words."""
+        inputs, outputs = (
+            " and ".join(dict.fromkeys(self.graph.tensors[name].dtype.value for name in names))
+            for names in (self.graph.inputs, self.graph.outputs)
+        )
+        return f"{self.scheme.title}; {inputs} in, {outputs} out"
 
     def save(self, path: str | Path) -> Path:
         """Write the .tflite file, whole or not at all.
@@ -72,7 +83,8 @@ class QuantizedModel:
         """Run samples in LiteRT, real values in and out.
 
         Args:
-            x: Samples along the first axis; several inputs by name or in the model's order.
+            x: Samples along the first axis; several inputs by name or in the model's order. Integers are taken where
+                calibration took them, and divided as there.
 
         Returns:
             Real values, float32, one row a sample; by name if the model has several outputs.
@@ -81,7 +93,7 @@ class QuantizedModel:
             DatasetError: if the samples do not fit the model.
             NonFiniteError: for NaN or infinity in the samples.
         """
-        outputs = predict(self.model, x)
+        outputs = predict(self.model, self._real(x))
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
     def evaluate(
@@ -102,12 +114,33 @@ class QuantizedModel:
         """
         note = ""
         if y is None and not _are_samples(x):
-            test = labelled_samples(x, [_as_real(self.graph.tensors[name]) for name in self.graph.inputs])
+            inputs = [_as_real(self.graph.tensors[name]) for name in self.graph.inputs]
+            test = labelled_samples(x, inputs, self.integer_divisor)
             x, y, note = test.x, test.y, test.note
         found = evaluate(
-            self.model, x, y, metric=metric, float_outputs=float_outputs, scheme=self.scheme.name, time_it=time_it
+            self.model,
+            self._real(x),
+            y,
+            metric=metric,
+            float_outputs=float_outputs,
+            scheme=self.scheme.name,
+            time_it=time_it,
         )
         return replace(found, notes=(*found.notes, note)) if note else found
+
+    def _real(self, x: Samples) -> Samples:
+        """Samples with integers of real inputs divided as in calibration; as they are where it took none."""
+        if self.integer_divisor is None:
+            return x
+        names = self.graph.inputs
+        arrays = by_name(x, names, "samples")
+        real = {name for name in names if _as_real(self.graph.tensors[name]).dtype.is_float}
+        return {name: self._divided(array) if name in real else array for name, array in arrays.items()}
+
+    def _divided(self, values: np.ndarray) -> np.ndarray:
+        return (
+            values if values.dtype.kind not in "iu" else (values / np.float32(self.integer_divisor)).astype(np.float32)
+        )
 
 
 def _are_samples(x: Any) -> bool:

@@ -6,14 +6,17 @@ Load -> passes; condition, on the plan; and calibrate.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from octavo.arguments import FUNCTION, NAMES, NUMBER, WHOLE, Kind, check_kinds
 from octavo.calibration.fingerprint import fingerprint
-from octavo.calibration.ranges import observed_tensors
+from octavo.calibration.ranges import estimate, observed_tensors
 from octavo.calibration.runner import calibrate
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Conditioned, Method, Samples, condition, improve
@@ -21,6 +24,7 @@ from octavo.config import QuantizeConfig
 from octavo.data.dataset import UNCOUNTED_SAMPLES, Dataset, rescales_images
 from octavo.data.sources import is_counted, is_spent, pieces
 from octavo.errors import DatasetError
+from octavo.evaluate.evidence import Stem, data_notes, samples_wanted, stem_of
 from octavo.ir.check import check_finite
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
@@ -34,6 +38,13 @@ Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, how many samples are done, and how many there are if that is known."""
 
 
+METHODS = Kind(
+    lambda value: (
+        isinstance(value, Sequence) and all(hasattr(each, "apply") and hasattr(each, "name") for each in value)
+    ),
+    "conditioning methods in a list",
+    "[octavo.condition.BiasCorrection()]",
+)
 # Samples copied at a time when some are looked at.
 PEEK_CHUNK = 16
 
@@ -48,6 +59,7 @@ class Prepared:
         names: Graph tensor by `id` of the Keras tensor it stands for.
         rescales_images: Whether the model itself scales images in 0..255.
         compute: Runs the model that was loaded, where that is possible.
+        stem: What it says of the data it was trained on.
     """
 
     graph: Graph
@@ -55,6 +67,7 @@ class Prepared:
     names: Mapping[int, str]
     rescales_images: bool
     compute: Compute | None = None
+    stem: Stem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,12 @@ class Source:
     samples: int | None = None
     integer_divisor: float | None = None
     progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        check_kinds(
+            {"samples": WHOLE, "integer_divisor": NUMBER, "progress": FUNCTION},
+            {"samples": self.samples, "integer_divisor": self.integer_divisor, "progress": self.progress},
+        )
 
     def divisor_for(self, prepared: Prepared) -> float | None:
         """What integers are divided by; left alone for a model that scales images itself, unless something is said."""
@@ -158,7 +177,8 @@ def prepare(model: Any, allow: Sequence[str] = ()) -> Prepared:
         InputError: if there is no model that can be read.
         NonFiniteError: if a weight is NaN or infinite.
     """
-    return prepare_loaded(load(model, allow=allow))
+    check_kinds({"allow": NAMES}, {"allow": allow})
+    return prepare_loaded(load(model, allow=(allow,) if isinstance(allow, str) else allow))
 
 
 def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) -> Prepared:
@@ -169,7 +189,14 @@ def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) ->
     """
     check_finite(loaded.graph)
     graph, notes = run_passes(loaded.graph, passes)
-    return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute)
+    stem = stem_of(loaded.graph, loaded.expected)
+    return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute, stem)
+
+
+def doubts(prepared: Prepared, samples: Sequence[Mapping[str, np.ndarray]]) -> tuple[Note, ...]:
+    """What the first of some samples give reason to doubt, if they are held against what the model says of its data."""
+    stem = prepared.stem or stem_of(prepared.graph, ())
+    return data_notes(stem, prepared.graph, samples[: samples_wanted(prepared.graph)])
 
 
 def condition_prepared(prepared: Prepared, plan: Plan, source: Source, methods: Sequence[Method]) -> Conditioned:
@@ -192,6 +219,7 @@ def conditioned_by(
     Raises:
         DatasetError, GraphError: as `condition_prepared`; the former also for samples that do not fit the model.
     """
+    check_kinds({"methods": METHODS}, {"methods": methods})
     if methods:
         return condition_prepared(prepared, plan, source, methods)
     if config.effort == "fast" or not (plan.scheme.needs_data or config.effort != "default"):
@@ -238,3 +266,34 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
 def calibrated_ranges(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> dict[str, Range]:
     """Real (low, high) of every tensor whose range the plan asks for: its own extremes, as training observes them."""
     return {name: (each.low, each.high) for name, each in gather(prepared, plan, config, source).items()}
+
+
+def measure(prepared: Prepared, plan: Plan, graph: Graph, config: QuantizeConfig, source: Source) -> Measured:
+    """Ranges by calibration of a conditioned graph; none for schemes whose activations stay float.
+
+    Raises:
+        DatasetError, NonFiniteError: as `gather`.
+    """
+    if not plan.scheme.needs_data:
+        return Measured({}, "", {})
+    statistics, estimator = gather(replace(prepared, graph=graph), plan, config, source), config.range_estimator
+    ranges, stopped = estimate(graph, plan, statistics, estimator), source.stopped(statistics.samples)
+    notes = (Note("calibrate", "samples", stopped),) if stopped else ()
+    extremes = {name: (each.low, each.high) for name, each in statistics.items()}
+    return Measured(ranges, f"{estimator.name} of {statistics.samples} samples", extremes, notes)
+
+
+class Clock:
+    """Seconds each stage took, in `seconds`."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time a block; what a stage takes in several blocks adds up."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start

@@ -63,7 +63,7 @@ def check_left_to_training(config: QuantizeConfig, methods: Sequence[Method]) ->
     Raises:
         ConfigError: naming the option.
     """
-    for name in ("skip", "layers", "per_axis", "estimator", "effort"):
+    for name in ("skip", "layers", "per_axis", "estimator", "percentile", "effort"):
         value = getattr(config, name)
         if value != getattr(QuantizeConfig(), name):
             raise ConfigError(
@@ -94,4 +94,20 @@ def as_trained(config: QuantizeConfig, scheme: str | None, trained: Trained) -> 
             expected=f"'{trained.config.scheme}', or no scheme",
             fix=f"leave scheme out, or quantize octavo.qat.strip(model) by '{scheme}'",
         )
-    return replace(trained.config, input_type=config.input_type, output_type=config.output_type, verify=config.verify)
+    left = ("input_type", "output_type", "verify", "seed")
+    return replace(trained.config, **{name: getattr(config, name) for name in left})
+
+
+def check_no_leave(model: Any, allow: Sequence[str]) -> None:
+    """Refuse leave for functions in a trained model: which may run was decided when it was made.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    if allow and is_quantization_aware(model):
+        raise ConfigError(
+            "allow was decided when the model was made for training.",
+            got=f"allow={allow!r}",
+            expected="no allow",
+            fix="leave allow out; octavo.qat.quantize_model(model, allow=...) takes it",
+        )

@@ -150,6 +150,14 @@ def test_doctor_runs_a_model_in_every_runtime(run: Run) -> None:
     assert "Everything Octavo needs is here." in run("doctor").out
 
 
+def test_doctor_says_how_to_get_the_programs_that_are_absent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    tools = run("doctor", "--json").json["tools"]
+    assert [tool["path"] for tool in tools] == [None, None, None]
+    assert all(tool["fix"].startswith("apt-get install ") for tool in tools)
+    assert "missing: apt-get install" in run("doctor").out.replace("\n", " ")
+
+
 def test_doctor_says_no_where_the_backend_asked_for_is_absent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "abacus")
     seen = run("doctor")

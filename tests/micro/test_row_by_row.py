@@ -14,8 +14,6 @@ from generated import (
     NAME,
     NEEDS_COMPILER,
     NEEDS_EMULATOR,
-    SANITIZERS,
-    WARNINGS,
     expected,
     quantized,
     random_vectors,
@@ -23,6 +21,7 @@ from generated import (
     written_on_core,
     written_on_host,
 )
+from octavo.board.host import SANITIZERS, WARNINGS
 from octavo.errors import ConfigError
 from octavo.export import export
 from octavo.ir.types import Graph, NoOptions, Options
@@ -213,5 +212,5 @@ def test_the_command_takes_a_budget(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_micro_plans_its_own_memory(tmp_path: Path) -> None:
     path = tmp_path / "small.tflite"
     path.write_bytes(write_tflite(residual()))
-    with pytest.raises(ConfigError, match=r"fix: +export with to='c', or without ram, stream and optimize"):
+    with pytest.raises(ConfigError, match=r"fix: +leave them out, or export C"):
         export(path, tmp_path / "c", "tflm", ram="4KB")

@@ -10,6 +10,7 @@ import octavo
 PUBLIC = [
     "SCHEMES",
     "Comparison",
+    "Diagnosis",
     "LayerConfig",
     "OctavoError",
     "QuantizeConfig",
@@ -18,6 +19,8 @@ PUBLIC = [
     "__version__",
     "calibrate",
     "compare",
+    "diagnose",
+    "fit",
     "lowering",
     "parity",
     "quantize",

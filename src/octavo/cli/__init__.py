@@ -15,14 +15,19 @@ from rich.console import Console
 
 from octavo.cli.commands.compare import compare
 from octavo.cli.commands.demo import demo
+from octavo.cli.commands.diagnose import diagnose
 from octavo.cli.commands.doctor import doctor
 from octavo.cli.commands.export import export
+from octavo.cli.commands.fit import fit
 from octavo.cli.commands.inspect import inspect
 from octavo.cli.commands.ops import ops
 from octavo.cli.commands.quantize import quantize
+from octavo.cli.commands.report import report
+from octavo.cli.commands.search import search
 from octavo.cli.commands.train import train
+from octavo.cli.commands.verify import verify
 from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, DONE, INTERRUPTED, OUR_BUG
-from octavo.cli.output import print_json_error
+from octavo.cli.output import CALLED_WITH, print_json_error
 from octavo.errors import ConfigError, OctavoError, VerificationError
 from octavo.version import VERSION
 
@@ -34,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # In the order of `octavo --help`.
-COMMANDS = (demo, quantize, compare, train, inspect, export, ops, doctor)
+COMMANDS = (demo, quantize, compare, diagnose, report, search, train, inspect, fit, export, verify, ops, doctor)
 for command in COMMANDS:
     app.command()(command)
 
@@ -86,6 +91,7 @@ def _no_output(error: OSError) -> int:
 
 def _run(arguments: list[str]) -> int:
     """Run a command and translate what it raises into an exit code."""
+    CALLED_WITH.set(tuple(arguments))
     try:
         app(arguments, prog_name="octavo", standalone_mode=True)
         return DONE

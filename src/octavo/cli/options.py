@@ -40,4 +40,7 @@ Allow = Annotated[
 Effort = Annotated[
     str, typer.Option(help="To lose less: " + "; ".join(f"'{name}', {text}" for name, text in EFFORTS.items()) + ".")
 ]
+Report = Annotated[
+    Path | None, typer.Option("--report", help="Page to write, an .html file; its figures as JSON lie beside it.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+from contextvars import ContextVar
 from pathlib import Path
 
 from octavo.errors import OctavoError
+
+# The arguments of the command that runs.
+CALLED_WITH: ContextVar[tuple[str, ...]] = ContextVar("CALLED_WITH", default=())
 
 
 def start_keras_for(model: Path) -> None:
@@ -16,6 +21,11 @@ def start_keras_for(model: Path) -> None:
         from octavo.backend import start_keras
 
         start_keras()
+
+
+def command_line() -> str:
+    """The command that runs, as it can be typed again."""
+    return shlex.join(["octavo", *CALLED_WITH.get()])
 
 
 def print_json(value: object) -> None:

@@ -17,9 +17,7 @@ from octavo.result import QuantizedModel
 
 def print_result(console: Console, result: QuantizedModel, path: Path) -> None:
     """Print what was made, how it was proven, what stayed in float, and all remarks."""
-    console.print(
-        f"[bold]{escape(str(path))}[/]: {result.scheme.title}, {number(len(result.model))} bytes", highlight=False
-    )
+    console.print(f"[bold]{escape(str(path))}[/]: {result.title}, {number(len(result.model))} bytes", highlight=False)
     print_lines(console, result.verification.notes if result.verification else ["Not verified: verify='off'."])
     print_lines(console, fidelity_lines(result.fidelity) if result.fidelity else [])
     if result.islands:
@@ -57,8 +55,9 @@ def fidelity_lines(fidelity: Fidelity) -> list[str]:
         ("The float graph against Keras", fidelity.loading),
         ("The file against the float graph", fidelity.rounding),
     )
+    samples = f"{fidelity.samples} {'random ' if fidelity.random else ''}samples"
     return [
-        f"{pair} on {fidelity.samples} samples: output '{output.name}' {_error_text(output)}."
+        f"{pair} on {samples}: output '{output.name}' {_error_text(output)}."
         for pair, outputs in pairs
         for output in outputs
     ]

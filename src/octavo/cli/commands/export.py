@@ -39,6 +39,7 @@ def export(
     from octavo.report.terminal import print_lines
 
     written = run(model, out, to, name, force=force, seed=seed, ram=ram, stream=stream, optimize=optimize)
+    order = None if written.model is None else written.model.order
     if as_json:
         print_json(
             {
@@ -47,7 +48,7 @@ def export(
                 "files": [str(path) for path in written.paths],
                 "arena_bytes": written.arena_bytes,
                 "arena_lower_bound_bytes": written.lower_bound_bytes,
-                "row_by_row": written.by_rows,
+                "row_by_row": None if order is None else [order.first, order.last - 1],
             }
         )
         return
@@ -63,13 +64,10 @@ def _what_next(written: Exported) -> list[str]:
             f"{name}_main.cc shows how it is run; {name}_self_test() returns 0 where it computes what the desk did.",
         ]
     smallest = "the least possible" if arena == bound else "not proven the least"
+    order = None if written.model is None else written.model.order
     return [
         f"Arena: {arena} bytes, {smallest} for this order of operators.",
-        *(
-            []
-            if written.by_rows is None
-            else [f"Operators {written.by_rows[0]} to {written.by_rows[1]} run row by row."]
-        ),
+        *([] if order is None else [f"Operators {order.first} to {order.last - 1} run row by row."]),
         f"Call {name}_invoke(in, out, arena); {name}_self_test(out, arena) returns 0 where it computes what the desk "
         "did.",
     ]

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip, one_of
-from octavo.cli.output import print_json, start_keras_for
-from octavo.config import IO_TYPES, SCHEMES
+from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Report, Samples, Seed, Skip, one_of
+from octavo.cli.output import command_line, print_json, start_keras_for
+from octavo.config import IO_TYPES, LAYER_TYPES, SCHEMES, LayerConfig, layer_of_type
 from octavo.numerics.estimators import ESTIMATORS
 
 
@@ -24,6 +24,10 @@ def quantize(
     samples: Samples = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(help=f"NAME=TYPE: a layer of another type, {one_of(LAYER_TYPES)}; may be repeated."),
+    ] = None,
     per_tensor: Annotated[
         bool, typer.Option("--per-tensor", help="One weight scale a tensor instead of one a channel.")
     ] = False,
@@ -38,6 +42,7 @@ def quantize(
     effort: Effort = "fast",
     allow: Allow = None,
     seed: Seed = 0,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Quantize a model and prove the file before writing it."""
@@ -48,16 +53,36 @@ def quantize(
 
     out = out or Path(f"{model.stem}_{scheme}.tflite")
     check_place(out)
+    if report is not None:
+        check_place(report)
     start_keras_for(model)
     with progress_bar() as progress:
         result = run(
             str(model), scheme, None if data is None else str(data), skip=tuple(skip or ()), per_axis=not per_tensor,
+            layers=[layer_named(each) for each in layer or ()],
             input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,
             samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify,  # type: ignore[arg-type]
             effort=effort, mend=mend, allow=tuple(allow or ()), progress=progress,
         )  # fmt: skip
     path = result.save(out)
+    if report is not None and data is not None:
+        from octavo.pages.report import shown_of_data, write_report
+        from octavo.stages import prepare
+
+        prepared = prepare(str(model), tuple(allow or ()))
+        samples_shown = shown_of_data(prepared, str(data), integer_divisor)
+        write_report(report, prepared, samples_shown, quantized=result, commands=[command_line()])
     if as_json:
         print_json(result_dict(result, path))
     else:
         print_result(Console(), result, path)
+
+
+def layer_named(text: str) -> LayerConfig:
+    """What `--layer` says of a layer.
+
+    Raises:
+        ConfigError: for an unknown type; one without a layer is unknown, too.
+    """
+    name, _, kind = text.rpartition("=")
+    return layer_of_type(name, kind if name else text)
