@@ -39,7 +39,14 @@ class CModel:
 
 
 def write_c(
-    graph: Graph, name: str, golden: GoldenVector, digest: str, ram_bytes: int | None = None, *, stream: bool = False
+    graph: Graph,
+    name: str,
+    golden: GoldenVector,
+    digest: str,
+    ram_bytes: int | None = None,
+    *,
+    stream: bool = False,
+    fast: bool = False,
 ) -> CModel:
     """Write an integer graph as C99.
 
@@ -51,12 +58,13 @@ def write_c(
         ram_bytes: What arena, inputs and outputs may take together; a part of the model then runs row by row where it
             does not fit as a whole.
         stream: Read the input row by row, too, when its rows are needed; it then takes no memory of the caller's.
+        fast: Hold weights in twice their bytes where that saves instructions.
 
     Raises:
         UnsupportedLayerError: if an operator has no C kernel.
         ConfigError: if it does not fit in any way, or its input cannot be streamed.
     """
-    calls = _calls(graph, name)
+    calls = _calls(graph, name, fast=fast)
     inputs, outputs = ports(graph.inputs, "in"), ports(graph.outputs, "out")
     layout, order = fitted(graph, calls, inputs, outputs, ram_bytes, stream)
     streamed = order is not None and order.streamed is not None
@@ -88,8 +96,8 @@ def lowered(graph: Graph, name: str) -> tuple[list[Call], Layout]:
     return calls, lay_out(graph, calls, ports(graph.inputs, "in"), ports(graph.outputs, "out"))
 
 
-def _calls(graph: Graph, name: str) -> list[Call]:
-    return [lower(graph, node, f"{name}_{i}") for i, node in enumerate(graph.nodes)]
+def _calls(graph: Graph, name: str, *, fast: bool = False) -> list[Call]:
+    return [lower(graph, node, f"{name}_{i}", fast=fast) for i, node in enumerate(graph.nodes)]
 
 
 def _kernels(calls: Sequence[Call], by_rows: bool) -> list[str]:
