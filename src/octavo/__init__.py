@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from octavo.ops.own_lowerings import lowering
     from octavo.pipeline import calibrate, quantize
     from octavo.qat.parity import parity
+    from octavo.qat.synthesize import synthesize
     from octavo.result import QuantizedModel
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "lowering",
     "parity",
     "quantize",
+    "synthesize",
 ]
 
 _HOMES = {
@@ -59,6 +61,7 @@ _HOMES = {
     "lowering": "octavo.ops.own_lowerings",
     "parity": "octavo.qat.parity",
     "quantize": "octavo.pipeline",
+    "synthesize": "octavo.qat.synthesize",
 }
 
 

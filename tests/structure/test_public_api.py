@@ -23,6 +23,7 @@ PUBLIC = [
     "lowering",
     "parity",
     "quantize",
+    "synthesize",
 ]
 
 

@@ -125,9 +125,9 @@ class KullbackLeibler:
 
         minimize over ends   sum p log(p / q)
 
-    p are the shares of the values by bin, cut ones counted at the ends; q spreads what falls into an integer's step, cut
-    values left out, evenly over the filled bins there. Zeros, which are exact, do not count. 16-bit integers take the
-    extremes, as there are steps enough.
+    p are the shares of the values by bin, cut ones counted at the ends; q spreads what falls into an integer's step,
+    cut values left out, evenly over the filled bins there. Zeros, which are exact, do not count. 16-bit integers take
+    the extremes, as there are steps enough.
 
     Source: Migacz 2017, "8-bit Inference with TensorRT", pages 19-23, on the bins of `TensorStatistics`.
     """
