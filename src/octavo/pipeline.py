@@ -24,7 +24,7 @@ from octavo.ir.types import Graph
 from octavo.mending import check_mendable, mended
 from octavo.numerics.estimators import Estimator
 from octavo.plan.make import make_plan
-from octavo.plan.remarks import remarks
+from octavo.plan.remarks import remarks, what_helps
 from octavo.plan.types import Plan, tensor_name
 from octavo.quantization.coarse import CoarseOperand, coarse_operands
 from octavo.quantization.parameters import settle_parameters
@@ -239,11 +239,8 @@ def quantize_prepared(
     made = fitted(Draft(config, plan, measured), prepared, conditioned, source, samples, clock)
     draft, verification = made.draft, made.verification
     with clock("verify"):
-        lost = (
-            None
-            if verification is None
-            else fidelity(made.model, prepared.graph, samples, prepared.compute, random=not seen)
-        )
+        compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)
+        told = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
         doubtful = doubts(prepared, seen)
     coarse = _coarse(conditioned.graph, draft.plan, draft.measured)
     return QuantizedModel(
@@ -251,7 +248,7 @@ def quantize_prepared(
         graph=made.graph,
         model=made.model,
         verification=verification,
-        fidelity=lost,
+        fidelity=told,
         islands=draft.plan.islands,
         notes=(
             *prepared.notes,
@@ -261,7 +258,7 @@ def quantize_prepared(
             *remarks(prepared.graph, draft.plan, draft.config),
             *draft.notes,
             *(each.note for each in coarse),
-            *(lost.notes if lost else ()),
+            *(told.notes if told else ()),
         ),
         ranges=dict(draft.measured.ranges),
         coarse=coarse,

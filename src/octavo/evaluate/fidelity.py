@@ -81,6 +81,7 @@ def fidelity(
     graph: Graph,
     samples: Sequence[Values],
     compute: Callable[[Values], Values] | None = None,
+    helps: str = "quantization-aware training",
     *,
     random: bool = False,
 ) -> Fidelity:
@@ -91,6 +92,7 @@ def fidelity(
         graph: The float graph.
         samples: Real inputs by name, batch 1 each.
         compute: What the model itself makes of a sample, by the graph's output names.
+        helps: What to try where much is lost.
         random: Whether the samples are no real ones; how far rounding carries them is then no reason for a note.
 
     Returns:
@@ -113,8 +115,7 @@ def fidelity(
             "verify",
             output.name,
             f"differs much from the float model's output, SQNR {output.sqnr_db:.1f} dB on {len(samples)} samples: "
-            "evaluate it on test data, and try quantization-aware training, int16x8, or skip=[...] for layers that "
-            "lose much",
+            f"evaluate it on test data, and try {helps}",
         )
         for output in _below(POOR_SQNR_DB, () if random else rounding)
     )
