@@ -57,6 +57,13 @@ def test_the_sample_to_blame_is_named_by_its_index(diagnoses: dict[str, octavo.D
     assert diagnoses["outlier sample"].findings[0].samples == (11,)
 
 
+def test_data_that_is_centred_for_a_model_that_was_not_is_told() -> None:
+    found = octavo.diagnose(planted.branches(), samples(64, 1) - 0.5, (samples(96, 2), None))
+    assert found.findings[0].cause == "mis_scaled_data"
+    assert found.findings[0].mend.code == "data=data * 1 + 0.5"
+    assert found.findings[0].mend.regained >= REGAINED
+
+
 def test_what_is_told_is_in_the_json(diagnoses: dict[str, octavo.Diagnosis]) -> None:
     found = diagnoses["concatenated branches"]
     plain = json.loads(json.dumps(found.to_dict()))

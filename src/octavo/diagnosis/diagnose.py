@@ -211,11 +211,11 @@ def _float_outcome(judge: Judge) -> Outcome:
 
 
 def _worse(outcome: Outcome, baseline: Outcome) -> bool:
-    """Whether the metric is worse than the float network's beyond chance, by a point at least where it is a share."""
+    """Whether the metric is worse than the float network's beyond chance; where it is a share, by more than a point."""
     if outcome.marks is None or baseline.marks is None:
         return False
     lost = gain(baseline.marks, outcome.marks)
-    return lost.proven and (outcome.marks.metric.unit != "share" or lost.value >= LOST_POINTS)
+    return lost.low > (LOST_POINTS if outcome.marks.metric.unit == "share" else 0.0)
 
 
 def _final(prepared: Prepared, trial: Trial, source: Source) -> QuantizedModel:

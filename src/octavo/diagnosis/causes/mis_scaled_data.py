@@ -15,13 +15,12 @@ from octavo.ir.types import Graph
 
 # Where half of the samples of one set reach so many times as far as half of the other's, it is not the same thing.
 RATIO = 3.0
+# Values that go so far below zero, of how far they reach, are centred; those of the other set are not.
+SIGNED = 0.2
 # What pictures are usually brought to other numbers by: (factor, offset).
-USUAL = tuple(
-    (factor, offset)
-    for factor, offset in (
-        (1 / 255, 0.0), (255.0, 0.0), (1 / 127.5, -1.0), (127.5, 127.5), (1 / 128, -1.0), (128.0, 128.0),
-        (1 / 256, 0.0), (256.0, 0.0), (2.0, -1.0), (0.5, 0.5),
-    )
+USUAL = (
+    (1 / 255, 0.0), (255.0, 0.0), (1 / 127.5, -1.0), (127.5, 127.5), (1 / 128, -1.0), (128.0, 128.0),
+    (1 / 256, 0.0), (256.0, 0.0), (2.0, -1.0), (0.5, 0.5), (1.0, -0.5), (1.0, 0.5),
 )  # fmt: skip
 
 
@@ -32,14 +31,14 @@ def look(case: Case) -> Iterator[Suspicion]:
             continue
         given, wanted = (_shape_of(each[name]) for each in (case.trial.data, case.judge.x))
         ratio = wanted[1] / given[1] if given[1] > 0 and wanted[1] > 0 else 1.0
-        if 1 / RATIO < ratio < RATIO:
+        if 1 / RATIO < ratio < RATIO and _signed(given) == _signed(wanted):
             continue
         factor, offset = _best(given, wanted)
         text = f"x * {factor:.6g}" + (f" {'+' if offset > 0 else '-'} {abs(offset):.6g}" if offset else "")
         yield Suspicion(
             name,
-            f"half of the calibration samples reach beyond {given[1]:.4g} in input '{name}', half of the test samples "
-            f"beyond {wanted[1]:.4g}",
+            f"input '{name}' goes from {given[2]:.4g} to {given[3]:.4g} in nearly all calibration data, and from "
+            f"{wanted[2]:.4g} to {wanted[3]:.4g} in the test data",
             {"calibration": given[1], "test": wanted[1], "ratio": ratio},
             case.outcome.loss,
             (
@@ -57,6 +56,11 @@ def _shape_of(values: np.ndarray) -> tuple[float, float, float, float]:
     reach = np.abs(values.reshape(len(values), -1)).max(axis=1)
     low, high = np.percentile(values, [1, 99])
     return float(values.mean(dtype=np.float64)), float(np.median(reach)), float(low), float(high)
+
+
+def _signed(shape: tuple[float, ...]) -> bool:
+    """Whether values go below zero by more than a trace."""
+    return shape[2] < -SIGNED * shape[1]
 
 
 def _best(given: tuple[float, ...], wanted: tuple[float, ...]) -> tuple[float, float]:

@@ -69,18 +69,22 @@ def pareto(rows: list[dict[str, Any]], flash: float | None) -> Spec:
         "y": {"field": "worth", "type": "quantitative", "title": metric, "scale": {"zero": False}},
     }
     tooltip = [{"field": name} for name in ("scheme", "worth", "flash", "ram")]
-    points = {"mark": {"type": "point", "filled": True, "size": 110, "color": BLUE}}
-    names = {
-        "mark": {"type": "text", "align": "left", "dx": 9, "color": "currentColor"},
-        "encoding": {**encoding, "text": {"field": "scheme"}},
+    scheme = {
+        "field": "scheme",
+        "type": "nominal",
+        "title": None,
+        "sort": None,
+        "legend": {"orient": "bottom", "columns": 4},
+        "scale": {"scheme": "tableau20"},
     }
+    points = {"mark": {"type": "point", "filled": True, "size": 130, "opacity": 0.9}}
     data: Spec = {"data": {"values": rows}}
     near = (
         [_line("x", flash, "the board's flash")] if flash and flash < NEAR * max(row["flash"] for row in rows) else []
     )
     return _chart(
         f"{metric} of each scheme against the bytes of its file",
-        {"layer": [{**data, **points, "encoding": {**encoding, "tooltip": tooltip}}, {**data, **names}, *near]},
+        {"layer": [{**data, **points, "encoding": {**encoding, "color": scheme, "tooltip": tooltip}}, *near]},
         260,
     )
 
