@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from octavo.calibration.statistics import Statistics
     from octavo.comparison.comparison import Comparison, compare
     from octavo.config import SCHEMES, LayerConfig, QuantizeConfig
+    from octavo.diagnosis.diagnose import diagnose
+    from octavo.diagnosis.found import Diagnosis
     from octavo.errors import OctavoError
     from octavo.ops.own_lowerings import lowering
     from octavo.pipeline import calibrate, quantize
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMES",
     "Comparison",
+    "Diagnosis",
     "LayerConfig",
     "OctavoError",
     "QuantizeConfig",
@@ -35,6 +38,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "compare",
+    "diagnose",
     "lowering",
     "parity",
     "quantize",
@@ -43,6 +47,7 @@ __all__ = [
 _HOMES = {
     "SCHEMES": "octavo.config",
     "Comparison": "octavo.comparison.comparison",
+    "Diagnosis": "octavo.diagnosis.found",
     "LayerConfig": "octavo.config",
     "OctavoError": "octavo.errors",
     "QuantizeConfig": "octavo.config",
@@ -50,6 +55,7 @@ _HOMES = {
     "Statistics": "octavo.calibration.statistics",
     "calibrate": "octavo.pipeline",
     "compare": "octavo.comparison.comparison",
+    "diagnose": "octavo.diagnosis.diagnose",
     "lowering": "octavo.ops.own_lowerings",
     "parity": "octavo.qat.parity",
     "quantize": "octavo.pipeline",

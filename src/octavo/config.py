@@ -122,7 +122,7 @@ class LayerConfig:
     """What is different for some layers.
 
     Attributes:
-        pattern: Layer name or shell pattern.
+        pattern: Layer name or shell pattern; "scores:SOFTMAX" is that operator of layer "scores" alone.
         weights: "int8" or "int4"; None takes the scheme's.
         per_axis: One weight scale per output channel or one per tensor; None takes the configuration's.
         activations: "int8", "int16" or "float32"; None takes the scheme's. Where types meet, a conversion stands.
@@ -138,6 +138,28 @@ class LayerConfig:
             raise unknown_name("activation type", self.activations, tuple(ACTIVATION_TYPES))
         if self.weights is not None and self.weights not in WEIGHT_TYPES:
             raise unknown_name("weight type", self.weights, tuple(WEIGHT_TYPES))
+
+
+# What one word makes of a layer in an int8 model, by the fields of `LayerConfig`.
+LAYER_TYPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "int4": {"weights": "int4"},
+        "int8": {},
+        "int16": {"activations": "int16"},
+        "float32": {"activations": "float32"},
+    }
+)
+
+
+def layer_of_type(pattern: str, name: str) -> LayerConfig:
+    """The configuration of layers of a type.
+
+    Raises:
+        ConfigError: for an unknown type.
+    """
+    if name not in LAYER_TYPES:
+        raise unknown_name("type of a layer", name, tuple(LAYER_TYPES))
+    return LayerConfig(pattern, **LAYER_TYPES[name])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,52 +5,35 @@ What comes before, load -> passes, is `octavo.stages.prepare`, which training sh
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from octavo.calibration import gatherer
-from octavo.calibration.ranges import estimate
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Method
-from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme, configured
+from octavo.config import LayerConfig, QuantizeConfig, configured
 from octavo.errors import ConfigError, InputError
-from octavo.evaluate.fidelity import Fidelity, fidelity
-from octavo.evaluate.proof import proven, random_samples, verified_samples
-from octavo.evaluate.verification import Verification
+from octavo.evaluate.evidence import samples_wanted
+from octavo.evaluate.fidelity import fidelity
+from octavo.evaluate.proof import random_samples, verified_samples
 from octavo.evaluate.verify import SAMPLE_INPUTS
-from octavo.ir.check import check_quantized, check_structure
-from octavo.ir.notes import Note
+from octavo.fitting import Draft, fitted
 from octavo.ir.types import Graph
 from octavo.mending import check_mendable, mended
-from octavo.numerics.affine import Range
 from octavo.numerics.estimators import Estimator
-from octavo.ops.check import check_scales
 from octavo.plan.make import make_plan
 from octavo.plan.remarks import remarks
 from octavo.plan.types import Plan
-from octavo.quantization.assign import assign
 from octavo.quantization.coarse import CoarseOperand, coarse_operands
-from octavo.quantization.io_types import set_io_types
 from octavo.quantization.parameters import settle_parameters
-from octavo.quantization.shrink import shrink_weights
 from octavo.result import QuantizedModel
 from octavo.run.worker import warm_up
-from octavo.stages import Measured, Prepared, Progress, Source, conditioned_by, gather, prepare
+from octavo.stages import Clock, Measured, Prepared, Progress, Source, conditioned_by, doubts, gather, measure, prepare
 from octavo.trained import as_trained, check_left_to_training, is_quantization_aware, opened, what_training_decided
-from octavo.version import VERSION
-from octavo.write.tflite import TFLITE
 
 if TYPE_CHECKING:
     from octavo.qat.deploy import Trained
-
-Limits = Mapping[str, np.ndarray]
 
 
 def quantize(
@@ -234,119 +217,40 @@ def quantize_prepared(
         plan = make_plan(prepared.graph, config) if trained is None else trained.plan
     with clock("condition"):
         conditioned = trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
-    source, samples = source.peek(prepared, verified_samples(config))
+    wanted = verified_samples(config)
+    source, seen = source.peek(prepared, None if wanted is None else max(wanted, samples_wanted(prepared.graph)))
+    samples = seen[:wanted] or random_samples(prepared.graph, config.seed)
     with clock("calibrate"):
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
-    with clock("quantize"):
-        coarse = _coarse(conditioned.graph, plan, measured)
-        graph = quantized_graph(conditioned.graph, plan, config, measured.ranges, conditioned.limits)
-    with clock("write"):
-        model = TFLITE.write(graph, _metadata(plan.scheme, config, measured.origin))
+    made = fitted(Draft(config, plan, measured), prepared, conditioned, source, samples, clock)
+    draft, verification = made.draft, made.verification
     with clock("verify"):
-        verification, lost = proven_and_compared(model, graph, prepared, samples, config)
+        lost = None if verification is None else fidelity(made.model, prepared.graph, samples, prepared.compute)
+        doubtful = doubts(prepared, seen)
+    coarse = _coarse(conditioned.graph, draft.plan, draft.measured)
     return QuantizedModel(
         scheme=plan.scheme,
-        graph=graph,
-        model=model,
+        graph=made.graph,
+        model=made.model,
         verification=verification,
         fidelity=lost,
-        islands=plan.islands,
+        islands=draft.plan.islands,
         notes=(
             *prepared.notes,
+            *doubtful,
             *conditioned.notes,
-            *measured.notes,
-            *remarks(prepared.graph, plan, config),
+            *draft.measured.notes,
+            *remarks(prepared.graph, draft.plan, draft.config),
+            *draft.notes,
             *(each.note for each in coarse),
             *(lost.notes if lost else ()),
         ),
-        ranges=dict(measured.ranges),
+        ranges=dict(draft.measured.ranges),
         coarse=coarse,
         seconds=clock.seconds,
     )
 
 
-def measure(prepared: Prepared, plan: Plan, graph: Graph, config: QuantizeConfig, source: Source) -> Measured:
-    """Ranges by calibration of a conditioned graph; none for schemes whose activations stay float.
-
-    Raises:
-        DatasetError, NonFiniteError: as `octavo.stages.gather`.
-    """
-    if not plan.scheme.needs_data:
-        return Measured({}, "", {})
-    statistics, estimator = gather(replace(prepared, graph=graph), plan, config, source), config.range_estimator
-    ranges, stopped = estimate(graph, plan, statistics, estimator), source.stopped(statistics.samples)
-    notes = (Note("calibrate", "samples", stopped),) if stopped else ()
-    extremes = {name: (each.low, each.high) for name, each in statistics.items()}
-    return Measured(ranges, f"{estimator.name} of {statistics.samples} samples", extremes, notes)
-
-
 def _coarse(graph: Graph, plan: Plan, measured: Measured) -> tuple[CoarseOperand, ...]:
     parameters = settle_parameters(graph, plan, measured.ranges).activations if plan.scheme.needs_data else {}
     return coarse_operands(graph, plan, parameters, measured.extremes)
-
-
-def proven_and_compared(
-    model: bytes,
-    graph: Graph,
-    prepared: Prepared,
-    samples: Sequence[Mapping[str, np.ndarray]],
-    config: QuantizeConfig,
-) -> tuple[Verification | None, Fidelity | None]:
-    """What proves a file, and how far it is from the float model; neither where verification is off.
-
-    Args:
-        model: The file.
-        graph: What was written.
-        prepared: The float graph it was made of.
-        samples: Inputs to run; without any, random ones serve.
-        config: Says how much to run.
-
-    Raises:
-        VerificationError: if a runtime does not compute what it should.
-    """
-    if config.verify == "off":
-        return None, None
-    samples = samples or random_samples(prepared.graph, config.seed)
-    return proven(model, graph, samples, config), fidelity(model, prepared.graph, samples, prepared.compute)
-
-
-def quantized_graph(
-    graph: Graph, plan: Plan, config: QuantizeConfig, ranges: Mapping[str, Range], limits: Limits = MappingProxyType({})
-) -> Graph:
-    """The graph to write.
-
-    Raises:
-        ConfigError: if an input or output type is asked for that a float layer cannot give.
-    """
-    needs_data = plan.scheme.needs_data
-    quantized = assign(graph, plan, ranges, limits) if needs_data else shrink_weights(graph, plan, limits)
-    quantized = set_io_types(quantized, _io_type(config.input_type), _io_type(config.output_type))
-    check_structure(quantized)
-    check_quantized(quantized)
-    check_scales(quantized)
-    return quantized
-
-
-class Clock:
-    """Seconds each stage took, in `seconds`."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Time a block; what a stage takes in several blocks adds up."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
-
-
-def _io_type(name: str | None) -> Any:
-    return None if name is None else IO_TYPES[name]
-
-
-def _metadata(scheme: Scheme, config: QuantizeConfig, origin: str) -> dict[str, object]:
-    made = {"made_by": f"octavo {VERSION}", "scheme": scheme.name, "seed": config.seed}
-    return {**made, "ranges": origin} if scheme.needs_data else made

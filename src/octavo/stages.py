@@ -6,14 +6,16 @@ Load -> passes; condition, on the plan; and calibrate.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from octavo.calibration.fingerprint import fingerprint
-from octavo.calibration.ranges import observed_tensors
+from octavo.calibration.ranges import estimate, observed_tensors
 from octavo.calibration.runner import calibrate
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Conditioned, Method, Samples, condition, improve
@@ -21,6 +23,7 @@ from octavo.config import QuantizeConfig
 from octavo.data.dataset import UNCOUNTED_SAMPLES, Dataset, rescales_images
 from octavo.data.sources import is_counted, is_spent, pieces
 from octavo.errors import DatasetError
+from octavo.evaluate.evidence import Stem, data_notes, samples_wanted, stem_of
 from octavo.ir.check import check_finite
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
@@ -48,6 +51,7 @@ class Prepared:
         names: Graph tensor by `id` of the Keras tensor it stands for.
         rescales_images: Whether the model itself scales images in 0..255.
         compute: Runs the model that was loaded, where that is possible.
+        stem: What it says of the data it was trained on.
     """
 
     graph: Graph
@@ -55,6 +59,7 @@ class Prepared:
     names: Mapping[int, str]
     rescales_images: bool
     compute: Compute | None = None
+    stem: Stem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +174,14 @@ def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) ->
     """
     check_finite(loaded.graph)
     graph, notes = run_passes(loaded.graph, passes)
-    return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute)
+    stem = stem_of(loaded.graph, loaded.expected)
+    return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute, stem)
+
+
+def doubts(prepared: Prepared, samples: Sequence[Mapping[str, np.ndarray]]) -> tuple[Note, ...]:
+    """What the first of some samples give reason to doubt, if they are held against what the model says of its data."""
+    stem = prepared.stem or stem_of(prepared.graph, ())
+    return data_notes(stem, prepared.graph, samples[: samples_wanted(prepared.graph)])
 
 
 def condition_prepared(prepared: Prepared, plan: Plan, source: Source, methods: Sequence[Method]) -> Conditioned:
@@ -238,3 +250,34 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
 def calibrated_ranges(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> dict[str, Range]:
     """Real (low, high) of every tensor whose range the plan asks for: its own extremes, as training observes them."""
     return {name: (each.low, each.high) for name, each in gather(prepared, plan, config, source).items()}
+
+
+def measure(prepared: Prepared, plan: Plan, graph: Graph, config: QuantizeConfig, source: Source) -> Measured:
+    """Ranges by calibration of a conditioned graph; none for schemes whose activations stay float.
+
+    Raises:
+        DatasetError, NonFiniteError: as `gather`.
+    """
+    if not plan.scheme.needs_data:
+        return Measured({}, "", {})
+    statistics, estimator = gather(replace(prepared, graph=graph), plan, config, source), config.range_estimator
+    ranges, stopped = estimate(graph, plan, statistics, estimator), source.stopped(statistics.samples)
+    notes = (Note("calibrate", "samples", stopped),) if stopped else ()
+    extremes = {name: (each.low, each.high) for name, each in statistics.items()}
+    return Measured(ranges, f"{estimator.name} of {statistics.samples} samples", extremes, notes)
+
+
+class Clock:
+    """Seconds each stage took, in `seconds`."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time a block; what a stage takes in several blocks adds up."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start

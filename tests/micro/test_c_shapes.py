@@ -59,18 +59,23 @@ SHAPES = {
 }  # fmt: skip
 
 
-def quantized_case(name: str) -> Graph:
+SCHEMES = ("int8", "int8x4")
+CASES = [(name, scheme) for name in SHAPES for scheme in SCHEMES]
+NAMES = [f"{name}, {scheme}" for name, scheme in CASES]
+
+
+def quantized_case(name: str, scheme: str) -> Graph:
     op, images, kernel, options = SHAPES[name]
     rng = np.random.default_rng(9)
     channels = kernel[0] if op == "CONV_2D" else kernel[3]
     constants = {1: rng.normal(size=kernel).astype(np.float32), 2: rng.normal(size=channels).astype(np.float32)}
     example = Example((images, None, None), constants, options, low=-1.0, high=4.0)
     graph = float_graph(OPS[op], example)
-    return integer_graph(graph, samples(graph, example), QuantizeConfig())
+    return integer_graph(graph, samples(graph, example), QuantizeConfig(scheme=scheme))
 
 
 def all_shapes() -> Bundle:
-    return random_bundle({name: quantized_case(name) for name in SHAPES}, 10)
+    return random_bundle({f"{name}, {scheme}": quantized_case(name, scheme) for name, scheme in CASES}, 10)
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +89,11 @@ def from_core(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]
 
 
 @NEEDS_COMPILER
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", NAMES)
 def test_any_shape_equals_the_reference_on_the_host(name: str, from_host: dict[str, np.ndarray]) -> None:
     np.testing.assert_array_equal(from_host[name], all_shapes().expected(name))
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS_EMULATOR) for name in SHAPES])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS_EMULATOR) for name in NAMES])
 def test_any_shape_equals_the_reference_on_a_core(name: str, from_core: dict[str, np.ndarray]) -> None:
     np.testing.assert_array_equal(from_core[name], all_shapes().expected(name))

@@ -69,7 +69,7 @@ def test_corrected_biases_bring_resnet8_back_to_the_float_answers(scheme: str, p
     x, _ = cifar()
     path, data, seen = model_path("resnet8.keras"), x[:CALIBRATION], x[3300:]
     float_answers = np.asarray(octavo.quantize(path, "float32", verify="off").predict(seen)).argmax(axis=1)
-    plain = octavo.quantize(path, scheme, data, verify="off")
+    plain = octavo.quantize(path, scheme, data, verify="off", effort="fast")
     corrected = octavo.quantize(path, scheme, data, methods=[BiasCorrection()])
     assert corrected.verification is not None
     assert corrected.verification.ok

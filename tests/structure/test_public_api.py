@@ -10,6 +10,7 @@ import octavo
 PUBLIC = [
     "SCHEMES",
     "Comparison",
+    "Diagnosis",
     "LayerConfig",
     "OctavoError",
     "QuantizeConfig",
@@ -18,6 +19,7 @@ PUBLIC = [
     "__version__",
     "calibrate",
     "compare",
+    "diagnose",
     "lowering",
     "parity",
     "quantize",

@@ -120,6 +120,14 @@ def test_one_sample_serves_and_is_no_sample_held_out(model: Any) -> None:
     assert "too few to hold any out" in next(note.text for note in made.notes if note.stage == "effort")
 
 
+@pytest.mark.parametrize("name", ["default", "good"])
+def test_the_order_of_samples_makes_no_difference(model: Any, name: str) -> None:
+    # More samples than are looked at, so that some are left out.
+    many = images(300)
+    first, second = (octavo.quantize(model, "int8x4", each, effort=name, verify="off") for each in (many, many[::-1]))
+    assert first.model == second.model
+
+
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"fix: +did you mean 'good'\?"):
         QuantizeConfig(effort="god")

@@ -14,11 +14,13 @@ import typer
 
 from octavo.cli.commands.compare import compare
 from octavo.cli.commands.demo import demo
+from octavo.cli.commands.diagnose import diagnose
 from octavo.cli.commands.doctor import doctor
 from octavo.cli.commands.export import export
 from octavo.cli.commands.inspect import inspect
 from octavo.cli.commands.ops import ops
 from octavo.cli.commands.quantize import quantize
+from octavo.cli.commands.search import search
 from octavo.cli.commands.train import train
 from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, DONE, INTERRUPTED, OUR_BUG
 from octavo.cli.output import print_json_error
@@ -50,7 +52,7 @@ def help_of(
 
 
 # In the order of `octavo --help`.
-COMMANDS = (demo, quantize, compare, train, inspect, export, ops, doctor)
+COMMANDS = (demo, quantize, compare, diagnose, search, train, inspect, export, ops, doctor)
 for command in COMMANDS:
     app.command()(command)
 app.command("help")(help_of)

@@ -8,6 +8,7 @@ from functools import partial
 from html import escape
 from typing import Any
 
+from octavo.comparison.doubts import Doubt, doubts
 from octavo.comparison.ready import read_ready
 from octavo.comparison.recommendation import Recommendation, Wishes, recommend
 from octavo.comparison.rows import FLOAT, MORE, PTQ, QAT, READY, Failure, Row, row_name
@@ -53,12 +54,18 @@ class Comparison:
 
     @property
     def tables(self) -> tuple[TextTable, ...]:
-        """What each scheme costs, what proves each file, what stays in float, and what could not be made."""
+        """What each scheme costs, what proves each file, stays in float, could not be made, and is to be doubted."""
         costs, *others = comparison_tables(
             ((row.name, row.evaluation, row.quantized) for row in self.rows),
             ((failure.name, failure.error.what) for failure in self.failures),
+            ((doubt.name, doubt.text) for doubt in self.doubts),
         )
         return (replace(costs, note="; ".join(filter(None, (self.note, costs.note)))), *others)
+
+    @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """What gives reason to doubt the data, and rows that collapse; see `octavo.comparison.doubts`."""
+        return doubts(self.rows)
 
     def best(
         self,
@@ -84,7 +91,11 @@ class Comparison:
             self.wishes.ram if isinstance(ram, Same) else ram,
             self.wishes.matters if isinstance(matters, Same) else matters,
         )
-        return recommend(self.rows, wishes)
+        found = recommend(self.rows, wishes)
+        doubtful = next((doubt.text for doubt in self.doubts if doubt.of_data), None)
+        if doubtful is None or found.row is None:
+            return found
+        return replace(found, reason=f"{found.reason} But doubt the data: {doubtful}")
 
     def __str__(self) -> str:
         lines = (line for table in self.tables for line in (*as_markdown(table), ""))
@@ -107,6 +118,7 @@ class Comparison:
         best = self.best()
         return {
             "rows": [row.to_dict() for row in self.rows],
+            "doubts": [asdict(doubt) for doubt in self.doubts],
             "failures": [{"name": failure.name, "what": failure.error.what} for failure in self.failures],
             "recommended": best.row.name if best.row else None,
             "reason": best.reason,

@@ -6,5 +6,6 @@ from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method
 from octavo.condition.run import condition
 from octavo.condition.samples import Samples
+from octavo.condition.scale_channels import ScaleChannels
 
-__all__ = ["GPTQ", "BiasCorrection", "Conditioned", "Method", "Samples", "condition", "improve"]
+__all__ = ["GPTQ", "BiasCorrection", "Conditioned", "Method", "Samples", "ScaleChannels", "condition", "improve"]

@@ -60,7 +60,7 @@ class BiasCorrection:
         if not places:
             return Conditioned(graph, notes=notes)
         cuts = segments(graph, places)
-        taken = samples.first(min(self.samples, affordable(graph, cuts)) * HELD_OUT // (HELD_OUT - 1))
+        taken = samples.some(min(self.samples, affordable(graph, cuts)) * HELD_OUT // (HELD_OUT - 1))
         held = len(taken) // HELD_OUT
         seen, unseen = taken[: len(taken) - held], taken[len(taken) - held :] or taken
         rounded = with_rounded_weights(before, plan)

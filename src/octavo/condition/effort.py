@@ -11,7 +11,8 @@ from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method, settled
 from octavo.condition.run import check_change, merged
 from octavo.condition.samples import Samples
-from octavo.condition.trial import Trial
+from octavo.condition.scale_channels import ScaleChannels
+from octavo.condition.trial import Trial, stacked
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.numerics.estimators import Estimator
@@ -35,7 +36,7 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "default": Recipe((BiasCorrection(),), 144),
-        "good": Recipe((GPTQ(), BiasCorrection()), 192),
+        "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection()), 192),
     }
 )
 
@@ -63,7 +64,7 @@ def improve(graph: Graph, plan: Plan, samples: Samples, effort: str, estimator: 
         return Conditioned(graph)
     sample_bytes = sum(tensor.size * tensor.dtype.numpy.itemsize for tensor in samples.inputs)
     most = max(HELD_OUT, SAMPLES_BYTES // max(1, sample_bytes))
-    taken = samples.first(min(most, max(recipe.samples for recipe in recipes.values())))
+    taken = samples.some(min(most, max(recipe.samples for recipe in recipes.values())))
     held = len(taken) // HELD_OUT
     seen = taken[: len(taken) - held]
     unseen = taken[len(taken) - held :] or taken
@@ -72,7 +73,7 @@ def improve(graph: Graph, plan: Plan, samples: Samples, effort: str, estimator: 
     best, reached, level = Conditioned(graph), plain, "fast"
     for name, recipe in recipes.items():
         limit = recipe.samples - recipe.samples // HELD_OUT
-        allowed = replace(samples, limit=min(limit, len(seen)))
+        allowed = replace(samples, data=stacked(seen[:limit]), integer_divisor=1, limit=None)
         found, score = _judged(Conditioned(graph), plain, plan, allowed, recipe.methods, trial)
         if score > reached:
             best, reached, level = found, score, name

@@ -70,7 +70,7 @@ class GPTQ:
         if not layers:
             return Conditioned(graph, notes=notes)
         cuts = _cuts(graph, layers)
-        taken = samples.first(min(self.samples, affordable(graph, cuts)))
+        taken = samples.some(min(self.samples, affordable(graph, cuts)))
         biases = own_biases(graph, plan, self.name)[0]
         limits, deployed, shares = {}, {}, []
         for layer, found in _walk(graph, with_rounded_weights(before, plan), layers, biases, cuts, taken):

@@ -51,21 +51,32 @@ class Trial:
         cls, graph: Graph, plan: Plan, estimator: Estimator, seen: Sequence[Values], held_out: Sequence[Values]
     ) -> Self:
         """A trial on these samples, batch 1 each; at least one of either."""
-        x = _stacked(held_out)
+        x = stacked(held_out)
         wanted = predict(_written(graph, _compared(graph)), x)
-        return cls(plan, estimator, _stacked(seen), x, wanted)
+        return cls(plan, estimator, stacked(seen), x, wanted)
 
     def sqnr_db(self, state: Conditioned) -> float:
-        """Signal to noise of what is compared, in dB; noise of several is averaged as a share of the signal.
+        """Signal to noise of what is compared, in dB; minus infinity for what no runtime computes."""
+        return decibels(self.noise_of(state))
 
-        What no runtime computes has minus infinity.
-        """
+    def noise_of(self, state: Conditioned) -> float:
+        """The noise of a conditioned graph, quantized for it; infinite for what no runtime computes."""
         try:
-            found = predict(_written(self._quantized(settled(state).graph, state), tuple(self.wanted)), self.held_out)
+            return self.noise(self._quantized(settled(state).graph, state))
         except (ModelFileError, RuntimeEndedError):
-            return -np.inf
-        shares = [_share_of_noise(found[name], wanted) for name, wanted in self.wanted.items()]
-        return float(-10 * np.log10(max(np.mean(shares), np.finfo(np.float64).tiny)))
+            return np.inf
+
+    def noise(self, graph: Graph) -> float:
+        """Squared difference of what is compared, as a share of its square; the mean of several.
+
+        Args:
+            graph: Quantized; it has the tensors of the float graph that are compared.
+
+        Raises:
+            ModelFileError, RuntimeEndedError: where the runtime does not compute it.
+        """
+        found = predict(_written(graph, tuple(self.wanted)), self.held_out)
+        return float(np.mean([_share_of_noise(found[name], wanted) for name, wanted in self.wanted.items()]))
 
     def _quantized(self, graph: Graph, state: Conditioned) -> Graph:
         if not self.plan.scheme.needs_data:
@@ -73,6 +84,11 @@ class Trial:
         tensors = observed_tensors(graph, self.plan)
         statistics = calibrate(graph, tensors, dict(self.seen), needs_histogram=self.estimator.needs_histogram)
         return assign(graph, self.plan, estimate(graph, self.plan, statistics, self.estimator), state.limits)
+
+
+def decibels(noise: float) -> float:
+    """Signal to noise in dB, of noise as a share of the signal."""
+    return float(-10 * np.log10(max(noise, np.finfo(np.float64).tiny)))
 
 
 def _compared(graph: Graph) -> tuple[str, ...]:
@@ -90,7 +106,8 @@ def _written(graph: Graph, names: tuple[str, ...]) -> bytes:
     return write_tflite(drop_dead(replace(graph, outputs=names)))
 
 
-def _stacked(samples: Sequence[Values]) -> dict[str, np.ndarray]:
+def stacked(samples: Sequence[Values]) -> dict[str, np.ndarray]:
+    """Samples by input name, batch 1 each, as one array an input."""
     return {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
 
 

@@ -50,6 +50,11 @@ OCTAVO_INLINE int8_t octavo_saturate(int32_t value) { return (int8_t)octavo_clam
 /* A weight of four bits: a byte's upper half, or its lower. */
 OCTAVO_INLINE int32_t octavo_nibble(int32_t byte, int upper) { return upper ? byte >> 4 : ((byte & 15) ^ 8) - 8; }
 
+/* One of many weights of eight bits, or of four, the first in the upper half. */
+OCTAVO_INLINE int32_t octavo_weight(const int8_t *weights, int32_t i, int32_t bits) {
+  return bits == 4 ? octavo_nibble(weights[i / 2], i % 2 == 0) : weights[i];
+}
+
 /* The same as octavo_rescale and a zero point, of half of a number below 2^31, for right shifts of 1 and more.
  *
  * offset is 2^(shift - 1) + (zero_point << shift): the rounding of the division, and the zero point put through it.

@@ -206,38 +206,71 @@ OCTAVO_ONE_PIXEL(octavo_products_of_one, OCTAVO_BYTES_FOUR_DEPTHS, OCTAVO_BYTES_
 OCTAVO_ONE_PIXEL(octavo_products_of_one_4, OCTAVO_NIBBLES_FOUR_DEPTHS, OCTAVO_NIBBLES_BIAS, OCTAVO_NIBBLES_SUM)
 #endif
 
-/* The same in C; the only way for wide layers. Of a pixel alone p and q are one. */
-OCTAVO_INLINE void octavo_products_plain(const int16_t *windows, const int8_t *weights,
+/* The same in C; the only way for wide layers. A weight of one of two channels, of the first depth and of the next. */
+#define OCTAVO_FIRST(w, channel, upper, bits) ((bits) == 4 ? octavo_nibble((w)[channel], upper) : (w)[channel])
+#define OCTAVO_SECOND(w, channel, upper, bits) OCTAVO_FIRST(w, 2 + (channel), upper, bits)
+
+/* Of two channels of a block, the first or the last, and of both pixels. */
+OCTAVO_INLINE void octavo_quarter_plain(const int16_t *x, const int8_t *w, int32_t depth, const octavo_channels *channels,
+                                        int32_t channel, int8_t *out_p, int8_t *out_q, int32_t wide, int32_t bits) {
+  const int16_t *const end = x + 2 * depth;
+  const int upper = channel == 0;
+  int32_t p0 = channels->bias[channel], p1 = channels->bias[channel + 1], q0 = p0, q1 = p1;
+  for (w += bits == 4 ? 0 : 2 * channel; x != end; x += 4, w += bits) {
+    const int32_t a = OCTAVO_FIRST(w, 0, upper, bits), b = OCTAVO_SECOND(w, 0, upper, bits);
+    const int32_t c = OCTAVO_FIRST(w, 1, upper, bits), d = OCTAVO_SECOND(w, 1, upper, bits);
+    p0 += x[0] * a;
+    p1 += x[0] * c;
+    q0 += x[2] * a;
+    q1 += x[2] * c;
+    p0 += x[1] * b;
+    p1 += x[1] * d;
+    q0 += x[3] * b;
+    q1 += x[3] * d;
+  }
+  out_p[channel] = octavo_scaled(p0, channels->scale[channel], wide);
+  out_p[channel + 1] = octavo_scaled(p1, channels->scale[channel + 1], wide);
+  out_q[channel] = octavo_scaled(q0, channels->scale[channel], wide);
+  out_q[channel + 1] = octavo_scaled(q1, channels->scale[channel + 1], wide);
+}
+
+OCTAVO_KERNEL void octavo_products_plain(const int16_t *windows, const int8_t *weights,
                                          const octavo_channels *channels, int32_t depth, int8_t *out_p,
                                          int8_t *out_q, int32_t blocks, int32_t wide, int32_t bits) {
-  int32_t block, i, c;
-  for (block = 0; block < blocks; block++, channels++) {
-    const int16_t *x = windows;
-    int32_t p[4], q[4];
-    for (c = 0; c < 4; c++) {
-      p[c] = q[c] = channels->bias[c];
+  for (; blocks > 0; blocks--, channels++, weights += depth * bits / 2, out_p += 4, out_q += 4) {
+    if (bits == 4) {
+      octavo_quarter_plain(windows, weights, depth, channels, 0, out_p, out_q, wide, 4);
+      octavo_quarter_plain(windows, weights, depth, channels, 2, out_p, out_q, wide, 4);
+    } else {
+      octavo_quarter_plain(windows, weights, depth, channels, 0, out_p, out_q, wide, 8);
+      octavo_quarter_plain(windows, weights, depth, channels, 2, out_p, out_q, wide, 8);
     }
-    for (i = 0; i < depth; i += 2, x += 4) {
-      if (bits == 4) {
-        for (c = 0; c < 4; c++) {
-          const int32_t w0 = octavo_nibble(weights[c % 2], c < 2), w1 = octavo_nibble(weights[2 + c % 2], c < 2);
-          p[c] += x[0] * w0 + x[1] * w1;
-          q[c] += x[2] * w0 + x[3] * w1;
-        }
-        weights += 4;
-      } else {
-        const int8_t *w = weights;
-        for (c = 0; c < 4; c++, w += c == 2 ? 3 : 1) {
-          p[c] += x[0] * w[0] + x[1] * w[2];
-          q[c] += x[2] * w[0] + x[3] * w[2];
-        }
-        weights += 8;
-      }
+  }
+}
+
+/* Of the pixel p alone. */
+OCTAVO_INLINE void octavo_products_of_one_plain(const int16_t *windows, const int8_t *weights,
+                                                const octavo_channels *channels, int32_t depth, int8_t *out,
+                                                int32_t blocks, int32_t wide, int32_t bits) {
+  for (; blocks > 0; blocks--, channels++, out += 4) {
+    const int16_t *x = windows, *const end = windows + 2 * depth;
+    const int32_t next = bits == 4 ? 0 : 4; /* from two channels' weights to those of the next two */
+    int32_t p0 = channels->bias[0], p1 = channels->bias[1], p2 = channels->bias[2], p3 = channels->bias[3];
+    for (; x != end; x += 4, weights += bits) {
+      const int8_t *const w = weights + next;
+      p0 += x[0] * OCTAVO_FIRST(weights, 0, 1, bits);
+      p0 += x[1] * OCTAVO_SECOND(weights, 0, 1, bits);
+      p1 += x[0] * OCTAVO_FIRST(weights, 1, 1, bits);
+      p1 += x[1] * OCTAVO_SECOND(weights, 1, 1, bits);
+      p2 += x[0] * OCTAVO_FIRST(w, 0, 0, bits);
+      p2 += x[1] * OCTAVO_SECOND(w, 0, 0, bits);
+      p3 += x[0] * OCTAVO_FIRST(w, 1, 0, bits);
+      p3 += x[1] * OCTAVO_SECOND(w, 1, 0, bits);
     }
-    for (c = 0; c < 4; c++) {
-      *out_q++ = octavo_scaled(q[c], channels->scale[c], wide);
-      *out_p++ = octavo_scaled(p[c], channels->scale[c], wide);
-    }
+    out[0] = octavo_scaled(p0, channels->scale[0], wide);
+    out[1] = octavo_scaled(p1, channels->scale[1], wide);
+    out[2] = octavo_scaled(p2, channels->scale[2], wide);
+    out[3] = octavo_scaled(p3, channels->scale[3], wide);
   }
 }
 
@@ -255,7 +288,11 @@ OCTAVO_INLINE void octavo_products_of(const octavo_conv *conv, const int16_t *wi
     return;
   }
 #endif
-  octavo_products_plain(windows, weights, channels, conv->depth, out_p, out_q, blocks, conv->wide, bits);
+  if (out_p == out_q) {
+    octavo_products_of_one_plain(windows, weights, channels, conv->depth, out_p, blocks, conv->wide, bits);
+  } else {
+    octavo_products_plain(windows, weights, channels, conv->depth, out_p, out_q, blocks, conv->wide, bits);
+  }
 }
 
 /* Widen bytes, a multiple of four, into one pixel's places; returns the place of the next. */

@@ -81,16 +81,16 @@ OCTAVO_INLINE const int16_t *octavo_line_of(const octavo_depthwise *conv, const 
 }
 
 /* A row of one channel in C, from a column on. */
-OCTAVO_KERNEL void octavo_depthwise_line(const octavo_depthwise *conv, const int16_t *lines,
-                                         const octavo_window_rows *rows, const int8_t *weights, int32_t bias,
+OCTAVO_INLINE void octavo_depthwise_line(const octavo_depthwise *conv, const int16_t *lines,
+                                         const octavo_window_rows *rows, int32_t channel, int32_t bits, int32_t bias,
                                          const int32_t *scale, int8_t *out, int32_t column) {
   for (; column < conv->out_width; column++) {
     int32_t sum = bias, i, j;
     for (i = rows->first; i < rows->last; i++) {
       const int16_t *x = octavo_line_of(conv, lines, rows, i) + column * conv->stride_width;
-      const int8_t *w = weights + i * conv->kernel_width;
+      const int32_t w = (channel * conv->kernel_height + i) * conv->kernel_width;
       for (j = 0; j < conv->kernel_width; j++, x += conv->dilation_width) {
-        sum += *x * w[j];
+        sum += *x * octavo_weight(conv->weights, w + j, bits);
       }
     }
     out[column * conv->channels_count] = octavo_scaled(sum, scale, conv->wide);
@@ -206,12 +206,14 @@ typedef struct {
 OCTAVO_THREE_ROWS(octavo_depthwise_by_one, OCTAVO_ROW_BY_ONE)
 OCTAVO_THREE_ROWS(octavo_depthwise_by_two, OCTAVO_ROW_BY_TWO)
 
-OCTAVO_INLINE octavo_three_taps octavo_three_of(const int8_t *w, int32_t bias, const int32_t *scale) {
+OCTAVO_INLINE octavo_three_taps octavo_three_of(const octavo_depthwise *conv, int32_t channel, int32_t bits,
+                                                int32_t bias, const int32_t *scale) {
   octavo_three_taps taps;
-  int32_t i;
+  int32_t i, w = 9 * channel;
   for (i = 0; i < 6; i += 2, w += 3) {
-    taps.weights[i] = octavo_low_halves((uint32_t)w[0], (uint32_t)w[1]);
-    taps.weights[i + 1] = octavo_low_halves((uint32_t)w[1], (uint32_t)w[2]);
+    const uint32_t middle = (uint32_t)octavo_weight(conv->weights, w + 1, bits);
+    taps.weights[i] = octavo_low_halves((uint32_t)octavo_weight(conv->weights, w, bits), middle);
+    taps.weights[i + 1] = octavo_low_halves(middle, (uint32_t)octavo_weight(conv->weights, w + 2, bits));
   }
   taps.bias = bias;
   taps.multiplier = scale[0];
@@ -227,13 +229,13 @@ OCTAVO_INLINE int32_t octavo_pair_reach(const octavo_depthwise *conv) {
 
 /* Weights of one channel for octavo_depthwise_pairs: for each two places of a line a word of p's and one of its right
  * neighbour's, q's, which are p's moved by the stride: both read the same words. */
-OCTAVO_INLINE void octavo_pair_weights(const octavo_depthwise *conv, const int8_t *w, uint32_t *taps) {
+OCTAVO_INLINE void octavo_pair_weights(const octavo_depthwise *conv, int32_t channel, int32_t bits, uint32_t *taps) {
   const int32_t reach = octavo_pair_reach(conv);
-  int32_t i, j;
+  int32_t i, j, w = channel * conv->kernel_height * conv->kernel_width;
   memset(taps, 0, (size_t)(4 * reach * conv->kernel_height));
   for (i = 0; i < conv->kernel_height; i++, taps += reach) {
     for (j = 0; j < conv->kernel_width; j++) {
-      const uint32_t weight = (uint32_t)*w++ & 0xFFFFu;
+      const uint32_t weight = (uint32_t)octavo_weight(conv->weights, w++, bits) & 0xFFFFu;
       const int32_t p = j * conv->dilation_width, q = p + conv->stride_width;
       taps[p / 2 * 2] |= weight << (p % 2 * 16);
       taps[q / 2 * 2 + 1] |= weight << (q % 2 * 16);
@@ -264,21 +266,22 @@ OCTAVO_KERNEL void octavo_depthwise_pairs(const octavo_depthwise *conv, const in
 }
 #endif
 
-/* Rows row_begin .. row_end - 1 of the output.
+/* Rows row_begin .. row_end - 1 of the output, the weights of as many bits.
  *
  * scratch: aligned to 4. Of four channels the lines and one of zeros, and 4 bytes for each place that the weights of a
  * pair reach, in each row of the kernel.
  */
-OCTAVO_KERNEL void octavo_depthwise_rows(const octavo_depthwise *conv, const int8_t *in, int8_t *out, void *scratch,
-                                         int32_t row_begin, int32_t row_end) {
-  const int32_t count = conv->channels_count, taps = conv->kernel_height * conv->kernel_width;
+OCTAVO_INLINE void octavo_depthwise_rows_of(const octavo_depthwise *conv, const int8_t *in, int8_t *out, void *scratch,
+                                            int32_t row_begin, int32_t row_end, int32_t bits) {
+  const int32_t count = conv->channels_count;
   const int32_t apart = (conv->lines + 1) * conv->line;
   int16_t *const lines = (int16_t *)scratch;
   int32_t first, row, c;
 #if OCTAVO_DSP
   uint32_t *const pairs = (uint32_t *)(void *)(lines + 4 * apart);
   const int32_t apart_pairs = conv->kernel_height * octavo_pair_reach(conv);
-  const int three = conv->lines == 3 && taps == 9 && conv->dilation_width == 1 && conv->stride_width <= 2 && !conv->wide;
+  const int three = conv->lines == 3 && conv->kernel_height == 3 && conv->kernel_width == 3 &&
+                    conv->dilation_width == 1 && conv->stride_width <= 2 && !conv->wide;
   const int paired = !three && !conv->wide && conv->out_width >= 4; /* below that the weights' order costs more */
   octavo_three_taps taps_of[4];
   octavo_three_row row_of;
@@ -290,16 +293,15 @@ OCTAVO_KERNEL void octavo_depthwise_rows(const octavo_depthwise *conv, const int
   memset(lines, 0, (size_t)(8 * apart));
   for (first = 0; first < count; first += 4) {
     const octavo_channels *channels = conv->channels + first / 4;
-    const int8_t *weights = conv->weights + first * taps;
     const int32_t now = count - first < 4 ? count - first : 4;
     int32_t next = row_begin * conv->stride_height - conv->pad_top; /* the row to be copied */
     int32_t line = 0;                                               /* its line */
 #if OCTAVO_DSP
     for (c = 0; c < now; c++) {
       if (three) {
-        taps_of[c] = octavo_three_of(weights + c * taps, channels->bias[c], channels->scale[c]);
+        taps_of[c] = octavo_three_of(conv, first + c, bits, channels->bias[c], channels->scale[c]);
       } else if (paired) {
-        octavo_pair_weights(conv, weights + c * taps, pairs + c * apart_pairs);
+        octavo_pair_weights(conv, first + c, bits, pairs + c * apart_pairs);
       }
     }
 #endif
@@ -339,11 +341,22 @@ OCTAVO_KERNEL void octavo_depthwise_rows(const octavo_depthwise *conv, const int
           done = conv->out_width / 2 * 2;
         }
 #endif
-        octavo_depthwise_line(conv, mine, &rows, weights + c * taps, channels->bias[c], channels->scale[c], to + c,
-                              done);
+        octavo_depthwise_line(conv, mine, &rows, first + c, bits, channels->bias[c], channels->scale[c], to + c, done);
       }
     }
   }
   row = row_begin * conv->out_width * count;
   octavo_bound(out + row, row_end * conv->out_width * count - row, conv->low, conv->high);
+}
+
+/* Weights of eight bits. */
+OCTAVO_KERNEL void octavo_depthwise_rows(const octavo_depthwise *conv, const int8_t *in, int8_t *out, void *scratch,
+                                         int32_t row_begin, int32_t row_end) {
+  octavo_depthwise_rows_of(conv, in, out, scratch, row_begin, row_end, 8);
+}
+
+/* Weights of four bits, two in a byte, the first in its upper half. */
+OCTAVO_KERNEL void octavo_depthwise_rows_4(const octavo_depthwise *conv, const int8_t *in, int8_t *out, void *scratch,
+                                           int32_t row_begin, int32_t row_end) {
+  octavo_depthwise_rows_of(conv, in, out, scratch, row_begin, row_end, 4);
 }

@@ -12,6 +12,7 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.numerics.fixed_point import Multiplier
+from octavo.ops.channelwise import always
 from octavo.ops.forms import emits, function_forms, layer_form, parameter
 from octavo.ops.fused import FusedActivation, Output, clamp_real, output_of
 from octavo.ops.limits import counted, largest_real, rescaled
@@ -160,6 +161,7 @@ RELU = OpSpec(
     shapes=same_shape,
     bounds=(0.0, math.inf),
     training=lambda ops: ops.relu,
+    channelwise=always,
     run_float=clamping_float(FusedActivation.RELU),
     integer=clamping_integer(FusedActivation.RELU),
     output_scales=rescaled,
@@ -214,6 +216,7 @@ LEAKY_RELU = OpSpec(
     options=LeakyReluOptions,
     shapes=same_shape,
     training=lambda ops: lambda x, alpha: ops.leaky_relu(x, negative_slope=alpha),
+    channelwise=always,
     run_float=leaky_relu_float,
     integer=Kernel(prepare_leaky_relu, run_leaky_relu),
     output_scales=lambda options, inputs: counted(max(1.0, abs(options.alpha)) * largest_real(inputs[0])),

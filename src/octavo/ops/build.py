@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.expected import Expected
 from octavo.ir.graph import fresh_name
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, NoOptions, Options, Shape, Tensor
@@ -26,17 +28,19 @@ class GraphBuilder:
     Attributes:
         layer: The layer whose operators are emitted.
         step: Which of the calls inside the layer is; "" where it has a lowering of its own.
+        expected: What layers that normalize say of the values they were trained on.
     """
 
     def __init__(
         self,
         name: str,
         lower_activation: Callable[[GraphBuilder, Any, str], str] | None = None,
-        lower_calls: Callable[[Callable[..., Any], Sequence[Any]], tuple[str, ...]] | None = None,
+        lower_calls: Callable[[Callable[..., Any], Sequence[Any], Mapping[str, Any]], tuple[str, ...]] | None = None,
     ) -> None:
         self.name = name
         self.layer = ""
         self.step = ""
+        self.expected: list[Expected] = []
         self._lower_activation, self._lower_calls = lower_activation, lower_calls
         self._tensors: dict[str, Tensor] = {}
         self._nodes: list[Node] = []
@@ -60,6 +64,10 @@ class GraphBuilder:
         if known is not None and known.data is not None and _same(known.data, array):
             return name
         return self._add(Tensor(fresh_name(self._tensors, name), array.shape, DType.of(array), array, layer=self.layer))
+
+    def expects(self, name: str, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Say what the layer at hand knows of a tensor: its statistics over the training data, see `Expected`."""
+        self.expected.append(Expected(name, self.layer, mean.astype(np.float64), variance.astype(np.float64)))
 
     @classmethod
     def extending(cls, graph: Graph) -> GraphBuilder:
@@ -102,10 +110,12 @@ class GraphBuilder:
         assert self._lower_activation is not None, "this builder was made without a loader's activations"
         return self._lower_activation(self, function, name)
 
-    def calls(self, function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[str, ...]:
+    def calls(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] = MappingProxyType({})
+    ) -> tuple[str, ...]:
         """Emit the keras.ops calls that a function makes on arguments, tensors by reference; its results' names."""
         assert self._lower_calls is not None, "this builder was made without a loader of Keras calls"
-        return self._lower_calls(function, arguments)
+        return self._lower_calls(function, args, kwargs)
 
     def dtype(self, name: str) -> DType:
         """Element type of a tensor."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from octavo.ir.types import Shape
-from octavo.ops import composed_activations
+from octavo.ops import composed_activations, conv_operations
 from octavo.ops import normalization_layers as normalization
 from octavo.ops.forms import layer_form
 from octavo.ops.refuse import refuse, require_channels_last
@@ -18,9 +18,11 @@ IDENTITIES: dict[str, tuple[Any, ...]] = {
     "AlphaDropout": (0.2,),
     "AugMix": (),
     "Dropout": (0.2,),
+    "CutMix": (),
     "GaussianDropout": (0.2,),
     "GaussianNoise": (0.2,),
     "Identity": (),
+    "MixUp": (),
     "RandAugment": (),
     "RandomBrightness": (0.2,),
     "RandomColorDegeneration": (0.2,),
@@ -80,6 +82,7 @@ IMAGE = (6, 5, 6)
 
 FORMS: dict[str, KerasForm] = {
     **composed_activations.FORMS,
+    **conv_operations.FORMS,
     **{f"layers.{name}": _identity(name, arguments) for name, arguments in IDENTITIES.items()},
     "layers.SpatialDropout1D": _identity("SpatialDropout1D", (0.2,), (6, 4)),
     "activations.linear": layer_form(lower_identity, lambda keras: keras.layers.Activation("linear")),

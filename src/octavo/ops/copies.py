@@ -38,7 +38,28 @@ def tile_float(options: NoOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarr
 
 def emit_tile(b: Emitter, name: str, multiples: Sequence[int], *, suffix: str = "tile") -> str:
     """Tile tensor `name`, batch included."""
-    return b.emit("TILE", [name, b.constant(_ints(*multiples), f"{suffix}/multiples")], suffix=suffix)
+    return b.emit(
+        "TILE", [name, b.constant(_ints(*multiples), f"{suffix}/multiples" if suffix else "multiples")], suffix=suffix
+    )
+
+
+def lower_tile(b: Emitter, call: KerasCall) -> str:
+    """keras.ops.tile of samples; fewer numbers than dimensions are of the last ones.
+
+    Raises:
+        UnsupportedLayerError: if it repeats the batch, or adds dimensions before it.
+    """
+    operation, (x,) = call.operation, call.inputs
+    repeats, rank = np.atleast_1d(operation.repeats).tolist(), len(b.shape(x))
+    multiples = [1] * (rank - len(repeats)) + repeats
+    if len(multiples) > rank or multiples[0] != 1:
+        raise refuse(
+            operation,
+            got=f"repeats={operation.repeats}, which repeats the batch",
+            expected=f"{rank} numbers, the first of them 1",
+            fix="begin with 1, as in keras.ops.tile(x, (1, 2, 1))",
+        )
+    return emit_tile(b, x, multiples, suffix="")
 
 
 def broadcast_to_shapes(options: NoOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
@@ -61,7 +82,7 @@ def reverse_float(options: NoOptions, inputs: Inputs[np.ndarray]) -> tuple[np.nd
 
 def emit_reverse(b: Emitter, name: str, axes: Sequence[int], *, suffix: str = "reverse") -> str:
     """Turn tensor `name` round along axes, batch included in their count."""
-    return b.emit("REVERSE_V2", [name, b.constant(_ints(*axes), f"{suffix}/axes")], suffix=suffix)
+    return b.emit("REVERSE_V2", [name, b.constant(_ints(*axes), f"{suffix}/axes" if suffix else "axes")], suffix=suffix)
 
 
 def lower_flip(b: Emitter, call: KerasCall) -> str:
@@ -178,6 +199,7 @@ TILE = OpSpec(
     integer=moves(tile_float),
     micro=frozenset(),
     version=version_by_type(),
+    keras={"ops.Tile": KerasForm(lower_tile, lambda keras: (lambda x: keras.ops.tile(x, (1, 2, 3)), ((4, 6),)))},
     examples=(
         Example(((1, 4, 3), None), {1: _ints(1, 2, 3)}),
         Example(((1, 5), None), {1: _ints(1, 4)}, low=-1.0, high=5.0),

@@ -11,6 +11,7 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Tensor
 from octavo.ops import elementwise_kernels as kernels
+from octavo.ops.channelwise import where_channels_meet_their_own
 from octavo.ops.elementwise_kernels import AddOptions, DivOptions, MulOptions, SubOptions
 from octavo.ops.elementwise_layers import lower_divide, merging_form, operation_of_two_form
 from octavo.ops.fused import FusedActivation
@@ -94,6 +95,7 @@ ADD = OpSpec(
     shapes=kernels.broadcast_shape,
     affine=lambda constant, first: (np.ones(()), constant),
     training=lambda ops: ops.add,
+    channelwise=where_channels_meet_their_own,
     run_float=kernels.arithmetic_float(np.add),
     integer=kernels.sum_integer(1),
     output_scales=kernels.sum_scales(largest_factor=256.0),
@@ -111,6 +113,7 @@ SUB = OpSpec(
     shapes=kernels.broadcast_shape,
     affine=lambda constant, first: (-np.ones(()), constant) if first else (np.ones(()), -constant),
     training=lambda ops: ops.subtract,
+    channelwise=where_channels_meet_their_own,
     run_float=kernels.arithmetic_float(np.subtract),
     integer=kernels.sum_integer(-1),
     output_scales=kernels.sum_scales(largest_factor=math.inf),
@@ -183,6 +186,7 @@ MAXIMUM = OpSpec(
     outputs=(SameAsOutput(moves=True),),
     shapes=kernels.broadcast_shape,
     training=lambda ops: ops.maximum,
+    channelwise=where_channels_meet_their_own,
     run_float=applies(np.maximum),
     integer=moves(applies(np.maximum)),
     in_place=InPlace((0, 1)),
@@ -197,6 +201,7 @@ MINIMUM = OpSpec(
     outputs=(SameAsOutput(moves=True),),
     shapes=kernels.broadcast_shape,
     training=lambda ops: ops.minimum,
+    channelwise=where_channels_meet_their_own,
     run_float=applies(np.minimum),
     integer=moves(applies(np.minimum)),
     in_place=InPlace((0, 1)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options
 from octavo.ops.activation import same_shape
 from octavo.ops.elementwise_kernels import broadcast_shape
-from octavo.ops.elementwise_layers import operation_of_two_form
+from octavo.ops.elementwise_layers import operation_of_two_form, times
 from octavo.ops.forms import emits, operation_form
 from octavo.ops.pointwise import applies
 from octavo.ops.refuse import refuse
@@ -115,7 +115,20 @@ SIN = _of_one("SIN", "sin")
 COS = _of_one("COS", "cos")
 FLOOR = _of_one("FLOOR", "floor")
 CEIL = _of_one("CEIL", "ceil", in_reference=False)
-ROUND = _of_one("ROUND", "round", numpy=np.rint, in_reference=False)
+
+
+def lower_round(b: Emitter, call: KerasCall) -> str:
+    """keras.ops.round to decimals: rounded in their steps."""
+    (x,), factor = call.inputs, 10.0**call.operation.decimals
+    if factor == 1:
+        return b.emit("ROUND", [x])
+    return times(b, b.emit("ROUND", [times(b, x, factor, "steps")], suffix="rounded"), 1 / factor)
+
+
+ROUND = replace(
+    _of_one("ROUND", "round", numpy=np.rint, in_reference=False),
+    keras={"ops.Round": KerasForm(lower_round, lambda keras: (lambda x: keras.ops.round(x, 1), ((6, 4),)))},
+)
 SIGN = _of_one("SIGN", "sign", micro=LITERT_ALONE)
 _TWO = (
     Example(((1, 5, 4, 3), (1, 5, 4, 3)), low=0.5, high=9.0),

@@ -114,6 +114,8 @@ class Emitter(Protocol):
 
     def constant(self, array: np.ndarray, suffix: str) -> str: ...
 
+    def expects(self, name: str, mean: np.ndarray, variance: np.ndarray) -> None: ...
+
     def variable(self, shape: Shape, suffix: str) -> str: ...
 
     def shape(self, name: str) -> Shape: ...
@@ -122,7 +124,9 @@ class Emitter(Protocol):
 
     def activation(self, function: Any, name: str) -> str: ...
 
-    def calls(self, function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[str, ...]: ...
+    def calls(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] = ...
+    ) -> tuple[str, ...]: ...
 
 
 class KerasCall(Protocol):
@@ -165,10 +169,12 @@ class KerasForm:
             `octavo.errors.UnsupportedLayerError` for a configuration without a form.
         example: Makes, given the `keras` module, something to call on symbolic inputs and those
             inputs' shapes without batch; generic tests load, train and export each one.
+        takes_mask: Whether `lower` heeds a mask that the call is given; else what the layer's code does to it is read.
     """
 
     lower: Callable[[Emitter, KerasCall], str | tuple[str, ...]]
     example: Callable[[Any], tuple[Callable[..., Any], tuple[Shape, ...]]]
+    takes_mask: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +205,7 @@ class OpSpec:
         show_states: Emits float operators that compute, from the names of the inputs and of the first output, all
             values that states with parameters of their own take in a run from the reset: names by input index.
         of_shapes: Whether results are int32 lengths that follow from the inputs' shapes, whatever their values.
+        channelwise: Whether a call only scales its channels where those of its operands are scaled.
         matrix_form: The operator as matrix products, where it has one weight and is linear in it.
         products: How many products a call adds up, given its options, inputs and outputs.
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
@@ -238,6 +245,7 @@ class OpSpec:
     of_shapes: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None
+    channelwise: Callable[[Any, Inputs[Tensor], Tensor], bool] = never
     matrix_form: MatrixForm | None = None
     products: Products = none
     pole: bool = False

@@ -34,6 +34,7 @@ from octavo.ops import (
     unary,
 )
 from octavo.ops.spec import KerasForm, OpSpec
+from octavo.ops.written import FORMS as WRITTEN
 
 FAMILIES = (
     conv,
@@ -65,7 +66,7 @@ FAMILIES = (
 OPS: Mapping[str, OpSpec] = MappingProxyType({spec.name: spec for family in FAMILIES for spec in family.SPECS})
 
 KERAS_FORMS: Mapping[str, KerasForm] = MappingProxyType(
-    {name: form for spec in OPS.values() for name, form in spec.keras.items()} | composite.FORMS
+    {name: form for spec in OPS.values() for name, form in spec.keras.items()} | composite.FORMS | dict(WRITTEN)
 )
 
 

@@ -14,6 +14,7 @@ from octavo.calibration.statistics import Statistics
 from octavo.condition import Method
 from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, configured, scheme_named
 from octavo.errors import ConfigError, InputError
+from octavo.evaluate.evidence import samples_wanted
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.load.keras_files import read_keras
@@ -31,7 +32,7 @@ from octavo.qat.surgery.insert import insert_fake_quantization, remove_fake_quan
 from octavo.qat.surgery.origins import Origins, nudged_values, numbered_elements
 from octavo.qat.surgery.weights import weight_quantizers
 from octavo.qat.surgery.write_back import write_back
-from octavo.stages import Prepared, Source, calibrated_ranges, condition_prepared
+from octavo.stages import Prepared, Source, calibrated_ranges, condition_prepared, doubts
 
 
 def quantize_model(
@@ -100,7 +101,9 @@ def quantize_model(
     for variable in copied.held:
         variable.trainable = False
     if data is not None:
+        source, seen = source.peek(prepared, samples_wanted(prepared.graph))
         start_ranges(result, calibrated_ranges(prepared, blueprint.plan, options, source))
+        result.notes = (*doubts(prepared, seen), *result.notes)
     return result
 
 

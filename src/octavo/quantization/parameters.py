@@ -152,10 +152,10 @@ class _Settling:
         changed = False
         for rule, scale in self._weighed(node, dtype):
             known, values = self.limits[rule.tensor], self.graph.tensors[rule.tensor].values
-            raised = limit_for_sums(known, values, scale, dtype, rule.dtype, rule.granularity)
             bias = self.biases.get(Edge(rule.node, rule.input))
-            if bias is not None:
-                raised = limit_for_bias(raised, self.graph.tensors[bias.tensor].values, scale, rule.dtype)
+            offsets = np.zeros(1, np.float32) if bias is None else self.graph.tensors[bias.tensor].values
+            raised = limit_for_bias(known, offsets, scale, rule.dtype)
+            raised = limit_for_sums(raised, values, offsets, scale, dtype, rule)
             self.limits[rule.tensor] = raised
             changed |= not np.array_equal(raised, known)
         return changed

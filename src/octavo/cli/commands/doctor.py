@@ -13,15 +13,15 @@ from octavo.cli.output import print_json
 
 def doctor(as_json: Json = False) -> None:
     """Tell what is installed, what is missing and how to get it; exit 1 if Octavo cannot work."""
-    from octavo.doctor import diagnose
-    from octavo.report.diagnosis import diagnosis_table, verdict
+    from octavo.doctor import look_around
+    from octavo.report.installation import installation_table, verdict
     from octavo.report.terminal import console, print_lines, print_table
 
-    diagnosis = diagnose()
+    installation = look_around()
     if as_json:
-        print_json(asdict(diagnosis))
+        print_json(asdict(installation))
     else:
         screen = console()
-        print_table(screen, diagnosis_table(diagnosis))
-        print_lines(screen, verdict(diagnosis))
-    raise typer.Exit(CHECK_SAID_NO if diagnosis.problems else DONE)
+        print_table(screen, installation_table(installation))
+        print_lines(screen, verdict(installation))
+    raise typer.Exit(CHECK_SAID_NO if installation.problems else DONE)

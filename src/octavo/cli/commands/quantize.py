@@ -9,7 +9,7 @@ import typer
 
 from octavo.cli.options import Allow, DataPath, Divisor, Effort, Force, Json, ModelPath, Samples, Seed, Skip, To, one_of
 from octavo.cli.output import check_free, marked, print_json, start_keras_for
-from octavo.config import IO_TYPES, SCHEMES
+from octavo.config import IO_TYPES, LAYER_TYPES, SCHEMES, LayerConfig, layer_of_type
 from octavo.numerics.estimators import ESTIMATORS
 from octavo.write.array import form_of
 
@@ -28,6 +28,10 @@ def quantize(
     samples: Samples = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(help=f"NAME=TYPE: a layer of another type, {one_of(LAYER_TYPES)}; may be repeated."),
+    ] = None,
     per_tensor: Annotated[
         bool, typer.Option("--per-tensor", help="One weight scale a tensor instead of one a channel.")
     ] = False,
@@ -61,6 +65,7 @@ def quantize(
     with progress_bar() as progress:
         result = run(
             source, scheme, None if data is None else str(data), skip=tuple(skip or ()), per_axis=not per_tensor,
+            layers=[layer_named(each) for each in layer or ()],
             input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,
             samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify,  # type: ignore[arg-type]
             effort=effort, mend=mend, allow=tuple(allow or ()), progress=progress,
@@ -70,3 +75,13 @@ def quantize(
         print_json(result_dict(result, path))
     else:
         print_result(console(), result, path)
+
+
+def layer_named(text: str) -> LayerConfig:
+    """What `--layer` says of a layer.
+
+    Raises:
+        ConfigError: for an unknown type; one without a layer is unknown, too.
+    """
+    name, _, kind = text.rpartition("=")
+    return layer_of_type(name, kind if name else text)

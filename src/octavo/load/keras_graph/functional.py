@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from octavo.errors import InputError, UnsupportedLayerError
+from octavo.errors import InputError, OctavoError, UnsupportedLayerError
 
 
 def functional_graph(model: Any, path: str) -> Any:
@@ -201,6 +201,8 @@ def trace(function: Callable[..., Any], symbols: Iterable[Any], args: Any, kwarg
 
     try:
         results = keras.tree.flatten(function(*args, **kwargs))
+    except OctavoError:
+        raise
     except Exception as error:
         lines = str(error).strip().splitlines()
         raise TypeError(f"{type(error).__name__}: {lines[0] if lines else 'no message'}") from error

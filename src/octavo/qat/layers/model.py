@@ -25,7 +25,7 @@ class QuantizationAwareModel(keras.Model):
 
     Attributes:
         paths: For layers that are called otherwise here, the path of the layer in the user's model.
-        notes: What conditioning before training brought.
+        notes: What conditioning before training brought, and what is to be doubted of the data it started from.
     """
 
     paths: Mapping[str, str] = MappingProxyType({})

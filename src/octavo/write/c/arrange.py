@@ -30,6 +30,22 @@ def depthwise_weights(kernel_1hwc: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(kernel_1hwc[0].transpose(2, 0, 1)).ravel()
 
 
+def halves(weights: np.ndarray) -> np.ndarray:
+    """Weights of four bits, flat, two in a byte, the first in its upper half: `octavo_weight`."""
+    pairs = np.pad(weights, (0, weights.size % 2)).reshape(-1, 2)
+    return _in_a_byte(pairs[:, 0], pairs[:, 1])
+
+
+def conv_halves(arranged: np.ndarray) -> np.ndarray:
+    """The blocks of `octavo_conv_rows_4` from those of `conv_weights`: two channels above two others, in four bytes."""
+    words = arranged.reshape(-1, 2, 4)
+    return _in_a_byte(words[:, 0].ravel(), words[:, 1].ravel())
+
+
+def _in_a_byte(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    return ((upper.astype(np.uint8) << 4) | (lower.astype(np.uint8) & 15)).view(np.int8)
+
+
 def channel_blocks(scaling: Scaling, groups: int = 1) -> list[list[int]]:
     """`octavo_channels`, one for four channels: four biases, then three numbers a channel; zeros for padded ones."""
     bias = scaling.bias.reshape(groups, -1)

@@ -29,6 +29,7 @@ class Scaling:
         dead: bool [channels]: channels of one result, whatever comes in, where weights must count as zeros.
         wide: Whether `octavo_rescale` is needed, as sums or shifts leave the range of `octavo_scale_doubled`.
         low, high: What the fused activation leaves of int8.
+        weight_bits: 8, or 4 in half a byte.
     """
 
     bias: np.ndarray
@@ -37,6 +38,7 @@ class Scaling:
     wide: bool
     low: int
     high: int
+    weight_bits: int
 
 
 def scaling(
@@ -47,7 +49,7 @@ def scaling(
     Args:
         node: For errors.
         constants: Of its integer kernel.
-        weights: int8.
+        weights: int8 or int4.
         channel_axis: Dimension of the output channels in the weights.
         bias: int32, or None.
 
@@ -87,11 +89,12 @@ def scaling(
     )
     reach, right = np.where(dead, 0, reach), -shifts
     offsets = (np.int64(1) << np.clip(right - 1, 0, 31)) + (zero_points << np.clip(right, 0, 31))
-    # Four bits of weights are summed up sixteen times.
-    limit = _NARROW >> 3 if weights.dtype is DType.INT4 else _NARROW
+    # Weights of four bits are summed up sixteen times.
+    bits = 4 if weights.dtype is DType.INT4 else 8
+    limit = _NARROW >> 3 if bits == 4 else _NARROW
     fits = np.abs(biases + reach).max() < limit and (right >= 1).all() and (np.abs(offsets) < _NARROW).all()
     columns = (2 * multipliers - (1 << 32), offsets, right) if fits else (multipliers, zero_points, shifts)
-    return Scaling(biases, np.stack(columns, axis=1), dead, not fits, output.low, output.high)
+    return Scaling(biases, np.stack(columns, axis=1), dead, not fits, output.low, output.high, bits)
 
 
 def _reach(weights: np.ndarray, input_offset: int) -> np.ndarray:

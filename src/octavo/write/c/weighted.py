@@ -13,8 +13,8 @@ from octavo.ops.conv_kernels import ConvConstants, TransposeConvConstants
 from octavo.ops.dense import FullyConnectedConstants
 from octavo.ops.prepare import prepared
 from octavo.ops.window import Window
-from octavo.write.c.arrange import channel_blocks, conv_weights, depthwise_weights
-from octavo.write.c.call import Call
+from octavo.write.c.arrange import channel_blocks, conv_halves, conv_weights, depthwise_weights, halves
+from octavo.write.c.call import Call, Rows
 from octavo.write.c.constants import Scaling, scaling
 from octavo.write.c.text import array, braces, rows, structure
 
@@ -42,7 +42,9 @@ def lower_depthwise(graph: Graph, node: Node, prefix: str) -> Call:
     if x.shape[3] != y.shape[3]:
         kernel_ohwi = data.transpose(3, 1, 2, 0)
         return _conv(prefix, x, y, kernel_ohwi, constants.window, scale, constants.input_offset, x.shape[3])
-    return _depthwise(prefix, *_lying(x, y, data, constants.window), scale, constants.input_offset)
+    lying = _lying(x, y, data, constants.window)
+    call = _depthwise(prefix, *lying, scale, constants.input_offset)
+    return call if lying[0] is x else replace(call, rows=None)
 
 
 def _lying(x: Tensor, y: Tensor, kernel_1hwc: np.ndarray, window: Window) -> tuple[Tensor, Tensor, np.ndarray, Window]:
@@ -83,14 +85,18 @@ def _depthwise(
         ("weights", f"{prefix}_weights"),
         ("bias and scale of channels", f"{prefix}_channels"),
     ]
+    weights, suffix = depthwise_weights(kernel_1hwc), ""
+    if scale.weight_bits == 4:
+        weights, suffix = halves(weights), "_4"
     definitions = (
-        array("int8_t", f"{prefix}_weights", depthwise_weights(kernel_1hwc)),
+        array("int8_t", f"{prefix}_weights", weights),
         _channels(prefix, scale),
         structure("octavo_depthwise", f"{prefix}_op", fields),
     )
-    call = f"octavo_depthwise_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, 0, {y.shape[1]});"
+    call = f"octavo_depthwise_rows{suffix}(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, {{begin}}, {{end}});"
     scratch_bytes = 8 * (lines + 1) * line + 16 * window.height * pair
-    return Call("depthwise", definitions, _for_each_image(call, x, y), scratch_bytes, reads_first=True)
+    statements = _for_each_image(call, x, y)
+    return Call("depthwise", definitions, statements, scratch_bytes, reads_first=True, rows=_by_rows(call, window))
 
 
 def lower_fully_connected(graph: Graph, node: Node, prefix: str) -> Call:
@@ -104,7 +110,8 @@ def lower_fully_connected(graph: Graph, node: Node, prefix: str) -> Call:
     images = replace(x, shape=(1, 1, x.size // inner, inner))
     result = replace(y, shape=(1, 1, x.size // inner, out))
     kernel_ohwi = data.reshape(out, 1, 1, inner)
-    return _conv(prefix, images, result, kernel_ohwi, _ONE_TAP, scale, constants.input_offset, 1)
+    call = _conv(prefix, images, result, kernel_ohwi, _ONE_TAP, scale, constants.input_offset, 1)
+    return replace(call, rows=None)  # of its operands' dimensions none is an image's height
 
 
 def lower_transpose_conv(graph: Graph, node: Node, prefix: str) -> Call:
@@ -129,7 +136,7 @@ def lower_transpose_conv(graph: Graph, node: Node, prefix: str) -> Call:
         _channels(prefix, scale),
         structure("octavo_transpose_conv", f"{prefix}_op", fields),
     )
-    call = f"octavo_transpose_conv_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, 0, {y.shape[1]});"
+    call = f"octavo_transpose_conv_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{begin}}, {{end}});"
     return Call("transpose_conv", definitions, _for_each_image(call, x, y))
 
 
@@ -154,7 +161,9 @@ def _conv(
         input_offset: Minus the zero point of the data.
         groups: Parts the channels are divided into.
     """
-    weights, depth = conv_weights(kernel_ohwi, groups)
+    (weights, depth), suffix = conv_weights(kernel_ohwi, groups), ""
+    if scale.weight_bits == 4:
+        weights, suffix = conv_halves(weights), "_4"
     fields = [
         ("in: height, width, channels", _numbers(x.shape[1:])),
         ("out: width, channels", _numbers(y.shape[2:])),
@@ -171,13 +180,14 @@ def _conv(
     )
     gathers = x.shape[3] // groups % 4 != 0
     one_tap = window == _ONE_TAP and groups == 1
-    call = f"octavo_conv_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, 0, {y.shape[1]});"
+    call = f"octavo_conv_rows{suffix}(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, {{begin}}, {{end}});"
     return Call(
         "conv",
         definitions,
         _for_each_image(call, x, y),
         scratch_bytes=(5 if gathers else 4) * depth,
         reads_first=one_tap,
+        rows=_by_rows(call, window),
     )
 
 
@@ -215,8 +225,14 @@ def _numbers(values: Sequence[int]) -> str:
     return ", ".join(map(str, values))
 
 
+def _by_rows(call: str, window: Window) -> Rows:
+    """The call for some rows of an only image."""
+    return Rows.under(call.replace("{0}", "").replace("{1}", ""), window)
+
+
 def _for_each_image(call: str, x: Tensor, y: Tensor) -> tuple[str, ...]:
-    """The call once for each image of the batch; `{0}` and `{1}` in it are the places of the image in both tensors."""
+    """The call for all rows, once for each image of the batch, whose places are `{0}` and `{1}` in it."""
+    call = call.replace("{begin}", "0").replace("{end}", str(y.shape[1]))
     sizes = [tensor.size // tensor.shape[0] for tensor in (x, y)]
     offsets = [["" if i == 0 else f" + {i * size}" for size in sizes] for i in range(x.shape[0])]
     return tuple(call.replace("{0}", a).replace("{1}", b) for a, b in offsets)
