@@ -6,8 +6,10 @@
 #   make check    format, lint, types and structure
 #   make docs     write the generated pages again
 #   make bench    figures against other tools, as ratios in one run
+#   make bench-micro  instructions, flash and RAM of MLPerf Tiny's networks in C, on emulated cores
 #   make mutants  small faults put into the arithmetic, the plan and the passes: which do the fast tests notice?
 #   make fuzz     20,000 damaged files, read in child processes; some hours, FUZZ_CASES=2000 is the short run
+#   make extremes  1,000 models of extreme numbers quantized, EXTREME_CASES=100 is the short run
 #   make clean    remove the environment, caches and the demo's output
 #
 # Variables: KERAS_BACKEND (jax) runs the demo and most tests; BACKENDS (jax tensorflow torch) are installed for the
@@ -39,7 +41,7 @@ INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-che
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-micro check docs bench mutants fuzz clean
+.PHONY: demo test test-micro check docs bench bench-micro mutants fuzz extremes clean
 
 demo: $(DEMO_STAMP)
 	@$(BIN)/octavo demo $(DEMO_ARGS)
@@ -65,11 +67,17 @@ docs: $(TEST_STAMP)
 bench: $(BENCH_STAMP)
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
+bench-micro: $(TEST_STAMP)
+	@$(BIN)/python -m bench micro $(CORES)
+
 mutants: $(MUTANTS_STAMP)
 	@$(BIN)/python tools/mutants.py --number $(MUTANTS) --workers $(WORKERS)
 
 fuzz: $(TEST_STAMP)
 	@PYTHONPATH=tests $(BIN)/python -m fuzz $(or $(FUZZ_CASES),20000)
+
+extremes: $(TEST_STAMP)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.run_extremes $(or $(EXTREME_CASES),1000)
 
 clean:
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants build dist octavo-demo src/octavo.egg-info

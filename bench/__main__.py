@@ -79,9 +79,10 @@ def step_cost(
 @app.command()
 def micro(cores: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     """Instructions, flash and RAM of the int8 networks in C on emulated cores; needs tools/install_emulator.sh."""
-    from bench.micro import measure_all
+    from bench.micro import measure_all, tools
 
     show("micro", measure_all(cores or ["cortex-m4"]))
+    show("micro_tools", {"version": tools()})
 
 
 @app.callback(invoke_without_command=True)

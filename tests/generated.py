@@ -31,9 +31,11 @@ NEEDS_EMULATOR = [
 ]
 
 
-def write(graph: Graph, folder: Path, name: str = NAME) -> CModel:
+def write(
+    graph: Graph, folder: Path, name: str = NAME, ram_bytes: int | None = None, *, stream: bool = False
+) -> CModel:
     """A graph in C, in a folder."""
-    model = write_c(graph, name, golden_vector(graph, 0), "none")
+    model = write_c(graph, name, golden_vector(graph, 0), "none", ram_bytes, stream=stream)
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in model.files.items():
         (folder / file).write_text(text)
@@ -51,6 +53,11 @@ def on_host(graph: Graph, vectors: Sequence[Values], folder: Path, *flags: str) 
     It fails where a sanitizer complains, a call returns anything but 0, or the self-test does not pass.
     """
     write(graph, folder)
+    return written_on_host(graph, vectors, folder, *flags)
+
+
+def written_on_host(graph: Graph, vectors: Sequence[Values], folder: Path, *flags: str) -> np.ndarray:
+    """The same of the model that was written into the folder."""
     ins, outs = sizes(graph, graph.inputs), sizes(graph, graph.outputs)
     return build_and_run_on_host(folder, ins, outs, packed(graph, vectors), *flags)
 
@@ -75,6 +82,11 @@ def build_and_run_on_host(
 def on_core(graph: Graph, vectors: Sequence[Values], folder: Path, core: str, *flags: str) -> Emulated:
     """What it computes on an emulated core."""
     write(graph, folder)
+    return written_on_core(graph, vectors, folder, core, *flags)
+
+
+def written_on_core(graph: Graph, vectors: Sequence[Values], folder: Path, core: str, *flags: str) -> Emulated:
+    """The same of the model that was written into the folder."""
     image = Image(folder, NAME, sizes(graph, graph.inputs), sizes(graph, graph.outputs), core, flags)
     ran = image.run(np.frombuffer(packed(graph, vectors), np.int8).reshape(len(vectors), -1))
     assert not ran.returned.any()

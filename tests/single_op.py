@@ -39,7 +39,7 @@ def float_graph(spec: OpSpec, example: Example) -> Graph:
     names: list[str | None] = []
     for i, shape in enumerate(example.shapes):
         if shape is not None:
-            names.append(builder.input(f"x{i}", shape))
+            names.append(builder.input(f"x{i}", shape, example.dtypes.get(i, DType.FLOAT32)))
         elif i in example.states:
             names.append(builder.variable(example.states[i], f"s{i}"))
         else:
@@ -54,7 +54,10 @@ def samples(graph: Graph, example: Example) -> list[Values]:
     rng = np.random.default_rng(11)
 
     def draw(name: str) -> np.ndarray:
-        return rng.uniform(example.low, example.high, graph.tensors[name].shape).astype(np.float32)
+        tensor = graph.tensors[name]
+        if tensor.dtype.is_float:
+            return rng.uniform(example.low, example.high, tensor.shape).astype(np.float32)
+        return rng.integers(0, 2 if tensor.dtype is DType.BOOL else 5, tensor.shape).astype(tensor.dtype.numpy)
 
     return [{name: draw(name) for name in graph.inputs} for _ in range(SAMPLES)]
 

@@ -56,8 +56,15 @@ def scheme_named(name: str) -> Scheme:
     """Look a scheme up by name.
 
     Raises:
-        ConfigError: for an unknown name; the closest known one is offered.
+        ConfigError: for an unknown name, the closest known one is offered; for something else in the name's place.
     """
+    if not isinstance(name, str):
+        raise ConfigError(
+            "a scheme is a name, and this is none.",
+            got=f"an object of {type(name).__module__}.{type(name).__qualname__}",
+            expected=", ".join(SCHEMES),
+            fix="name what it is: data=x_train[:500] for samples, scheme='int8' for a scheme",
+        )
     if name not in SCHEMES:
         raise unknown_name("scheme", name, tuple(SCHEMES))
     return SCHEMES[name]
@@ -74,6 +81,15 @@ def unknown_name(kind: str, name: str, known: tuple[str, ...]) -> ConfigError:
     )
 
 
+# What may be done to lose less, by name: what each level does beyond the one before it.
+EFFORTS: Mapping[str, str] = MappingProxyType(
+    {
+        "fast": "ranges alone",
+        "default": "biases make up for rounding, where there are samples",
+        "good": "channels are scaled and weights rounded by their layers' outputs; seconds to minutes",
+    }
+)
+
 WEIGHT_TYPES = {"int8": DType.INT8, "int4": DType.INT4}
 # float32 keeps a layer in float.
 ACTIVATION_TYPES: Mapping[str, DType | None] = MappingProxyType(
@@ -86,7 +102,7 @@ class LayerConfig:
     """What is different for some layers.
 
     Attributes:
-        pattern: Layer name or shell pattern.
+        pattern: Layer name or shell pattern; "scores:SOFTMAX" is that operator of layer "scores" alone.
         weights: "int8" or "int4"; None takes the scheme's.
         per_axis: One weight scale per output channel or one per tensor; None takes the configuration's.
         activations: "int8", "int16" or "float32"; None takes the scheme's. Where types meet, a conversion stands.
@@ -104,6 +120,28 @@ class LayerConfig:
             raise unknown_name("weight type", self.weights, tuple(WEIGHT_TYPES))
 
 
+# What one word makes of a layer in an int8 model, by the fields of `LayerConfig`.
+LAYER_TYPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "int4": {"weights": "int4"},
+        "int8": {},
+        "int16": {"activations": "int16"},
+        "float32": {"activations": "float32"},
+    }
+)
+
+
+def layer_of_type(pattern: str, name: str) -> LayerConfig:
+    """The configuration of layers of a type.
+
+    Raises:
+        ConfigError: for an unknown type.
+    """
+    if name not in LAYER_TYPES:
+        raise unknown_name("type of a layer", name, tuple(LAYER_TYPES))
+    return LayerConfig(pattern, **LAYER_TYPES[name])
+
+
 @dataclass(frozen=True, slots=True)
 class QuantizeConfig:
     """Options of one quantization. Every field has a default that suits most models.
@@ -117,6 +155,8 @@ class QuantizeConfig:
         layers: What is different for some layers; the first that fits a layer counts.
         estimator: How a range is made of statistics: a name in `ESTIMATORS`, or an `Estimator` of one's own.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
+        effort: What is done to lose less, a name in `EFFORTS`; no level is worse than the one before it on samples held
+            out of calibration.
         seed: Seed of every random choice.
         verify: "sample" runs a few inputs through all runtimes, "full" the whole dataset, "off" none.
     """
@@ -129,6 +169,7 @@ class QuantizeConfig:
     layers: tuple[LayerConfig, ...] = ()
     estimator: str | Estimator = "minmax"
     percentile: float = 99.99
+    effort: str = "fast"
     seed: int = 0
     verify: Literal["sample", "full", "off"] = "sample"
 
@@ -139,6 +180,7 @@ class QuantizeConfig:
         self._check_layers(scheme_named(self.scheme))
         for kind, name, known in (
             ("estimator", self._estimator_name, tuple(ESTIMATORS)),
+            ("effort", self.effort, tuple(EFFORTS)),
             ("verify", self.verify, ("sample", "full", "off")),
             ("input_type", self.input_type, tuple(IO_TYPES)),
             ("output_type", self.output_type, tuple(IO_TYPES)),
@@ -209,6 +251,8 @@ def configured(config: QuantizeConfig | None, **options: Any) -> QuantizeConfig:
     Raises:
         ConfigError: for an object of another kind, for one beside options of its own, or an option it does not take.
     """
+    if options.get("scheme") is not None:
+        scheme_named(options["scheme"])
     said = {
         name: value
         for name, value in options.items()

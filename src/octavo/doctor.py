@@ -97,7 +97,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Installation:
     """The state of an installation.
 
     Attributes:
@@ -121,7 +121,7 @@ class Diagnosis:
     problems: tuple[str, ...]
 
 
-def diagnose() -> Diagnosis:
+def look_around() -> Installation:
     """Look at what is installed, and run a small model in every runtime."""
     findings = tuple(Finding(package, _version(package)) for package in PACKAGES)
     present = {finding.package.module for finding in findings if finding.version is not None}
@@ -137,7 +137,7 @@ def diagnose() -> Diagnosis:
         problems.append(
             "a runtime does not compute what it should: see above, and install the versions of constraints.txt"
         )
-    return Diagnosis(
+    return Installation(
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,

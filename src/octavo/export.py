@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from octavo.board.boards import parse_bytes
 from octavo.config import unknown_name
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, ModelFileError, OutputError
@@ -22,7 +23,7 @@ from octavo.load.tflite import read_tflite
 from octavo.run import reference
 from octavo.run.micro import Micro
 from octavo.run.targets import MICRO
-from octavo.write.c.model import write_c
+from octavo.write.c.model import CModel, write_c
 from octavo.write.c.self_test import GoldenVector
 from octavo.write.c.text import identifier
 from octavo.write.project.arduino import arduino
@@ -49,14 +50,19 @@ class Exported:
     Attributes:
         paths: The files.
         name: Prefix of all names in them.
+        model: What is in them; None where TensorFlow Lite Micro runs the model.
         arena_bytes: Memory that a call needs.
-        lower_bound_bytes: No plan needs less; None where TensorFlow Lite Micro plans.
     """
 
     paths: tuple[Path, ...]
     name: str
+    model: CModel | None
     arena_bytes: int
-    lower_bound_bytes: int | None
+
+    @property
+    def lower_bound_bytes(self) -> int | None:
+        """No plan of these operators in this order needs less; None where TensorFlow Lite Micro plans."""
+        return None if self.model is None else self.model.lower_bound_bytes
 
 
 def as_sources(packed: Packed) -> Mapping[str, bytes]:
@@ -77,6 +83,8 @@ def export(
     *,
     force: bool = False,
     seed: int = 0,
+    ram: str | int | None = None,
+    stream: bool = False,
 ) -> Exported:
     """Write an int8 .tflite file as C, or as a project that has that C in it, with a vector to test it by.
 
@@ -88,10 +96,14 @@ def export(
         name: A C identifier, the prefix of all that is defined; made of the file's name if None.
         force: Write into a folder that holds other files.
         seed: Of the vector that the self-test runs.
+        ram: Bytes for arena, input and output together, or a number with KB or MB. What does not fit as a whole runs in
+            part row by row, which costs some instructions.
+        stream: Have `NAME_invoke_rows` ask for the input's rows when they are needed, so that it takes no memory.
 
     Raises:
         ModelFileError: if the file is missing, not a .tflite file, or has float inputs, outputs or operators.
-        ConfigError: if the target is unknown, or the name no C identifier.
+        ConfigError: if the target is unknown, the name no C identifier, the model does not fit, or its input cannot be
+            streamed.
         UnsupportedLayerError: if an operator has no C kernel.
         OutputError: if the folder holds other files, or cannot be written to.
         MissingDependencyError: for "tflm" without the package tflite-micro, which measures the arena.
@@ -103,21 +115,38 @@ def export(
     content = _content(path)
     graph = read_tflite(content)
     _check_integer(graph, str(path), INTEGERS if to == "tflm" else (DType.INT8,))
-    packed = _packed(content, graph, name, seed, in_c=to != "tflm")
+    if to == "tflm":
+        _check_unlimited(ram, stream=stream)
+        packed = _for_interpreter(content, graph, name, seed)
+    else:
+        packed = _in_c(content, graph, name, seed, None if ram is None else parse_bytes(ram), stream=stream)
     files = TARGETS[to](packed)
     _check_folder(Path(folder), {file.split("/")[0] for file in files}, force)
     paths = tuple(_written(Path(folder) / file, data) for file, data in files.items())
-    bound = None if packed.written is None else packed.written.lower_bound_bytes
-    return Exported(paths, name, packed.arena_bytes, bound)
+    return Exported(paths, name, packed.written, packed.arena_bytes)
 
 
-def _packed(content: bytes, graph: Graph, name: str, seed: int, *, in_c: bool) -> Packed:
+def _in_c(content: bytes, graph: Graph, name: str, seed: int, ram: int | None, *, stream: bool) -> Packed:
     golden, digest = golden_vector(graph, seed), hashlib.sha256(content).hexdigest()
-    if in_c:
-        written = write_c(graph, name, golden, digest)
-        return Packed(name, graph, content, digest, golden, written, written.arena_bytes)
+    written = write_c(graph, name, golden, digest, ram, stream=stream)
+    return Packed(name, graph, content, digest, golden, written, written.arena_bytes)
+
+
+def _for_interpreter(content: bytes, graph: Graph, name: str, seed: int) -> Packed:
+    golden, digest = golden_vector(graph, seed), hashlib.sha256(content).hexdigest()
     with MICRO.open(content) as runtime:
         return Packed(name, graph, content, digest, golden, None, runtime.ask(Micro.measure_arena))
+
+
+def _check_unlimited(ram: str | int | None, *, stream: bool) -> None:
+    """Refuse what an interpreter does not do."""
+    if ram is not None or stream:
+        raise ConfigError(
+            "TensorFlow Lite Micro plans its memory by itself, and takes inputs whole.",
+            got=f"ram={ram!r}, stream={stream}",
+            expected="neither for to='tflm'",
+            fix="leave them out, or export C, which runs row by row: to='c'",
+        )
 
 
 def _written(path: Path, data: bytes) -> Path:

@@ -100,12 +100,14 @@ class QuantizedModel:
                 their labels: a tf.data.Dataset, keras PyDataset, torch DataLoader or generator.
             y, metric, float_outputs, time_it: As for `evaluate`.
         """
+        note = ""
         if y is None and not _are_samples(x):
-            graph = self.graph
-            x, y = labelled_samples(x, [_as_real(graph.tensors[name]) for name in graph.inputs])
-        return evaluate(
+            test = labelled_samples(x, [_as_real(self.graph.tensors[name]) for name in self.graph.inputs])
+            x, y, note = test.x, test.y, test.note
+        found = evaluate(
             self.model, x, y, metric=metric, float_outputs=float_outputs, scheme=self.scheme.name, time_it=time_it
         )
+        return replace(found, notes=(*found.notes, note)) if note else found
 
 
 def _are_samples(x: Any) -> bool:

@@ -99,7 +99,7 @@ def test_exit_codes_tell_what_ended_a_command(
     def fail() -> None:
         raise raised
 
-    monkeypatch.setattr(octavo.doctor, "diagnose", fail)
+    monkeypatch.setattr(octavo.doctor, "look_around", fail)
     ended = run("doctor")
     assert ended.code == code
     assert told in ended.err

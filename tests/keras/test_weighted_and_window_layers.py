@@ -11,6 +11,8 @@ import pytest
 from keras import layers, ops
 from layer_calls import assert_computes_the_same, refusal_of
 
+from octavo.load.keras_graph import load_keras
+
 # No result here sums more than 200 products of values and weights below 5.
 ROUNDING = 200 * 25 * float(np.finfo(np.float32).eps)
 IMAGE, SEQUENCE = (9, 8, 4), (9, 4)
@@ -95,10 +97,11 @@ def test_an_operation_computes_the_same(call: Callable[..., Any]) -> None:
         (layers.GlobalMaxPooling1D(data_format="channels_first"), SEQUENCE),
     ],
 )
-def test_channels_first_is_refused_by_name(layer: keras.Layer, shape: tuple[int, ...]) -> None:
-    error = refusal_of(layer, shape)
-    assert layer.name in error.what
-    assert 'set data_format="channels_last"' in error.fix
+def test_channels_first_are_read_between_transposes(layer: keras.Layer, shape: tuple[int, ...]) -> None:
+    inputs = keras.Input(shape)
+    graph = load_keras(keras.Model(inputs, layer(inputs))).graph
+    assert graph.tensors[graph.outputs[0]].shape == (1, *layer.compute_output_shape((None, *shape))[1:])
+    assert graph.nodes[0].op == "TRANSPOSE"
 
 
 def test_a_dilated_transposed_convolution_is_refused() -> None:

@@ -18,8 +18,9 @@ from octavo.ops.check import check_scales, check_shapes
 from octavo.ops.text import parse_graph
 from octavo.plan.make import make_plan
 from octavo.plan.types import Plan
-from octavo.quantization.assign import SMALLEST_WIDTH, assign
-from octavo.quantization.weights import LARGEST_BIAS_STEPS
+from octavo.quantization.assign import assign
+from octavo.quantization.parameters import SMALLEST_WIDTH
+from octavo.quantization.weights import largest_bias
 from plan_graphs import GRAPHS, executed, graph_of, ops, parameters, planned, ranges_of
 
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8", "int8x4")
@@ -219,7 +220,7 @@ def test_a_large_bias_beside_tiny_weights_raises_their_scale_until_it_fits() -> 
     graph = with_tensors(graph, [replace(graph.tensors["w"], data=weights), replace(graph.tensors["c"], data=bias)])
     quantized = assign(graph, plan, ranges_of(graph, plan))
     integer = int(data_of(quantized, "c")[0])
-    assert integer == pytest.approx(LARGEST_BIAS_STEPS, rel=1e-6)
+    assert integer == pytest.approx(largest_bias(DType.INT8), rel=1e-6)
     assert integer * float(parameters(quantized, "c").scale[0]) == pytest.approx(1e3, rel=1e-6)
 
 

@@ -138,7 +138,8 @@ class _Crew:
         except RuntimeEndedError as error:
             names = self._graph.inputs
             singles = [dict(zip(names, sample.arrays, strict=True)) for sample in chunk.parts(1)]
-            raise blamed(error, DEFAULT, self._graph, singles) from error
+            told, _ = blamed(error, DEFAULT, self._graph, singles)
+            raise told from error
         self._idle.append(one)
         return chunk.count
 

@@ -15,12 +15,14 @@ from rich.console import Console
 
 from octavo.cli.commands.compare import compare
 from octavo.cli.commands.demo import demo
+from octavo.cli.commands.diagnose import diagnose
 from octavo.cli.commands.doctor import doctor
 from octavo.cli.commands.export import export
 from octavo.cli.commands.fit import fit
 from octavo.cli.commands.inspect import inspect
 from octavo.cli.commands.ops import ops
 from octavo.cli.commands.quantize import quantize
+from octavo.cli.commands.search import search
 from octavo.cli.commands.train import train
 from octavo.cli.commands.verify import verify
 from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, DONE, INTERRUPTED, OUR_BUG
@@ -36,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # In the order of `octavo --help`.
-COMMANDS = (demo, quantize, compare, train, inspect, fit, export, verify, ops, doctor)
+COMMANDS = (demo, quantize, compare, diagnose, search, train, inspect, fit, export, verify, ops, doctor)
 for command in COMMANDS:
     app.command()(command)
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from octavo.config import EFFORTS
+
 
 def one_of(names: Iterable[str]) -> str:
     """Names as a help text lists them.
@@ -34,5 +36,8 @@ Divisor = Annotated[
 Skip = Annotated[list[str] | None, typer.Option(help="Layer name or shell pattern kept in float; may be repeated.")]
 Allow = Annotated[
     list[str] | None, typer.Option(help="Lambda layer whose function may run, once, on symbols; may be repeated.")
+]
+Effort = Annotated[
+    str, typer.Option(help="To lose less: " + "; ".join(f"'{name}', {text}" for name, text in EFFORTS.items()) + ".")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]

@@ -10,9 +10,9 @@ from octavo.errors import OctavoError
 
 def start_keras_for(model: Path) -> None:
     """Start Keras if the model is one of its files."""
-    from octavo.load.paths import existing
+    from octavo.load.paths import KERAS_ENDINGS, existing
 
-    if existing(model).suffix in (".keras", ".h5", ".hdf5"):
+    if existing(model).suffix in KERAS_ENDINGS:
         from octavo.backend import start_keras
 
         start_keras()

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from octavo.evaluate.accuracy import OutputAccuracy, measure
+from octavo.evaluate.held_out import guess_notes, range_notes
 from octavo.evaluate.latency import Latency, latency
 from octavo.evaluate.memory import Memory, memory
 from octavo.evaluate.predict import Samples, fitting
@@ -23,7 +24,7 @@ class Evaluation:
         outputs: Accuracy of each output, in the model's order.
         memory: File and arena.
         latency: On this machine.
-        notes: Remarks: what could not be measured and why.
+        notes: Remarks: what could not be measured and why, and what gives reason to doubt the samples.
     """
 
     scheme: str
@@ -144,8 +145,10 @@ def evaluate(
     """
     used = memory(model)
     with DEFAULT.open(model) as runtime:
-        count = len(next(iter(fitting(x, runtime.inputs).values())))
-        outputs = measure(runtime, x, y, float_outputs, metric)
+        samples = fitting(x, runtime.inputs)
+        count = len(next(iter(samples.values())))
+        outputs = measure(runtime, samples, y, float_outputs, metric)
+        doubts = (*range_notes(runtime.inputs, samples), *guess_notes(runtime.outputs, outputs, y))
     return Evaluation(
         scheme=scheme,
         runtime="LiteRT default kernels",
@@ -153,5 +156,5 @@ def evaluate(
         outputs=outputs,
         memory=used,
         latency=latency(model) if time_it else None,
-        notes=(used.arena_reason,) if used.arena_reason else (),
+        notes=((used.arena_reason,) if used.arena_reason else ()) + doubts,
     )

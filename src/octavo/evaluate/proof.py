@@ -22,7 +22,17 @@ def proven(model: bytes, graph: Graph, samples: Sequence[Values], config: Quanti
         VerificationError: if a runtime does not compute what the reference computes.
     """
     verification = verify(model, graph, samples, "full" if config.verify == "full" else "sample")
-    if not verification.ok:
+    check_proven(verification)
+    return verification
+
+
+def check_proven(verification: Verification | None) -> None:
+    """Refuse a file that was verified, and that a runtime does not run rightly.
+
+    Raises:
+        VerificationError: naming the first of these runtimes.
+    """
+    if verification is not None and not verification.ok:
         wrong = next(check for check in verification.runtimes if not check.ok)
         raise VerificationError(
             "the written file does not compute what it should; it is not handed over.",
@@ -30,7 +40,6 @@ def proven(model: bytes, graph: Graph, samples: Sequence[Values], config: Quanti
             expected="each operator within what the op table allows of this runtime",
             fix="report this with the model's layers, or keep the named layer in float with skip=[...]",
         )
-    return verification
 
 
 def verified_samples(config: QuantizeConfig) -> int | None:

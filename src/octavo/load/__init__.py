@@ -11,7 +11,7 @@ from typing import Any
 
 from octavo.errors import InputError
 from octavo.load.loaded import Loaded
-from octavo.load.paths import existing
+from octavo.load.paths import KERAS_ENDINGS, existing
 
 __all__ = ["Loaded", "load"]
 
@@ -48,14 +48,15 @@ def load(source: Any, *, allow: Sequence[str] = (), signature: str | None = None
 
 
 def _load_keras_model(model: Any, allow: Sequence[str], backend: str) -> Loaded:
-    from octavo.load.keras_graph import load_keras, with_compute
+    from octavo.load.keras_graph import as_graph, load_keras, with_compute
     from octavo.load.keras_graph.functional import has_own_call
 
     if has_own_call(model) and backend == "tensorflow":
         from octavo.load.tensorflow import load_subclassed
 
         return load_subclassed(model)
-    return with_compute(load_keras(model, allow=allow), model)
+    graph = as_graph(model)
+    return with_compute(load_keras(graph, allow=allow), graph)
 
 
 def _load_path(path: Path, allow: Sequence[str], signature: str | None) -> Loaded:
@@ -67,7 +68,7 @@ def _load_path(path: Path, allow: Sequence[str], signature: str | None) -> Loade
         from octavo.load.tflite import load_tflite
 
         return load_tflite(path, signature)
-    if path.suffix in (".keras", ".h5", ".hdf5"):
+    if path.suffix in KERAS_ENDINGS:
         from octavo.load.keras_files import read_keras
         from octavo.load.keras_graph import load_keras, with_compute
 

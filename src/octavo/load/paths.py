@@ -8,6 +8,8 @@ from pathlib import Path
 from octavo.errors import ModelFileError
 from octavo.limits import unreadable
 
+KERAS_ENDINGS = (".keras", ".h5", ".hdf5")
+
 
 def existing(path: Path) -> Path:
     """The path itself, if there is something.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.expected import Expected
 from octavo.ir.graph import fresh_name
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, NoOptions, Options, Shape, Tensor
@@ -21,17 +23,25 @@ class GraphBuilder:
     Args:
         name: The graph's name.
         lower_activation: Called for `activation`; a loader that knows activations by value passes its own.
+        lower_calls: Called for `calls`, likewise.
 
     Attributes:
         layer: The layer whose operators are emitted.
         step: Which of the calls inside the layer is; "" where it has a lowering of its own.
+        expected: What layers that normalize say of the values they were trained on.
     """
 
-    def __init__(self, name: str, lower_activation: Callable[[GraphBuilder, Any, str], str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        lower_activation: Callable[[GraphBuilder, Any, str], str] | None = None,
+        lower_calls: Callable[[Callable[..., Any], Sequence[Any], Mapping[str, Any]], tuple[str, ...]] | None = None,
+    ) -> None:
         self.name = name
         self.layer = ""
         self.step = ""
-        self._lower_activation = lower_activation
+        self.expected: list[Expected] = []
+        self._lower_activation, self._lower_calls = lower_activation, lower_calls
         self._tensors: dict[str, Tensor] = {}
         self._nodes: list[Node] = []
         self._inputs: list[str] = []
@@ -54,6 +64,10 @@ class GraphBuilder:
         if known is not None and known.data is not None and _same(known.data, array):
             return name
         return self._add(Tensor(fresh_name(self._tensors, name), array.shape, DType.of(array), array, layer=self.layer))
+
+    def expects(self, name: str, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Say what the layer at hand knows of a tensor: its statistics over the training data, see `Expected`."""
+        self.expected.append(Expected(name, self.layer, mean.astype(np.float64), variance.astype(np.float64)))
 
     @classmethod
     def extending(cls, graph: Graph) -> GraphBuilder:
@@ -82,9 +96,11 @@ class GraphBuilder:
         assert len(shapes) == outputs, f"{op} makes {len(shapes)} results, not {outputs}"
         base = "/".join(part for part in (self.layer, suffix) if part) or op.lower()
         data = [t for i, t in enumerate(operands.items) if t is not None and not isinstance(spec.role(i), Parameter)]
-        dtype = DType.INT32 if spec.of_shapes else data[0].dtype if data else DType.FLOAT32
+        common = DType.INT32 if spec.of_shapes else data[0].dtype if data else DType.FLOAT32
+        types = (common,) * outputs if spec.types is None else spec.types(options, operands)
         names = tuple(
-            self._add(Tensor(fresh_name(self._tensors, base), shape, dtype, layer=self.layer)) for shape in shapes
+            self._add(Tensor(fresh_name(self._tensors, base), shape, dtype, layer=self.layer))
+            for shape, dtype in zip(shapes, types, strict=True)
         )
         self._nodes.append(Node(op, tuple(inputs), names, options, self.layer))
         return names
@@ -93,6 +109,17 @@ class GraphBuilder:
         """Emit an activation function, as the loader understands it, on tensor `name`."""
         assert self._lower_activation is not None, "this builder was made without a loader's activations"
         return self._lower_activation(self, function, name)
+
+    def calls(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] = MappingProxyType({})
+    ) -> tuple[str, ...]:
+        """Emit the keras.ops calls that a function makes on arguments, tensors by reference; its results' names."""
+        assert self._lower_calls is not None, "this builder was made without a loader of Keras calls"
+        return self._lower_calls(function, args, kwargs)
+
+    def dtype(self, name: str) -> DType:
+        """Element type of a tensor."""
+        return self._tensors[name].dtype
 
     def shape(self, name: str) -> Shape:
         """Shape of a tensor."""

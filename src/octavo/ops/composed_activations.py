@@ -9,9 +9,8 @@ import numpy as np
 
 from octavo.ir.types import Shape
 from octavo.ops.elementwise_kernels import AddOptions, DivOptions, MulOptions, SubOptions
-from octavo.ops.elementwise_layers import emit_chain, emit_number, times
+from octavo.ops.elementwise_layers import emit_chain, emit_number, operands, times
 from octavo.ops.forms import activation_form, function_forms, layer_form, operation_form, parameter
-from octavo.ops.refuse import refuse
 from octavo.ops.spec import Emitter, KerasCall, KerasForm, TensorRef
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -118,17 +117,26 @@ def lower_reciprocal(b: Emitter, call: KerasCall) -> str:
 
 
 def lower_power(b: Emitter, call: KerasCall) -> str:
-    """`x ** n` for n of 2, 1/2, -1/2 and -1."""
+    """`x ** n`: products for n of 2, 3 and 4, roots and reciprocals for 1/2, -1/2 and -1; POW of any other."""
     exponent = [*call.args, *call.kwargs.values()][1]
-    lowerings = {2.0: lower_square, 0.5: _square_root, -0.5: _inverse_square_root, -1.0: lower_reciprocal}
-    if isinstance(exponent, TensorRef) or np.size(exponent) != 1 or float(exponent) not in lowerings:
-        raise refuse(
-            call.operation,
-            got="an exponent that is a tensor" if isinstance(exponent, TensorRef) else f"exponent {exponent}",
-            expected=f"one of the exponents {', '.join(f'{power:g}' for power in lowerings)}",
-            fix="write the power as products of the tensor with itself",
-        )
-    return lowerings[float(exponent)](b, call)
+    lowerings = {
+        2.0: lower_square, 3.0: _cube, 4.0: _fourth_power, 0.5: _square_root, -0.5: _inverse_square_root,
+        -1.0: lower_reciprocal,
+    }  # fmt: skip
+    if isinstance(exponent, TensorRef) or np.size(exponent) != 1 or float(np.ravel(exponent)[0]) not in lowerings:
+        return b.emit("POW", operands(b, call))
+    return lowerings[float(np.ravel(exponent)[0])](b, call)
+
+
+def _cube(b: Emitter, call: KerasCall) -> str:
+    x = call.inputs[0]
+    return b.emit("MUL", [b.emit("MUL", [x, x], MulOptions(), suffix="square"), x], MulOptions())
+
+
+def _fourth_power(b: Emitter, call: KerasCall) -> str:
+    x = call.inputs[0]
+    square = b.emit("MUL", [x, x], MulOptions(), suffix="square")
+    return b.emit("MUL", [square, square], MulOptions())
 
 
 def _square_root(b: Emitter, call: KerasCall) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from octavo.ir.types import Shape
-from octavo.ops import composed_activations
+from octavo.ops import composed_activations, conv_operations
 from octavo.ops import normalization_layers as normalization
 from octavo.ops.forms import layer_form
 from octavo.ops.refuse import refuse, require_channels_last
@@ -18,9 +18,11 @@ IDENTITIES: dict[str, tuple[Any, ...]] = {
     "AlphaDropout": (0.2,),
     "AugMix": (),
     "Dropout": (0.2,),
+    "CutMix": (),
     "GaussianDropout": (0.2,),
     "GaussianNoise": (0.2,),
     "Identity": (),
+    "MixUp": (),
     "RandAugment": (),
     "RandomBrightness": (0.2,),
     "RandomColorDegeneration": (0.2,),
@@ -47,18 +49,6 @@ IDENTITIES: dict[str, tuple[Any, ...]] = {
 
 def lower_identity(b: Emitter, call: KerasCall) -> str:
     """What computes nothing at inference: its input is its result."""
-    return call.inputs[0]
-
-
-def lower_cast(b: Emitter, call: KerasCall) -> str:
-    """keras.ops.cast to a float type: nothing, as every tensor of a float graph is float32 and inputs are read so."""
-    if "float" not in call.operation.dtype:
-        raise refuse(
-            call.operation,
-            got=f"dtype {call.operation.dtype}, which cuts fractions off",
-            expected="float32",
-            fix="leave the cast out, or put it before the model",
-        )
     return call.inputs[0]
 
 
@@ -92,11 +82,11 @@ IMAGE = (6, 5, 6)
 
 FORMS: dict[str, KerasForm] = {
     **composed_activations.FORMS,
+    **conv_operations.FORMS,
     **{f"layers.{name}": _identity(name, arguments) for name, arguments in IDENTITIES.items()},
     "layers.SpatialDropout1D": _identity("SpatialDropout1D", (0.2,), (6, 4)),
     "activations.linear": layer_form(lower_identity, lambda keras: keras.layers.Activation("linear")),
     "layers.Activation": layer_form(lower_activation_layer, lambda keras: keras.layers.Activation("relu")),
-    "ops.Cast": KerasForm(lower_cast, lambda keras: (lambda x: keras.ops.cast(x, "float32"), ((6, 4),))),
     "layers.BatchNormalization": layer_form(
         normalization.lower_batch_normalization, lambda keras: keras.layers.BatchNormalization(), IMAGE
     ),

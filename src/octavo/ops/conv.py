@@ -14,6 +14,7 @@ from octavo.ops import conv_kernels as kernels
 from octavo.ops.conv_kernels import Conv2DOptions, DepthwiseConv2DOptions, TransposeConvOptions
 from octavo.ops.conv_layers import lower_conv, lower_depthwise, lower_separable, lower_transpose
 from octavo.ops.fused import FusedActivation
+from octavo.ops.limits import overflowing, weighted
 from octavo.ops.products import of_operands, of_results
 from octavo.ops.roles import Bias, Data, Parameter, Weight, weight_types
 from octavo.ops.spec import Example, InPlace, KerasForm, OpSpec, Overlap
@@ -75,6 +76,9 @@ CONV_2D = OpSpec(
     border=Border.ZERO,
     run_float=kernels.conv_2d_float,
     integer=kernels.CONV_2D_KERNEL,
+    output_scales=weighted(0),
+    obstacle=overflowing(0),
+    matrix_form=kernels.CONV_2D_MATRIX_FORM,
     fuses=True,
     version=conv_version,
     keras={
@@ -120,6 +124,9 @@ DEPTHWISE_CONV_2D = OpSpec(
     border=Border.ZERO,
     run_float=kernels.depthwise_conv_2d_float,
     integer=kernels.DEPTHWISE_CONV_2D_KERNEL,
+    output_scales=weighted(3),
+    obstacle=overflowing(3),
+    matrix_form=kernels.DEPTHWISE_CONV_2D_MATRIX_FORM,
     in_place=InPlace(overlap=Overlap.ROWS),
     fuses=True,
     version=depthwise_version,
@@ -176,6 +183,8 @@ TRANSPOSE_CONV = OpSpec(
     products=of_operands(2, 1, 3),
     run_float=kernels.transpose_conv_float,
     integer=kernels.TRANSPOSE_CONV_KERNEL,
+    output_scales=weighted(0, data=2, bias=3),
+    obstacle=overflowing(0, data=2, bias=3),
     fuses=True,
     version=transpose_conv_version,
     keras={

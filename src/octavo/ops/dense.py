@@ -13,6 +13,8 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, PerAxis, PerTensor, Shape, Tensor
 from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
+from octavo.ops.limits import SPAN, overflow, overflowing, product_of_matrices, weighted
+from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.products import of_results
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Bias, Data, Weight, weight_types
@@ -76,6 +78,13 @@ def run_fully_connected(constants: FullyConnectedConstants, arrays: Inputs[np.nd
 
 def _rows(x: np.ndarray, weights_oi: np.ndarray, *, keep_num_dims: bool) -> np.ndarray:
     return x if keep_num_dims else x.reshape(-1, weights_oi.shape[1])
+
+
+FULLY_CONNECTED_MATRIX_FORM = MatrixForm(
+    rows=lambda options, x, weights: x.reshape(1, -1, weights[1]),
+    matrices=lambda x, weights_oi: weights_oi.T[np.newaxis],
+    weight=lambda matrices, weights: matrices[0].T.reshape(weights),
+)
 
 
 def fully_connected_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
@@ -182,6 +191,17 @@ def _product(adjoint: BatchMatMulOptions | BatchMatMulConstants, x: np.ndarray, 
     return (np.swapaxes(x, -1, -2) if adjoint.adj_x else x) @ (np.swapaxes(y, -1, -2) if adjoint.adj_y else y)
 
 
+def _terms(options: BatchMatMulOptions, x: Tensor) -> int:
+    """How many products are summed."""
+    return x.shape[-2 if options.adj_x else -1]
+
+
+def _overflowing(options: BatchMatMulOptions, inputs: Inputs[Tensor]) -> str:
+    """The obstacle of too many products for the accumulator."""
+    x, y = inputs
+    return overflow(_terms(options, x) * float(SPAN[x.dtype]) ** 2, x.dtype, y.dtype)
+
+
 def batch_matmul_training(ops: Any) -> Any:
     """BATCH_MATMUL on Keras tensors."""
 
@@ -227,6 +247,9 @@ FULLY_CONNECTED = OpSpec(
     training=fully_connected_training,
     run_float=fully_connected_float,
     integer=Kernel(prepare_fully_connected, run_fully_connected),
+    output_scales=weighted(0),
+    obstacle=overflowing(0),
+    matrix_form=FULLY_CONNECTED_MATRIX_FORM,
     fuses=True,
     exact=False,
     version=fully_connected_version,
@@ -259,6 +282,8 @@ BATCH_MATMUL = OpSpec(
     training=batch_matmul_training,
     run_float=batch_matmul_float,
     integer=Kernel(prepare_batch_matmul, run_batch_matmul),
+    output_scales=product_of_matrices(_terms),
+    obstacle=_overflowing,
     version=version_by_type(int8=2, int16=3),
     keras={
         "ops.Matmul": KerasForm(lower_matmul, lambda keras: (lambda x, y: keras.ops.matmul(x, y), ((4, 6), (6, 5)))),

@@ -57,11 +57,12 @@ def operands(b: Emitter, call: KerasCall, *, commutes: bool = False) -> list[str
     values = [*call.args, *call.kwargs.values()]
     if commutes and not isinstance(values[0], TensorRef):
         values.reverse()
-    return [_operand(b, value) for value in values]
+    return [operand(b, value) for value in values]
 
 
-def _operand(b: Emitter, value: Any) -> str:
-    return value.name if isinstance(value, TensorRef) else b.constant(np.asarray(value, np.float32), "operand")
+def operand(b: Emitter, value: Any, suffix: str = "operand") -> str:
+    """The tensor that an argument stands for; a number or array becomes a constant."""
+    return value.name if isinstance(value, TensorRef) else b.constant(np.asarray(value, np.float32), suffix)
 
 
 def lower_divide(b: Emitter, call: KerasCall) -> str:

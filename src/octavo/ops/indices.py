@@ -5,15 +5,18 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
+from octavo.ops.cast import emit_cast
+from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, Parameter, SameAsInput
-from octavo.ops.shape import moves
-from octavo.ops.spec import Example, OpSpec
+from octavo.ops.shape import emit_reshape, moves
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec, TensorRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,44 @@ def shape_float(options: ShapeOptions, inputs: Inputs[np.ndarray]) -> tuple[np.n
     return (np.array(inputs[0].shape, options.out_type.name.lower()),)
 
 
+def gather_training(ops: Any) -> Any:
+    """GATHER on Keras tensors."""
+
+    def run(x: Any, indices: Any, *, axis: int, batch_dims: int) -> Any:
+        if not batch_dims:
+            return ops.take(x, indices, axis=axis)
+        inner = {"axis": axis - 1 if axis > 0 else axis, "batch_dims": batch_dims - 1}
+        return ops.vectorized_map(lambda pair: run(*pair, **inner), (x, indices))
+
+    return run
+
+
+def lower_take(b: Emitter, call: KerasCall) -> str:
+    """keras.ops.take along an axis, of constants or of a sample, at constant places or at those of a tensor.
+
+    Raises:
+        UnsupportedLayerError: for places in the batch of a tensor.
+    """
+    operation, (data, places) = call.operation, (*call.args, *call.kwargs.values())
+    source = data.name if isinstance(data, TensorRef) else b.constant(np.asarray(data, np.float32), "data")
+    shape = b.shape(source)
+    if operation.axis is None or (isinstance(data, TensorRef) and operation.axis % len(shape) == 0):
+        raise refuse(
+            operation,
+            got=f"axis={operation.axis}, which takes samples of a batch",
+            expected=f"an axis from 1 to {len(shape) - 1}",
+            fix="name the axis, as in keras.ops.take(x, [0, 2], axis=1)",
+        )
+    axis = operation.axis % len(shape)
+    if isinstance(places, TensorRef):
+        return b.emit("GATHER", [source, emit_cast(b, places.name, DType.INT32)], GatherOptions(axis))
+    constant = np.asarray(places)
+    indices = np.where(constant < 0, constant + shape[axis], constant).astype(np.int32)
+    taken = b.emit("GATHER", [source, b.constant(indices, "indices")], GatherOptions(axis))
+    # A constant of no dimensions is stored with one.
+    return taken if constant.ndim else emit_reshape(b, taken, (*shape[:axis], *shape[axis + 1 :]))
+
+
 def _indices(*values: object) -> np.ndarray:
     return np.array(values, np.int32)
 
@@ -98,6 +139,10 @@ GATHER = OpSpec(
     integer=moves(gather_float),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=gather_version,
+    training=gather_training,
+    keras={
+        "ops.Take": KerasForm(lower_take, lambda keras: (lambda x: keras.ops.take(x, [0, 2, 2], axis=1), ((4, 6),))),
+    },
     examples=(
         Example(((1, 6, 4), None), {1: _indices(3, 0, 5, 3)}, GatherOptions(axis=1)),
         Example(((1, 5, 3), None), {1: _indices([2, 0], [1, 1])}, GatherOptions(axis=-1), low=-1.0, high=5.0),

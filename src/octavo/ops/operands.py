@@ -22,6 +22,11 @@ def data_inputs(graph: Graph, node: Node) -> tuple[Place, ...]:
     )
 
 
+def real_outputs(graph: Graph, node: Node) -> tuple[str, ...]:
+    """Results that are activations, as opposed to indices and truth values."""
+    return tuple(name for name in node.outputs if stands_for_reals(graph.tensors[name]))
+
+
 def weight_inputs(graph: Graph, node: Node) -> tuple[Place, ...]:
     """Constant weights."""
     spec = spec_of(node.op)

@@ -10,6 +10,7 @@ import numpy as np
 
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
+from octavo.ops.channelwise import always
 from octavo.ops.fused import Clamp, FusedActivation, clamp_real, integer_bounds
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import SameAsInput
@@ -142,6 +143,8 @@ def pooling(op: str) -> Callable[[Emitter, KerasCall], str]:
     def lower(b: Emitter, call: KerasCall) -> str:
         layer, (x,) = call.operation, call.inputs
         require_channels_last(layer)
+        if len(b.shape(x)) == 5:
+            return _pool_volumes(b, op, layer, x)
         height, width = _sizes(layer.pool_size, b.shape(x))
         strides = _sizes(layer.strides or layer.pool_size, b.shape(x))
         options = Pool2DOptions(Padding[layer.padding.upper()], strides[1], strides[0], width, height)
@@ -150,6 +153,25 @@ def pooling(op: str) -> Callable[[Emitter, KerasCall], str]:
         return to_sequence(b, b.emit(op, [to_images(b, x)], options, suffix="pool"))
 
     return lower
+
+
+def _pool_volumes(b: Emitter, op: str, layer: Any, x: str) -> str:
+    """Height and width first, then depth: windows are boxes, and their largest value and their mean come in steps."""
+    _, depth, height, width, channels = b.shape(x)
+
+    def three(setting: int | Sequence[int]) -> tuple[int, ...]:
+        return (setting,) * 3 if isinstance(setting, int) else tuple(setting)
+
+    sizes, strides = three(layer.pool_size), three(layer.strides or layer.pool_size)
+    padding = Padding[layer.padding.upper()]
+    images = emit_reshape(b, x, (-1, height, width, channels), suffix="images")
+    flat = Pool2DOptions(padding, strides[2], strides[1], sizes[2], sizes[1])
+    pooled = b.emit(op, [images], flat, suffix="pooled_images")
+    _, height, width, _ = b.shape(pooled)
+    columns = emit_reshape(b, pooled, (-1, depth, height * width, channels), suffix="columns")
+    deep = Pool2DOptions(padding, 1, strides[0], 1, sizes[0])
+    pooled = b.emit(op, [columns], deep, suffix="pooled")
+    return emit_reshape(b, pooled, (-1, b.shape(pooled)[1], height, width, channels), suffix="")
 
 
 def _sizes(setting: int | Sequence[int], shape: Shape) -> tuple[int, int]:
@@ -192,6 +214,7 @@ MAX_POOL_2D = OpSpec(
     window=pool_window,
     border=Border.LOWEST,
     training=max_pool_training,
+    channelwise=always,
     run_float=max_pool_float,
     integer=Kernel(prepare_pool, run_max_pool),
     fuses=True,
@@ -224,6 +247,7 @@ AVERAGE_POOL_2D = OpSpec(
     window=pool_window,
     border=Border.NOTHING,
     training=average_pool_training,
+    channelwise=always,
     run_float=average_pool_float,
     integer=Kernel(prepare_pool, run_average_pool),
     fuses=True,

@@ -68,7 +68,9 @@ def _roles() -> tuple[Role, ...]:
     return tuple(roles.get(i, Absent()) for i in range(INPUTS))
 
 
-def _example(times: int, features: int, units: int, options: LstmOptions, **drawn: float) -> Example:
+def _example(
+    times: int, features: int, units: int, options: LstmOptions, low: float = -3.0, high: float = 3.0
+) -> Example:
     rng = np.random.default_rng(7)
     shapes = dict.fromkeys(INPUT_WEIGHTS, (units, features)) | dict.fromkeys(RECURRENT_WEIGHTS, (units, units))
     weights = {i: rng.normal(size=shape) / np.sqrt(shape[1]) for i, shape in shapes.items()}
@@ -78,7 +80,8 @@ def _example(times: int, features: int, units: int, options: LstmOptions, **draw
         {i: array.astype(np.float32) for i, array in (weights | biases).items()},
         options,
         states=dict.fromkeys((HIDDEN, CELL), (1, units)),
-        **drawn,
+        low=low,
+        high=high,
     )
 
 

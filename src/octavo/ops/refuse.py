@@ -6,11 +6,18 @@ from typing import Any
 
 from octavo.errors import UnsupportedLayerError
 
+AS_CONFIGURED = "has no TensorFlow Lite form as configured."
+
+
+def is_of_configuration(error: UnsupportedLayerError) -> bool:
+    """Whether an error speaks of how a layer is configured, as opposed to the layer, its variables or its use."""
+    return error.what.endswith(AS_CONFIGURED)
+
 
 def refuse(operation: Any, *, got: str, expected: str, fix: str) -> UnsupportedLayerError:
     """An error naming the layer or operation as the user named it; the caller raises it."""
     return UnsupportedLayerError(
-        f"layer '{operation.name}' ({type(operation).__name__}) has no TensorFlow Lite form as configured.",
+        f"layer '{operation.name}' ({type(operation).__name__}) {AS_CONFIGURED}",
         got=got,
         expected=expected,
         fix=fix,

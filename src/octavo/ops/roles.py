@@ -22,12 +22,17 @@ class Data:
 
     Attributes:
         smallest_scale: Below it kernels abort, or shift by more bits than their integers have.
+        largest_scale: By type, beyond it kernels answer wrongly.
         flat_beyond: Magnitude beyond which results move by less than half a step of any output; None where there is
             none.
+        flat_below: Distance from the largest value along the last axis from which on a value changes no result in
+            float32; None where there is none.
     """
 
     smallest_scale: float = 0.0
+    largest_scale: Mapping[DType, float] = field(default_factory=dict)
     flat_beyond: float | None = None
+    flat_below: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

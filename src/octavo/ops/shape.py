@@ -11,6 +11,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
+from octavo.ops.channelwise import where_rows_of_channels_stay
 from octavo.ops.identity import where_nothing_is_permuted, where_the_shape_stays
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
@@ -130,6 +131,11 @@ def expand_dims_float(options: NoOptions, inputs: Inputs[np.ndarray]) -> tuple[n
     return (np.expand_dims(x, int(axis.ravel()[0])),)
 
 
+def emit_expand_dims(b: Emitter, name: str, axis: int, *, suffix: str = "expanded") -> str:
+    """Tensor `name` with a dimension of length 1 at `axis`, batch included."""
+    return emit_reshape(b, name, np.expand_dims(placeholder(b.shape(name)), axis).shape, suffix=suffix)
+
+
 def _reshaping(
     shape: Callable[[Any, Shape], Shape], example: Callable[[Any], tuple[Callable[..., Any], tuple[Shape, ...]]]
 ) -> KerasForm:
@@ -202,6 +208,7 @@ RESHAPE = OpSpec(
     shapes=reshape_shapes,
     identity=where_the_shape_stays,
     training=lambda ops: lambda x, shape: ops.reshape(x, tuple(int(size) for size in shape)),
+    channelwise=where_rows_of_channels_stay,
     run_float=reshape_float,
     integer=moves(reshape_float),
     in_place=InPlace(overlap=Overlap.ALIAS),
@@ -259,6 +266,7 @@ SQUEEZE = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=squeeze_shapes,
     identity=where_the_shape_stays,
+    channelwise=where_rows_of_channels_stay,
     run_float=squeeze_float,
     integer=moves(squeeze_float),
     in_place=InPlace(overlap=Overlap.ALIAS),
@@ -274,6 +282,7 @@ EXPAND_DIMS = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=expand_dims_shapes,
     identity=where_the_shape_stays,
+    channelwise=where_rows_of_channels_stay,
     run_float=expand_dims_float,
     integer=moves(expand_dims_float),
     in_place=InPlace(overlap=Overlap.ALIAS),

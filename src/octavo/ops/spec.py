@@ -19,6 +19,8 @@ from octavo.errors import GraphError
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.identity import never
+from octavo.ops.limits import OutputScales
+from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.products import Products, none
 from octavo.ops.roles import Bias, Data, Free, Intermediate, Role, Rule, State, Weight
 from octavo.ops.window import Border
@@ -26,6 +28,7 @@ from octavo.ops.window import Border
 C = TypeVar("C")
 
 InferShapes = Callable[[Any, Inputs[Tensor]], tuple[Shape, ...]]
+InferTypes = Callable[[Any, Inputs[Tensor]], tuple[DType, ...]]
 FloatKernel = Callable[[Any, Inputs[np.ndarray]], tuple[np.ndarray, ...]]
 ShowStates = Callable[["Emitter", Any, Sequence[str | None], str], Mapping[int, str]]
 Version = Callable[[Inputs[Tensor], Sequence[Tensor]], int]
@@ -88,6 +91,7 @@ class Example:
         options: The operator's options.
         low, high: Range the random inputs are drawn from.
         states: Shapes of variables by input index.
+        dtypes: Types of inputs that are not real, by input index.
     """
 
     shapes: tuple[Shape | None, ...]
@@ -96,6 +100,7 @@ class Example:
     low: float = -3.0
     high: float = 3.0
     states: Mapping[int, Shape] = field(default_factory=dict)
+    dtypes: Mapping[int, DType] = field(default_factory=dict)
 
 
 class Emitter(Protocol):
@@ -109,11 +114,19 @@ class Emitter(Protocol):
 
     def constant(self, array: np.ndarray, suffix: str) -> str: ...
 
+    def expects(self, name: str, mean: np.ndarray, variance: np.ndarray) -> None: ...
+
     def variable(self, shape: Shape, suffix: str) -> str: ...
 
     def shape(self, name: str) -> Shape: ...
 
+    def dtype(self, name: str) -> DType: ...
+
     def activation(self, function: Any, name: str) -> str: ...
+
+    def calls(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] = ...
+    ) -> tuple[str, ...]: ...
 
 
 class KerasCall(Protocol):
@@ -156,10 +169,12 @@ class KerasForm:
             `octavo.errors.UnsupportedLayerError` for a configuration without a form.
         example: Makes, given the `keras` module, something to call on symbolic inputs and those
             inputs' shapes without batch; generic tests load, train and export each one.
+        takes_mask: Whether `lower` heeds a mask that the call is given; else what the layer's code does to it is read.
     """
 
     lower: Callable[[Emitter, KerasCall], str | tuple[str, ...]]
     example: Callable[[Any], tuple[Callable[..., Any], tuple[Shape, ...]]]
+    takes_mask: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +188,10 @@ class OpSpec:
         variadic: Whether the last role is that of any number of inputs.
         outputs: How the parameters of each output follow; the last rule is that of all further ones.
         shapes: Shape rule.
+        output_scales: The scales of the first output that kernels hold, where they depend on those of the inputs.
+        obstacle: Why kernels cannot compute a call rightly whatever the scale of the output, given its options and its
+            integer inputs; "" where they can.
+        types: Types of the results where they are not that of the data: indices, truth values.
         window: Height and width, in taps, of a window that slides over images; None for other operators.
         border: What the window finds beyond the border of the images, where it pads.
         bounds: Real numbers that every result lies between.
@@ -186,6 +205,8 @@ class OpSpec:
         show_states: Emits float operators that compute, from the names of the inputs and of the first output, all
             values that states with parameters of their own take in a run from the reset: names by input index.
         of_shapes: Whether results are int32 lengths that follow from the inputs' shapes, whatever their values.
+        channelwise: Whether a call only scales its channels where those of its operands are scaled.
+        matrix_form: The operator as matrix products, where it has one weight and is linear in it.
         products: How many products a call adds up, given its options, inputs and outputs.
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
         run_float: Reference on float32 arrays; returns the results, then the next value of each state.
@@ -213,6 +234,9 @@ class OpSpec:
     intermediates: tuple[Intermediate, ...] = ()
     show_states: ShowStates | None = None
     shapes: InferShapes
+    output_scales: OutputScales | None = None
+    obstacle: Callable[[Any, Inputs[Tensor]], str] = lambda options, inputs: ""
+    types: InferTypes | None = None
     window: Callable[[Any, Inputs[Tensor]], tuple[int, int]] | None = None
     border: Border | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
@@ -221,6 +245,8 @@ class OpSpec:
     of_shapes: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None
+    channelwise: Callable[[Any, Inputs[Tensor], Tensor], bool] = never
+    matrix_form: MatrixForm | None = None
     products: Products = none
     pole: bool = False
     run_float: FloatKernel

@@ -8,9 +8,11 @@ from types import MappingProxyType
 from octavo.errors import UnsupportedLayerError
 from octavo.ops import (
     activation,
+    cast,
     composite,
     conv,
     convert,
+    copies,
     dense,
     elementwise,
     indices,
@@ -18,6 +20,8 @@ from octavo.ops import (
     lookup,
     pad,
     pool,
+    ranking,
+    real_functions,
     recurrent,
     reduce,
     resize,
@@ -26,9 +30,11 @@ from octavo.ops import (
     slices,
     softmax,
     space,
+    truth,
     unary,
 )
 from octavo.ops.spec import KerasForm, OpSpec
+from octavo.ops.written import FORMS as WRITTEN
 
 FAMILIES = (
     conv,
@@ -46,6 +52,11 @@ FAMILIES = (
     pad,
     slices,
     indices,
+    copies,
+    ranking,
+    truth,
+    cast,
+    real_functions,
     space,
     resize,
     recurrent,
@@ -55,7 +66,7 @@ FAMILIES = (
 OPS: Mapping[str, OpSpec] = MappingProxyType({spec.name: spec for family in FAMILIES for spec in family.SPECS})
 
 KERAS_FORMS: Mapping[str, KerasForm] = MappingProxyType(
-    {name: form for spec in OPS.values() for name, form in spec.keras.items()} | composite.FORMS
+    {name: form for spec in OPS.values() for name, form in spec.keras.items()} | composite.FORMS | dict(WRITTEN)
 )
 
 

@@ -171,7 +171,8 @@ def _parse_data(text: str, shape: Shape, dtype: DType) -> np.ndarray:
     seed = re.fullmatch(r"normal\((\d+)\)", text)
     if seed:
         return np.random.default_rng(int(seed[1])).normal(size=shape).astype(dtype.numpy)
-    values = np.array(text.split(), dtype.numpy)
+    words = text.split()
+    values = np.array([word == "True" for word in words] if dtype is DType.BOOL else words, dtype.numpy)
     return np.full(shape, values[0]) if values.size == 1 else values.reshape(shape)
 
 

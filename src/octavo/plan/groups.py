@@ -12,7 +12,7 @@ from octavo.dtypes import DType
 from octavo.ir.graph import consumers
 from octavo.ir.types import Graph, Node, Quantization
 from octavo.ops.fused import activation_of, smallest_output_scale
-from octavo.ops.operands import data_inputs
+from octavo.ops.operands import data_inputs, real_outputs
 from octavo.ops.roles import Data, Fixed, SameAsInput, SameAsOutput, State
 from octavo.ops.table import spec_of
 from octavo.plan.types import Edge, Group, Member
@@ -46,24 +46,25 @@ def group_tensors(
         spec, output = spec_of(node.op), Member(node.outputs[0], dtype)
         clipping = _clipping_constants(graph, node)
         members = {i: Member(name, dtype) for i, name in data_inputs(graph, node) if i not in clipping}
-        for member in (*members.values(), *(Member(name, dtype) for name in node.outputs)):
+        results = [Member(name, dtype) for name in real_outputs(graph, node)]
+        for member in (*members.values(), *results):
             sets.add(member)
         for state, role in state_members(node, dtype):
             sets.add(state)
             if role.dtype is None:
                 sets.unite(output, state)
-        for i, name in enumerate(node.outputs):
+        for i, name in enumerate(real_outputs(graph, node)):
             rule = spec.rule(i)
             if isinstance(rule, Fixed):
                 scale, zero_point = rule.parameters[dtype]
                 fixed[Member(name, dtype)] = Quantization(np.array(scale), np.array(zero_point))
-        if isinstance(spec.rule(), SameAsInput | SameAsOutput):
+        if results and isinstance(spec.rule(), SameAsInput | SameAsOutput):
             kinds = {i: fixed.get(sets.find(member)) for i, member in members.items()}
             entering = _entering({**kinds, **dict.fromkeys(clipping)})
             requantized += [(Edge(output.tensor, i), output.tensor) for i in entering]
             clips += [(Edge(output.tensor, i), output.tensor) for i in clipping]
             sharing = [member for i, member in members.items() if i not in entering]
-            for member in (*sharing, *(Member(name, dtype) for name in node.outputs[1:])):
+            for member in (*sharing, *results[1:]):
                 parameters = fixed.get(sets.find(member)) or fixed.get(sets.find(output))
                 root = sets.unite(output, member)
                 if parameters is not None:
@@ -99,7 +100,9 @@ def _groups(
         spec = spec_of(node.op)
         if node.outputs[0] not in requantizing and not _reads_constant(graph, node):
             moved |= {
-                Member(name, dtype) for i, name in enumerate(node.outputs) if getattr(spec.rule(i), "moves", False)
+                Member(name, dtype)
+                for i, name in enumerate(real_outputs(graph, node))
+                if getattr(spec.rule(i), "moves", False)
             }
         for i, name in data_inputs(graph, node):
             role, member = spec.role(i), Member(name, dtype)
@@ -191,7 +194,7 @@ def _observed(
     members = {
         Member(name, dtype)
         for node, dtype in _integer_nodes(graph, types)
-        for name in (*node.outputs, *(name for _, name in data_inputs(graph, node)))
+        for name in (*real_outputs(graph, node), *(name for _, name in data_inputs(graph, node)))
     }
     members |= {
         state

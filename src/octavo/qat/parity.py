@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from os import PathLike
+from pathlib import Path
 
 import keras
 import numpy as np
 
+from octavo.errors import InputError
 from octavo.evaluate.predict import Samples, predict
 from octavo.ir.graph import drop_dead, producers
 from octavo.ir.types import Graph, Tensor
+from octavo.load.paths import model_bytes
+from octavo.load.tflite import read_tflite
 from octavo.ops.roles import Fixed
 from octavo.ops.table import spec_of
 from octavo.qat.deploy import deployed_tensors
 from octavo.qat.layers.model import QuantizationAwareModel
+from octavo.report.tables import listed
 from octavo.result import QuantizedModel
 from octavo.write.tflite import write_tflite
 
@@ -54,18 +60,42 @@ class Parity:
         return {**asdict(self), "within_one_step": self.within_one_step}
 
 
-def parity(model: QuantizationAwareModel, quantized: QuantizedModel, data: Samples, output: int = 0) -> Parity:
+def parity(
+    model: QuantizationAwareModel,
+    quantized: QuantizedModel | bytes | str | PathLike[str],
+    data: Samples,
+    output: int = 0,
+) -> Parity:
     """Compare a trained model in inference with the file made of it, in LiteRT on its default kernels.
 
     Args:
         model: Trained.
-        quantized: Made by `octavo.quantize(model)`.
+        quantized: Made by `octavo.quantize(model)`; or the bytes or path of its .tflite file.
         data: Samples along the first axis, as in training; several inputs by name or in the model's order.
         output: Which of the model's outputs to look at.
+
+    Raises:
+        InputError: for a model that was not trained for quantization, and for a file that was not made of it.
+        ModelFileError: for a file that cannot be read.
     """
+    if not isinstance(model, QuantizationAwareModel):
+        raise InputError(
+            "parity is between a model trained for quantization and its file.",
+            got=f"an object of {type(model).__module__}.{type(model).__qualname__}",
+            expected="a model of octavo.qat.quantize_model",
+            fix="of a float model, ask quantized.evaluate(x, y, float_outputs=model.predict(x))",
+        )
     shown = deployed_tensors(model)
-    graph = quantized.graph
-    name = [name for name in towards_inputs(graph, output) if name in shown][-1]
+    graph = _graph_of(quantized)
+    compared = [name for name in towards_inputs(graph, output) if name in shown]
+    if not compared:
+        raise InputError(
+            f"this file was not made of model '{model.name}'.",
+            got=f"an output '{graph.outputs[output]}'",
+            expected=f"one of {listed(list(shown)[::-1])}",
+            fix="give what octavo.quantize(model) returns, or the file that its save wrote",
+        )
+    name = compared[-1]
     trained = keras.Model(model.input, shown[name]).predict(data, batch_size=BATCH, verbose=0)
     deployed = predict(write_tflite(drop_dead(replace(graph, outputs=(name,)))), data)[name]
     trained, deployed = trained.reshape(len(trained), -1), deployed.reshape(len(deployed), -1)
@@ -82,6 +112,12 @@ def parity(model: QuantizationAwareModel, quantized: QuantizedModel, data: Sampl
         steps=tuple(float(share) for share in counts / steps.size),
         largest_steps=int(steps.max()),
     )
+
+
+def _graph_of(quantized: QuantizedModel | bytes | str | PathLike[str]) -> Graph:
+    if isinstance(quantized, QuantizedModel):
+        return quantized.graph
+    return read_tflite(quantized if isinstance(quantized, bytes) else model_bytes(Path(quantized)))
 
 
 def towards_inputs(graph: Graph, output: int) -> Iterator[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip
+from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip
 from octavo.cli.output import print_json, start_keras_for
 from octavo.config import SCHEMES
 
@@ -39,6 +39,7 @@ def compare(
     samples: Samples = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
+    effort: Effort = "fast",
     allow: Allow = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -58,14 +59,15 @@ def compare(
     if board is not None:
         board_named(board)
     held_out = read_test_set(test, integer_divisor)
-    start_keras_for(model)
+    for path in (model, *(also or ())):
+        start_keras_for(path)
     names = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
     with progress_bar() as progress:
         table = run(
             str(model), None if data is None else str(data), held_out, schemes=names, skip=tuple(skip or ()),
             samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress, metric=metric,
-            allow=tuple(allow or ()),
-            also={path.stem: brought(path) for path in also or ()}, flash=wishes.flash, ram=wishes.ram,
+            allow=tuple(allow or ()), effort=effort,
+            also={path.stem: path for path in also or ()}, flash=wishes.flash, ram=wishes.ram,
             matters=wishes.matters, board=board,
         )  # fmt: skip
     if as_json:
@@ -81,15 +83,3 @@ def compare(
 def none_or(size: str) -> str | None:
     """A size, or None where there is no limit."""
     return None if size.lower() == "none" else size
-
-
-def brought(path: Path) -> Any:
-    """What a row of the user's own is made of: a trained model, or a file as it is."""
-    if path.suffix != ".keras":
-        return path
-    from octavo.backend import start_keras
-
-    start_keras()
-    from octavo.load.keras_files import read_keras
-
-    return read_keras(path)[0]

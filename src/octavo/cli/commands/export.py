@@ -23,6 +23,11 @@ def export(
         str | None, typer.Option(help="Prefix of all names, a C identifier; made of the file's name if not given.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
+    ram: Annotated[
+        str | None,
+        typer.Option(help="RAM for arena, input and output, like 32KB; what does not fit runs in part row by row."),
+    ] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Ask for the input's rows when they are needed.")] = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -30,7 +35,8 @@ def export(
     from octavo.export import export as run
     from octavo.report.terminal import print_lines
 
-    written = run(model, out, to, name, force=force, seed=seed)
+    written = run(model, out, to, name, force=force, seed=seed, ram=ram, stream=stream)
+    order = None if written.model is None else written.model.order
     if as_json:
         print_json(
             {
@@ -39,6 +45,7 @@ def export(
                 "files": [str(path) for path in written.paths],
                 "arena_bytes": written.arena_bytes,
                 "arena_lower_bound_bytes": written.lower_bound_bytes,
+                "row_by_row": None if order is None else [order.first, order.last - 1],
             }
         )
         return
@@ -54,8 +61,10 @@ def _what_next(written: Exported) -> list[str]:
             f"{name}_main.cc shows how it is run; {name}_self_test() returns 0 where it computes what the desk did.",
         ]
     smallest = "the least possible" if arena == bound else "not proven the least"
+    order = None if written.model is None else written.model.order
     return [
         f"Arena: {arena} bytes, {smallest} for this order of operators.",
+        *([] if order is None else [f"Operators {order.first} to {order.last - 1} run row by row."]),
         f"Call {name}_invoke(in, out, arena); {name}_self_test(out, arena) returns 0 where it computes what the desk "
         "did.",
     ]

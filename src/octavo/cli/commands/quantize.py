@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from octavo.cli.options import Allow, DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip, one_of
+from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip, one_of
 from octavo.cli.output import print_json, start_keras_for
-from octavo.config import IO_TYPES, SCHEMES
+from octavo.config import IO_TYPES, LAYER_TYPES, SCHEMES, LayerConfig, layer_of_type
 from octavo.numerics.estimators import ESTIMATORS
 
 
@@ -24,6 +24,10 @@ def quantize(
     samples: Samples = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(help=f"NAME=TYPE: a layer of another type, {one_of(LAYER_TYPES)}; may be repeated."),
+    ] = None,
     per_tensor: Annotated[
         bool, typer.Option("--per-tensor", help="One weight scale a tensor instead of one a channel.")
     ] = False,
@@ -35,6 +39,7 @@ def quantize(
     mend: Annotated[
         bool, typer.Option("--mend", help="Give operands that larger ones leave few steps a scale of their own.")
     ] = False,
+    effort: Effort = "fast",
     allow: Allow = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -51,12 +56,23 @@ def quantize(
     with progress_bar() as progress:
         result = run(
             str(model), scheme, None if data is None else str(data), skip=tuple(skip or ()), per_axis=not per_tensor,
+            layers=[layer_named(each) for each in layer or ()],
             input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,
             samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify,  # type: ignore[arg-type]
-            mend=mend, allow=tuple(allow or ()), progress=progress,
+            effort=effort, mend=mend, allow=tuple(allow or ()), progress=progress,
         )  # fmt: skip
     path = result.save(out)
     if as_json:
         print_json(result_dict(result, path))
     else:
         print_result(Console(), result, path)
+
+
+def layer_named(text: str) -> LayerConfig:
+    """What `--layer` says of a layer.
+
+    Raises:
+        ConfigError: for an unknown type; one without a layer is unknown, too.
+    """
+    name, _, kind = text.rpartition("=")
+    return layer_of_type(name, kind if name else text)

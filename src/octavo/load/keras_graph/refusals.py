@@ -93,16 +93,6 @@ def activation_not_built(path: str, activation: Any) -> UnsupportedLayerError:
     )
 
 
-def needs_mask(path: str, kind: type) -> UnsupportedLayerError:
-    """The error for a call that is given a mask."""
-    return UnsupportedLayerError(
-        f"layer '{path}' ({kind.__name__}) is called with a mask.",
-        got="a mask argument",
-        expected="sequences of one fixed length, without masks",
-        fix="pad the sequences and train without Masking layers, mask_zero and mask arguments",
-    )
-
-
 def already_quantized(path: str, kind: type, mode: str) -> UnsupportedLayerError:
     """The error for a layer that Keras itself has quantized."""
     return UnsupportedLayerError(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from octavo.load.keras_graph.functional import is_graph_of_layers, symbol
+from octavo.load.keras_graph.recurrence import SymbolicBackend, unrolled
 
 # What Keras itself lists of a layer; no `call` computes with it.
 BOOKKEEPING = frozenset(
@@ -52,7 +54,7 @@ class Shadows:
             if not is_graph_of_layers(layer):
                 kept = BOOKKEEPING | RECORDS
                 attributes = {k: v if k in kept else self._stand_in(v, symbolic) for k, v in attributes.items()}
-            vars(shadow).update({**attributes, **records})
+            vars(shadow).update({**attributes, **records, **_on_symbols(layer, shadow)})
         return self._made[key]
 
     def original(self, operation: Any) -> Any:
@@ -85,3 +87,16 @@ class Shadows:
                 stand_in.value = stand_in
                 self.symbols[id(stand_in)] = stand_in, variable
         return self._made[key]
+
+
+def _on_symbols(layer: Any, shadow: Any) -> dict[str, Any]:
+    """Attributes of a stand-in in whose place the layer's own leave keras.ops for a backend's functions."""
+    import keras
+    from keras.src.utils.backend_utils import DynamicBackend
+
+    found: dict[str, Any] = {}
+    if isinstance(layer, keras.layers.RNN):
+        found["call"] = partial(unrolled, shadow)
+    if isinstance(vars(layer).get("backend"), DynamicBackend):
+        found["backend"] = SymbolicBackend()
+    return found

@@ -16,6 +16,8 @@ from octavo.ir.graph import fresh_name
 from octavo.ir.notes import Note
 from octavo.load.keras_graph import refusals
 from octavo.load.keras_graph.call import Call, map_leaves, references, to_numpy
+from octavo.load.keras_graph.channels import comes_first, lower_channels_last
+from octavo.load.keras_graph.checks import check_call, check_ranks
 from octavo.load.keras_graph.form_names import form_name
 from octavo.load.keras_graph.functional import (
     Traced,
@@ -32,11 +34,13 @@ from octavo.load.keras_graph.shadow import Shadows
 from octavo.load.loaded import Loaded
 from octavo.ops.build import GraphBuilder
 from octavo.ops.own_lowerings import lowering_of
+from octavo.ops.refuse import is_of_configuration
 from octavo.ops.spec import TensorRef
 from octavo.ops.table import KERAS_FORMS
 
 # Operations whose result follows from the shape of their input alone.
 BY_SHAPE = frozenset({"ops.OnesLike", "ops.ZerosLike", "ops.FullLike"})
+
 # Operations that join tensors and arrays alike.
 JOINING = frozenset({"ops.Concatenate", "ops.Stack"})
 
@@ -77,11 +81,12 @@ def load_keras(
     tracer = _Tracer(model.name, allow, values, stored)
     outputs = tracer.walk(function, [tracer.input(tensor) for tensor in function.inputs], lambda call: call.name)
     tracer.check_allowed()
-    graph, names = tracer.builder.finish(outputs), tracer.names
+    graph, names, expected = tracer.builder.finish(outputs), tracer.names, tracer.builder.expected
     for renaming in (result_names(graph, tracer.results), output_names(graph, function._outputs_struct)):
         graph = rename_tensors(graph, renaming)
         names = {key: renaming.get(name, name) for key, name in names.items()}
-    return Loaded(graph, tuple(tracer.notes.values()), names)
+        expected = [replace(each, tensor=renaming.get(each.tensor, each.tensor)) for each in expected]
+    return Loaded(graph, tuple(tracer.notes.values()), names, expected=tuple(expected))
 
 
 # A result of a call: the name of a tensor of the graph or, where it depends on no input, its value.
@@ -99,7 +104,7 @@ class _Tracer:
     """
 
     def __init__(self, name: str, allow: Sequence[str], values: Mapping[int, np.ndarray], stored: bool) -> None:
-        self.builder = GraphBuilder(name, self._activation)
+        self.builder = GraphBuilder(name, self._activation, self._calls)
         self.names: dict[int, str] = {}
         self.results: dict[str, str] = {}
         self.notes: dict[str, Note] = {}
@@ -174,9 +179,9 @@ class _Tracer:
         if is_graph_of_layers(operation):
             function = functional_graph(operation, path)
             inputs = [self._operand(leaf) for leaf in ordered_arguments(function, args[0])]
-            self._check_ranks(path, function, inputs)
+            check_ranks(self.builder, path, function, inputs)
             return self.walk(function, inputs, lambda call: f"{path}/{call.name}")
-        _check_call(path, operation, kwargs)
+        check_call(path, operation)
         if getattr(operation, "compute_dtype", "float32") not in ("float32", None):
             self._note(path, f"computed in {operation.compute_dtype} in Keras, in float32 here")
         self.builder.layer = path
@@ -193,8 +198,8 @@ class _Tracer:
         known = self._without_tensors(operation, name, args, kwargs)
         if known is not None:
             return known
-        if name is not None and name in KERAS_FORMS:
-            return self._lower(name, Call(operation, args, kwargs, self._values))
+        if name is not None and name in KERAS_FORMS and (kwargs.get("mask") is None or KERAS_FORMS[name].takes_mask):
+            return self._by_form(name, Call(operation, args, kwargs, self._values))
         if not isinstance(operation, keras.layers.Layer) and type(operation).__module__.startswith("keras.src."):
             raise refusals.no_form(path, f"ops.{type(operation).__name__}", f"called on {self._shapes(args, kwargs)}")
         if self._stored and isinstance(operation, keras.layers.Lambda) and path not in self._allow:
@@ -219,6 +224,26 @@ class _Tracer:
 
         args, kwargs = map_leaves(known, (args, dict(kwargs)))
         return tuple(to_numpy(result) for result in keras.tree.flatten(operation(*args, **kwargs)))
+
+    def _by_form(self, name: str, call: Call) -> tuple[Value, ...]:
+        """A call by its form; of a layer's configuration that has none, by what its code does to symbols.
+
+        Raises:
+            UnsupportedLayerError: what the form says, if the code makes no graph either.
+        """
+        import keras
+
+        if comes_first(call.operation):
+            return lower_channels_last(self.builder, call, lambda b, twin: self._lower(name, twin))
+        try:
+            return self._lower(name, call)
+        except UnsupportedLayerError as error:
+            if not isinstance(call.operation, keras.layers.Layer) or not is_of_configuration(error):
+                raise
+            try:
+                return self._run_on_symbols(call.operation, call.args, call.kwargs)
+            except OctavoError:
+                raise error from None
 
     def _lower(self, name: str, call: Call) -> tuple[str, ...]:
         if name in JOINING or name.startswith("layers."):
@@ -255,6 +280,10 @@ class _Tracer:
         except TypeError as error:
             raise refusals.cannot_trace(builder.layer, function, str(error)) from error
         return self._operand(self._emit(*recorded)[0])
+
+    def _calls(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
+        """Emit the calls of a form that is written in keras.ops."""
+        return tuple(map(self._operand, self._emit(*self._record(function, tuple(args), kwargs))))
 
     def _run_on_symbols(self, layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Value, ...]:
         """The calls that a layer's `call` makes at inference."""
@@ -295,7 +324,7 @@ class _Tracer:
             original = self._shadows.original(node.operation)
             inner = self._inner_path(path, original)
             # A constant of each operation is one of its own: two that are equal now need not be after training.
-            self.builder.step = str(number) if inner == path else ""
+            self.builder.step = "/".join(filter(None, (step, str(number)))) if inner == path else ""
             self._run(node, original, inner, values)
         self.builder.layer, self.builder.step = path, step
         results = (self._in_graph_terms(result, values) for result in traced.results)
@@ -345,18 +374,6 @@ class _Tracer:
             return self._value(leaf)
         return to_numpy(leaf) if keras.ops.is_tensor(leaf) else leaf
 
-    def _check_ranks(self, path: str, function: Any, inputs: Sequence[str]) -> None:
-        """Keras adds or drops a last dimension of 1 where a nested model is called on another rank."""
-        for tensor, name in zip(function.inputs, inputs, strict=True):
-            shape = self.builder.shape(name)
-            if len(shape) != len(tensor.shape):
-                raise InputError(
-                    f"model '{path}' is called on a tensor of another rank than its input's.",
-                    got=f"shape {shape}",
-                    expected=f"shape {tuple(tensor.shape)}",
-                    fix="reshape the tensor with keras.layers.Reshape before the call",
-                )
-
     def _shapes(self, *arguments: Any) -> str:
         shapes = (self.builder.shape(name) for name in references(arguments))
         return ", ".join(f"(None{''.join(f', {size}' for size in shape[1:])})" for shape in shapes)
@@ -375,16 +392,3 @@ def _flat(result: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, np.ndarray) and leaf.ndim > 0
-
-
-def _check_call(path: str, operation: Any, kwargs: Mapping[str, Any]) -> None:
-    """Refuse what no lowering looks at, and what would be read wrongly.
-
-    Raises:
-        UnsupportedLayerError: for a mask, or weights that Keras has quantized.
-    """
-    kind = type(operation)
-    if kwargs.get("mask") is not None:
-        raise refusals.needs_mask(path, kind)
-    if getattr(operation, "quantization_mode", None) is not None:
-        raise refusals.already_quantized(path, kind, operation.quantization_mode)

@@ -91,7 +91,7 @@ def lower(graph: Graph, node: Node, prefix: str) -> Call:
     """One operator in C.
 
     Args:
-        graph: int8 activations; weights int8, or int4, which is held in bytes.
+        graph: int8 activations; weights int8 or int4.
         node: Of it.
         prefix: For the names of its constants.
 

@@ -1,0 +1,83 @@
+"""What Keras leaves to a backend, written in keras.ops, so that it runs on symbols: loops over time, and `backend`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from octavo.errors import UnsupportedLayerError
+
+
+def unrolled(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+    """The `call` of keras.layers.RNN, its cell called once for each step in time.
+
+    Args:
+        layer: The layer, or what stands for it.
+        sequences: (batch, time, ...).
+        initial_state: Of the cell; zeros where there is none.
+        mask: (batch, time): where it is false, output and state stay what they are.
+        training: As for `call`.
+
+    Raises:
+        UnsupportedLayerError: for a layer that keeps its state from one call to the next.
+    """
+    from keras import ops, tree
+
+    if layer.stateful:
+        raise _refusal(layer)
+    masks = None if mask is None else ops.unstack(mask[0] if tree.is_nested(mask) else mask, axis=1)
+    states = layer.cell.get_initial_state(batch_size=1) if initial_state is None else initial_state
+    states = list(states) if tree.is_nested(states) else [states]
+    steps = ops.unstack(sequences, axis=1)
+    outputs: list[Any] = []
+    times = range(len(steps))
+    for time in reversed(times) if layer.go_backwards else times:
+        output, after = layer.cell(steps[time], states)
+        after = list(after) if tree.is_nested(after) else [after]
+        if masks is not None:
+            before = outputs[-1] if outputs and not layer.zero_output_for_mask else ops.zeros_like(output)
+            output = _where(masks[time], output, before)
+            after = tree.map_structure(lambda new, old, seen=masks[time]: _where(seen, new, old), after, states)
+        states = after
+        outputs.append(output)
+    result = ops.stack(outputs, axis=1) if layer.return_sequences else outputs[-1]
+    return (result, *states) if layer.return_state else result
+
+
+def _where(seen: Any, new: Any, old: Any) -> Any:
+    """`new` for sequences that have a value at this time, else `old`."""
+    from keras import ops
+
+    for _ in range(len(new.shape) - 1):
+        seen = ops.expand_dims(seen, -1)
+    return ops.where(seen, new, old)
+
+
+def _refusal(layer: Any) -> UnsupportedLayerError:
+    return UnsupportedLayerError(
+        f"layer '{layer.name}' ({type(layer).__name__}) cannot be unrolled in time as configured.",
+        got="stateful=True",
+        expected="sequences of one fixed length, each read from a state of zeros",
+        fix="build it with stateful=False, and hand states over as inputs and outputs of the model",
+    )
+
+
+class SymbolicBackend:
+    """Stands for the `backend` of Keras's preprocessing layers: its functions are those of keras.ops.
+
+    Where such a layer takes the largest value of all, it is that of a sample: a file is given one at a time.
+    """
+
+    name = "symbolic"
+
+    def max(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        """keras.ops.max, of each sample where no axis is named."""
+        from keras import ops
+
+        return ops.max(x, axis, keepdims) if axis is not None else ops.max(x, tuple(range(1, len(x.shape))), True)
+
+    def __getattr__(self, name: str) -> Any:
+        import keras
+
+        if name in ("numpy", "nn", "math", "core", "image", "linalg"):
+            return self
+        return getattr(keras.ops, name) if hasattr(keras.ops, name) else getattr(keras.ops.image, name)

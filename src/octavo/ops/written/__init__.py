@@ -1,0 +1,17 @@
+"""Keras operations as other operations of keras.ops, which have forms of their own.
+
+A recipe is a Python function: it is given the operation, whose attributes are its options, and what the operation was
+called on, and returns what it computes, written in keras.ops. It runs on symbols; arrays stay arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from octavo.ops.spec import KerasForm
+from octavo.ops.written import arrays, functions, layers, products, reductions, spectra
+
+FORMS: Mapping[str, KerasForm] = MappingProxyType(
+    {**functions.FORMS, **reductions.FORMS, **arrays.FORMS, **products.FORMS, **spectra.FORMS, **layers.FORMS}
+)

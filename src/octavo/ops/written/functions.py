@@ -1,0 +1,245 @@
+"""Functions of one and of two numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from octavo.ops.spec import KerasForm
+from octavo.ops.written.recipe import is_symbol, written
+
+# Abramowitz and Stegun, "Handbook of Mathematical Functions", 7.1.26: good to 1.5e-7, which is float32's own rounding.
+_ERF_STEEPNESS = 0.3275911
+_ERF_TERMS = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
+
+
+def _ops() -> Any:
+    import keras
+
+    return keras.ops
+
+
+def erf(operation: Any, x: Any) -> Any:
+    """The error function, by a polynomial of `1 / (1 + p |x|)`."""
+    ops = _ops()
+    magnitude = ops.abs(x)
+    t = 1.0 / (magnitude * _ERF_STEEPNESS + 1.0)
+    polynomial = 0.0
+    for term in _ERF_TERMS:
+        polynomial = (polynomial + term) * t
+    return ops.sign(x) * (1.0 - polynomial * ops.exp(-ops.square(magnitude)))
+
+
+def _by(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A recipe of a function of keras.ops and one tensor."""
+    return lambda operation, x: function(_ops(), x)
+
+
+def _by_two(function: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
+    """A recipe of a function of keras.ops and two tensors."""
+    return lambda operation, x1, x2: function(_ops(), x1, x2)
+
+
+def _log_add(ops: Any, a: Any, b: Any) -> Any:
+    """`log(exp(a) + exp(b)) = max(a, b) + log(1 + exp(-|a - b|))`."""
+    return ops.maximum(a, b) + ops.softplus(-ops.abs(a - b))
+
+
+def _fmod(ops: Any, a: Any, b: Any) -> Any:
+    """The remainder with the sign of a: `a - b * trunc(a / b)`."""
+    return a - b * ops.trunc(a / b)
+
+
+def _within(operation: Any, x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Any:
+    ops = _ops()
+    return ops.abs(x1 - x2) <= atol + rtol * ops.abs(x2)
+
+
+def _power_of_two(ops: Any, x: Any) -> Any:
+    return ops.exp(x * math.log(2))
+
+
+def _scaled_by_power(ops: Any, x: Any, n: Any) -> Any:
+    return x * (_power_of_two(ops, n) if is_symbol(n) else 2.0 ** np.asarray(n, np.float32))
+
+
+def _sinc(ops: Any, x: Any) -> Any:
+    """`sin(pi x) / (pi x)`, 1 at 0."""
+    at_zero = ops.equal(x, 0.0)
+    turned = ops.where(at_zero, 1.0, x * math.pi)
+    return ops.where(at_zero, 1.0, ops.sin(turned) / turned)
+
+
+def _never(ops: Any, x: Any) -> Any:
+    """False for every finite number; Octavo takes no others."""
+    return ops.not_equal(x, x)
+
+
+def _always(ops: Any, x: Any) -> Any:
+    return ops.equal(x, x)
+
+
+def _same(ops: Any, x: Any) -> Any:
+    return x
+
+
+def _threshold(operation: Any, x: Any) -> Any:
+    ops = _ops()
+    return ops.where(x > operation.threshold, x, operation.default_value)
+
+
+def _glu(operation: Any, x: Any) -> Any:
+    ops = _ops()
+    a, b = ops.split(x, 2, axis=operation.axis)
+    return a * ops.sigmoid(b)
+
+
+def _select(operation: Any, condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    ops, result = _ops(), default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        result = ops.where(condition, choice, result)
+    return result
+
+
+def _digitized(ops: Any, x: Any, bins: Any) -> Any:
+    """How many bounds lie at or below each value, as int32."""
+    bounds = np.asarray(bins, np.float32)
+    expanded = ops.expand_dims(x, -1)
+    return ops.cast(ops.sum(ops.cast(expanded >= bounds, "float32"), axis=-1), "int32")
+
+
+def _is_in(operation: Any, x1: Any, x2: Any) -> Any:
+    ops = _ops()
+    values = np.ravel(x2).astype(np.float32)
+    found = ops.max(ops.cast(ops.equal(ops.expand_dims(x1, -1), values), "float32"), axis=-1) > 0.5
+    return ops.logical_not(found) if operation.invert else found
+
+
+def _converted(operation: Any, x: Any) -> Any:
+    return x if operation.dtype is None else _ops().cast(x, operation.dtype)
+
+
+def _saturate_cast(operation: Any, x: Any) -> Any:
+    ops, wanted = _ops(), str(operation.dtype)
+    if wanted in ("int8", "uint8", "int16"):
+        limits = np.iinfo(wanted)
+        return ops.trunc(ops.clip(x, float(limits.min), float(limits.max)))
+    return ops.cast(x, wanted)
+
+
+FORMS: dict[str, KerasForm] = {
+    "ops.Erf": written(erf, lambda ops, x: ops.erf(x)),
+    "ops.Erfc": written(_by(lambda ops, x: 1.0 - ops.erf(x)), lambda ops, x: ops.erfc(x)),
+    "ops.Log1p": written(_by(lambda ops, x: ops.log(x + 1.0)), lambda ops, x: ops.log1p(x)),
+    "ops.Log2": written(_by(lambda ops, x: ops.log(x) / math.log(2)), lambda ops, x: ops.log2(x)),
+    "ops.Log10": written(_by(lambda ops, x: ops.log(x) / math.log(10)), lambda ops, x: ops.log10(x)),
+    "ops.Expm1": written(_by(lambda ops, x: ops.exp(x) - 1.0), lambda ops, x: ops.expm1(x)),
+    "ops.Exp2": written(_by(_power_of_two), lambda ops, x: ops.exp2(x)),
+    "ops.Ldexp": written(_by_two(_scaled_by_power), lambda ops, x: ops.ldexp(x, 2)),
+    "ops.Sinh": written(_by(lambda ops, x: (ops.exp(x) - ops.exp(-x)) * 0.5), lambda ops, x: ops.sinh(x)),
+    "ops.Cosh": written(_by(lambda ops, x: (ops.exp(x) + ops.exp(-x)) * 0.5), lambda ops, x: ops.cosh(x)),
+    "ops.Tan": written(_by(lambda ops, x: ops.sin(x) / ops.cos(x)), lambda ops, x: ops.tan(x)),
+    "ops.Sinc": written(_by(_sinc), lambda ops, x: ops.sinc(x)),
+    "ops.Arctan": written(_by(lambda ops, x: ops.arctan2(x, ops.ones_like(x))), lambda ops, x: ops.arctan(x)),
+    "ops.Arcsin": written(
+        _by(lambda ops, x: ops.arctan2(x, ops.sqrt((1.0 - x) * (x + 1.0)))), lambda ops, x: ops.arcsin(x)
+    ),
+    "ops.Arccos": written(
+        _by(lambda ops, x: ops.arctan2(ops.sqrt((1.0 - x) * (x + 1.0)), x)), lambda ops, x: ops.arccos(x)
+    ),
+    "ops.Arcsinh": written(
+        _by(lambda ops, x: ops.sign(x) * ops.log(ops.abs(x) + ops.sqrt(ops.square(x) + 1.0))),
+        lambda ops, x: ops.arcsinh(x),
+    ),
+    "ops.Arccosh": written(
+        _by(lambda ops, x: ops.log(x + ops.sqrt((x - 1.0) * (x + 1.0)))), lambda ops, x: ops.arccosh(x + 3.0)
+    ),
+    "ops.Arctanh": written(
+        _by(lambda ops, x: 0.5 * (ops.log(x + 1.0) - ops.log(1.0 - x))), lambda ops, x: ops.arctanh(0.5 * x)
+    ),
+    "ops.Cbrt": written(_by(lambda ops, x: ops.sign(x) * ops.power(ops.abs(x), 1 / 3)), lambda ops, x: ops.cbrt(x)),
+    "ops.Trunc": written(_by(lambda ops, x: ops.sign(x) * ops.floor(ops.abs(x))), lambda ops, x: ops.trunc(3.0 * x)),
+    "ops.Fabs": written(_by(lambda ops, x: ops.abs(x)), lambda ops, x: ops.fabs(x)),
+    "ops.Deg2rad": written(_by(lambda ops, x: x * (math.pi / 180)), lambda ops, x: ops.deg2rad(x)),
+    "ops.Rad2deg": written(_by(lambda ops, x: x * (180 / math.pi)), lambda ops, x: ops.rad2deg(x)),
+    "ops.Conjugate": written(_by(_same), lambda ops, x: ops.conjugate(x) * 2.0),
+    "ops.Real": written(_by(_same), lambda ops, x: ops.real(x) * 2.0),
+    "ops.Copy": written(_by(_same), lambda ops, x: ops.copy(x) * 2.0),
+    "ops.Array": written(_converted, lambda ops, x: ops.array(x) * 2.0),
+    "ops.ConvertToTensor": written(_converted, lambda ops, x: ops.convert_to_tensor(x, "float32") * 2.0),
+    "ops.StopGradient": written(_by(_same), lambda ops, x: ops.stop_gradient(x) * 2.0),
+    "ops.NanToNum": written(_by(_same), lambda ops, x: ops.nan_to_num(x) * 2.0),
+    "ops.Isnan": written(_by(_never), lambda ops, x: ops.where(ops.isnan(x), 1.0, x)),
+    "ops.Isinf": written(_by(_never), lambda ops, x: ops.where(ops.isinf(x), 1.0, x)),
+    "ops.Isposinf": written(_by(_never), lambda ops, x: ops.where(ops.isposinf(x), 1.0, x)),
+    "ops.Isneginf": written(_by(_never), lambda ops, x: ops.where(ops.isneginf(x), 1.0, x)),
+    "ops.Isfinite": written(_by(_always), lambda ops, x: ops.where(ops.isfinite(x), 1.0, x)),
+    "ops.Isreal": written(_by(_always), lambda ops, x: ops.where(ops.isreal(x), 1.0, x)),
+    "ops.Signbit": written(_by(lambda ops, x: x < 0.0), lambda ops, x: ops.where(ops.signbit(x), 1.0, x)),
+    "ops.SoftShrink": written(
+        lambda operation, x: x - _ops().clip(x, -operation.threshold, operation.threshold),
+        lambda ops, x: ops.soft_shrink(x, 0.25),
+    ),
+    "ops.HardShrink": written(
+        lambda operation, x: _ops().where(_ops().abs(x) > operation.threshold, x, 0.0),
+        lambda ops, x: ops.hard_shrink(x, 0.25),
+    ),
+    "ops.Threshold": written(_threshold, lambda ops, x: ops.threshold(x, 0.25, -1.0)),
+    "ops.SparsePlus": written(
+        _by(lambda ops, x: ops.where(x <= -1.0, 0.0, ops.where(x < 1.0, 0.25 * ops.square(x + 1.0), x))),
+        lambda ops, x: ops.sparse_plus(2.0 * x),
+    ),
+    "ops.SparseSigmoid": written(
+        _by(lambda ops, x: ops.clip(0.5 * (x + 1.0), 0.0, 1.0)), lambda ops, x: ops.sparse_sigmoid(2.0 * x)
+    ),
+    "ops.Squareplus": written(
+        lambda operation, x: 0.5 * (x + _ops().sqrt(_ops().square(x) + operation.b)), lambda ops, x: ops.squareplus(x)
+    ),
+    "ops.Glu": written(_glu, lambda ops, x: ops.glu(x)),
+    "ops.Fmax": written(_by_two(lambda ops, a, b: ops.maximum(a, b)), lambda ops, x, y: ops.fmax(x, y), (4, 6), (4, 6)),
+    "ops.Fmin": written(_by_two(lambda ops, a, b: ops.minimum(a, b)), lambda ops, x, y: ops.fmin(x, y), (4, 6), (4, 6)),
+    "ops.Fmod": written(_by_two(_fmod), lambda ops, x: ops.fmod(5.0 * x, 0.75)),
+    "ops.Hypot": written(
+        _by_two(lambda ops, a, b: ops.sqrt(ops.square(a) + ops.square(b))),
+        lambda ops, x, y: ops.hypot(x, y),
+        (4, 6),
+        (4, 6),
+    ),
+    "ops.Logaddexp": written(_by_two(_log_add), lambda ops, x, y: ops.logaddexp(x, y), (4, 6), (4, 6)),
+    "ops.Logaddexp2": written(
+        _by_two(lambda ops, a, b: _log_add(ops, a * math.log(2), b * math.log(2)) / math.log(2)),
+        lambda ops, x, y: ops.logaddexp2(x, y),
+        (4, 6),
+        (4, 6),
+    ),
+    "ops.DivideNoNan": written(
+        _by_two(lambda ops, a, b: ops.where(ops.equal(b, 0.0), 0.0, a / ops.where(ops.equal(b, 0.0), 1.0, b))),
+        lambda ops, x, y: ops.divide_no_nan(x, ops.relu(y)),
+        (4, 6),
+        (4, 6),
+    ),
+    "ops.Heaviside": written(
+        _by_two(lambda ops, x, at_zero: ops.where(x > 0.0, 1.0, ops.where(x < 0.0, 0.0, at_zero))),
+        lambda ops, x: ops.heaviside(x, np.float32(0.5)),
+    ),
+    "ops.LogicalXor": written(
+        _by_two(lambda ops, a, b: ops.logical_and(ops.logical_or(a, b), ops.logical_not(ops.logical_and(a, b)))),
+        lambda ops, x, y: ops.where(ops.logical_xor(x > 0, y > 0), x, 0.5),
+        (4, 6),
+        (4, 6),
+    ),
+    "ops.Isclose": written(_within, lambda ops, x: ops.where(ops.isclose(x, 0.5, rtol=0.5), 1.0, x)),
+    "ops.Select": written(_select, lambda ops, x: ops.select([x > 0.5, x > 0.0], [x, 2.0 * x], -1.0)),
+    "ops.Digitize": written(
+        lambda operation, x, bins: _digitized(_ops(), x, bins),
+        lambda ops, x: ops.cast(ops.digitize(x, np.array([-0.5, 0.0, 0.5], np.float32)), "float32"),
+        (6,),
+    ),
+    "ops.IsIn": written(_is_in, lambda ops, x: ops.where(ops.isin(ops.floor(3.0 * x), np.array([0.0, 1.0])), x, -1.0)),
+    "ops.SaturateCast": written(
+        _saturate_cast, lambda ops, x: ops.cast(ops.saturate_cast(9.0 * x, "int32"), "float32")
+    ),
+}

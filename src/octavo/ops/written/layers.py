@@ -1,0 +1,117 @@
+"""Pooling to a fixed number of places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from octavo.ops.refuse import refuse
+from octavo.ops.spec import KerasForm
+from octavo.ops.written.products import hiding
+from octavo.ops.written.recipe import of_samples, written
+
+
+def _keras() -> Any:
+    import keras
+
+    return keras
+
+
+def _ops() -> Any:
+    import keras
+
+    return keras.ops
+
+
+def adaptive(reduce: str) -> Callable[[Any, Any], Any]:
+    """Pooling whose windows divide an axis as evenly as they can.
+
+    An average is a product with a constant matrix where windows differ, and a maximum one of each window.
+    """
+
+    def run(operation: Any, x: Any) -> Any:
+        first = 2 if operation.data_format == "channels_first" else 1
+        sizes = operation.output_size
+        count = len(x.shape) - 2
+        sizes = (sizes,) * count if isinstance(sizes, int) else tuple(sizes)[:count]
+        for axis, size in enumerate(sizes, start=first):
+            x = _pooled(x, axis, size, reduce)
+        return x
+
+    return run
+
+
+def _pooled(x: Any, axis: int, size: int, reduce: str) -> Any:
+    ops, length = _ops(), x.shape[axis]
+    bounds = [(i * length // size, -(-(i + 1) * length // size)) for i in range(size)]
+    if length % size == 0:
+        parts = ops.reshape(x, (*x.shape[:axis], size, length // size, *x.shape[axis + 1 :]))
+        return getattr(ops, reduce)(parts, axis=axis + 1)
+    if reduce == "mean":
+        shares = np.zeros((length, size), np.float32)
+        for i, (low, high) in enumerate(bounds):
+            shares[low:high, i] = 1 / (high - low)
+        return ops.moveaxis(ops.matmul(ops.moveaxis(x, axis, -1), shares), -1, axis)
+    before = (slice(None),) * axis
+    windows = (x[(*before, slice(low, high))] for low, high in bounds)
+    return ops.concatenate([ops.max(window, axis=axis, keepdims=True) for window in windows], axis=axis)
+
+
+def softmax(layer: Any, x: Any, mask: Any = None) -> Any:
+    """keras.layers.Softmax along one or more axes, of what a mask does not hide."""
+    ops = _ops()
+    x = x if mask is None else x + hiding(mask)
+    axes = of_samples(layer, len(x.shape), layer.axis)
+    if len(axes) == 1:
+        return ops.softmax(x, axis=axes[0])
+    kept = [i for i in range(len(x.shape)) if i not in axes]
+    rows = ops.transpose(x, (*kept, *axes))
+    shares = ops.softmax(ops.reshape(rows, (*(x.shape[i] for i in kept), -1)), axis=-1)
+    return ops.transpose(ops.reshape(shares, rows.shape), tuple(np.argsort([*kept, *axes]).tolist()))
+
+
+def discretization(layer: Any, x: Any) -> Any:
+    """keras.layers.Discretization into the number of the bin."""
+    places = _ops().digitize(x, np.asarray(list(layer.bin_boundaries), np.float32))
+    return _encoded(layer, places, len(layer.bin_boundaries) + 1)
+
+
+def category_encoding(layer: Any, x: Any, count_weights: Any = None) -> Any:
+    """keras.layers.CategoryEncoding."""
+    if count_weights is not None:
+        raise refuse(layer, got="count_weights", expected="no weights", fix="multiply the result by the weights")
+    return _encoded(layer, x, layer.num_tokens)
+
+
+def _encoded(layer: Any, places: Any, count: int) -> Any:
+    """Indices as they are, or one-hot, which occur, or how often, along the last axis."""
+    ops, mode = _ops(), layer.output_mode
+    if mode == "int":
+        return places
+    hot = ops.one_hot(places, count)
+    if mode == "one_hot":
+        return ops.squeeze(hot, axis=-2) if len(places.shape) > 1 and places.shape[-1] == 1 else hot
+    if len(places.shape) < 2:
+        return hot
+    return ops.max(hot, axis=-2) if mode == "multi_hot" else ops.sum(hot, axis=-2)
+
+
+FORMS: dict[str, KerasForm] = {
+    "layers.Discretization": written(
+        discretization, lambda ops, x: ops.cast(_keras().layers.Discretization([-0.5, 0.0, 0.5])(x), "float32")
+    ),
+    "layers.CategoryEncoding": written(
+        category_encoding,
+        lambda ops, x: _keras().layers.CategoryEncoding(6, output_mode="multi_hot")(ops.argmax(x, axis=-1)),
+    ),
+    "layers.Softmax": replace(
+        written(softmax, lambda ops, x: _keras().layers.Softmax(axis=1)(x), (6, 4)), takes_mask=True
+    ),
+    "ops.AdaptiveAveragePool": written(
+        adaptive("mean"), lambda ops, x: ops.adaptive_average_pool(x, (2, 3)), (5, 6, 2)
+    ),
+    "ops.AdaptiveMaxPool": written(adaptive("max"), lambda ops, x: ops.adaptive_max_pool(x, (2, 3)), (5, 6, 2)),
+}
