@@ -44,6 +44,8 @@ PACKAGES = (
     Package("tflite_micro", ("tflite-micro",), "micro", "verification on TensorFlow Lite Micro, arena bytes"),
     Package("PIL", ("pillow",), "demo", "reading folders of images"),
     Package("sklearn", ("scikit-learn",), "demo", "the digits of `octavo demo`"),
+    Package("jinja2", ("jinja2",), "report", "pages"),
+    Package("vl_convert", ("vl-convert-python",), "report", "charts of pages"),
     Package("matplotlib", ("matplotlib",), "demo", "the picture of `octavo demo`"),
 )
 

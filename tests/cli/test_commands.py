@@ -27,9 +27,9 @@ def test_version_is_the_packages(run: Run) -> None:
 
 
 def test_help_names_every_scheme_a_command_takes(run: Run) -> None:
-    assert "float32, float16, dynamic, int8, int16x8 or int8x4." in run("quantize", "--help").out
+    assert "float32, float16, dynamic, int8, int16x8 or int8x4; int8 if not given" in run("quantize", "--help").out
     assert all(name in run("compare", "--help").out for name in SCHEMES)
-    assert "int8, int16x8 or int8x4." in run("train", "--help").out
+    assert "int8, int16x8 or int8x4; int8 if not given" in run("train", "--help").out
 
 
 def test_quantize_writes_a_file_that_runs_and_says_how_it_was_proven(run: Run, small: Path, tmp_path: Path) -> None:

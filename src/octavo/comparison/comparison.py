@@ -8,6 +8,7 @@ from functools import partial
 from html import escape
 from typing import Any
 
+from octavo.arguments import FUNCTION, MAPPING, NAMES, check_kinds
 from octavo.board.boards import Board, board_named, board_of
 from octavo.comparison.doubts import Doubt, doubts
 from octavo.comparison.ready import read_ready
@@ -19,9 +20,10 @@ from octavo.data.labelled import Labelled, labelled_samples
 from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError, ModelFileError, RuntimeEndedError, VerificationError
 from octavo.evaluate.predict import Samples
+from octavo.notebook import data_frame
 from octavo.pipeline import quantize, quantize_prepared
 from octavo.plan.make import check_skip
-from octavo.report.notebook import as_html, data_frame
+from octavo.report.notebook import as_html
 from octavo.report.tables import TextTable, as_markdown, comparison_tables
 from octavo.result import QuantizedModel
 from octavo.stages import Prepared, Progress, Source, prepare
@@ -190,6 +192,12 @@ def compare(
         VerificationError, ModelFileError: if the float file fails, or every scheme; the first error then.
     """
     wishes = Wishes(flash, ram, matters, None if board is None else board_named(board))
+    check_kinds(
+        {"schemes": NAMES, "train_schemes": NAMES, "train": FUNCTION, "also": MAPPING},
+        {"schemes": schemes, "train_schemes": train_schemes, "train": train, "also": also},
+    )
+    schemes = (schemes,) if isinstance(schemes, str) else schemes
+    train_schemes = (train_schemes,) if isinstance(train_schemes, str) else train_schemes
     _check_given(test)
     _check_data_for(schemes, data)
     source = Source(_readable_again(data), samples, integer_divisor, progress)

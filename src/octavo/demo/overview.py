@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from octavo.board.boards import USUAL
-from octavo.demo.toured import Toured
+from octavo.demo.toured import PAGE, Toured
 from octavo.report.mapping import in_words
 from octavo.report.tables import as_markdown, number
 from octavo.report.terminal import print_lines, print_table
@@ -44,7 +44,7 @@ def print_overview(console: Console, toured: Toured) -> None:
         print_table(console, table)
     console.print(f"[bold green]Recommended:[/] {escape(recommendation(toured))}", highlight=False)
     print_lines(console, [on_a_board(toured), as_c(toured, f"{toured.out}/")])
-    print_lines(console, ["", f"Written: {toured.out / 'overview.md'} and the files it names. Try next:"])
+    print_lines(console, ["", f"Open {toured.out / PAGE}. Beside it: overview.md and the files it names. Try next:"])
     for step in next_steps(toured, program_name(), f"{toured.out}/"):
         console.print(f"  {escape(step)}", highlight=False, soft_wrap=True)
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip
-from octavo.cli.output import print_json, start_keras_for
+from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Report, Samples, Seed, Skip
+from octavo.cli.output import command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 
 MATTERS = ("accuracy", "flash", "ram", "latency")
@@ -42,6 +41,7 @@ def compare(
     effort: Effort = "fast",
     allow: Allow = None,
     seed: Seed = 0,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Quantize by every scheme, measure each on held-out data, and say which to use on a board.
@@ -52,9 +52,12 @@ def compare(
     from octavo.comparison.comparison import compare as run
     from octavo.comparison.recommendation import Wishes
     from octavo.data.labelled import read_test_set
+    from octavo.files import check_place
     from octavo.report.progress import progress_bar
-    from octavo.report.terminal import print_lines, print_table
+    from octavo.report.terminal import console, print_lines, print_table
 
+    if report is not None:
+        check_place(report)
     wishes = Wishes(none_or(flash), none_or(ram), [name.strip() for name in matters.split(",")] if matters else None)
     if board is not None:
         board_named(board)
@@ -70,13 +73,24 @@ def compare(
             also={path.stem: path for path in also or ()}, flash=wishes.flash, ram=wishes.ram,
             matters=wishes.matters, board=board,
         )  # fmt: skip
+    if report is not None:
+        from octavo.pages.report import shown_of_test, write_report
+        from octavo.stages import prepare
+
+        prepared = prepare(str(model), tuple(allow or ()))
+        best = table.best().row
+        write_report(
+            report, prepared, shown_of_test(prepared, held_out, integer_divisor), comparison=table,
+            quantized=None if best is None or not best.quantized.scheme.needs_data else best.quantized,
+            commands=[command_line()],
+        )  # fmt: skip
     if as_json:
         print_json(table.to_dict())
     else:
-        console = Console()
+        screen = console()
         for each in table.tables:
-            print_table(console, each)
-        print_lines(console, [table.best().reason])
+            print_table(screen, each)
+        print_lines(screen, [table.best().reason])
     raise typer.Exit(CHECK_SAID_NO if table.failures else DONE)
 
 
