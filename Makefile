@@ -4,7 +4,7 @@
 #   make test     the whole test suite, on every Keras backend of BACKENDS
 #   make test-micro  all tests of models in C, each operator in files of its own, on every core, with more vectors
 #   make check    format, lint, types and structure
-#   make docs     write the generated pages again
+#   make docs     write the generated pages again, and build the site of them and of the API into site/
 #   make bench    figures against other tools, as ratios in one run
 #   make bench-micro  instructions, flash and RAM of MLPerf Tiny's networks in C, on emulated cores
 #   make mutants  small faults put into the arithmetic, the plan and the passes: which do the fast tests notice?
@@ -36,6 +36,7 @@ DEMO_STAMP := $(VENV)/.demo-$(KERAS_BACKEND)
 TEST_BACKENDS := $(sort $(KERAS_BACKEND) $(BACKENDS))
 TEST_STAMP := $(VENV)/.test-$(subst $(space),-,$(TEST_BACKENDS))
 BENCH_STAMP := $(VENV)/.bench
+DOCS_STAMP := $(VENV)/.docs
 MUTANTS_STAMP := $(VENV)/.mutants
 INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check -c constraints.txt
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
@@ -61,8 +62,9 @@ check: $(TEST_STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/structure
 
-docs: $(TEST_STAMP)
+docs: $(DOCS_STAMP)
 	@$(BIN)/octavo ops --markdown > docs/operators.md.new && mv docs/operators.md.new docs/operators.md
+	@$(BIN)/python tools/site.py site
 
 bench: $(BENCH_STAMP)
 	@$(BIN)/python -m bench $(BENCH_ARGS)
@@ -105,4 +107,9 @@ $(BENCH_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 $(MUTANTS_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing what mutation testing needs into $(VENV) (once, one or two minutes) ..."
 	@$(INSTALL) -e ".[demo,micro,dev,mutants,jax]"
+	@touch $@
+
+$(DOCS_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what the documentation needs into $(VENV) (once, one or two minutes) ..."
+	@$(INSTALL) -e ".[docs,jax]"
 	@touch $@

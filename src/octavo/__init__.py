@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from octavo import qat, tfmot  # noqa: F401
     from octavo.calibration.statistics import Statistics
     from octavo.comparison.comparison import Comparison, compare
+    from octavo.comparison.fit import fit
     from octavo.config import SCHEMES, LayerConfig, QuantizeConfig
     from octavo.diagnosis.diagnose import diagnose
     from octavo.diagnosis.found import Diagnosis
@@ -40,6 +41,7 @@ __all__ = [
     "calibrate",
     "compare",
     "diagnose",
+    "fit",
     "lowering",
     "parity",
     "quantize",
@@ -58,6 +60,7 @@ _HOMES = {
     "calibrate": "octavo.pipeline",
     "compare": "octavo.comparison.comparison",
     "diagnose": "octavo.diagnosis.diagnose",
+    "fit": "octavo.comparison.fit",
     "lowering": "octavo.ops.own_lowerings",
     "parity": "octavo.qat.parity",
     "quantize": "octavo.pipeline",

@@ -132,7 +132,7 @@ def widened(draft: Draft, found: Mapping[Node, str]) -> Draft | None:
             layers[name] = replace(own, weights=None, activations=wider.value)
             change = f"is {wider.value} instead of {current.value}"
         notes.append(Note("plan", node.layer, f"{node.op} {change}: {reason}"))
-    if not layers:
+    if set(layers.values()) <= set(draft.config.layers):
         return None
     config = replace(draft.config, layers=(*layers.values(), *draft.config.layers))
     return replace(draft, config=config, notes=(*draft.notes, *notes))

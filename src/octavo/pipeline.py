@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from octavo.arguments import NAMES, YES_OR_NO, check_kinds
 from octavo.calibration import gatherer
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Method
@@ -24,13 +25,20 @@ from octavo.mending import check_mendable, mended
 from octavo.numerics.estimators import Estimator
 from octavo.plan.make import make_plan
 from octavo.plan.remarks import remarks, what_helps
-from octavo.plan.types import Plan
+from octavo.plan.types import Plan, tensor_name
 from octavo.quantization.coarse import CoarseOperand, coarse_operands
 from octavo.quantization.parameters import settle_parameters
 from octavo.result import QuantizedModel
 from octavo.run.worker import warm_up
 from octavo.stages import Clock, Measured, Prepared, Progress, Source, conditioned_by, doubts, gather, measure, prepare
-from octavo.trained import as_trained, check_left_to_training, is_quantization_aware, opened, what_training_decided
+from octavo.trained import (
+    as_trained,
+    check_left_to_training,
+    check_no_leave,
+    is_quantization_aware,
+    opened,
+    what_training_decided,
+)
 
 if TYPE_CHECKING:
     from octavo.qat.deploy import Trained
@@ -112,6 +120,8 @@ def quantize(
         "seed": seed,
         "verify": verify,
     }
+    check_kinds({"mend": YES_OR_NO, "allow": NAMES}, {"mend": mend, "allow": allow})
+    check_no_leave(model, allow)
     clock = Clock()
     with clock("load"):
         model = opened(model, allow)
@@ -219,14 +229,19 @@ def quantize_prepared(
         conditioned = trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
     wanted = verified_samples(config)
     source, seen = source.peek(prepared, None if wanted is None else max(wanted, samples_wanted(prepared.graph)))
-    samples = seen[:wanted] or random_samples(prepared.graph, config.seed)
     with clock("calibrate"):
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
+    known = {tensor_name(name): each for name, each in measured.ranges.items()}
+    samples = seen[:wanted] or random_samples(prepared.graph, config.seed, known)
     made = fitted(Draft(config, plan, measured), prepared, conditioned, source, samples, clock)
     draft, verification = made.draft, made.verification
     with clock("verify"):
         helps = what_helps(draft.plan, draft.config)
-        told = None if verification is None else fidelity(made.model, prepared.graph, samples, prepared.compute, helps)
+        lost = (
+            None
+            if verification is None
+            else fidelity(made.model, prepared.graph, samples, prepared.compute, random=not seen, helps=helps)
+        )
         doubtful = doubts(prepared, seen)
     coarse = _coarse(conditioned.graph, draft.plan, draft.measured)
     return QuantizedModel(
@@ -234,7 +249,7 @@ def quantize_prepared(
         graph=made.graph,
         model=made.model,
         verification=verification,
-        fidelity=told,
+        fidelity=lost,
         islands=draft.plan.islands,
         notes=(
             *prepared.notes,
@@ -244,10 +259,11 @@ def quantize_prepared(
             *remarks(prepared.graph, draft.plan, draft.config),
             *draft.notes,
             *(each.note for each in coarse),
-            *(told.notes if told else ()),
+            *(lost.notes if lost else ()),
         ),
         ranges=dict(draft.measured.ranges),
         coarse=coarse,
+        integer_divisor=source.divisor_for(prepared),
         seconds=clock.seconds,
     )
 

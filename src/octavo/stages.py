@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from octavo.arguments import FUNCTION, NAMES, NUMBER, WHOLE, Kind, check_kinds
 from octavo.calibration.fingerprint import fingerprint
 from octavo.calibration.ranges import estimate, observed_tensors
 from octavo.calibration.runner import calibrate
@@ -37,6 +38,13 @@ Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, how many samples are done, and how many there are if that is known."""
 
 
+METHODS = Kind(
+    lambda value: (
+        isinstance(value, Sequence) and all(hasattr(each, "apply") and hasattr(each, "name") for each in value)
+    ),
+    "conditioning methods in a list",
+    "[octavo.condition.BiasCorrection()]",
+)
 # Samples copied at a time when some are looked at.
 PEEK_CHUNK = 16
 
@@ -94,6 +102,12 @@ class Source:
     samples: int | None = None
     integer_divisor: float | None = None
     progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        check_kinds(
+            {"samples": WHOLE, "integer_divisor": NUMBER, "progress": FUNCTION},
+            {"samples": self.samples, "integer_divisor": self.integer_divisor, "progress": self.progress},
+        )
 
     def divisor_for(self, prepared: Prepared) -> float | None:
         """What integers are divided by; left alone for a model that scales images itself, unless something is said."""
@@ -163,7 +177,8 @@ def prepare(model: Any, allow: Sequence[str] = ()) -> Prepared:
         InputError: if there is no model that can be read.
         NonFiniteError: if a weight is NaN or infinite.
     """
-    return prepare_loaded(load(model, allow=allow))
+    check_kinds({"allow": NAMES}, {"allow": allow})
+    return prepare_loaded(load(model, allow=(allow,) if isinstance(allow, str) else allow))
 
 
 def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) -> Prepared:
@@ -204,6 +219,7 @@ def conditioned_by(
     Raises:
         DatasetError, GraphError: as `condition_prepared`; the former also for samples that do not fit the model.
     """
+    check_kinds({"methods": METHODS}, {"methods": methods})
     if methods:
         return condition_prepared(prepared, plan, source, methods)
     if config.effort == "fast" or not (plan.scheme.needs_data or config.effort != "default"):

@@ -63,7 +63,7 @@ def check_left_to_training(config: QuantizeConfig, methods: Sequence[Method]) ->
     Raises:
         ConfigError: naming the option.
     """
-    for name in ("skip", "layers", "per_axis", "estimator", "effort"):
+    for name in ("skip", "layers", "per_axis", "estimator", "percentile", "effort"):
         value = getattr(config, name)
         if value != getattr(QuantizeConfig(), name):
             raise ConfigError(
@@ -87,11 +87,37 @@ def as_trained(config: QuantizeConfig, scheme: str | None, trained: Trained) -> 
     Raises:
         ConfigError: if `scheme` is not the one it was trained for.
     """
-    if scheme is not None and scheme != trained.config.scheme:
+    check_scheme(scheme, trained.config.scheme)
+    left = ("input_type", "output_type", "verify", "seed")
+    return replace(trained.config, **{name: getattr(config, name) for name in left})
+
+
+def check_scheme(scheme: str | None, trained_for: str) -> str:
+    """The scheme a model was trained for.
+
+    Raises:
+        ConfigError: if another one is asked for.
+    """
+    if scheme not in (None, trained_for):
         raise ConfigError(
-            f"the model was trained for scheme '{trained.config.scheme}'.",
+            f"the model was trained for scheme '{trained_for}'.",
             got=f"scheme='{scheme}'",
-            expected=f"'{trained.config.scheme}', or no scheme",
+            expected=f"'{trained_for}', or no scheme",
             fix=f"leave scheme out, or quantize octavo.qat.strip(model) by '{scheme}'",
         )
-    return replace(trained.config, input_type=config.input_type, output_type=config.output_type, verify=config.verify)
+    return trained_for
+
+
+def check_no_leave(model: Any, allow: Sequence[str]) -> None:
+    """Refuse leave for functions in a trained model: which may run was decided when it was made.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    if allow and is_quantization_aware(model):
+        raise ConfigError(
+            "allow was decided when the model was made for training.",
+            got=f"allow={allow!r}",
+            expected="no allow",
+            fix="leave allow out; octavo.qat.quantize_model(model, allow=...) takes it",
+        )

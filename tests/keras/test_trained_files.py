@@ -98,6 +98,47 @@ def test_parity_takes_the_file_or_its_bytes(trained: keras.Model, tmp_path: Path
     assert found == octavo.parity(trained, quantized.model, X) == octavo.parity(trained, path, X)
 
 
+def test_parity_of_several_outputs_names_each() -> None:
+    x = keras.Input((6,), name="x")
+    heads = [layers.Dense(3, name="first")(x), layers.Softmax(name="second")(layers.Dense(2)(x))]
+    data = np.random.default_rng(0).normal(size=(32, 6)).astype(np.float32)
+    aware = qat.quantize_model(keras.Model(x, heads), data=data)
+    quantized = octavo.quantize(aware)
+    both = octavo.parity(aware, quantized, data)
+    assert [both.output, *(each.output for each in both.others)] == ["first", "second"]
+    assert both.others == (octavo.parity(aware, quantized, data, output="second"),)
+    assert octavo.parity(aware, quantized, data, output=1).output == "second"
+    assert [each["output"] for each in both.to_dict()["others"]] == ["second"]  # type: ignore[index, union-attr]
+    with pytest.raises(ConfigError, match=r"fix: +did you mean 'second'\?"):
+        octavo.parity(aware, quantized, data, output="secnd")
+
+
+def test_what_was_decided_before_training_is_refused_and_the_seed_is_used(trained: keras.Model) -> None:
+    for options, fix in (({"percentile": 99.0}, "leave percentile out"), ({"allow": ["scores"]}, "leave allow out")):
+        with pytest.raises(ConfigError, match=f"fix: +{fix}"):
+            octavo.quantize(trained, **options)  # type: ignore[arg-type]
+    assert octavo.quantize(trained, seed=1).model != octavo.quantize(trained, seed=2).model
+
+
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")
+def test_keys_name_the_inputs_in_data() -> None:
+    inputs = {"k2": keras.Input((6,), name="second"), "k1": keras.Input((6,))}
+    model = keras.Model(inputs, layers.Dense(2)(layers.Concatenate()([inputs["k1"], inputs["k2"]])))
+    rng = np.random.default_rng(0)
+    data = {name: rng.normal(size=(20, 6)).astype(np.float32) for name in ("k1", "k2")}
+    for made in (octavo.quantize(model, data=data), octavo.quantize(qat.quantize_model(model, data=data))):
+        assert made.graph.inputs == ("k1", "k2")
+        np.testing.assert_allclose(made.predict(data), model.predict(data, verbose=0), atol=0.2)
+
+
+def test_results_read_like_sentences(trained: keras.Model) -> None:
+    quantized = octavo.quantize(trained)
+    assert str(octavo.parity(trained, quantized, X)).startswith("On 24 samples the file's largest output is another")
+    assert str(quantized.fidelity).startswith("The file against the float graph on ")
+    assert "<p>" in quantized.fidelity._repr_html_()
+    assert "TensorFlow Lite Micro: equal to the reference" in quantized._repr_html_()
+
+
 def test_parity_of_a_float_model_is_refused(trained: keras.Model) -> None:
     with pytest.raises(InputError, match=r"fix: +of a float model, ask quantized\.evaluate"):
         octavo.parity(network(), octavo.quantize(trained), X)

@@ -15,7 +15,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"demo"}),
     frozenset({""}),
+    frozenset({"pages"}),
     frozenset({"diagnosis"}),
+    frozenset({"prove"}),
     frozenset({"comparison", "export", "search", "tfmot"}),
     frozenset({"pipeline"}),
     frozenset({"trained"}),
@@ -23,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"fitting", "mending"}),
     frozenset({"stages"}),
     frozenset({"report"}),
+    frozenset({"footprint"}),
     frozenset({"doctor", "result"}),
     frozenset({"condition"}),
     frozenset({"calibration", "load", "passes", "quantization"}),
@@ -35,7 +38,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"config"}),
     frozenset({"numerics"}),
     frozenset({"ir"}),
-    frozenset({"dtypes", "files", "limits"}),
+    frozenset({"arguments", "dtypes", "files", "limits", "notebook"}),
     frozenset({"errors", "version"}),
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "ai_edge_litert", "sklearn", "matplotlib")

@@ -20,6 +20,7 @@ PUBLIC = [
     "calibrate",
     "compare",
     "diagnose",
+    "fit",
     "lowering",
     "parity",
     "quantize",

@@ -21,7 +21,7 @@ from octavo.data.dataset import UNCOUNTED_SAMPLES
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError, VerificationError
 from octavo.evaluate.fidelity import fidelity
-from octavo.evaluate.proof import proven
+from octavo.evaluate.proof import proven, random_samples
 from octavo.ir.graph import with_tensors
 from octavo.numerics.tensor_statistics import TensorStatistics
 from octavo.result import QuantizedModel
@@ -250,6 +250,34 @@ def test_a_result_far_from_the_float_model_says_so() -> None:
     result = octavo.quantize(model, "int8", np.concatenate([small, [[1e3] * 8]]).astype(np.float32))
     (note,) = (note for note in result.notes if note.stage == "verify")
     assert "differs much from the float model's output, SQNR 0.0 dB on 4 samples" in note.text
+
+
+def test_samples_drawn_at_random_come_from_the_known_range_and_raise_no_alarm(model: Any) -> None:
+    q = octavo.quantize(model, data=octavo.calibrate(model, DATA * 100))
+    assert q.fidelity is not None
+    assert q.fidelity.random
+    assert not octavo.quantize(model, data=DATA).fidelity.random  # type: ignore[union-attr]
+    drawn = random_samples(prepare(model).graph, 0, {"image": (-200.0, 300.0)})
+    values = np.concatenate([sample["image"].ravel() for sample in drawn])
+    assert (values.min() < -190, values.max() > 290) == (True, True)
+    assert (values.min() >= -200, values.max() <= 300) == (True, True)
+    wild = octavo.quantize(qat.quantize_model(model, data=DATA * 1000))
+    assert not [note for note in wild.notes if "try quantization-aware training" in note.text]
+
+
+def test_the_title_says_what_goes_in_and_out(model: Any, int8: QuantizedModel) -> None:
+    assert int8.title == "full integer, int8 activations and weights; int8 in, int8 out"
+    other = octavo.quantize(model, "int8", DATA, input_type="uint8", output_type="float32", verify="off")
+    assert other.title.endswith("; uint8 in, float32 out")
+
+
+@pytest.mark.parametrize(("classes", "told"), [(10, False), (1500, True)])
+def test_shares_that_no_longer_sum_to_one_are_told(classes: int, told: bool) -> None:
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(classes, activation="softmax", name="shares")])
+    data = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32) / 50
+    notes = [note for note in octavo.quantize(model, data=data).notes if "sums to" in note.text]
+    assert bool(notes) == told
+    assert all(note.subject == "shares" for note in notes)
 
 
 @pytest.mark.parametrize("scheme", ["float32", "float16", "dynamic"])

@@ -329,7 +329,7 @@ def test_latency_decides_where_it_matters_and_must_have_been_measured(comparison
     with pytest.raises(ConfigError, match=r"fix: +compare with time_it=True"):
         Comparison(tuple(rows)).best(matters="latency")
     timed = tuple(
-        replace(row, evaluation=replace(row.evaluation, latency=Latency(milliseconds, milliseconds, 1)))
+        replace(row, evaluation=replace(row.evaluation, latency=Latency(milliseconds)))
         for row, milliseconds in zip(rows, (5.0, 2.0), strict=True)
     )
     assert Comparison(timed).best(matters=["latency", "ram"]).row is timed[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -11,10 +12,14 @@ from keras import layers
 
 import octavo
 from octavo import qat
-from octavo.config import LayerConfig
+from octavo.config import LayerConfig, QuantizeConfig
 from octavo.dtypes import DType
-from octavo.errors import ConfigError, DatasetError
+from octavo.errors import ConfigError, DatasetError, NonFiniteError
+from octavo.fitting import Draft, widened
+from octavo.ir.types import Graph
 from octavo.ops.obstacles import obstacles
+from octavo.plan.make import make_plan
+from octavo.stages import Measured, prepare
 
 pytest.importorskip("tflite_micro")
 
@@ -29,6 +34,13 @@ def classifier(classes: int, spread: float = 0.1, bias: float = 0.0, tail: bool 
     kernel = np.random.default_rng(1).normal(0, spread, (8, classes))
     model.layers[0].set_weights([kernel.astype(np.float32), np.full(classes, bias, np.float32)])
     return model
+
+
+NOTHING = Measured({}, "", {})
+
+
+def classifier_graph() -> Graph:
+    return prepare(classifier(10)).graph
 
 
 def type_of(quantized: octavo.QuantizedModel, op: str) -> DType:
@@ -122,6 +134,19 @@ def test_sums_over_very_many_inputs_of_one_sign_do_not_overflow(scheme: str) -> 
     assert np.abs(quantized.predict(x) / wanted - 1).max() < half < 0.05
 
 
+@pytest.mark.parametrize("count", [60_000, 70_000])
+def test_a_mean_of_more_int16_values_than_its_sum_holds_is_float(count: int) -> None:
+    inputs = keras.Input((count, 1))
+    model = keras.Model(inputs, layers.GlobalAveragePooling1D(name="mean")(inputs))
+    x = np.linspace(0.9, 1.0, 3, dtype=np.float32)[:, None, None] * np.ones((1, count, 1), np.float32)
+    quantized = octavo.quantize(model, "int16x8", x)
+    check_no_runtime_ends(quantized)
+    assert (type_of(quantized, "MEAN") is DType.FLOAT32) == (count == 70_000)
+    # A step of the input and one of the output; LiteRT's float kernel sums in float32, one after the other.
+    summing = count * float(np.finfo(np.float32).eps) / 2
+    assert np.abs(quantized.predict(x) - x.mean(1, dtype=np.float64)).max() < 2 / 32767 + summing
+
+
 def test_an_operator_can_be_named_alone() -> None:
     named = [LayerConfig("scores:SOFTMAX", activations="int16")]
     quantized = octavo.quantize(classifier(10), "int8", X, layers=named)
@@ -132,8 +157,30 @@ def test_an_operator_can_be_named_alone() -> None:
         octavo.quantize(classifier(10), "int8", X, skip=["scores:TANH"])
 
 
+def test_types_widen_step_by_step_and_come_to_an_end() -> None:
+    graph = classifier_graph()
+    draft: Draft | None = Draft(QuantizeConfig("int8x4"), make_plan(graph, QuantizeConfig("int8x4")), NOTHING)
+    told = []
+    while draft is not None and len(told) < 9:
+        draft = widened(replace(draft, plan=make_plan(graph, draft.config)), {graph.nodes[0]: "a reason"})
+        told.append("" if draft is None else str(draft.notes[-1].text))
+    assert told == [
+        "FULLY_CONNECTED has weights of int8 instead of int4: a reason",
+        "FULLY_CONNECTED is int16 instead of int8: a reason",
+        "FULLY_CONNECTED is float32 instead of int16: a reason",
+        "",
+    ]
+
+
 def test_a_trained_model_is_widened_where_it_is_written() -> None:
     model = qat.quantize_model(classifier(600), "int8", data=X)
     quantized = octavo.quantize(model)
     check_no_runtime_ends(quantized)
     assert type_of(quantized, "SOFTMAX") is DType.INT16
+
+
+def test_a_border_of_infinity_is_told_to_be_a_number() -> None:
+    inputs = keras.Input((6, 6, 2))
+    padded = keras.ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=float("-inf"))
+    with pytest.raises(NonFiniteError, match="write a number that lies beyond all values there"):
+        octavo.quantize(keras.Model(inputs, layers.MaxPooling2D(2)(padded)), "int8", np.ones((4, 6, 6, 2), np.float32))

@@ -8,6 +8,8 @@ from functools import partial
 from html import escape
 from typing import Any
 
+from octavo.arguments import FUNCTION, MAPPING, NAMES, check_kinds
+from octavo.board.boards import Board, board_named, board_of
 from octavo.comparison.doubts import Doubt, doubts
 from octavo.comparison.ready import read_ready
 from octavo.comparison.recommendation import Recommendation, Wishes, recommend
@@ -18,9 +20,10 @@ from octavo.data.labelled import Labelled, labelled_samples
 from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError, ModelFileError, RuntimeEndedError, VerificationError
 from octavo.evaluate.predict import Samples
+from octavo.notebook import data_frame
 from octavo.pipeline import quantize, quantize_prepared
 from octavo.plan.make import check_skip
-from octavo.report.notebook import as_html, data_frame
+from octavo.report.notebook import as_html
 from octavo.report.tables import TextTable, as_markdown, comparison_tables
 from octavo.result import QuantizedModel
 from octavo.stages import Prepared, Progress, Source, prepare
@@ -71,6 +74,7 @@ class Comparison:
         flash: str | int | Same | None = SAME,
         ram: str | int | Same | None = SAME,
         matters: str | Sequence[str] | Same | None = SAME,
+        board: str | Same | None = SAME,
     ) -> Recommendation:
         """Which technique to use on a board, or in LiteRT.
 
@@ -81,14 +85,18 @@ class Comparison:
             ram: Likewise, for the arena; None for LiteRT on a desktop or phone, where Micro need not run the file.
             matters: "accuracy", "flash", "ram" or "latency" (of LiteRT here), or several by falling weight.
                 What is not given is as the comparison was told.
+            board: A name that `octavo fit --boards` lists: the whole program must fit it, as C or in Micro; `flash` and
+                `ram`, where given, stand in for its own. None for budgets alone.
 
         Raises:
-            ConfigError: for a size that cannot be read, something else that matters, or latency not measured.
+            ConfigError: for an unknown board, a size that cannot be read, something else that matters, or latency not
+                measured.
         """
         wishes = Wishes(
             self.wishes.flash if isinstance(flash, Same) else flash,
             self.wishes.ram if isinstance(ram, Same) else ram,
             self.wishes.matters if isinstance(matters, Same) else matters,
+            self.wishes.board if isinstance(board, Same) else _board(board, flash, ram),
         )
         found = recommend(self.rows, wishes)
         doubtful = next((doubt.text for doubt in self.doubts if doubt.of_data), None)
@@ -147,6 +155,7 @@ def compare(
     flash: str | int | None = "1MB",
     ram: str | int | None = "256KB",
     matters: str | Sequence[str] | None = None,
+    board: str | None = None,
     time_it: bool = True,
     allow: Sequence[str] = (),
     progress: Progress | None = None,
@@ -173,7 +182,8 @@ def compare(
         train_float: Whether the float model gets the same further training, and rows of its own.
         also: More rows by name: quantization-aware models or their files, quantized models, and ready .tflite files or
             their bytes.
-        flash, ram, matters: As for `Comparison.best`, which takes these unless told otherwise.
+        flash, ram, matters, board: As for `Comparison.best`, which takes these unless told otherwise; with a board the
+            budgets are its own.
         time_it: Whether to measure latency.
 
     Raises:
@@ -181,7 +191,13 @@ def compare(
         DatasetError: for data that can be read only once, or without data for a scheme that needs some.
         VerificationError, ModelFileError: if the float file fails, or every scheme; the first error then.
     """
-    wishes = Wishes(flash, ram, matters)
+    wishes = Wishes(flash, ram, matters, None if board is None else board_named(board))
+    check_kinds(
+        {"schemes": NAMES, "train_schemes": NAMES, "train": FUNCTION, "also": MAPPING},
+        {"schemes": schemes, "train_schemes": train_schemes, "train": train, "also": also},
+    )
+    schemes = (schemes,) if isinstance(schemes, str) else schemes
+    train_schemes = (train_schemes,) if isinstance(train_schemes, str) else train_schemes
     _check_given(test)
     _check_data_for(schemes, data)
     source = Source(_readable_again(data), samples, integer_divisor, progress)
@@ -233,6 +249,13 @@ def compare(
         technique = QAT if is_quantization_aware(brought) else READY
         rows.append(row(technique, name, partial(read_ready, brought, name), name))
     return replace(_comparison(rows), wishes=wishes, note=held_out.note)
+
+
+def _board(name: str | None, flash: str | int | Same | None, ram: str | int | Same | None) -> Board | None:
+    """The board meant by a name, with the budgets that were given instead of its own."""
+    if name is None:
+        return None
+    return board_of(name, None if isinstance(flash, Same) else flash, None if isinstance(ram, Same) else ram)
 
 
 def _comparison(results: Sequence[Row | Failure]) -> Comparison:

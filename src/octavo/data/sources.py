@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from octavo.data.arrays import read_arrays
+from octavo.data.arrays import read_array, read_arrays
 from octavo.errors import DatasetError, MissingDependencyError
 from octavo.limits import limits, raised, unreadable
 
@@ -26,7 +26,8 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".
 IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 ACCEPTED = (
     "a numpy array; a tuple (x, y); a list or dict of one array for each input; a generator, or a function returning "
-    "one; a tf.data.Dataset, keras PyDataset or torch DataLoader; the path of an .npz file or of a folder of images"
+    "one; a tf.data.Dataset, keras PyDataset or torch DataLoader; the path of an .npz or .npy file, or of a folder of "
+    "images"
 )
 
 
@@ -151,11 +152,13 @@ def _from_path(path: Path, names: Sequence[str], channels: int) -> Iterator[Elem
         yield from _images(path, channels)
     elif path.suffix == ".npz" and path.exists():
         yield _element(_from_npz(path, names), names)
+    elif path.suffix == ".npy" and path.exists():
+        yield _element(read_array(path), names)
     else:
         raise DatasetError(
             f"'{path}' is no data that can be read.",
             got="a file of another kind" if path.exists() else "no such file or folder",
-            expected="an .npz file or a folder of images",
+            expected="an .npz or .npy file or a folder of images",
             fix="check the path, or load the data yourself and give the array",
         )
 

@@ -53,6 +53,7 @@ def diagnose(
     per_axis: bool = True,
     estimator: str | Estimator = "minmax",
     percentile: float = 99.99,
+    effort: str = "fast",
     metric: Any = None,
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -72,8 +73,8 @@ def diagnose(
         test: What the file is judged by: (x, y), y None where there are no labels, or the path of an .npz file; None
             takes the representative dataset.
         file: A quantized .tflite file of the model, its path, bytes or `QuantizedModel`; None quantizes the model.
-        scheme, config, skip, layers, per_axis, estimator, percentile, samples, integer_divisor, seed, allow, progress:
-            As for `octavo.quantize`.
+        scheme, config, skip, layers, per_axis, estimator, percentile, effort, samples, integer_divisor, seed, allow,
+            progress: As for `octavo.quantize`.
         metric: As for `QuantizedModel.evaluate`.
         apply: Whether to make the file with the mends that help, proven, as `Diagnosis.mended`.
 
@@ -92,7 +93,7 @@ def diagnose(
     """
     options = {
         "scheme": scheme, "skip": skip, "layers": layers, "per_axis": per_axis, "estimator": estimator,
-        "percentile": percentile, "seed": seed,
+        "percentile": percentile, "effort": effort, "seed": seed,
     }  # fmt: skip
     chosen = replace(configured(config, **options), input_type=None, output_type=None)
     tell = _told(progress)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from octavo.comparison.paired import gain
-from octavo.diagnosis.causes import CAUSES, Case, Cause, Mend, Suspicion
+from octavo.diagnosis.causes import CAUSES, Case, Cause, Mend, Suspicion, coarse_layer
 from octavo.diagnosis.found import LOSSY, Finding, TriedMend
 from octavo.diagnosis.pair import own_pair
 from octavo.diagnosis.samples import Told, rows
@@ -21,6 +21,8 @@ REGAINED, ABOUT = 0.15, 0.85
 # A mend that regains this needs no further ones to be tried beside it.
 ENOUGH = 0.8
 
+# The cause of which nothing more is known than where it is: where something is, it adds nothing.
+NOTHING_SPECIAL = coarse_layer.CAUSE.name
 
 Followed = tuple[Finding, Mend]
 
@@ -49,6 +51,8 @@ def follow_up(case: Case, prepared: Prepared, told: Told) -> tuple[list[Followed
         told(number + 1, min(len(chosen), MOST_TRIED))
     helped = [each for each in results if each[0].mend.regained >= REGAINED or proven(each[0].mend)]
     helped.sort(key=order_of(helped))
+    special = {finding.layer for finding, _ in helped if finding.cause != NOTHING_SPECIAL}
+    helped = [each for each in helped if each[0].cause != NOTHING_SPECIAL or each[0].layer not in special]
     kept = {id(finding) for finding, _ in helped}
     return helped, [finding for finding, _ in results if id(finding) not in kept]
 

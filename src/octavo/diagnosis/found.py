@@ -59,6 +59,7 @@ class TriedMend:
             "gain": gain,
             "file_bytes": self.file_bytes,
             "failure": self.failure,
+            "told": self.told,
         }
 
 

@@ -196,6 +196,17 @@ def _outputs(graph: Graph, like: Graph, x: Arrays) -> dict[str, np.ndarray]:
     return {name: found[port.name] for name, port in zip(like.outputs, runtime.outputs, strict=True)}
 
 
+def activations_of(graph: Graph, names: Sequence[str], x: Arrays) -> dict[str, np.ndarray]:
+    """What float tensors hold on samples, by name, first axis the sample."""
+    made = tuple(name for name in dict.fromkeys(names) if name not in graph.inputs)
+    found = {name: x[name] for name in graph.inputs}
+    if made:
+        shown = _Shown(replace(graph, outputs=made))
+        runs = [shown(one(x, i)) for i in range(count_of(x))]
+        found |= {name: np.stack([run[name].reshape(graph.tensors[name].shape[1:]) for run in runs]) for name in made}
+    return found
+
+
 def _close_look(
     pair: Pair, places: Sequence[Place], model: bytes, x: Arrays, told: Callable[[int], None]
 ) -> tuple[dict[tuple[str, str], _Power], Seen]:

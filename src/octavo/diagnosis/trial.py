@@ -20,7 +20,7 @@ from octavo.plan.make import make_plan, own_config
 from octavo.plan.types import Plan
 from octavo.quantization.quantize import quantized_graph
 from octavo.run.signature import Port, read_signature
-from octavo.stages import Prepared, Source, condition_prepared
+from octavo.stages import Prepared, Source, conditioned_by
 from octavo.write.tflite import TFLITE
 
 # Share of samples by which two files are compared.
@@ -50,11 +50,11 @@ class Trial:
             OctavoError: if it cannot be made.
         """
         plan = make_plan(prepared.graph, self.config)
-        conditioned = condition_prepared(prepared, plan, Source(self.data), self.methods)
+        conditioned = conditioned_by(self.methods, prepared, plan, Source(self.data), self.config)
         ranges = {}
         if plan.scheme.needs_data:
             estimator, statistics = self.config.range_estimator, self.extremes.statistics()
-            if estimator.needs_histogram or self.methods:
+            if estimator.needs_histogram or conditioned.graph is not prepared.graph:
                 names = [name for name in float_activations(conditioned.graph) if name in set(plan.observed)]
                 statistics = calibrate(conditioned.graph, names, self.data, needs_histogram=estimator.needs_histogram)
             ranges = estimate(conditioned.graph, plan, statistics, estimator)

@@ -10,10 +10,11 @@ from octavo.evaluate.held_out import guess_notes, range_notes
 from octavo.evaluate.latency import Latency, latency
 from octavo.evaluate.memory import Memory, memory
 from octavo.evaluate.predict import Samples, fitting
+from octavo.notebook import data_frame, pairs_as_html
 from octavo.run.targets import DEFAULT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Evaluation:
     """What a model costs and what it is worth. What was not measured is None.
 
@@ -105,12 +106,26 @@ class Evaluation:
         rows.append(("arena", f"{arena:,} bytes" if arena is not None else f"unknown: {self.memory.arena_reason}"))
         if self.latency is not None:
             rows.append(("latency, 1 thread", f"{self.latency.one_thread_ms:.3f} ms"))
-            rows.append((f"latency, {self.latency.cores} threads", f"{self.latency.all_cores_ms:.3f} ms"))
+        rows += [("note", note) for note in self.notes if note != self.memory.arena_reason]
         return tuple((name, value) for name, value in rows if value)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return pairs_as_html(f"Evaluation on {self.samples:,} samples", self.rows())
+
+    def to_pandas(self) -> Any:
+        """What was measured, by name with unit, as a pandas.DataFrame of one row.
+
+        Raises:
+            MissingDependencyError: without pandas.
+        """
+        return data_frame([{"scheme": self.scheme, "samples": self.samples, **self.numbers()}])
 
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self.rows())
         return "\n".join(f"{name:<{width}}  {value}" for name, value in self.rows())
+
+    __repr__ = __str__
 
 
 def evaluate(

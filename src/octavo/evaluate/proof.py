@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from octavo.errors import VerificationError
 from octavo.evaluate.verification import Verification
 from octavo.evaluate.verify import SAMPLE_INPUTS, verify
 from octavo.ir.types import Graph
+from octavo.numerics.affine import Range
 
 Values = Mapping[str, np.ndarray]
+NO_RANGES: Mapping[str, Range] = MappingProxyType({})
 
 
 def proven(model: bytes, graph: Graph, samples: Sequence[Values], config: QuantizeConfig) -> Verification:
@@ -47,11 +50,22 @@ def verified_samples(config: QuantizeConfig) -> int | None:
     return {"off": 0, "sample": SAMPLE_INPUTS, "full": None}[config.verify]
 
 
-def random_samples(graph: Graph, seed: int) -> tuple[dict[str, np.ndarray], ...]:
-    """Inputs uniform in [0, 1), for a model verified without data."""
+def random_samples(
+    graph: Graph, seed: int, ranges: Mapping[str, Range] = NO_RANGES
+) -> tuple[dict[str, np.ndarray], ...]:
+    """Inputs for a model verified without data, uniform in the range that each is known to have, else in [0, 1).
+
+    Args:
+        graph: The float graph.
+        seed: Of the choice.
+        ranges: Real (low, high) by tensor name.
+    """
     rng = np.random.default_rng(seed)
-    inputs = [graph.tensors[name] for name in graph.inputs]
+    inputs = [(graph.tensors[name], *ranges.get(name, (0.0, 1.0))) for name in graph.inputs]
     return tuple(
-        {tensor.name: rng.random(tensor.shape).astype(tensor.dtype.numpy) for tensor in inputs}
+        {
+            tensor.name: (low + (high - low) * rng.random(tensor.shape)).astype(tensor.dtype.numpy)
+            for tensor, low, high in inputs
+        }
         for _ in range(SAMPLE_INPUTS)
     )

@@ -13,7 +13,7 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, PerAxis, PerTensor, Shape, Tensor
 from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
-from octavo.ops.limits import SPAN, overflow, overflowing, product_of_matrices, weighted
+from octavo.ops.limits import SPAN, largest_sum, overflow, overflowing, product_of_matrices, weighted
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.products import of_results
 from octavo.ops.refuse import refuse
@@ -199,7 +199,7 @@ def _terms(options: BatchMatMulOptions, x: Tensor) -> int:
 def _overflowing(options: BatchMatMulOptions, inputs: Inputs[Tensor]) -> str:
     """The obstacle of too many products for the accumulator."""
     x, y = inputs
-    return overflow(_terms(options, x) * float(SPAN[x.dtype]) ** 2, x.dtype, y.dtype)
+    return overflow(_terms(options, x) * float(SPAN[x.dtype]) ** 2, largest_sum(x.dtype, y.dtype))
 
 
 def batch_matmul_training(ops: Any) -> Any:

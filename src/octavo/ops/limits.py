@@ -29,7 +29,8 @@ MARGIN = 1.0 + 2.0**-20
 # Steps of the input away from its zero point.
 SPAN = {DType.INT8: 255, DType.INT16: 32768}
 # Sums of products stay below it, by the type of the activations: int32, and what the rescaling of int64 holds.
-LARGEST_SUM = {DType.INT8: 2**31, DType.INT16: 2**47}
+INT32_SUM = 2.0**31
+LARGEST_SUM = {DType.INT8: INT32_SUM, DType.INT16: 2.0**47}
 # XNNPACK sums products with int4 weights, and their biases, this many times as large.
 INT4_FACTOR = 16
 # Output steps that a product of an input's and a weight's step is at most: XNNPACK's, and that of 64-bit rescaling.
@@ -99,9 +100,8 @@ def largest_sum(activations: DType, weights: DType) -> float:
     return LARGEST_SUM[activations] / (INT4_FACTOR if weights is DType.INT4 else 1)
 
 
-def overflow(reached: float, activations: DType, weights: DType) -> str:
-    """Why sums of products that reach so many steps cannot be computed; "" if they can."""
-    held = largest_sum(activations, weights)
+def overflow(reached: float, held: float) -> str:
+    """Why sums that reach so many steps cannot be computed in an accumulator that holds others; "" if they can."""
     return "" if reached < held else f"its sums reach {reached:.3g} steps, its kernels hold {held:.3g}"
 
 
@@ -117,10 +117,10 @@ def overflowing(axis: int, *, data: int = 0, weight: int = 1, bias: int = 2) -> 
             return ""
         if weights.dtype is DType.INT4:
             most = weights.size / weights.shape[axis] * SPAN[x.dtype] * DType.INT4.integer_range[1]
-            return overflow(most, x.dtype, weights.dtype)
+            return overflow(most, largest_sum(x.dtype, weights.dtype))
         step = x.scale * weights.parameters.scale.astype(np.float64)
         steps = magnitudes(weights, axis) / weights.parameters.scale * SPAN[x.dtype] + reals(offset) / step
-        return overflow(float(steps.max()), x.dtype, weights.dtype)
+        return overflow(float(steps.max()), largest_sum(x.dtype, weights.dtype))
 
     return obstacle
 

@@ -15,7 +15,7 @@ from octavo.ir.types import Options, Shape, Tensor
 from octavo.numerics.fixed_point import Multiplier, wrap_int32
 from octavo.ops.channelwise import where_channels_stay
 from octavo.ops.fused import Output, output_of
-from octavo.ops.limits import Scales, counted, largest_real, rescaled
+from octavo.ops.limits import INT32_SUM, SPAN, Scales, counted, largest_real, overflow, rescaled
 from octavo.ops.refuse import refuse, require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
@@ -111,6 +111,11 @@ def sum_scales(options: ReducerOptions, inputs: Inputs[Tensor]) -> Scales:
     return counted(terms_of(inputs) * largest_real(inputs[0]))
 
 
+def too_many(options: ReducerOptions, inputs: Inputs[Tensor]) -> str:
+    """The obstacle of MEAN and SUM: their sums have 32 bits, of int16 too."""
+    return overflow(float(terms_of(inputs)) * SPAN[inputs[0].dtype], INT32_SUM)
+
+
 def emit_reduce(
     b: Emitter, op: str, name: str, axes: Sequence[int], *, keep_dims: bool = False, suffix: str = ""
 ) -> str:
@@ -168,6 +173,7 @@ MEAN = OpSpec(
     run_float=reduce_float(np.mean),
     integer=scaled_sum_integer(mean=True),
     output_scales=rescaled,
+    obstacle=too_many,
     version=version_by_type(int8=2, int16=3),
     keras={
         "layers.GlobalAveragePooling1D": KerasForm(
@@ -193,6 +199,7 @@ SUM = OpSpec(
     run_float=reduce_float(np.sum),
     integer=scaled_sum_integer(mean=False),
     output_scales=sum_scales,
+    obstacle=too_many,
     wrong_in_litert_reference=frozenset({DType.INT8, DType.INT16}),
     version=version_by_type(int8=2, int16=2),
     keras={

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from octavo.config import (
     ACTIVATION_TYPES,
+    LAYERS_SHOWN,
     WEIGHT_TYPES,
     LayerConfig,
     QuantizeConfig,
@@ -90,7 +91,7 @@ def check_skip(graph: Graph, patterns: Iterable[str]) -> None:
     operators = {operator_name(node) for node in graph.nodes}
     for pattern in patterns:
         if pattern not in operators and not any(matches(layer, (pattern,)) for layer in layers):
-            raise unknown_name("layer", pattern, layers)
+            raise unknown_name("layer", pattern, layers, LAYERS_SHOWN)
 
 
 def matches(layer: str, patterns: Iterable[str]) -> bool:

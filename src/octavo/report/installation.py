@@ -15,6 +15,14 @@ def installation_table(installation: Installation) -> TextTable:
     return TextTable("Packages", ("package", "version", "for"), rows)
 
 
+def tools_table(installation: Installation) -> TextTable:
+    """One row a program."""
+    rows = tuple(
+        (" or ".join(tool.commands), tool.path or f"missing: {tool.fix}", tool.purpose) for tool in installation.tools
+    )
+    return TextTable("Programs", ("program", "where", "for"), rows)
+
+
 def verdict(installation: Installation) -> list[str]:
     """The machine, the backend, the runtimes, and what is wrong."""
     machine = f"Python {installation.python} on {installation.machine}, {installation.cores} cores"

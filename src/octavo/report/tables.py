@@ -58,7 +58,6 @@ EVALUATION_COLUMNS = (
     Column("file bytes", lambda e: number(e.memory.file_bytes)),
     Column("arena bytes", lambda e: number(e.memory.arena_bytes)),
     Column("ms 1 thread", lambda e: number(None if e.latency is None else e.latency.one_thread_ms, 3)),
-    Column("ms all cores", lambda e: number(None if e.latency is None else e.latency.all_cores_ms, 3)),
 )
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip
-from octavo.cli.output import print_json, start_keras_for
+from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Report, Samples, Seed, Skip
+from octavo.cli.output import command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 
 MATTERS = ("accuracy", "flash", "ram", "latency")
@@ -23,6 +22,9 @@ def compare(
     schemes: Annotated[str, typer.Option(help=f"Separated by commas, of {', '.join(SCHEMES)}; all if not given.")] = "",
     flash: Annotated[str, typer.Option(help="Room on the board for the file.")] = "1MB",
     ram: Annotated[str, typer.Option(help="Room on the board for the arena; none where LiteRT runs it.")] = "256KB",
+    board: Annotated[
+        str | None, typer.Option(help="A board that the whole program must fit, instead of --flash and --ram.")
+    ] = None,
     matters: Annotated[
         str, typer.Option(help=f"What counts most among rows that lose nothing, by commas: {', '.join(MATTERS)}.")
     ] = "",
@@ -39,19 +41,26 @@ def compare(
     effort: Effort = "fast",
     allow: Allow = None,
     seed: Seed = 0,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Quantize by every scheme, measure each on held-out data, and say which to use on a board.
 
     Exits 1 if a scheme fails; the others are shown.
     """
+    from octavo.board.boards import board_named
     from octavo.comparison.comparison import compare as run
     from octavo.comparison.recommendation import Wishes
     from octavo.data.labelled import read_test_set
+    from octavo.files import check_place
     from octavo.report.progress import progress_bar
-    from octavo.report.terminal import print_lines, print_table
+    from octavo.report.terminal import console, print_lines, print_table
 
+    if report is not None:
+        check_place(report)
     wishes = Wishes(none_or(flash), none_or(ram), [name.strip() for name in matters.split(",")] if matters else None)
+    if board is not None:
+        board_named(board)
     held_out = read_test_set(test, integer_divisor)
     for path in (model, *(also or ())):
         start_keras_for(path)
@@ -62,15 +71,26 @@ def compare(
             samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress, metric=metric,
             allow=tuple(allow or ()), effort=effort,
             also={path.stem: path for path in also or ()}, flash=wishes.flash, ram=wishes.ram,
-            matters=wishes.matters,
+            matters=wishes.matters, board=board,
+        )  # fmt: skip
+    if report is not None:
+        from octavo.pages.report import shown_of_test, write_report
+        from octavo.stages import prepare
+
+        prepared = prepare(str(model), tuple(allow or ()))
+        best = table.best().row
+        write_report(
+            report, prepared, shown_of_test(prepared, held_out, integer_divisor), comparison=table,
+            quantized=None if best is None or not best.quantized.scheme.needs_data else best.quantized,
+            commands=[command_line()],
         )  # fmt: skip
     if as_json:
         print_json(table.to_dict())
     else:
-        console = Console()
+        screen = console()
         for each in table.tables:
-            print_table(console, each)
-        print_lines(console, [table.best().reason])
+            print_table(screen, each)
+        print_lines(screen, [table.best().reason])
     raise typer.Exit(CHECK_SAID_NO if table.failures else DONE)
 
 

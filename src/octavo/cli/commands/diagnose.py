@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, Divisor, Json, ModelPath, Samples, Seed, Skip, one_of
-from octavo.cli.output import print_json, start_keras_for
+from octavo.cli.options import Allow, Divisor, Json, ModelPath, Report, Samples, Seed, Skip, one_of
+from octavo.cli.output import command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 from octavo.numerics.estimators import ESTIMATORS
 
@@ -42,6 +42,7 @@ def diagnose(
     ] = None,
     allow: Allow = None,
     seed: Seed = 0,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Find which layers of a quantized model lose what, why, and which mends help: each is made and measured.
@@ -54,8 +55,9 @@ def diagnose(
     from octavo.report.progress import progress_bar
     from octavo.report.terminal import print_lines, print_table
 
-    if apply is not None:
-        check_place(apply)
+    for place in (apply, report):
+        if place is not None:
+            check_place(place)
     judged = None if test is None else read_test_set(test, integer_divisor)
     start_keras_for(model)
     with progress_bar() as progress:
@@ -66,6 +68,15 @@ def diagnose(
             allow=tuple(allow or ()), progress=progress,
         )  # fmt: skip
     path = None if apply is None or found.mended is None else found.mended.save(apply)
+    if report is not None:
+        from octavo.pages.report import shown_of_data, write_report
+        from octavo.stages import prepare
+
+        prepared = prepare(str(model), tuple(allow or ()))
+        samples_shown = shown_of_data(prepared, str(data), integer_divisor)
+        write_report(
+            report, prepared, samples_shown, diagnosis=found, quantized=found.mended, commands=[command_line()]
+        )
     if as_json:
         print_json({**found.to_dict(), "path": None if path is None else str(path)})
     else:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from octavo.cli.options import Json, Seed
 from octavo.cli.output import print_json
@@ -33,7 +32,7 @@ def export(
 ) -> None:
     """Write a model as C that needs no library, bit-exact with TensorFlow Lite Micro."""
     from octavo.export import export as run
-    from octavo.report.terminal import print_lines
+    from octavo.report.terminal import console, print_lines
 
     written = run(model, out, to, name, force=force, seed=seed, ram=ram, stream=stream)
     order = None if written.model is None else written.model.order
@@ -49,7 +48,7 @@ def export(
             }
         )
         return
-    print_lines(Console(), [f"Wrote {' and '.join(str(path) for path in written.paths)}.", *_what_next(written)])
+    print_lines(console(), [f"Wrote {' and '.join(str(path) for path in written.paths)}.", *_what_next(written)])
 
 
 def _what_next(written: Exported) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from octavo.config import unknown_name
+from octavo.config import LAYERS_SHOWN, unknown_name
 from octavo.errors import InputError, OctavoError, UnsupportedLayerError
 from octavo.ir.graph import fresh_name
 from octavo.ir.notes import Note
@@ -29,7 +29,7 @@ from octavo.load.keras_graph.functional import (
     symbol,
     trace,
 )
-from octavo.load.keras_graph.naming import output_names, rename_tensors, result_names
+from octavo.load.keras_graph.naming import input_names, output_names, rename_tensors, result_names
 from octavo.load.keras_graph.shadow import Shadows
 from octavo.load.loaded import Loaded
 from octavo.ops.build import GraphBuilder
@@ -82,7 +82,11 @@ def load_keras(
     outputs = tracer.walk(function, [tracer.input(tensor) for tensor in function.inputs], lambda call: call.name)
     tracer.check_allowed()
     graph, names, expected = tracer.builder.finish(outputs), tracer.names, tracer.builder.expected
-    for renaming in (result_names(graph, tracer.results), output_names(graph, function._outputs_struct)):
+    for renaming in (
+        result_names(graph, tracer.results),
+        output_names(graph, function._outputs_struct),
+        input_names(graph, function._inputs_struct),
+    ):
         graph = rename_tensors(graph, renaming)
         names = {key: renaming.get(name, name) for key, name in names.items()}
         expected = [replace(each, tensor=renaming.get(each.tensor, each.tensor)) for each in expected]
@@ -172,7 +176,7 @@ class _Tracer:
             ConfigError: naming the closest layer.
         """
         for name in sorted(self._allow.difference(self._paths.values())):
-            raise unknown_name("layer in allow", name, tuple(self._paths.values()))
+            raise unknown_name("layer in allow", name, tuple(self._paths.values()), LAYERS_SHOWN)
 
     def _node(self, path: str, operation: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Value, ...]:
         """One call at `path`: of a nested model, or of a layer or operation."""

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from octavo.ir.types import Graph
+from octavo.ir.types import Graph, Tensor
 from octavo.version import VERSION
 from octavo.write.c.call import Call
 from octavo.write.c.fit import fitted
 from octavo.write.c.header import header
 from octavo.write.c.invoke import constant_name, invoke, ports
+from octavo.write.c.layout import Layout, lay_out
 from octavo.write.c.row_order import RowOrder
 from octavo.write.c.self_test import GoldenVector, self_test
 from octavo.write.c.table import data_operands, lower
@@ -55,7 +56,7 @@ def write_c(
         UnsupportedLayerError: if an operator has no C kernel.
         ConfigError: if it does not fit in any way, or its input cannot be streamed.
     """
-    calls = [lower(graph, node, f"{name}_{i}") for i, node in enumerate(graph.nodes)]
+    calls = _calls(graph, name)
     inputs, outputs = ports(graph.inputs, "in"), ports(graph.outputs, "out")
     layout, order = fitted(graph, calls, inputs, outputs, ram_bytes, stream)
     streamed = order is not None and order.streamed is not None
@@ -66,7 +67,7 @@ def write_c(
             f'#include "{name}.h"\n',
             *_kernels(calls, order is not None),
             "/* The model: constants, operator by operator. */\n",
-            *_data_constants(graph, name, calls),
+            *(array("int8_t", constant_name(graph, name, t.name), t.values) for t in data_constants(graph, calls)),
             *(text for call in calls for text in call.constants),
             invoke(graph, name, calls, layout, order),
             self_test(graph, name, golden),
@@ -75,6 +76,20 @@ def write_c(
     head = header(graph, name, layout.plan.arena_bytes, digest, streamed=streamed)
     files = {f"{name}.h": head, f"{name}.c": source}
     return CModel(name, files, layout.plan.arena_bytes, layout.plan.lower_bound_bytes, order)
+
+
+def lowered(graph: Graph, name: str) -> tuple[list[Call], Layout]:
+    """The operators of a graph in C, and the places of its tensors where each operator runs as a whole.
+
+    Raises:
+        UnsupportedLayerError: if an operator has no C kernel.
+    """
+    calls = _calls(graph, name)
+    return calls, lay_out(graph, calls, ports(graph.inputs, "in"), ports(graph.outputs, "out"))
+
+
+def _calls(graph: Graph, name: str) -> list[Call]:
+    return [lower(graph, node, f"{name}_{i}") for i, node in enumerate(graph.nodes)]
 
 
 def _kernels(calls: Sequence[Call], by_rows: bool) -> list[str]:
@@ -86,11 +101,11 @@ def _kernels(calls: Sequence[Call], by_rows: bool) -> list[str]:
     return [guard, *((folder / name).read_text(encoding="utf-8") for name in used)]
 
 
-def _data_constants(graph: Graph, name: str, calls: Sequence[Call]) -> list[str]:
+def data_constants(graph: Graph, calls: Sequence[Call]) -> list[Tensor]:
     """Constants that kernels read as activations, and constant outputs."""
     found = {output: graph.tensors[output] for output in graph.outputs}
     for node, call in zip(graph.nodes, calls, strict=True):
         text = "".join(call.statements)
         read = (t for k, t in enumerate(data_operands(graph, node)) if f"{{x{k}}}" in text)
         found.update((t.name, t) for t in read)
-    return [array("int8_t", constant_name(graph, name, t.name), t.data) for t in found.values() if t.data is not None]
+    return [tensor for tensor in found.values() if tensor.is_constant]
