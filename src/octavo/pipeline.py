@@ -240,7 +240,7 @@ def quantize_prepared(
     draft, verification = made.draft, made.verification
     with clock("verify"):
         compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)
-        told = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
+        lost = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
         doubtful = doubts(prepared, seen)
     coarse = _coarse(conditioned.graph, draft.plan, draft.measured)
     return QuantizedModel(
@@ -248,7 +248,7 @@ def quantize_prepared(
         graph=made.graph,
         model=made.model,
         verification=verification,
-        fidelity=told,
+        fidelity=lost,
         islands=draft.plan.islands,
         notes=(
             *prepared.notes,
@@ -258,7 +258,7 @@ def quantize_prepared(
             *remarks(prepared.graph, draft.plan, draft.config),
             *draft.notes,
             *(each.note for each in coarse),
-            *(told.notes if told else ()),
+            *(lost.notes if lost else ()),
         ),
         ranges=dict(draft.measured.ranges),
         coarse=coarse,

@@ -14,7 +14,7 @@ from keras_networks import convolutional, images
 from octavo.condition import Conditioned, Samples, effort, improve
 from octavo.condition.effort import RECIPES, Recipe, recipes_up_to
 from octavo.config import EFFORTS, QuantizeConfig
-from octavo.errors import ConfigError
+from octavo.errors import ConfigError, NonFiniteError
 from octavo.evaluate.accuracy import compare_outputs
 from octavo.ir.graph import with_tensors
 from octavo.numerics.estimators import MinMax
@@ -141,6 +141,13 @@ def test_what_helps_is_more_effort_then_other_types_then_training(model: Any) ->
     assert "effort=" not in helps("int8x4", "good")
     assert "int8 weights" not in helps("int8", "fast")
     assert helps("float16", "fast") == "`octavo diagnose` to find what loses most, quantization-aware training"
+
+
+def test_a_sample_that_is_not_finite_is_named_by_its_number(model: Any) -> None:
+    spoiled = DATA.copy()
+    spoiled[5, 0, 0, 0] = np.nan
+    with pytest.raises(NonFiniteError, match="sample 5"):
+        octavo.quantize(model, "int8", spoiled, effort="default")
 
 
 def test_an_unknown_level_is_refused() -> None:

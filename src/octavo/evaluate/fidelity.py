@@ -81,9 +81,9 @@ def fidelity(
     graph: Graph,
     samples: Sequence[Values],
     compute: Callable[[Values], Values] | None = None,
-    helps: str = "quantization-aware training",
     *,
     random: bool = False,
+    helps: str = "quantization-aware training",
 ) -> Fidelity:
     """Compare a model, its float graph and its file on the same samples.
 
@@ -92,8 +92,8 @@ def fidelity(
         graph: The float graph.
         samples: Real inputs by name, batch 1 each.
         compute: What the model itself makes of a sample, by the graph's output names.
-        helps: What to try where much is lost.
         random: Whether the samples are no real ones; how far rounding carries them is then no reason for a note.
+        helps: What to try where much is lost.
 
     Returns:
         An empty one where an output of the float graph has no batch dimension, or is not finite.
