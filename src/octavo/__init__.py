@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from octavo.ops.own_lowerings import lowering
     from octavo.pipeline import calibrate, quantize
     from octavo.qat.parity import parity
+    from octavo.qat.synthesize import synthesize
     from octavo.result import QuantizedModel
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "lowering",
     "parity",
     "quantize",
+    "synthesize",
 ]
 
 _HOMES = {
@@ -62,6 +64,7 @@ _HOMES = {
     "lowering": "octavo.ops.own_lowerings",
     "parity": "octavo.qat.parity",
     "quantize": "octavo.pipeline",
+    "synthesize": "octavo.qat.synthesize",
 }
 
 

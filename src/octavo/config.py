@@ -118,6 +118,7 @@ ACTIVATION_TYPES: Mapping[str, DType | None] = MappingProxyType(
 )
 
 
+OWN_TYPES: Mapping[str, type] = {"per_axis": bool, "percentile": float, "seed": int}
 LAYER_KINDS = {"pattern": NAME, "per_axis": YES_OR_NO}
 KINDS = {
     "scheme": NAME,
@@ -213,8 +214,8 @@ class QuantizeConfig:
     def __post_init__(self) -> None:
         check_kinds(KINDS, {name: getattr(self, name) for name in KINDS})
         # Numbers of numpy serve as well; files and comparisons want Python's own.
-        for field_name, own in (("per_axis", bool), ("percentile", float), ("seed", int)):
-            object.__setattr__(self, field_name, own(getattr(self, field_name)))
+        for field, own in OWN_TYPES.items():
+            object.__setattr__(self, field, own(getattr(self, field)))
         object.__setattr__(self, "skip", (self.skip,) if isinstance(self.skip, str) else tuple(self.skip))
         object.__setattr__(self, "layers", tuple(map(_layer_config, self.layers)))
         self._check_layers(scheme_named(self.scheme))

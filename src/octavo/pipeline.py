@@ -24,7 +24,7 @@ from octavo.ir.types import Graph
 from octavo.mending import check_mendable, mended
 from octavo.numerics.estimators import Estimator
 from octavo.plan.make import make_plan
-from octavo.plan.remarks import remarks
+from octavo.plan.remarks import remarks, what_helps
 from octavo.plan.types import Plan, tensor_name
 from octavo.quantization.coarse import CoarseOperand, coarse_operands
 from octavo.quantization.parameters import settle_parameters
@@ -65,6 +65,7 @@ def quantize(
     verify: Literal["sample", "full", "off"] = "sample",
     mend: bool = False,
     allow: Sequence[str] = (),
+    signature: str | None = None,
     progress: Progress | None = None,
 ) -> QuantizedModel:
     """Quantize a float model, write it, and prove what was written.
@@ -96,6 +97,7 @@ def quantize(
         mend: Whether operands that a scale shared with larger ones leaves few steps get one of their own, by what the
             notes on them name and what measures best; each way tried takes as long as the first.
         allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
+        signature: Name of the signature to read, of a SavedModel or .tflite file that has several.
         progress: Told of long work.
 
     Returns:
@@ -133,7 +135,7 @@ def quantize(
         chosen = configured(config, **options)
     warm_up(1, gatherer.__name__)
     with clock("load"):
-        prepared = prepare(model, allow) if trained is None else trained.prepared
+        prepared = prepare(model, allow, signature) if trained is None else trained.prepared
     source = Source(data, samples, integer_divisor, progress)
     if mend:
         check_mendable(source, trained is not None)
@@ -158,6 +160,7 @@ def calibrate(
     samples: int | None = None,
     integer_divisor: float | None = None,
     allow: Sequence[str] = (),
+    signature: str | None = None,
     progress: Progress | None = None,
 ) -> Statistics:
     """Measure what the activations of a model are, to quantize by it now or later.
@@ -171,8 +174,8 @@ def calibrate(
         q = octavo.quantize(model, data=both)
 
     Args:
-        model, data, config, skip, layers, samples, integer_divisor, allow, progress: As for `quantize`, which must be
-            given the same scheme, `skip` and `layers` then.
+        model, data, config, skip, layers, samples, integer_divisor, allow, signature, progress: As for `quantize`,
+            which must be given the same scheme, `skip` and `layers` then.
         scheme: One with integer activations; None takes int8.
         estimator: That of `quantize`; "percentile" and "mse" need values counted by bin.
 
@@ -188,7 +191,7 @@ def calibrate(
             expected="a float model",
             fix="quantize it as it is, octavo.quantize(model); or measure its float model, octavo.qat.strip(model)",
         )
-    prepared = prepare(model, allow)
+    prepared = prepare(model, allow, signature)
     plan = make_plan(prepared.graph, config)
     if not plan.scheme.needs_data:
         raise ConfigError(
@@ -236,11 +239,8 @@ def quantize_prepared(
     made = fitted(Draft(config, plan, measured), prepared, conditioned, source, samples, clock)
     draft, verification = made.draft, made.verification
     with clock("verify"):
-        lost = (
-            None
-            if verification is None
-            else fidelity(made.model, prepared.graph, samples, prepared.compute, random=not seen)
-        )
+        compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)
+        lost = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
         doubtful = doubts(prepared, seen)
     coarse = _coarse(conditioned.graph, draft.plan, draft.measured)
     return QuantizedModel(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from octavo.arguments import FUNCTION, NAMES, NUMBER, WHOLE, Kind, check_kinds
+from octavo.arguments import FUNCTION, NAME, NAMES, NUMBER, WHOLE, Kind, check_kinds
 from octavo.calibration.fingerprint import fingerprint
 from octavo.calibration.ranges import estimate, observed_tensors
 from octavo.calibration.runner import calibrate
@@ -166,19 +166,21 @@ def _kept(stream: Iterator[Any], head: list[Any]) -> Iterator[Any]:
         yield piece
 
 
-def prepare(model: Any, allow: Sequence[str] = ()) -> Prepared:
+def prepare(model: Any, allow: Sequence[str] = (), signature: str | None = None) -> Prepared:
     """Load a model and run the passes.
 
     Args:
         model: keras.Model, or path of a .keras, .h5, .tflite file or a SavedModel folder.
         allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
+        signature: Name of the signature to read, of a SavedModel or .tflite file that has several.
 
     Raises:
         InputError: if there is no model that can be read.
         NonFiniteError: if a weight is NaN or infinite.
     """
-    check_kinds({"allow": NAMES}, {"allow": allow})
-    return prepare_loaded(load(model, allow=(allow,) if isinstance(allow, str) else allow))
+    check_kinds({"allow": NAMES, "signature": NAME}, {"allow": allow, "signature": signature})
+    allowed = (allow,) if isinstance(allow, str) else allow
+    return prepare_loaded(load(model, allow=allowed, signature=signature))
 
 
 def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) -> Prepared:

@@ -113,6 +113,47 @@ def test_a_reader_that_goes_away_makes_no_noise(command: str) -> None:
     assert ended.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("raised", "code", "told"),
+    [
+        ("KeyboardInterrupt", 130, "Interrupted"),
+        ("MemoryError('no room')", 2, "not enough memory"),
+        ("ImportError('failed to map segment from shared object')", 2, "not enough memory"),
+    ],
+)
+def test_what_happens_while_octavo_loads_is_one_line(raised: str, code: int, told: str) -> None:
+    program = f"""
+import runpy, sys
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == "typer":
+            raise {raised}
+sys.meta_path.insert(0, Finder())
+runpy.run_module("octavo", run_name="__main__")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    assert told in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_an_output_that_takes_nothing_is_told_in_one_line() -> None:
+    command = f"'{sys.executable}' -m octavo ops --markdown > /dev/full"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "Standard output cannot be written to: No space left on device.\n"
+
+
+def test_links_that_lead_in_a_circle_are_told(run: Run, small: Path, tmp_path: Path) -> None:
+    for name, other in (("a.tflite", "b.tflite"), ("b.tflite", "a.tflite")):
+        (tmp_path / name).symlink_to(tmp_path / other)
+    read = run("inspect", tmp_path / "a.tflite")
+    assert (read.code, "leads nowhere, or in a circle" in read.err) == (2, True)
+    written = run("quantize", small, "--scheme", "dynamic", "--out", tmp_path / "a.tflite")
+    assert (written.code, "remove the links that lead in a circle" in written.err) == (2, True)
+
+
 def test_an_absent_backend_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "abacus")
     for name in [name for name in sys.modules if name.split(".")[0] == "keras"]:

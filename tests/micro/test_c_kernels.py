@@ -6,6 +6,7 @@ program; in an exhaustive run each is also two files of its own, and all run on 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,8 +16,10 @@ import pytest
 from bundled import Bundle
 from generated import NAME, NEEDS_COMPILER, NEEDS_EMULATOR, expected, on_core, on_host, random_vectors, write
 from octavo.board.emulator import CORES, Image
-from octavo.errors import VerificationError
+from octavo.errors import UnsupportedLayerError, VerificationError
+from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph
+from octavo.write.c.moves import lower_move
 from octavo.write.c.table import LOWERINGS
 from single_op import INTEGER_CASES, Values, as_integers, float_graph, integer_graph, samples
 
@@ -106,3 +109,12 @@ def test_results_that_are_missing_are_told(core: str, tmp_path: Path) -> None:
     assert image.run(np.zeros((2, 8), np.int8)).outputs.shape == (2, 8)
     with pytest.raises(VerificationError, match=r"1 of 2 results(.*\n)+.*fix: +check that the program fits"):
         image.run(np.zeros((2, 4), np.int8))
+
+
+def test_places_that_are_computed_are_named() -> None:
+    graph, _ = quantized_case("GATHER-0-int8")
+    (node,) = graph.nodes
+    indices = graph.tensors[str(node.inputs[1])]
+    computed = with_tensors(graph, [replace(indices, data=None)])
+    with pytest.raises(UnsupportedLayerError, match=r"fix: +give the layer constant indices or shapes"):
+        lower_move(computed, node, "m")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -97,3 +99,21 @@ def test_any_shape_equals_the_reference_on_the_host(name: str, from_host: dict[s
 @pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS_EMULATOR) for name in NAMES])
 def test_any_shape_equals_the_reference_on_a_core(name: str, from_core: dict[str, np.ndarray]) -> None:
     np.testing.assert_array_equal(from_core[name], all_shapes().expected(name))
+
+
+def widened() -> Bundle:
+    """The convolutions with weights of eight bits held in sixteen."""
+    shapes = {name: quantized_case(name, "int8") for name in SHAPES if SHAPES[name][0] == "CONV_2D"}
+    return random_bundle(shapes, 10, fast=True)
+
+
+@NEEDS_COMPILER
+def test_widened_weights_equal_the_reference_on_the_host(tmp_path: Path) -> None:
+    ran = widened().on_host(tmp_path)
+    assert [name for name in ran if not np.array_equal(ran[name], widened().expected(name))] == []
+
+
+@pytest.mark.parametrize("core", [pytest.param("cortex-m4", marks=NEEDS_EMULATOR)])
+def test_widened_weights_equal_the_reference_on_a_core(core: str, tmp_path: Path) -> None:
+    ran = widened().on_core(tmp_path, core)
+    assert [name for name in ran if not np.array_equal(ran[name], widened().expected(name))] == []

@@ -94,7 +94,7 @@ def test_instructions_are_as_near_to_the_emulators_as_is_said(
     vectors = random_vectors(graph, 1)
     ran = image.run(np.frombuffer(packed(graph, vectors), np.int8).reshape(1, -1))
     estimate = sum(generated(graph, board_named("nano33ble")).way.instructions)
-    assert estimate == pytest.approx(ran.instructions[0], rel=0.15)
+    assert estimate == pytest.approx(ran.instructions[0], rel=0.25)
 
 
 def test_a_plan_is_drawn_as_text_and_as_a_picture() -> None:
@@ -117,6 +117,8 @@ def test_what_does_not_fit_is_told_with_ways_out_that_have_figures(graphs: dict[
     assert f"'{found.peak.layer}'" in text if found.peak else False
     assert any("--board" in mend.what and mend.fits for mend in found.mends)
     assert [mend.fits for mend in found.mends] == sorted((mend.fits for mend in found.mends), reverse=True)
+    by_rows = next(mend for mend in found.mends if "row by row" in mend.what)
+    assert by_rows.fits == ("octavo export --ram" in by_rows.what)
     less_flash = footprint(write_tflite(graph), graph, board_of(None, "8KB", "1MB"))
     assert "of the weights" in " ".join(mend.what for mend in less_flash.mends)
 

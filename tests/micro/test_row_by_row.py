@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from command_line import runner
 from generated import (
     NAME,
     NEEDS_COMPILER,
     NEEDS_EMULATOR,
-    SANITIZERS,
-    WARNINGS,
     expected,
     quantized,
     random_vectors,
@@ -22,7 +21,9 @@ from generated import (
     written_on_core,
     written_on_host,
 )
+from octavo.board.host import SANITIZERS, WARNINGS
 from octavo.errors import ConfigError
+from octavo.export import export
 from octavo.ir.types import Graph, NoOptions, Options
 from octavo.ops.build import GraphBuilder
 from octavo.ops.conv_kernels import Conv2DOptions, DepthwiseConv2DOptions
@@ -32,6 +33,7 @@ from octavo.ops.fused import FusedActivation
 from octavo.ops.pool import Pool2DOptions
 from octavo.ops.shape import ReshapeOptions
 from octavo.ops.window import Padding
+from octavo.write.tflite import write_tflite
 
 RELU = FusedActivation.RELU
 
@@ -189,3 +191,26 @@ def test_an_input_that_is_no_image_cannot_be_streamed(tmp_path: Path) -> None:
     graph = n.finish(n.add("FULLY_CONNECTED", [n.x], FullyConnectedOptions(), (4, 8), (4,)))
     with pytest.raises(ConfigError, match=r"fix: +leave the input in memory, without stream"):
         write(graph, tmp_path, stream=True)
+
+
+def test_the_command_takes_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "small.tflite"
+    path.write_bytes(write_tflite(residual()))
+    run = runner(capsys)
+    done = run("export", path, "-o", tmp_path / "c", "--ram", "4KB", "--stream", "--json")
+    assert done.code == 0
+    assert done.json["row_by_row"][0] == 0
+    assert done.json["arena_bytes"] <= 4096
+    failed = run("export", path, "-o", tmp_path / "c", "--ram", "100")
+    assert failed.code == 2
+    assert "or stream the input" in failed.err
+    failed = run("export", path, "-o", tmp_path / "d", "--optimize", "everything")
+    assert failed.code == 2
+    assert "use one of these names" in failed.err
+
+
+def test_micro_plans_its_own_memory(tmp_path: Path) -> None:
+    path = tmp_path / "small.tflite"
+    path.write_bytes(write_tflite(residual()))
+    with pytest.raises(ConfigError, match=r"fix: +leave them out, or export C"):
+        export(path, tmp_path / "c", "tflm", ram="4KB")

@@ -24,6 +24,7 @@ PUBLIC = [
     "lowering",
     "parity",
     "quantize",
+    "synthesize",
 ]
 
 

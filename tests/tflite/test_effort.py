@@ -14,11 +14,12 @@ from keras_networks import convolutional, images
 from octavo.condition import Conditioned, Samples, effort, improve
 from octavo.condition.effort import RECIPES, Recipe, recipes_up_to
 from octavo.config import EFFORTS, QuantizeConfig
-from octavo.errors import ConfigError
+from octavo.errors import ConfigError, NonFiniteError
 from octavo.evaluate.accuracy import compare_outputs
 from octavo.ir.graph import with_tensors
 from octavo.numerics.estimators import MinMax
 from octavo.plan.make import make_plan
+from octavo.plan.remarks import what_helps
 from octavo.plan.types import Plan
 from octavo.stages import prepare
 
@@ -126,6 +127,27 @@ def test_the_order_of_samples_makes_no_difference(model: Any, name: str) -> None
     many = images(300)
     first, second = (octavo.quantize(model, "int8x4", each, effort=name, verify="off") for each in (many, many[::-1]))
     assert first.model == second.model
+
+
+def test_what_helps_is_more_effort_then_other_types_then_training(model: Any) -> None:
+    graph = prepare(model).graph
+
+    def helps(scheme: str, name: str) -> str:
+        config = QuantizeConfig(scheme, effort=name)
+        return what_helps(make_plan(graph, config), config)
+
+    assert "effort='good'" in helps("int8x4", "fast")
+    assert "`octavo search` finds" in helps("int8x4", "good")
+    assert "effort=" not in helps("int8x4", "good")
+    assert "int8 weights" not in helps("int8", "fast")
+    assert helps("float16", "fast") == "`octavo diagnose` to find what loses most, quantization-aware training"
+
+
+def test_a_sample_that_is_not_finite_is_named_by_its_number(model: Any) -> None:
+    spoiled = DATA.copy()
+    spoiled[5, 0, 0, 0] = np.nan
+    with pytest.raises(NonFiniteError, match="sample 5"):
+        octavo.quantize(model, "int8", spoiled, effort="default")
 
 
 def test_an_unknown_level_is_refused() -> None:

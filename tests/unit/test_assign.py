@@ -21,6 +21,7 @@ from octavo.plan.types import Plan
 from octavo.quantization.assign import assign
 from octavo.quantization.parameters import SMALLEST_WIDTH
 from octavo.quantization.weights import largest_bias
+from octavo.run import reference
 from plan_graphs import GRAPHS, executed, graph_of, ops, parameters, planned, ranges_of
 
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8", "int8x4")
@@ -283,3 +284,22 @@ def test_every_tensor_of_the_same_plan_is_made_the_same() -> None:
 
     name = "a chain that only moves values"
     assert fingerprint(*planned(name)) == fingerprint(*planned(name))
+
+
+def test_what_has_a_pole_in_float_is_bounded_before_it_becomes_integers() -> None:
+    """RSQRT has no int16 kernel, and an input that training never showed takes it far beyond int32."""
+    graph = parse_graph("""
+        input x: float32[1,8]
+        const e: float32[1] = 1e-9
+        raised = ADD(x, e) @norm
+        root = RSQRT(raised) @norm
+        y = MUL(x, root) @norm
+        output y
+    """)
+    plan = make_plan(graph, QuantizeConfig("int16x8"))
+    assert [island.op for island in plan.islands] == ["ADD", "RSQRT"]
+    quantized = assign(graph, plan, {"x": (0.0, 1e9), "root": (0.0, 1e-4), "y": (0.0, 1e5)})
+    assert [node.op for node in quantized.nodes] == ["DEQUANTIZE", "ADD", "RSQRT", "MINIMUM", "QUANTIZE", "MUL"]
+    values = {"x": np.zeros((1, 8), np.int16)}
+    stored = reference.run(quantized, values, keep=("root/quantized",))["root/quantized"]
+    assert (stored == 32767).all()

@@ -124,6 +124,8 @@ def _run(arguments: list[str]) -> int:
         return _failed(_out_of_memory(error), arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except ImportError as error:
+        return _failed(_out_of_memory(error), arguments) if "failed to map segment" in str(error) else _our_bug()
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO) and error.filename is None:
             return _no_output(error)
@@ -167,7 +169,7 @@ def _misunderstood(arguments: list[str]) -> OctavoError:
     )
 
 
-def _out_of_memory(error: MemoryError) -> OctavoError:
+def _out_of_memory(error: MemoryError | ImportError) -> OctavoError:
     return OctavoError(
         "there is not enough memory.",
         got=str(error) or "an allocation that failed",

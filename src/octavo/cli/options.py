@@ -45,6 +45,9 @@ Report = Annotated[
     Path | None, typer.Option("--report", help="Page to write, an .html file; its figures as JSON lie beside it.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+Signature = Annotated[
+    str | None, typer.Option(help="Signature to read, of a .tflite file or SavedModel that has several.")
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace files that are there already, without asking.")]
 To = Annotated[
     str | None, typer.Option("--to", help=f"Form of the file: {one_of(FORMS)} in C; by its ending if not given.")

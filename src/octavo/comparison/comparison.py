@@ -158,6 +158,7 @@ def compare(
     board: str | None = None,
     time_it: bool = True,
     allow: Sequence[str] = (),
+    signature: str | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Quantize a model by every scheme, after training and, given a way to train, by training; measure each alike.
@@ -173,8 +174,8 @@ def compare(
         metric: As for `QuantizedModel.evaluate`; None takes what suits the labels.
         schemes: Names of the schemes, in the table's order.
         config: Options of every row but the scheme, in one object, instead of those it has a field for.
-        skip, layers, effort, methods, samples, integer_divisor, seed, allow, progress: As for `octavo.quantize`;
-            integers in `test` are divided, too.
+        skip, layers, effort, methods, samples, integer_divisor, seed, allow, signature, progress: As for
+            `octavo.quantize`; integers in `test` are divided, too.
         train: Trains the model it is given, by compile and fit; None leaves these rows out. The model must then be a
             keras.Model. It is called for each of `train_schemes`, and with a copy of the float model, so that further
             training alone is not taken for a merit of training for quantization.
@@ -208,7 +209,7 @@ def compare(
         also = {f"{model.quantization.scheme} QAT": model, **also}
         model = strip(model)
     options = configured(config, skip=skip, layers=layers, effort=effort, seed=seed)
-    prepared = prepare(model, allow)
+    prepared = prepare(model, allow, signature)
     check_skip(prepared.graph, (*options.skip, *(layer.pattern for layer in options.layers)))
     held_out = _held_out(test, prepared, source)
     x, y = held_out.x, held_out.y

@@ -13,6 +13,7 @@ from octavo.condition.run import check_change, merged
 from octavo.condition.samples import Samples
 from octavo.condition.scale_channels import ScaleChannels
 from octavo.condition.trial import Trial, stacked
+from octavo.errors import NonFiniteError, RuntimeEndedError
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.numerics.estimators import Estimator
@@ -68,8 +69,12 @@ def improve(graph: Graph, plan: Plan, samples: Samples, effort: str, estimator: 
     held = len(taken) // HELD_OUT
     seen = taken[: len(taken) - held]
     unseen = taken[len(taken) - held :] or taken
-    trial = Trial.of(graph, plan, estimator, seen, unseen)
-    plain = trial.sqnr_db(Conditioned(graph))
+    try:
+        trial = Trial.of(graph, plan, estimator, seen, unseen)
+        plain = trial.sqnr_db(Conditioned(graph))
+    except (NonFiniteError, RuntimeEndedError):
+        # Calibration, or verification, meets it too, and knows the sample by its number.
+        return Conditioned(graph)
     best, reached, level = Conditioned(graph), plain, "fast"
     for name, recipe in recipes.items():
         limit = recipe.samples - recipe.samples // HELD_OUT

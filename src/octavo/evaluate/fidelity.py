@@ -83,6 +83,7 @@ def fidelity(
     compute: Callable[[Values], Values] | None = None,
     *,
     random: bool = False,
+    helps: str = "quantization-aware training",
 ) -> Fidelity:
     """Compare a model, its float graph and its file on the same samples.
 
@@ -92,6 +93,7 @@ def fidelity(
         samples: Real inputs by name, batch 1 each.
         compute: What the model itself makes of a sample, by the graph's output names.
         random: Whether the samples are no real ones; how far rounding carries them is then no reason for a note.
+        helps: What to try where much is lost.
 
     Returns:
         An empty one where an output of the float graph has no batch dimension, or is not finite.
@@ -113,8 +115,7 @@ def fidelity(
             "verify",
             output.name,
             f"differs much from the float model's output, SQNR {output.sqnr_db:.1f} dB on {len(samples)} samples: "
-            "evaluate it on test data, and try quantization-aware training, int16x8, or skip=[...] for layers that "
-            "lose much",
+            f"evaluate it on test data, and try {helps}",
         )
         for output in _below(POOR_SQNR_DB, () if random else rounding)
     )

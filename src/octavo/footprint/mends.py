@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 from octavo.board.boards import Board, boards
 from octavo.dtypes import DType
+from octavo.errors import ConfigError
 from octavo.footprint.parts import Footprint, Mend, Way
 from octavo.ir.types import Graph
+from octavo.write.c.model import lowered
 
 # An image smaller than this is no image any more.
 SMALLEST_SIDE = 8
@@ -21,7 +23,7 @@ def mends(found: Footprint, graph: Graph) -> tuple[Mend, ...]:
         found: The model on its board.
         graph: The model.
     """
-    every = [*_schemes(found, graph), *_sizes(found, graph), *_layers(found), *_boards(found)]
+    every = [*_rows(found, graph), *_schemes(found, graph), *_sizes(found, graph), *_layers(found), *_boards(found)]
     return tuple(sorted(every, key=lambda mend: not mend.fits))
 
 
@@ -29,6 +31,25 @@ def _closest(found: Footprint) -> Way | None:
     """The way that misses least."""
     open_ways = [way for way in found.ways if not way.obstacle]
     return min(open_ways, key=lambda way: sum(way.over(found.board).values()), default=None)
+
+
+def _rows(found: Footprint, graph: Graph) -> Iterator[Mend]:
+    """A part of it row by row, which generated C can do."""
+    way, board = found.ways[0], found.board
+    if way.obstacle or board.ram_bytes is None or "RAM" not in way.over(board):
+        return
+    room = board.ram_bytes - way.ram["stack"]
+    try:
+        _, layout, order = lowered(graph, "model", max(1, room))
+    except ConfigError as error:
+        yield Mend(f"Generated C row by row needs {error.expected}, in bytes.", False)
+        return
+    if order is not None:
+        yield Mend(
+            f"Generated C with operators {order.first} to {order.last - 1} row by row: "
+            f"{_kb(layout.plan.arena_bytes)} of arena; octavo export --ram {room}.",
+            "flash" not in way.over(board),
+        )
 
 
 def _schemes(found: Footprint, graph: Graph) -> Iterator[Mend]:

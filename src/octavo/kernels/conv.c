@@ -25,7 +25,7 @@ typedef struct {
 #if OCTAVO_DSP
 /* Weights of eight bits and of four, as assembler: those of two channels of two depths as bytes of r12, then those of
  * the next two channels. Of a weight of four bits the byte is sixteen times itself, and so are sums, and biases for a
- * while. */
+ * while. Weights of sixteen bits are multiplied as they lie there. */
 #define OCTAVO_BYTES_FIRST "ldr r12, [r1], #4\n"
 #define OCTAVO_BYTES_SECOND "ldr r12, [r1], #4\n"
 #define OCTAVO_BYTES_BIAS(sum)
@@ -40,7 +40,7 @@ typedef struct {
 #define OCTAVO_NIBBLES_BIAS(sum) "lsl " sum ", " sum ", #4\n"
 #define OCTAVO_NIBBLES_SUM(sum) "asr " sum ", " sum ", #4\n"
 
-#define OCTAVO_TWO_DEPTHS(first, second) \
+#define OCTAVO_WIDENED_TWO_DEPTHS(first, second) \
   "ldrd r2, r3, [r0], #8\n"             \
   first                                 \
   "sxtb16 lr, r12\n"                    \
@@ -56,6 +56,20 @@ typedef struct {
   "sxtb16 r12, r12, ror #8\n"           \
   "smlad r10, r2, r12, r10\n"           \
   "smlad r11, r3, r12, r11\n"
+#define OCTAVO_BYTES_TWO_DEPTHS OCTAVO_WIDENED_TWO_DEPTHS(OCTAVO_BYTES_FIRST, OCTAVO_BYTES_SECOND)
+#define OCTAVO_NIBBLES_TWO_DEPTHS OCTAVO_WIDENED_TWO_DEPTHS(OCTAVO_NIBBLES_FIRST, OCTAVO_NIBBLES_SECOND)
+#define OCTAVO_HALVES_TWO_DEPTHS \
+  "ldrd r2, r3, [r0], #8\n"      \
+  "ldrd r12, lr, [r1], #8\n"     \
+  "smlad r4, r2, r12, r4\n"      \
+  "smlad r5, r3, r12, r5\n"      \
+  "smlad r6, r2, lr, r6\n"       \
+  "smlad r7, r3, lr, r7\n"       \
+  "ldrd r12, lr, [r1], #8\n"     \
+  "smlad r8, r2, r12, r8\n"      \
+  "smlad r9, r3, r12, r9\n"      \
+  "smlad r10, r2, lr, r10\n"     \
+  "smlad r11, r3, lr, r11\n"
 #define OCTAVO_STORE_TWO(p, q, of_sum)   \
   "ldr r12, [r2], #4\n"                 \
   of_sum(p) of_sum(q)                   \
@@ -79,7 +93,7 @@ typedef struct {
  * their begin, the channels' constants, out_p, out_q, blocks, and whether depths are an odd number of eights. Eight
  * depths are 60 instructions, and 64 products.
  */
-#define OCTAVO_TWO_PIXELS(name, first, second, of_bias, of_sum)                                                            \
+#define OCTAVO_TWO_PIXELS(name, two_depths, of_bias, of_sum)                                                               \
   __attribute__((naked, noinline, unused)) static void name(const int16_t *windows, const int8_t *weights,           \
                                                             const octavo_channels *channels, int32_t depth,          \
                                                             int8_t *out_p, int8_t *out_q, int32_t blocks) {          \
@@ -107,11 +121,9 @@ typedef struct {
         "cmp r12, #0\n"                                                                                              \
         "bne 3f\n"                                                                                                   \
         "2:\n"                                                                                                       \
-        OCTAVO_TWO_DEPTHS(first, second) OCTAVO_TWO_DEPTHS(first, second)                                            \
-        OCTAVO_TWO_DEPTHS(first, second) OCTAVO_TWO_DEPTHS(first, second)                                            \
+        two_depths two_depths two_depths two_depths                                                                  \
         "3:\n"                                                                                                       \
-        OCTAVO_TWO_DEPTHS(first, second) OCTAVO_TWO_DEPTHS(first, second)                                            \
-        OCTAVO_TWO_DEPTHS(first, second) OCTAVO_TWO_DEPTHS(first, second)                                            \
+        two_depths two_depths two_depths two_depths                                                                  \
         "ldr r12, [sp]\n"                                                                                            \
         "cmp r0, r12\n"                                                                                              \
         "bne 2b\n"                                                                                                   \
@@ -129,8 +141,9 @@ typedef struct {
         "pop {r4-r11, pc}\n");                                                                                       \
   }
 
-OCTAVO_TWO_PIXELS(octavo_products, OCTAVO_BYTES_FIRST, OCTAVO_BYTES_SECOND, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
-OCTAVO_TWO_PIXELS(octavo_products_4, OCTAVO_NIBBLES_FIRST, OCTAVO_NIBBLES_SECOND, OCTAVO_NIBBLES_BIAS, OCTAVO_NIBBLES_SUM)
+OCTAVO_TWO_PIXELS(octavo_products, OCTAVO_BYTES_TWO_DEPTHS, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
+OCTAVO_TWO_PIXELS(octavo_products_4, OCTAVO_NIBBLES_TWO_DEPTHS, OCTAVO_NIBBLES_BIAS, OCTAVO_NIBBLES_SUM)
+OCTAVO_TWO_PIXELS(octavo_products_16, OCTAVO_HALVES_TWO_DEPTHS, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
 
 #define OCTAVO_TWO_CHANNELS(bytes, first, second) \
   "sxtb16 lr, " bytes "\n"                        \
@@ -155,6 +168,14 @@ OCTAVO_TWO_PIXELS(octavo_products_4, OCTAVO_NIBBLES_FIRST, OCTAVO_NIBBLES_SECOND
   "and r10, #0xF0F0F0F0\n"                                                         \
   "and r11, #0xF0F0F0F0\n"                                                         \
   OCTAVO_TWO_CHANNELS("r10", "r4", "r5") OCTAVO_TWO_CHANNELS("r11", "r6", "r7")
+#define OCTAVO_HALVES_TWO_DEPTHS_OF_ONE \
+  "ldr r2, [r0], #8\n"                  \
+  "ldm r1!, {r8-r11}\n"                 \
+  "smlad r4, r2, r8, r4\n"              \
+  "smlad r5, r2, r9, r5\n"              \
+  "smlad r6, r2, r10, r6\n"             \
+  "smlad r7, r2, r11, r7\n"
+#define OCTAVO_HALVES_FOUR_DEPTHS OCTAVO_HALVES_TWO_DEPTHS_OF_ONE OCTAVO_HALVES_TWO_DEPTHS_OF_ONE
 #define OCTAVO_STORE_ONE(sum, of_sum)            \
   "ldm r2!, {r8, r9, r10}\n"                     \
   of_sum(sum)                                    \
@@ -204,11 +225,23 @@ OCTAVO_TWO_PIXELS(octavo_products_4, OCTAVO_NIBBLES_FIRST, OCTAVO_NIBBLES_SECOND
 
 OCTAVO_ONE_PIXEL(octavo_products_of_one, OCTAVO_BYTES_FOUR_DEPTHS, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
 OCTAVO_ONE_PIXEL(octavo_products_of_one_4, OCTAVO_NIBBLES_FOUR_DEPTHS, OCTAVO_NIBBLES_BIAS, OCTAVO_NIBBLES_SUM)
+OCTAVO_ONE_PIXEL(octavo_products_of_one_16, OCTAVO_HALVES_FOUR_DEPTHS, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
 #endif
 
 /* The same in C; the only way for wide layers. A weight of one of two channels, of the first depth and of the next. */
-#define OCTAVO_FIRST(w, channel, upper, bits) ((bits) == 4 ? octavo_nibble((w)[channel], upper) : (w)[channel])
-#define OCTAVO_SECOND(w, channel, upper, bits) OCTAVO_FIRST(w, 2 + (channel), upper, bits)
+OCTAVO_INLINE int32_t octavo_first(const int8_t *w, int32_t channel, int upper, int32_t bits) {
+  if (bits == 16) {
+    return ((const int16_t *)(const void *)w)[2 * channel];
+  }
+  return bits == 4 ? octavo_nibble(w[channel], upper) : w[channel];
+}
+
+OCTAVO_INLINE int32_t octavo_second(const int8_t *w, int32_t channel, int upper, int32_t bits) {
+  if (bits == 16) {
+    return ((const int16_t *)(const void *)w)[2 * channel + 1];
+  }
+  return bits == 4 ? octavo_nibble(w[2 + channel], upper) : w[2 + channel];
+}
 
 /* Of two channels of a block, the first or the last, and of both pixels. */
 OCTAVO_INLINE void octavo_quarter_plain(const int16_t *x, const int8_t *w, int32_t depth, const octavo_channels *channels,
@@ -216,9 +249,9 @@ OCTAVO_INLINE void octavo_quarter_plain(const int16_t *x, const int8_t *w, int32
   const int16_t *const end = x + 2 * depth;
   const int upper = channel == 0;
   int32_t p0 = channels->bias[channel], p1 = channels->bias[channel + 1], q0 = p0, q1 = p1;
-  for (w += bits == 4 ? 0 : 2 * channel; x != end; x += 4, w += bits) {
-    const int32_t a = OCTAVO_FIRST(w, 0, upper, bits), b = OCTAVO_SECOND(w, 0, upper, bits);
-    const int32_t c = OCTAVO_FIRST(w, 1, upper, bits), d = OCTAVO_SECOND(w, 1, upper, bits);
+  for (w += bits == 4 ? 0 : channel * bits / 4; x != end; x += 4, w += bits) {
+    const int32_t a = octavo_first(w, 0, upper, bits), b = octavo_second(w, 0, upper, bits);
+    const int32_t c = octavo_first(w, 1, upper, bits), d = octavo_second(w, 1, upper, bits);
     p0 += x[0] * a;
     p1 += x[0] * c;
     q0 += x[2] * a;
@@ -238,34 +271,29 @@ OCTAVO_KERNEL void octavo_products_plain(const int16_t *windows, const int8_t *w
                                          const octavo_channels *channels, int32_t depth, int8_t *out_p,
                                          int8_t *out_q, int32_t blocks, int32_t wide, int32_t bits) {
   for (; blocks > 0; blocks--, channels++, weights += depth * bits / 2, out_p += 4, out_q += 4) {
-    if (bits == 4) {
-      octavo_quarter_plain(windows, weights, depth, channels, 0, out_p, out_q, wide, 4);
-      octavo_quarter_plain(windows, weights, depth, channels, 2, out_p, out_q, wide, 4);
-    } else {
-      octavo_quarter_plain(windows, weights, depth, channels, 0, out_p, out_q, wide, 8);
-      octavo_quarter_plain(windows, weights, depth, channels, 2, out_p, out_q, wide, 8);
-    }
+    octavo_quarter_plain(windows, weights, depth, channels, 0, out_p, out_q, wide, bits);
+    octavo_quarter_plain(windows, weights, depth, channels, 2, out_p, out_q, wide, bits);
   }
 }
 
 /* Of the pixel p alone. */
-OCTAVO_INLINE void octavo_products_of_one_plain(const int16_t *windows, const int8_t *weights,
+OCTAVO_KERNEL void octavo_products_of_one_plain(const int16_t *windows, const int8_t *weights,
                                                 const octavo_channels *channels, int32_t depth, int8_t *out,
                                                 int32_t blocks, int32_t wide, int32_t bits) {
   for (; blocks > 0; blocks--, channels++, out += 4) {
     const int16_t *x = windows, *const end = windows + 2 * depth;
-    const int32_t next = bits == 4 ? 0 : 4; /* from two channels' weights to those of the next two */
+    const int32_t next = bits == 4 ? 0 : bits / 2; /* from two channels' weights to those of the next two */
     int32_t p0 = channels->bias[0], p1 = channels->bias[1], p2 = channels->bias[2], p3 = channels->bias[3];
     for (; x != end; x += 4, weights += bits) {
       const int8_t *const w = weights + next;
-      p0 += x[0] * OCTAVO_FIRST(weights, 0, 1, bits);
-      p0 += x[1] * OCTAVO_SECOND(weights, 0, 1, bits);
-      p1 += x[0] * OCTAVO_FIRST(weights, 1, 1, bits);
-      p1 += x[1] * OCTAVO_SECOND(weights, 1, 1, bits);
-      p2 += x[0] * OCTAVO_FIRST(w, 0, 0, bits);
-      p2 += x[1] * OCTAVO_SECOND(w, 0, 0, bits);
-      p3 += x[0] * OCTAVO_FIRST(w, 1, 0, bits);
-      p3 += x[1] * OCTAVO_SECOND(w, 1, 0, bits);
+      p0 += x[0] * octavo_first(weights, 0, 1, bits);
+      p0 += x[1] * octavo_second(weights, 0, 1, bits);
+      p1 += x[0] * octavo_first(weights, 1, 1, bits);
+      p1 += x[1] * octavo_second(weights, 1, 1, bits);
+      p2 += x[0] * octavo_first(w, 0, 0, bits);
+      p2 += x[1] * octavo_second(w, 0, 0, bits);
+      p3 += x[0] * octavo_first(w, 1, 0, bits);
+      p3 += x[1] * octavo_second(w, 1, 0, bits);
     }
     out[0] = octavo_scaled(p0, channels->scale[0], wide);
     out[1] = octavo_scaled(p1, channels->scale[1], wide);
@@ -280,10 +308,13 @@ OCTAVO_INLINE void octavo_products_of(const octavo_conv *conv, const int16_t *wi
 #if OCTAVO_DSP
   if (!conv->wide) {
     if (out_p == out_q) {
-      (bits == 4 ? octavo_products_of_one_4
-                 : octavo_products_of_one)(windows, weights, channels, conv->depth, out_p, blocks);
+      (bits == 4    ? octavo_products_of_one_4
+       : bits == 16 ? octavo_products_of_one_16
+                    : octavo_products_of_one)(windows, weights, channels, conv->depth, out_p, blocks);
     } else {
-      (bits == 4 ? octavo_products_4 : octavo_products)(windows, weights, channels, conv->depth, out_p, out_q, blocks);
+      (bits == 4    ? octavo_products_4
+       : bits == 16 ? octavo_products_16
+                    : octavo_products)(windows, weights, channels, conv->depth, out_p, out_q, blocks);
     }
     return;
   }
@@ -528,4 +559,10 @@ OCTAVO_KERNEL void octavo_conv_rows(const octavo_conv *conv, const int8_t *in, i
 OCTAVO_KERNEL void octavo_conv_rows_4(const octavo_conv *conv, const int8_t *in, int8_t *out, void *scratch,
                                       int32_t row_begin, int32_t row_end) {
   octavo_conv_rows_of(conv, in, out, scratch, row_begin, row_end, 4);
+}
+
+/* Weights of eight bits held in sixteen, which saves taking them apart: channel by channel, two depths each. */
+OCTAVO_KERNEL void octavo_conv_rows_16(const octavo_conv *conv, const int8_t *in, int8_t *out, void *scratch,
+                                       int32_t row_begin, int32_t row_end) {
+  octavo_conv_rows_of(conv, in, out, scratch, row_begin, row_end, 16);
 }

@@ -20,6 +20,8 @@ def existing(path: Path) -> Path:
     try:
         if path.exists():
             return path
+        if path.is_symlink():
+            raise _closed(path, "a symbolic link that leads nowhere, or in a circle")
         beside = sorted(item.name for item in path.parent.iterdir()) if path.parent.is_dir() else []
     except OSError as error:
         raise _closed(path, error.strerror or str(error)) from error

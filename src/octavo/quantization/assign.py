@@ -10,7 +10,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name, with_nodes
 from octavo.ir.types import Graph, Node, NoOptions, Quantization, Tensor
-from octavo.numerics.affine import Range, quantize
+from octavo.numerics.affine import Range, quantize, representable
 from octavo.ops.table import spec_of
 from octavo.plan.types import BiasRule, Edge, Member, Plan, WeightRule
 from octavo.quantization.bias import quantize_bias
@@ -51,6 +51,8 @@ class _Assignment:
         self.float_constants = {
             name for node in graph.nodes if node.outputs[0] not in plan.types for name in node.inputs
         }
+        poles = (node for node in graph.nodes if spec_of(node.op).pole and node.outputs[0] not in plan.types)
+        self.unbounded = {name for node in poles for name in node.outputs}
         self.nodes: list[Node] = []
         self.tensors = dict(graph.tensors)
         for name, dtype in plan.natives.items():
@@ -110,13 +112,25 @@ class _Assignment:
         key = (op, name, target, dtype)
         if key not in self.made:
             source = self.graph.tensors[name]
+            entering = name
+            if target is not None and name in self.unbounded:
+                entering = self._bounded(name, representable(target, dtype)[1])
             converted = Tensor(
                 fresh_name(self.tensors, f"{name}/{suffix}"), source.shape, dtype, None, target, source.layer
             )
             self.tensors[converted.name] = converted
-            self.nodes.append(Node(op, (name,), (converted.name,), NoOptions(), source.layer))
+            self.nodes.append(Node(op, (entering,), (converted.name,), NoOptions(), source.layer))
             self.made[key] = converted.name
         return self.made[key]
+
+    def _bounded(self, name: str, largest: float) -> str:
+        """The float tensor `name`, at most as large: kernels cast what they quantize to int32, and infinity too."""
+        source = self.graph.tensors[name]
+        limit, result = (fresh_name(self.tensors, f"{name}/{suffix}") for suffix in ("largest", "bounded"))
+        self.tensors[limit] = Tensor(limit, (), data=np.array(largest, np.float32), layer=source.layer)
+        self.tensors[result] = Tensor(result, source.shape, layer=source.layer)
+        self.nodes.append(Node("MINIMUM", (name, limit), (result,), NoOptions(), source.layer))
+        return result
 
     def _weight(self, rule: WeightRule) -> str:
         values, parameters = quantize_weight(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Report, Samples, Seed, Skip
+from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Report, Samples, Seed, Signature, Skip
 from octavo.cli.output import command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 
@@ -40,6 +40,7 @@ def compare(
     skip: Skip = None,
     effort: Effort = "fast",
     allow: Allow = None,
+    signature: Signature = None,
     seed: Seed = 0,
     report: Report = None,
     as_json: Json = False,
@@ -69,7 +70,7 @@ def compare(
         table = run(
             str(model), None if data is None else str(data), held_out, schemes=names, skip=tuple(skip or ()),
             samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress, metric=metric,
-            allow=tuple(allow or ()), effort=effort,
+            allow=tuple(allow or ()), signature=signature, effort=effort,
             also={path.stem: path for path in also or ()}, flash=wishes.flash, ram=wishes.ram,
             matters=wishes.matters, board=board,
         )  # fmt: skip
@@ -77,7 +78,7 @@ def compare(
         from octavo.pages.report import shown_of_test, write_report
         from octavo.stages import prepare
 
-        prepared = prepare(str(model), tuple(allow or ()))
+        prepared = prepare(str(model), tuple(allow or ()), signature)
         best = table.best().row
         write_report(
             report, prepared, shown_of_test(prepared, held_out, integer_divisor), comparison=table,

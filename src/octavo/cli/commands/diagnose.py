@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
 from octavo.cli.options import Allow, Divisor, Json, ModelPath, Report, Samples, Seed, Skip, one_of
@@ -53,7 +52,7 @@ def diagnose(
     from octavo.diagnosis.diagnose import diagnose as run
     from octavo.files import check_place
     from octavo.report.progress import progress_bar
-    from octavo.report.terminal import print_lines, print_table
+    from octavo.report.terminal import console, print_lines, print_table
 
     for place in (apply, report):
         if place is not None:
@@ -80,8 +79,8 @@ def diagnose(
     if as_json:
         print_json({**found.to_dict(), "path": None if path is None else str(path)})
     else:
-        console = Console()
+        screen = console()
         for table in found.tables:
-            print_table(console, table)
-        print_lines(console, [*found.verdict, *([] if path is None else [f"Written: {path}."])])
+            print_table(screen, table)
+        print_lines(screen, [*found.verdict, *([] if path is None else [f"Written: {path}."])])
     raise typer.Exit(DONE if found.healthy else CHECK_SAID_NO)

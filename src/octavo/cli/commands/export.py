@@ -27,6 +27,9 @@ def export(
         typer.Option(help="RAM for arena, input and output, like 32KB; what does not fit runs in part row by row."),
     ] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Ask for the input's rows when they are needed.")] = False,
+    optimize: Annotated[
+        str, typer.Option(help="size, or speed: fewer instructions for twice the flash of most weights.")
+    ] = "size",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -34,7 +37,7 @@ def export(
     from octavo.export import export as run
     from octavo.report.terminal import console, print_lines
 
-    written = run(model, out, to, name, force=force, seed=seed, ram=ram, stream=stream)
+    written = run(model, out, to, name, force=force, seed=seed, ram=ram, stream=stream, optimize=optimize)
     order = None if written.model is None else written.model.order
     if as_json:
         print_json(

@@ -18,6 +18,7 @@ from octavo.cli.options import (
     Report,
     Samples,
     Seed,
+    Signature,
     Skip,
     To,
     one_of,
@@ -59,6 +60,7 @@ def quantize(
     ] = False,
     effort: Effort = "fast",
     allow: Allow = None,
+    signature: Signature = None,
     force: Force = False,
     seed: Seed = 0,
     report: Report = None,
@@ -85,14 +87,14 @@ def quantize(
             layers=[layer_named(each) for each in layer or ()],
             input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,
             samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify,  # type: ignore[arg-type]
-            effort=effort, mend=mend, allow=tuple(allow or ()), progress=progress,
+            effort=effort, mend=mend, allow=tuple(allow or ()), signature=signature, progress=progress,
         )  # fmt: skip
     path = result.save(out, to)
     if report is not None and data is not None:
         from octavo.pages.report import shown_of_data, write_report
         from octavo.stages import prepare
 
-        prepared = prepare(source, tuple(allow or ()))
+        prepared = prepare(source, tuple(allow or ()), signature)
         samples_shown = shown_of_data(prepared, str(data), integer_divisor)
         write_report(report, prepared, samples_shown, quantized=result, commands=[command_line()])
     if as_json:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
 from octavo.cli.options import Allow, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip
@@ -47,7 +46,7 @@ def search(
     from octavo.config import QuantizeConfig
     from octavo.files import check_place
     from octavo.report.progress import progress_bar
-    from octavo.report.terminal import print_lines, print_table
+    from octavo.report.terminal import console, print_lines, print_table
     from octavo.search.search import search as run
     from octavo.search.tables import search_tables, summary
 
@@ -66,8 +65,8 @@ def search(
     if as_json:
         print_json({**found.to_dict(), "path": None if path is None else str(path)})
     else:
-        console = Console()
+        screen = console()
         for table in search_tables(found):
-            print_table(console, table)
-        print_lines(console, summary(found, path, str(model), str(data)))
+            print_table(screen, table)
+        print_lines(screen, summary(found, path, str(model), str(data)))
     raise typer.Exit(CHECK_SAID_NO if path is None else DONE)

@@ -42,6 +42,11 @@ def conv_halves(arranged: np.ndarray) -> np.ndarray:
     return _in_a_byte(words[:, 0].ravel(), words[:, 1].ravel())
 
 
+def conv_words(arranged: np.ndarray) -> np.ndarray:
+    """The blocks of `octavo_conv_rows_16` from those of `conv_weights`: int16, both depths of a channel together."""
+    return np.ascontiguousarray(arranged.astype(np.int16).reshape(-1, 2, 2).swapaxes(1, 2)).ravel()
+
+
 def _in_a_byte(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     return ((upper.astype(np.uint8) << 4) | (lower.astype(np.uint8) & 15)).view(np.int8)
 

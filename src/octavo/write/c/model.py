@@ -12,7 +12,7 @@ from octavo.write.c.call import Call
 from octavo.write.c.fit import fitted
 from octavo.write.c.header import header
 from octavo.write.c.invoke import constant_name, invoke, ports
-from octavo.write.c.layout import Layout, lay_out
+from octavo.write.c.layout import Layout
 from octavo.write.c.row_order import RowOrder
 from octavo.write.c.self_test import GoldenVector, self_test
 from octavo.write.c.table import data_operands, lower
@@ -39,7 +39,14 @@ class CModel:
 
 
 def write_c(
-    graph: Graph, name: str, golden: GoldenVector, digest: str, ram_bytes: int | None = None, *, stream: bool = False
+    graph: Graph,
+    name: str,
+    golden: GoldenVector,
+    digest: str,
+    ram_bytes: int | None = None,
+    *,
+    stream: bool = False,
+    fast: bool = False,
 ) -> CModel:
     """Write an integer graph as C99.
 
@@ -51,14 +58,13 @@ def write_c(
         ram_bytes: What arena, inputs and outputs may take together; a part of the model then runs row by row where it
             does not fit as a whole.
         stream: Read the input row by row, too, when its rows are needed; it then takes no memory of the caller's.
+        fast: Hold weights in twice their bytes where that saves instructions.
 
     Raises:
         UnsupportedLayerError: if an operator has no C kernel.
         ConfigError: if it does not fit in any way, or its input cannot be streamed.
     """
-    calls = _calls(graph, name)
-    inputs, outputs = ports(graph.inputs, "in"), ports(graph.outputs, "out")
-    layout, order = fitted(graph, calls, inputs, outputs, ram_bytes, stream)
+    calls, layout, order = lowered(graph, name, ram_bytes, stream=stream, fast=fast)
     streamed = order is not None and order.streamed is not None
     source = "\n".join(
         [
@@ -78,18 +84,13 @@ def write_c(
     return CModel(name, files, layout.plan.arena_bytes, layout.plan.lower_bound_bytes, order)
 
 
-def lowered(graph: Graph, name: str) -> tuple[list[Call], Layout]:
-    """The operators of a graph in C, and the places of its tensors where each operator runs as a whole.
-
-    Raises:
-        UnsupportedLayerError: if an operator has no C kernel.
-    """
-    calls = _calls(graph, name)
-    return calls, lay_out(graph, calls, ports(graph.inputs, "in"), ports(graph.outputs, "out"))
-
-
-def _calls(graph: Graph, name: str) -> list[Call]:
-    return [lower(graph, node, f"{name}_{i}") for i, node in enumerate(graph.nodes)]
+def lowered(
+    graph: Graph, name: str, ram_bytes: int | None = None, *, stream: bool = False, fast: bool = False
+) -> tuple[list[Call], Layout, RowOrder | None]:
+    """The operators of a graph in C, the places of its tensors, and what runs row by row; see `write_c`."""
+    calls = [lower(graph, node, f"{name}_{i}", fast=fast) for i, node in enumerate(graph.nodes)]
+    layout, order = fitted(graph, calls, ports(graph.inputs, "in"), ports(graph.outputs, "out"), ram_bytes, stream)
+    return calls, layout, order
 
 
 def _kernels(calls: Sequence[Call], by_rows: bool) -> list[str]:

@@ -9,6 +9,7 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.numerics.fixed_point import Multiplier
 from octavo.numerics.transcendental import exp_on_negative_values
+from octavo.ops.activation import PReluConstants
 from octavo.ops.elementwise_kernels import ProductConstants, SumConstants
 from octavo.ops.pool import PoolConstants
 from octavo.ops.prepare import integer_kernel, prepared
@@ -101,6 +102,23 @@ def lower_mul(graph: Graph, node: Node, prefix: str) -> Call:
     ]
     definition = structure("octavo_elementwise", f"{prefix}_op", fields)
     call = f"octavo_mul(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
+    return Call("elementwise", (definition,), (call,))
+
+
+def lower_prelu(graph: Graph, node: Node, prefix: str) -> Call:
+    """PRELU."""
+    (x, alpha), constants = operands(graph, node), prepared(graph, node)
+    assert isinstance(constants, PReluConstants)
+    fields = [
+        ("places", _places(node, x, alpha)),
+        ("x: offset, multiplier, shift", _factor(constants.input_offset, constants.identity)),
+        ("slope, product", _factor(constants.alpha_offset, constants.alpha)),
+        ("sign of b, left shift", "1, 0"),
+        ("out: zero point", braces([constants.output.output_zero_point, 0, 0])),
+        ("low, high", f"{constants.output.low}, {constants.output.high}"),
+    ]
+    definition = structure("octavo_elementwise", f"{prefix}_op", fields)
+    call = f"octavo_prelu(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
     return Call("elementwise", (definition,), (call,))
 
 

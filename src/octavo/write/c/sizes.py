@@ -6,7 +6,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-_DEFINITION = re.compile(r"^static const (\w+) (\w+)(?:\[(\d+)\])?(?: OCTAVO_WEIGHTS)? = ", re.MULTILINE)
+_DEFINITION = re.compile(r"^static const (\w+) (\w+)(?:\[(\d+)\])?(?: OCTAVO_\w+)* = ", re.MULTILINE)
 _STRUCTURE = re.compile(r"typedef struct \{((?:[^{}]|\{[^{}]*\})*)\} (\w+);")
 _INNER = re.compile(r"struct \{([^{}]*)\} \w+;")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)

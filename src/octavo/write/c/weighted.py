@@ -13,7 +13,7 @@ from octavo.ops.conv_kernels import ConvConstants, TransposeConvConstants
 from octavo.ops.dense import FullyConnectedConstants
 from octavo.ops.prepare import prepared
 from octavo.ops.window import Window
-from octavo.write.c.arrange import channel_blocks, conv_halves, conv_weights, depthwise_weights, halves
+from octavo.write.c.arrange import channel_blocks, conv_halves, conv_weights, conv_words, depthwise_weights, halves
 from octavo.write.c.call import Call, Rows
 from octavo.write.c.constants import Scaling, scaling
 from octavo.write.c.text import array, braces, rows, structure
@@ -21,15 +21,15 @@ from octavo.write.c.text import array, braces, rows, structure
 _ONE_TAP = Window(1, 1, 1, 1, 1, 1, 0, 0, 0, 0)
 
 
-def lower_conv(graph: Graph, node: Node, prefix: str) -> Call:
-    """CONV_2D, grouped ones too."""
+def lower_conv(graph: Graph, node: Node, prefix: str, *, widen: bool = False) -> Call:
+    """CONV_2D, grouped ones too; `widen` holds weights of eight bits in sixteen."""
     inputs, (y,) = operands(graph, node), results(graph, node)
     x, kernel, constants = inputs[0], inputs[1], prepared(graph, node)
     assert isinstance(constants, ConvConstants)
     scale = scaling(node, constants, kernel, 0, inputs.get(2))
     data = _weights(kernel, scale, 0)
     groups = x.shape[3] // kernel.shape[3]
-    return _conv(prefix, x, y, data, constants.window, scale, constants.input_offset, groups)
+    return _conv(prefix, x, y, data, constants.window, scale, constants.input_offset, groups, widen=widen)
 
 
 def lower_depthwise(graph: Graph, node: Node, prefix: str) -> Call:
@@ -99,8 +99,8 @@ def _depthwise(
     return Call("depthwise", definitions, statements, scratch_bytes, reads_first=True, rows=_by_rows(call, window))
 
 
-def lower_fully_connected(graph: Graph, node: Node, prefix: str) -> Call:
-    """FULLY_CONNECTED: its rows are the pixels of a convolution of one tap."""
+def lower_fully_connected(graph: Graph, node: Node, prefix: str, *, widen: bool = False) -> Call:
+    """FULLY_CONNECTED: its rows are the pixels of a convolution of one tap; `widen` as in `lower_conv`."""
     inputs, (y,) = operands(graph, node), results(graph, node)
     x, weights, constants = inputs[0], inputs[1], prepared(graph, node)
     assert isinstance(constants, FullyConnectedConstants)
@@ -110,7 +110,7 @@ def lower_fully_connected(graph: Graph, node: Node, prefix: str) -> Call:
     images = replace(x, shape=(1, 1, x.size // inner, inner))
     result = replace(y, shape=(1, 1, x.size // inner, out))
     kernel_ohwi = data.reshape(out, 1, 1, inner)
-    call = _conv(prefix, images, result, kernel_ohwi, _ONE_TAP, scale, constants.input_offset, 1)
+    call = _conv(prefix, images, result, kernel_ohwi, _ONE_TAP, scale, constants.input_offset, 1, widen=widen)
     return replace(call, rows=None)  # of its operands' dimensions none is an image's height
 
 
@@ -149,6 +149,8 @@ def _conv(
     scale: Scaling,
     input_offset: int,
     groups: int,
+    *,
+    widen: bool = False,
 ) -> Call:
     """A call of conv.c.
 
@@ -160,21 +162,24 @@ def _conv(
         scale: Of the sums.
         input_offset: Minus the zero point of the data.
         groups: Parts the channels are divided into.
+        widen: Hold weights of eight bits in sixteen.
     """
     (weights, depth), suffix = conv_weights(kernel_ohwi, groups), ""
     if scale.weight_bits == 4:
         weights, suffix = conv_halves(weights), "_4"
+    elif widen:
+        weights, suffix = conv_words(weights), "_16"
     fields = [
         ("in: height, width, channels", _numbers(x.shape[1:])),
         ("out: width, channels", _numbers(y.shape[2:])),
         *_window_fields(window),
         ("groups, padded depth", f"{groups}, {depth}"),
         *_output_fields(input_offset, scale),
-        ("weights", f"{prefix}_weights"),
+        ("weights", f"(const int8_t *){prefix}_weights"),
         ("bias and scale of channels", f"{prefix}_channels"),
     ]
     definitions = (
-        array("int8_t", f"{prefix}_weights", weights),
+        array(f"{weights.dtype.name}_t", f"{prefix}_weights", weights),
         _channels(prefix, scale, groups),
         structure("octavo_conv", f"{prefix}_op", fields),
     )
