@@ -6,6 +6,7 @@ A row states one role for each input and one rule for each output; everything th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -24,10 +25,13 @@ class Data:
         smallest_scale: Below it kernels abort, or shift by more bits than their integers have.
         flat_beyond: Magnitude beyond which results move by less than half a step of any output; None where there is
             none.
+        scales_below: Kernels are wrong at this scale and above; data that others read as well enters a range of its
+            own then, cut where results are flat.
     """
 
     smallest_scale: float = 0.0
     flat_beyond: float | None = None
+    scales_below: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ from octavo.ops.version import version_by_type
 
 # Integer bits of the fixed-point argument of the int8 kernels: |x| below 16.
 INPUT_BITS = 4
+# From here on a single step of the argument has no fixed-point form: kernels jump to the function's limit.
+TOO_COARSE = 2.0 ** (INPUT_BITS - 2)
 
 
 def logistic_float(options: Options, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -214,7 +216,7 @@ def _saturated(values: np.ndarray) -> np.ndarray:
 
 LOGISTIC = OpSpec(
     name="LOGISTIC",
-    inputs=(Data(smallest_scale=2.0**-25, flat_beyond=12.0),),
+    inputs=(Data(smallest_scale=2.0**-25, flat_beyond=12.0, scales_below=TOO_COARSE),),
     outputs=(Fixed({DType.INT8: (1 / 256, -128), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
     bounds=(0.0, 1.0),
@@ -230,7 +232,7 @@ LOGISTIC = OpSpec(
 
 TANH = OpSpec(
     name="TANH",
-    inputs=(Data(smallest_scale=2.0**-25, flat_beyond=6.0),),
+    inputs=(Data(smallest_scale=2.0**-25, flat_beyond=6.0, scales_below=TOO_COARSE),),
     outputs=(Fixed({DType.INT8: (1 / 128, 0), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
     bounds=(-1.0, 1.0),

@@ -11,6 +11,7 @@ from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name, with_nodes
 from octavo.ir.types import Graph, Node, NoOptions, Quantization, Tensor
 from octavo.numerics.affine import RANGE_OF_ZEROS, Range, asymmetric, quantize, symmetric
+from octavo.ops.roles import Data, Role
 from octavo.ops.table import spec_of
 from octavo.plan.types import BiasRule, Edge, Member, Plan, WeightRule
 from octavo.quantization.bias import quantize_bias
@@ -81,6 +82,13 @@ def power_of_two_parameters(parameters: Quantization, smallest: int, largest: in
     return Quantization(np.array(2.0 ** min(max(exponent, smallest), largest)), np.array(0))
 
 
+def saturating_parameters(role: Role, parameters: Quantization, dtype: DType) -> Quantization | None:
+    """Parameters for an input whose kernel is wrong at the scale that its data has; None where it is right."""
+    if not isinstance(role, Data) or role.flat_beyond is None or parameters.scale[0] < role.scales_below:
+        return None
+    return activation_parameters(-role.flat_beyond, role.flat_beyond, dtype, role.smallest_scale)
+
+
 def _range(tensor: Tensor, name: str, ranges: Mapping[str, Range]) -> Range:
     if tensor.data is not None:
         return float(tensor.data.min()), float(tensor.data.max())
@@ -115,7 +123,10 @@ class _Assignment:
             inputs = tuple(self._float_input(name) for name in node.inputs)
         else:
             edges = ((Edge(node.outputs[0], i), name) for i, name in enumerate(node.inputs))
-            inputs = tuple(None if name is None else self._integer_input(edge, name, dtype) for edge, name in edges)
+            inputs = tuple(
+                None if name is None else self._integer_input(edge, name, dtype, spec_of(node.op).role(edge.input))
+                for edge, name in edges
+            )
             node = replace(node, intermediates=self._intermediates(node))
         self.nodes.append(replace(node, inputs=inputs))
 
@@ -134,7 +145,7 @@ class _Assignment:
             self.tensors[names[-1]] = Tensor(names[-1], (0,), dtype, None, parameters, node.layer)
         return tuple(names)
 
-    def _integer_input(self, edge: Edge, name: str, dtype: DType) -> str:
+    def _integer_input(self, edge: Edge, name: str, dtype: DType, role: Role) -> str:
         if edge in self.weight_rules:
             return self._weight(self.weight_rules[edge])
         if edge in self.bias_rules:
@@ -145,7 +156,9 @@ class _Assignment:
         target = self.parameters[member]
         if self.graph.tensors[name].is_constant:
             return self._constant(name, quantize(self.graph.tensors[name].values, target, dtype), target, dtype)
-        native = self.plan.natives.get(name)
+        native, cut = self.plan.natives.get(name), saturating_parameters(role, target, dtype)
+        if cut is not None:
+            return self._conversion("QUANTIZE", name, "saturated", cut, dtype)
         if native is dtype and member.tensor == name:
             return name
         return self._conversion("QUANTIZE", name, "quantized" if native is None else "requantized", target, dtype)
