@@ -19,7 +19,7 @@ from typing import Any
 
 from octavo.calibration.gatherer import Gatherer, gatherer
 from octavo.calibration.probe import Task
-from octavo.calibration.states import with_states_shown
+from octavo.calibration.states import with_states_shown, with_what_counts
 from octavo.calibration.statistics import Statistics, fingerprint
 from octavo.data.dataset import Chunk, Dataset
 from octavo.errors import RuntimeEndedError
@@ -75,6 +75,8 @@ def calibrate(
         RuntimeEndedError: naming the samples on which LiteRT ended its process.
     """
     showing, shown = with_states_shown(graph, tensors)
+    showing, counting = with_what_counts(showing, tensors)
+    shown |= counting
     task = Task(showing, tuple(shown.get(name, name) for name in tensors), needs_histogram)
     dataset = Dataset(data, task.inputs, integer_divisor=integer_divisor, samples=samples)
     model = task.instrumented()

@@ -25,6 +25,8 @@ class Data:
         smallest_scale: Below it kernels abort, or shift by more bits than their integers have.
         flat_beyond: Magnitude beyond which results move by less than half a step of any output; None where there is
             none.
+        nothing_below: How far below the largest along the last axis a value counts for nothing in any result; None
+            where each counts.
         scales_below: Kernels are wrong at this scale and above; data that others read as well enters a range of its
             own then, cut where results are flat.
     """
@@ -32,6 +34,7 @@ class Data:
     smallest_scale: float = 0.0
     flat_beyond: float | None = None
     scales_below: float = math.inf
+    nothing_below: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,7 +231,8 @@ SOFTMAX = OpSpec(
     name="SOFTMAX",
     options=SoftmaxOptions,
     # PreprocessSoftmaxScaling checks that the multiplier, scale * 2**26 for int8, is above 1; beta is 1 in all files.
-    inputs=(Data(smallest_scale=2.0**-25),),
+    # exp(-12) is a fifth of a step of int16.
+    inputs=(Data(smallest_scale=2.0**-25, nothing_below=12.0),),
     outputs=(Fixed({DType.INT8: (1 / 256, -128), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
     bounds=(0.0, 1.0),

@@ -29,6 +29,7 @@ from octavo.load.keras_graph.functional import (
     symbol,
     trace,
 )
+from octavo.load.keras_graph.integer_inputs import with_integer_inputs
 from octavo.load.keras_graph.naming import output_names, rename_tensors, result_names
 from octavo.load.keras_graph.shadow import Shadows
 from octavo.load.loaded import Loaded
@@ -81,7 +82,10 @@ def load_keras(
     tracer = _Tracer(model.name, allow, values, stored)
     outputs = tracer.walk(function, [tracer.input(tensor) for tensor in function.inputs], lambda call: call.name)
     tracer.check_allowed()
-    graph, names = tracer.builder.finish(outputs), tracer.names
+    graph, cast = with_integer_inputs(tracer.builder.finish(outputs))
+    names = {key: cast.get(name, name) for key, name in tracer.names.items()}
+    for name in cast.values():
+        tracer.notes.pop(name, None)
     for renaming in (result_names(graph, tracer.results), output_names(graph, function._outputs_struct)):
         graph = rename_tensors(graph, renaming)
         names = {key: renaming.get(name, name) for key, name in names.items()}
