@@ -4,11 +4,13 @@
 #   make test     the whole test suite, on every Keras backend of BACKENDS
 #   make test-micro  all tests of models in C, each operator in files of its own, on every core, with more vectors
 #   make check    format, lint, types and structure
-#   make docs     write the generated pages again
+#   make docs     write the generated pages again, and build the site of them and of the API into site/
 #   make conformance  docs/conformance.md again: every layer and function of Keras; some minutes
 #   make bench    figures against other tools, as ratios in one run
+#   make bench-micro  instructions, flash and RAM of MLPerf Tiny's networks in C, on emulated cores
 #   make mutants  small faults put into the arithmetic, the plan and the passes: which do the fast tests notice?
 #   make fuzz     20,000 damaged files, read in child processes; some hours, FUZZ_CASES=2000 is the short run
+#   make extremes  1,000 models of extreme numbers quantized, EXTREME_CASES=100 is the short run
 #   make clean    remove the environment, caches and the demo's output
 #
 # Variables: KERAS_BACKEND (jax) runs the demo and most tests; BACKENDS (jax tensorflow torch) are installed for the
@@ -35,12 +37,13 @@ DEMO_STAMP := $(VENV)/.demo-$(KERAS_BACKEND)
 TEST_BACKENDS := $(sort $(KERAS_BACKEND) $(BACKENDS))
 TEST_STAMP := $(VENV)/.test-$(subst $(space),-,$(TEST_BACKENDS))
 BENCH_STAMP := $(VENV)/.bench
+DOCS_STAMP := $(VENV)/.docs
 MUTANTS_STAMP := $(VENV)/.mutants
 INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check -c constraints.txt
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-micro check docs conformance bench mutants fuzz clean
+.PHONY: demo test test-micro check docs conformance bench bench-micro mutants fuzz extremes clean
 
 demo: $(DEMO_STAMP)
 	@$(BIN)/octavo demo $(DEMO_ARGS)
@@ -60,8 +63,9 @@ check: $(TEST_STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/structure
 
-docs: $(TEST_STAMP)
+docs: $(DOCS_STAMP)
 	@$(BIN)/octavo ops --markdown > docs/operators.md.new && mv docs/operators.md.new docs/operators.md
+	@$(BIN)/python tools/site.py site
 
 conformance: $(TEST_STAMP)
 	@$(BIN)/python tools/conformance.py
@@ -69,11 +73,17 @@ conformance: $(TEST_STAMP)
 bench: $(BENCH_STAMP)
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
+bench-micro: $(TEST_STAMP)
+	@$(BIN)/python -m bench micro $(CORES)
+
 mutants: $(MUTANTS_STAMP)
 	@$(BIN)/python tools/mutants.py --number $(MUTANTS) --workers $(WORKERS)
 
 fuzz: $(TEST_STAMP)
 	@PYTHONPATH=tests $(BIN)/python -m fuzz $(or $(FUZZ_CASES),20000)
+
+extremes: $(TEST_STAMP)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.run_extremes $(or $(EXTREME_CASES),1000)
 
 clean:
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .mutants build dist octavo-demo src/octavo.egg-info
@@ -101,4 +111,9 @@ $(BENCH_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 $(MUTANTS_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing what mutation testing needs into $(VENV) (once, one or two minutes) ..."
 	@$(INSTALL) -e ".[demo,micro,dev,mutants,jax]"
+	@touch $@
+
+$(DOCS_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what the documentation needs into $(VENV) (once, one or two minutes) ..."
+	@$(INSTALL) -e ".[docs,jax]"
 	@touch $@

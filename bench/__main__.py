@@ -1,4 +1,4 @@
-"""`python -m bench [accuracy|speed|supervise|training|step_cost|micro]`: show and keep figures in bench/results."""
+"""`python -m bench [accuracy|speed|supervise|training|step_cost|micro|costs]`: show and keep figures."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ def accuracy(models: Annotated[list[str] | None, typer.Argument()] = None, draws
     for model in models:
         show(f"accuracy_{model}", measure(model, draws))
     show("proof", {model: proof(model) for model in models})
+
+
+@app.command()
+def costs(core: str = "") -> None:
+    """What the C kernels cost on emulated cores, all or one, written into the package for `octavo fit`."""
+    from bench.costs import write
+
+    console.print(f"Wrote {write(core=core)}.")
 
 
 @app.command()
@@ -71,9 +79,10 @@ def step_cost(
 @app.command()
 def micro(cores: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     """Instructions, flash and RAM of the int8 networks in C on emulated cores; needs tools/install_emulator.sh."""
-    from bench.micro import measure_all
+    from bench.micro import measure_all, tools
 
     show("micro", measure_all(cores or ["cortex-m4"]))
+    show("micro_tools", {"version": tools()})
 
 
 @app.callback(invoke_without_command=True)

@@ -13,6 +13,8 @@ from bench.real_data import cifar_jpeg, cifar_lossless, keywords, mnist, place
 from bench.speed import CORES
 
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
+# Octavo's own levels of effort, beside the rows above, which are "fast" as the other tools are.
+LEVELS = tuple((scheme, effort) for scheme in ("int8", "int8x4") for effort in ("default", "good"))
 CALIBRATION = 500
 SIMULATED = 200
 
@@ -31,7 +33,7 @@ def measure(model: str, draws: int) -> dict[str, dict[str, Any]]:
     runs = [one_draw(model, draw, SCHEMES if draw == 0 else ("int8",)) for draw in range(draws)]
     rows: dict[str, dict[str, Any]] = {}
     for name, first in runs[0].items():
-        column = {key: [run[name][key] for run in runs if name in run] for key in first}
+        column = {key: [run[name][key] for run in runs if key in run.get(name, ())] for key in first}
         rows[name] = {"bytes": max(column.pop("bytes")), "arena": max(column.pop("arena"), key=lambda x: x or 0)}
         for test, values in column.items():
             rows[name] |= {test: statistics.mean(values), f"{test}, each": " ".join(f"{value:.4f}" for value in values)}
@@ -64,11 +66,14 @@ def task(model: str, draw: int = 0) -> tuple[Any, np.ndarray, dict[str, tuple[np
 
 
 def octavo_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, bytes]:
-    """Octavo's file of each scheme."""
+    """Octavo's file of each scheme, and of each level of effort."""
     import octavo
 
     network, samples, _ = task(model, draw)
-    return {f"octavo {scheme}": octavo.quantize(network, scheme, samples).model for scheme in schemes}
+    rows = {f"octavo {scheme}": (scheme, "fast") for scheme in schemes}
+    rows |= {f"octavo {scheme}, {effort}": (scheme, effort) for scheme, effort in LEVELS}
+    rows |= {"octavo int8x4": ("int8x4", "fast")}
+    return {name: octavo.quantize(network, each[0], samples, effort=each[1]).model for name, each in rows.items()}
 
 
 def converter_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, bytes]:
@@ -84,11 +89,17 @@ def quantizer_file(model: str, draw: int, float_file: bytes) -> bytes:
 
 
 def score(model: str, files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
-    """Bytes, arena and accuracy of each file."""
+    """Bytes, arena and accuracy of each file, and how often it answers as the float file, where that is among them."""
     from octavo.evaluate.memory import memory
     from octavo.evaluate.predict import predict
 
     _, _, tests = task(model)
+    original = files.get("octavo float32")
+    answers = {
+        test: next(iter(predict(original, x).values())).argmax(axis=1)
+        for test, (x, _) in tests.items()
+        if original is not None
+    }
     rows: dict[str, dict[str, Any]] = {}
     for name, content in files.items():
         used = memory(content)
@@ -96,6 +107,8 @@ def score(model: str, files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
         for test, (x, y) in tests.items():
             outputs = next(iter(predict(content, x).values()))
             rows[name][test] = float((outputs.argmax(axis=1) == y).mean())
+            if test in answers:
+                rows[name][f"{test} as float"] = float((outputs.argmax(axis=1) == answers[test]).mean())
     return rows
 
 

@@ -55,6 +55,7 @@ class Bundle:
 
     graphs: Mapping[str, Graph]
     vectors: Mapping[str, Sequence[Values]]
+    fast: bool = False
 
     def on_host(self, folder: Path, *flags: str) -> dict[str, np.ndarray]:
         """What each computes on this machine under sanitizers: int8 [vectors, bytes of its outputs]."""
@@ -97,7 +98,8 @@ class Bundle:
 
     def _write(self, folder: Path) -> None:
         models = [
-            write_c(graph, f"model{i}", golden_vector(graph, 0), "none") for i, graph in enumerate(self.graphs.values())
+            write_c(graph, f"model{i}", golden_vector(graph, 0), "none", fast=self.fast)
+            for i, graph in enumerate(self.graphs.values())
         ]
         folder.mkdir(parents=True, exist_ok=True)
         for model in models:
@@ -135,9 +137,9 @@ class Bundle:
         return "\n".join(parts)
 
 
-def random_bundle(graphs: Mapping[str, Graph], count: int) -> Bundle:
+def random_bundle(graphs: Mapping[str, Graph], count: int, *, fast: bool = False) -> Bundle:
     """Models and as many random vectors for each."""
-    return Bundle(graphs, {name: random_vectors(graph, count) for name, graph in graphs.items()})
+    return Bundle(graphs, {name: random_vectors(graph, count) for name, graph in graphs.items()}, fast)
 
 
 def _wrapper(model: CModel, graph: Graph) -> str:

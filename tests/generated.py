@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from octavo.board.emulator import Emulated, Image, missing_tools, model_header
+from octavo.board.emulator import Emulated, Image, missing_tools
+from octavo.board.host import HostProgram
 from octavo.config import QuantizeConfig
 from octavo.export import golden_vector
 from octavo.ir.graph import drop_unused
@@ -24,9 +24,6 @@ from octavo.write.c.model import CModel, write_c
 Values = Mapping[str, np.ndarray]
 
 NAME = "network"
-WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror")
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-HOST_MAIN = Path(__file__).with_name("host_main.c")
 NEEDS_COMPILER = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 NEEDS_EMULATOR = [
     pytest.mark.emulator,
@@ -34,9 +31,11 @@ NEEDS_EMULATOR = [
 ]
 
 
-def write(graph: Graph, folder: Path, name: str = NAME) -> CModel:
+def write(
+    graph: Graph, folder: Path, name: str = NAME, ram_bytes: int | None = None, *, stream: bool = False
+) -> CModel:
     """A graph in C, in a folder."""
-    model = write_c(graph, name, golden_vector(graph, 0), "none")
+    model = write_c(graph, name, golden_vector(graph, 0), "none", ram_bytes, stream=stream)
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in model.files.items():
         (folder / file).write_text(text)
@@ -54,6 +53,11 @@ def on_host(graph: Graph, vectors: Sequence[Values], folder: Path, *flags: str) 
     It fails where a sanitizer complains, a call returns anything but 0, or the self-test does not pass.
     """
     write(graph, folder)
+    return written_on_host(graph, vectors, folder, *flags)
+
+
+def written_on_host(graph: Graph, vectors: Sequence[Values], folder: Path, *flags: str) -> np.ndarray:
+    """The same of the model that was written into the folder."""
     ins, outs = sizes(graph, graph.inputs), sizes(graph, graph.outputs)
     return build_and_run_on_host(folder, ins, outs, packed(graph, vectors), *flags)
 
@@ -69,26 +73,20 @@ def build_and_run_on_host(
         vectors: All inputs of all vectors, end to end.
         flags: More for the compiler; later ones win.
     """
-    (folder / "model.h").write_text(model_header(NAME, inputs, outputs))
-    program = folder / "program"
-    compiled(folder, HOST_MAIN, "-std=c99", *WARNINGS, *SANITIZERS, "-O0", *flags, out=program)
-    done = subprocess.run([program], input=vectors, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    rows = np.frombuffer(done.stdout, np.int8).reshape(len(vectors) // sum(inputs), -1)
-    assert not rows[:, -1].any(), "a call or the self-test failed"
-    return rows[:, :-1]
-
-
-def compiled(folder: Path, main: Path, *flags: str, out: Path) -> None:
-    """Compile a model with a main program; a warning is an error."""
-    command = ["gcc", *flags, f"-I{folder}", str(folder / f"{NAME}.c"), str(main), "-o", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    program = HostProgram(folder, NAME, inputs, outputs, ("-O0", *flags))
+    made, returned = program.run(np.frombuffer(vectors, np.int8).reshape(-1, sum(inputs)))
+    assert not returned.any(), "a call or the self-test failed"
+    return made
 
 
 def on_core(graph: Graph, vectors: Sequence[Values], folder: Path, core: str, *flags: str) -> Emulated:
     """What it computes on an emulated core."""
     write(graph, folder)
+    return written_on_core(graph, vectors, folder, core, *flags)
+
+
+def written_on_core(graph: Graph, vectors: Sequence[Values], folder: Path, core: str, *flags: str) -> Emulated:
+    """The same of the model that was written into the folder."""
     image = Image(folder, NAME, sizes(graph, graph.inputs), sizes(graph, graph.outputs), core, flags)
     ran = image.run(np.frombuffer(packed(graph, vectors), np.int8).reshape(len(vectors), -1))
     assert not ran.returned.any()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
+from octavo.arguments import LIST, MAPPING, NAME, NAMES, NUMBER, SEED, YES_OR_NO, check_kinds
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
 from octavo.numerics.estimators import ESTIMATORS, Estimator
@@ -42,7 +43,7 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
             Scheme("float32", None, DType.FLOAT32, "float, as trained"),
             Scheme("float16", None, DType.FLOAT16, "half-precision weights, float arithmetic"),
             Scheme("dynamic", None, DType.INT8, "int8 weights, float activations"),
-            Scheme("int8", DType.INT8, DType.INT8, "full integer, int8 in and out"),
+            Scheme("int8", DType.INT8, DType.INT8, "full integer, int8 activations and weights"),
             Scheme("int16x8", DType.INT16, DType.INT8, "int16 activations, int8 weights"),
             Scheme("int8x4", DType.INT8, DType.INT4, "int8 activations, int4 weights"),
         )
@@ -52,27 +53,63 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
 IO_TYPES = {"int8": DType.INT8, "uint8": DType.UINT8, "int16": DType.INT16, "float32": DType.FLOAT32}
 
 
+# Names that an error lists, and how many of them where there are more.
+NAMED, FEW = 8, 5
+LAYERS_SHOWN = "`octavo inspect` of its file"
+
+
 def scheme_named(name: str) -> Scheme:
     """Look a scheme up by name.
 
     Raises:
-        ConfigError: for an unknown name; the closest known one is offered.
+        ConfigError: for an unknown name, the closest known one is offered; for something else in the name's place.
     """
+    if not isinstance(name, str):
+        raise ConfigError(
+            "a scheme is a name, and this is none.",
+            got=f"an object of {type(name).__module__}.{type(name).__qualname__}",
+            expected=", ".join(SCHEMES),
+            fix="name what it is: data=x_train[:500] for samples, scheme='int8' for a scheme",
+        )
     if name not in SCHEMES:
         raise unknown_name("scheme", name, tuple(SCHEMES))
     return SCHEMES[name]
 
 
-def unknown_name(kind: str, name: str, known: tuple[str, ...]) -> ConfigError:
-    """The error for a name that is not one of `known`."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+def unknown_name(kind: str, name: str, known: tuple[str, ...], all_by: str = "") -> ConfigError:
+    """The error for a name that is not one of `known`.
+
+    Args:
+        kind: What the name is of.
+        name: As it was given.
+        known: All there are.
+        all_by: What shows all of them, where they can be many.
+    """
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
     return ConfigError(
         f"unknown {kind} '{name}'.",
         got=repr(name),
-        expected=", ".join(known),
+        expected=nearest(name, known) + (f"; {all_by} shows all" if all_by and len(known) > NAMED else ""),
         fix=f"did you mean '{close[0]}'?" if close else "use one of these names",
     )
 
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Names as an error lists them: all of a few, else those most like `name`, and how many more there are."""
+    if len(known) <= NAMED:
+        return ", ".join(known)
+    close = difflib.get_close_matches(name, known, n=FEW, cutoff=0.0)
+    return f"{', '.join(close)} and {len(known) - len(close)} more"
+
+
+# What may be done to lose less, by name: what each level does beyond the one before it.
+EFFORTS: Mapping[str, str] = MappingProxyType(
+    {
+        "fast": "ranges alone",
+        "default": "biases make up for rounding, where there are samples",
+        "good": "channels are scaled and weights rounded by their layers' outputs; seconds to minutes",
+    }
+)
 
 WEIGHT_TYPES = {"int8": DType.INT8, "int4": DType.INT4}
 # float32 keeps a layer in float.
@@ -81,12 +118,28 @@ ACTIVATION_TYPES: Mapping[str, DType | None] = MappingProxyType(
 )
 
 
+OWN_TYPES: Mapping[str, type] = {"per_axis": bool, "percentile": float, "seed": int}
+LAYER_KINDS = {"pattern": NAME, "per_axis": YES_OR_NO}
+KINDS = {
+    "scheme": NAME,
+    "per_axis": YES_OR_NO,
+    "skip": NAMES,
+    "layers": LIST,
+    "percentile": NUMBER,
+    "seed": SEED,
+    "effort": NAME,
+    "verify": NAME,
+    "input_type": NAME,
+    "output_type": NAME,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class LayerConfig:
     """What is different for some layers.
 
     Attributes:
-        pattern: Layer name or shell pattern.
+        pattern: Layer name or shell pattern; "scores:SOFTMAX" is that operator of layer "scores" alone.
         weights: "int8" or "int4"; None takes the scheme's.
         per_axis: One weight scale per output channel or one per tensor; None takes the configuration's.
         activations: "int8", "int16" or "float32"; None takes the scheme's. Where types meet, a conversion stands.
@@ -98,10 +151,33 @@ class LayerConfig:
     activations: str | None = None
 
     def __post_init__(self) -> None:
+        check_kinds(LAYER_KINDS, {"pattern": self.pattern, "per_axis": self.per_axis})
         if self.activations is not None and self.activations not in ACTIVATION_TYPES:
             raise unknown_name("activation type", self.activations, tuple(ACTIVATION_TYPES))
         if self.weights is not None and self.weights not in WEIGHT_TYPES:
             raise unknown_name("weight type", self.weights, tuple(WEIGHT_TYPES))
+
+
+# What one word makes of a layer in an int8 model, by the fields of `LayerConfig`.
+LAYER_TYPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "int4": {"weights": "int4"},
+        "int8": {},
+        "int16": {"activations": "int16"},
+        "float32": {"activations": "float32"},
+    }
+)
+
+
+def layer_of_type(pattern: str, name: str) -> LayerConfig:
+    """The configuration of layers of a type.
+
+    Raises:
+        ConfigError: for an unknown type.
+    """
+    if name not in LAYER_TYPES:
+        raise unknown_name("type of a layer", name, tuple(LAYER_TYPES))
+    return LayerConfig(pattern, **LAYER_TYPES[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +193,8 @@ class QuantizeConfig:
         layers: What is different for some layers; the first that fits a layer counts.
         estimator: How a range is made of statistics: a name in `ESTIMATORS`, or an `Estimator` of one's own.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
+        effort: What is done to lose less, a name in `EFFORTS`; no level is worse than the one before it on samples held
+            out of calibration.
         seed: Seed of every random choice.
         verify: "sample" runs a few inputs through all runtimes, "full" the whole dataset, "off" none.
     """
@@ -129,16 +207,21 @@ class QuantizeConfig:
     layers: tuple[LayerConfig, ...] = ()
     estimator: str | Estimator = "minmax"
     percentile: float = 99.99
+    effort: str = "fast"
     seed: int = 0
     verify: Literal["sample", "full", "off"] = "sample"
 
     def __post_init__(self) -> None:
+        check_kinds(KINDS, {name: getattr(self, name) for name in KINDS})
+        # Numbers of numpy serve as well; files and comparisons want Python's own.
+        for field, own in OWN_TYPES.items():
+            object.__setattr__(self, field, own(getattr(self, field)))
         object.__setattr__(self, "skip", (self.skip,) if isinstance(self.skip, str) else tuple(self.skip))
-        layers = (layer if isinstance(layer, LayerConfig) else LayerConfig(**layer) for layer in self.layers)
-        object.__setattr__(self, "layers", tuple(layers))
+        object.__setattr__(self, "layers", tuple(map(_layer_config, self.layers)))
         self._check_layers(scheme_named(self.scheme))
         for kind, name, known in (
             ("estimator", self._estimator_name, tuple(ESTIMATORS)),
+            ("effort", self.effort, tuple(EFFORTS)),
             ("verify", self.verify, ("sample", "full", "off")),
             ("input_type", self.input_type, tuple(IO_TYPES)),
             ("output_type", self.output_type, tuple(IO_TYPES)),
@@ -199,6 +282,30 @@ class QuantizeConfig:
         return replace(cls(), **values)
 
 
+def _layer_config(layer: object) -> LayerConfig:
+    """What is said of a layer, in an object or a dict.
+
+    Raises:
+        ConfigError: for anything else, and for a key that is none.
+    """
+    if isinstance(layer, LayerConfig):
+        return layer
+    check_kinds({"layers": MAPPING}, {"layers": layer})
+    known = tuple(each.name for each in fields(LayerConfig))
+    assert isinstance(layer, Mapping)
+    for key in layer:
+        if key not in known:
+            raise unknown_name("key of a layer's configuration", str(key), known)
+    if "pattern" not in layer:
+        raise ConfigError(
+            "a layer's configuration names no layer.",
+            got=repr(dict(layer)),
+            expected="a pattern beside what is different",
+            fix="say which: {'pattern': 'dense', ...}",
+        )
+    return LayerConfig(**layer)
+
+
 def configured(config: QuantizeConfig | None, **options: Any) -> QuantizeConfig:
     """The configuration that a caller gave, in one object or as options one by one.
 
@@ -209,11 +316,14 @@ def configured(config: QuantizeConfig | None, **options: Any) -> QuantizeConfig:
     Raises:
         ConfigError: for an object of another kind, for one beside options of its own, or an option it does not take.
     """
+    check_kinds({name: kind for name, kind in KINDS.items() if name != "scheme"}, options)
+    if options.get("scheme") is not None:
+        scheme_named(options["scheme"])
     said = {
         name: value
         for name, value in options.items()
         if value is not None
-        and value not in ((), [])
+        and not (isinstance(value, (tuple, list)) and not value)
         and (name == "scheme" or value != getattr(QuantizeConfig(), name))
     }
     if config is None:

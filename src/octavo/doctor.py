@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import shutil
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -43,7 +44,37 @@ PACKAGES = (
     Package("tflite_micro", ("tflite-micro",), "micro", "verification on TensorFlow Lite Micro, arena bytes"),
     Package("PIL", ("pillow",), "demo", "reading folders of images"),
     Package("sklearn", ("scikit-learn",), "demo", "the digits of `octavo demo`"),
+    Package("jinja2", ("jinja2",), "report", "pages"),
+    Package("vl_convert", ("vl-convert-python",), "report", "charts of pages"),
     Package("matplotlib", ("matplotlib",), "demo", "the picture of `octavo demo`"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program that is no Python package.
+
+    Attributes:
+        commands: Names it goes by; one is enough.
+        purpose: What it is for.
+        fix: How to get it.
+        path: Where it is; None where it is absent.
+    """
+
+    commands: tuple[str, ...]
+    purpose: str
+    fix: str
+    path: str | None = None
+
+
+TOOLS = (
+    Tool(("gcc", "clang"), "models in C on this machine: octavo verify", "apt-get install gcc libc6-dev"),
+    Tool(
+        ("arm-none-eabi-gcc",),
+        "models in C for Arm cores: octavo verify",
+        "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    ),
+    Tool(("qemu-system-arm",), "emulated Arm cores: octavo verify", "apt-get install qemu-system-arm"),
 )
 
 
@@ -68,7 +99,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Installation:
     """The state of an installation.
 
     Attributes:
@@ -77,6 +108,7 @@ class Diagnosis:
         cores: Processor cores this process may use.
         keras_backend: The Keras backend that will be used, "" if none is installed.
         findings: Every package.
+        tools: Every program.
         runtimes: What each runtime made of a small model, one sentence each; empty where the core is incomplete.
         problems: What keeps Octavo from working, one sentence each.
     """
@@ -86,11 +118,12 @@ class Diagnosis:
     cores: int
     keras_backend: str
     findings: tuple[Finding, ...]
+    tools: tuple[Tool, ...]
     runtimes: tuple[str, ...]
     problems: tuple[str, ...]
 
 
-def diagnose() -> Diagnosis:
+def look_around() -> Installation:
     """Look at what is installed, and run a small model in every runtime."""
     findings = tuple(Finding(package, _version(package)) for package in PACKAGES)
     present = {finding.package.module for finding in findings if finding.version is not None}
@@ -106,12 +139,13 @@ def diagnose() -> Diagnosis:
         problems.append(
             "a runtime does not compute what it should: see above, and install the versions of constraints.txt"
         )
-    return Diagnosis(
+    return Installation(
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         keras_backend=backend,
         findings=findings,
+        tools=tuple(replace(tool, path=_found(tool.commands)) for tool in TOOLS),
         runtimes=runtimes.notes if runtimes else (),
         problems=tuple(problems),
     )
@@ -134,6 +168,11 @@ def check_runtimes() -> Verification:
     quantized = [replace(tensor, dtype=DType.INT8, quantization=parameters) for tensor in graph.tensors.values()]
     graph = with_tensors(graph, quantized)
     return verify(write_tflite(graph), graph, [{"x": np.linspace(-1, 1, 8, dtype=np.float32)[np.newaxis]}])
+
+
+def _found(commands: tuple[str, ...]) -> str | None:
+    """Where the first of some commands is that is on the path."""
+    return next((path for command in commands if (path := shutil.which(command))), None)
 
 
 def _version(package: Package) -> str | None:

@@ -1,15 +1,19 @@
-"""An integer .tflite file -> a folder of C99."""
+"""An integer .tflite file -> a folder of C99, or of what a build system takes."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
+from octavo.board.boards import parse_bytes
+from octavo.config import unknown_name
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, ModelFileError, OutputError
 from octavo.files import write_whole
@@ -17,9 +21,16 @@ from octavo.ir.types import Graph
 from octavo.load.paths import existing
 from octavo.load.tflite import read_tflite
 from octavo.run import reference
+from octavo.run.micro import Micro
+from octavo.run.targets import MICRO
 from octavo.write.c.model import CModel, write_c
 from octavo.write.c.self_test import GoldenVector
 from octavo.write.c.text import identifier
+from octavo.write.project.arduino import arduino
+from octavo.write.project.cmake import cmake
+from octavo.write.project.esp_idf import esp_idf
+from octavo.write.project.packed import Packed, Project, encoded
+from octavo.write.project.tflm import tflm
 
 _WORDS = """
     alignas alignof and asm auto bool break case catch char class const constexpr continue default delete do double
@@ -29,6 +40,8 @@ _WORDS = """
 """
 # Keywords, and headers that a NAME.h of that name would hide.
 _TAKEN = frozenset((*_WORDS.split(), "stdint", "string"))
+INTEGERS = (DType.INT8, DType.INT16)
+AIMS = ("size", "speed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,53 +50,121 @@ class Exported:
 
     Attributes:
         paths: The files.
-        model: Their content, and the memory the model needs.
+        name: Prefix of all names in them.
+        model: What is in them; None where TensorFlow Lite Micro runs the model.
+        arena_bytes: Memory that a call needs.
     """
 
     paths: tuple[Path, ...]
-    model: CModel
+    name: str
+    model: CModel | None
+    arena_bytes: int
+
+    @property
+    def lower_bound_bytes(self) -> int | None:
+        """No plan of these operators in this order needs less; None where TensorFlow Lite Micro plans."""
+        return None if self.model is None else self.model.lower_bound_bytes
 
 
-def export_c(
+def as_sources(packed: Packed) -> Mapping[str, bytes]:
+    """NAME.h and NAME.c."""
+    return encoded(packed.sources)
+
+
+TARGETS: Mapping[str, Project] = MappingProxyType(
+    {"c": as_sources, "arduino": arduino, "cmake": cmake, "esp-idf": esp_idf, "tflm": tflm}
+)
+
+
+def export(
     model: str | PathLike[str],
     folder: str | PathLike[str],
+    to: str = "c",
     name: str | None = None,
     *,
     force: bool = False,
     seed: int = 0,
+    ram: str | int | None = None,
+    stream: bool = False,
+    optimize: str = "size",
 ) -> Exported:
-    """Write an int8 .tflite file as NAME.h and NAME.c, bit-exact with TensorFlow Lite Micro.
+    """Write an int8 .tflite file as C, or as a project that has that C in it, with a vector to test it by.
 
     Args:
         model: The file.
         folder: Made if it does not exist.
+        to: A name of `TARGETS`: "c", two files; "arduino", a library as .zip; "cmake"; "esp-idf", a component; or
+            "tflm", what a program with TensorFlow Lite Micro needs instead, for which int16x8 will do, too.
         name: A C identifier, the prefix of all that is defined; made of the file's name if None.
         force: Write into a folder that holds other files.
         seed: Of the vector that the self-test runs.
+        ram: Bytes for arena, input and output together, or a number with KB or MB. What does not fit as a whole runs in
+            part row by row, which costs some instructions.
+        stream: Have `NAME_invoke_rows` ask for the input's rows when they are needed, so that it takes no memory.
+        optimize: "size", or "speed": weights of eight bits are held in sixteen, which saves up to a quarter of the
+            instructions on cores with the DSP extension, and doubles the flash that they take.
 
     Raises:
         ModelFileError: if the file is missing, not a .tflite file, or has float inputs, outputs or operators.
-        ConfigError: if the name is no C identifier.
+        ConfigError: if the target or the aim is unknown, the name no C identifier, the model does not fit, or its input
+            cannot be streamed.
         UnsupportedLayerError: if an operator has no C kernel.
         OutputError: if the folder holds other files, or cannot be written to.
+        MissingDependencyError: for "tflm" without the package tflite-micro, which measures the arena.
     """
+    if to not in TARGETS:
+        raise unknown_name("target", to, tuple(TARGETS))
+    if optimize not in AIMS:
+        raise unknown_name("aim", optimize, AIMS)
     path = existing(Path(model))
     name = _checked_name(identifier(path.stem) if name is None else name)
     content = _content(path)
     graph = read_tflite(content)
-    _check_integer(graph, str(path))
-    names = (f"{name}.h", f"{name}.c")
-    _check_folder(Path(folder), names, force)
-    written = write_c(graph, name, golden_vector(graph, seed), hashlib.sha256(content).hexdigest())
-    _make_folder(Path(folder))
-    paths = tuple(write_whole(Path(folder) / file, text.encode("ascii")) for file, text in written.files.items())
-    return Exported(paths, written)
+    _check_integer(graph, str(path), INTEGERS if to == "tflm" else (DType.INT8,))
+    if to == "tflm":
+        _check_interpreted(ram, optimize, stream=stream)
+        packed = _for_interpreter(content, graph, name, seed)
+    else:
+        golden, digest = golden_vector(graph, seed), hashlib.sha256(content).hexdigest()
+        ram_bytes = None if ram is None else parse_bytes(ram)
+        written = write_c(graph, name, golden, digest, ram_bytes, stream=stream, fast=optimize == "speed")
+        packed = Packed(name, graph, content, digest, golden, written, written.arena_bytes)
+    files = TARGETS[to](packed)
+    _check_folder(Path(folder), {file.split("/")[0] for file in files}, force)
+    paths = tuple(_written(Path(folder) / file, data) for file, data in files.items())
+    return Exported(paths, name, packed.written, packed.arena_bytes)
+
+
+def _for_interpreter(content: bytes, graph: Graph, name: str, seed: int) -> Packed:
+    golden, digest = golden_vector(graph, seed), hashlib.sha256(content).hexdigest()
+    with MICRO.open(content) as runtime:
+        return Packed(name, graph, content, digest, golden, None, runtime.ask(Micro.measure_arena))
+
+
+def _check_interpreted(ram: str | int | None, optimize: str, *, stream: bool) -> None:
+    """Refuse what an interpreter does not do."""
+    if ram is not None or stream or optimize != "size":
+        raise ConfigError(
+            "TensorFlow Lite Micro has its own kernels, plans its memory by itself, and takes inputs whole.",
+            got=f"ram={ram!r}, stream={stream}, optimize={optimize!r}",
+            expected="none of them for to='tflm'",
+            fix="leave them out, or export C, which runs row by row: to='c'",
+        )
+
+
+def _written(path: Path, data: bytes) -> Path:
+    _make_folder(path.parent)
+    return write_whole(path, data)
 
 
 def golden_vector(graph: Graph, seed: int) -> GoldenVector:
     """A random input, and what the integer reference makes of it."""
     rng = np.random.default_rng(seed)
-    inputs = {name: rng.integers(-128, 128, graph.tensors[name].shape).astype(np.int8) for name in graph.inputs}
+    inputs = {}
+    for name in graph.inputs:
+        tensor = graph.tensors[name]
+        low, high = tensor.dtype.integer_range
+        inputs[name] = rng.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
     return GoldenVector(inputs, reference.run(graph, inputs))
 
 
@@ -110,11 +191,11 @@ def _checked_name(name: str) -> str:
     )
 
 
-def _check_integer(graph: Graph, path: str) -> None:
-    """Refuse what is float, dynamic-range or 16 bits wide at its borders; operators are looked at one by one later."""
+def _check_integer(graph: Graph, path: str, accepted: tuple[DType, ...]) -> None:
+    """Refuse what is float, dynamic-range or too wide at its borders; operators are looked at one by one later."""
     for name in (*graph.inputs, *graph.outputs):
         tensor = graph.tensors[name]
-        if tensor.dtype is not DType.INT8 or tensor.quantization is None:
+        if tensor.dtype not in accepted or tensor.quantization is None:
             raise ModelFileError(
                 f"'{path}' is no int8 model: '{name}' is {tensor.dtype.value}.",
                 got=f"an input or output of type {tensor.dtype.value}",
@@ -123,7 +204,7 @@ def _check_integer(graph: Graph, path: str) -> None:
             )
 
 
-def _check_folder(folder: Path, ours: tuple[str, ...], force: bool) -> None:
+def _check_folder(folder: Path, ours: set[str], force: bool) -> None:
     others = sorted(item.name for item in folder.iterdir() if item.name not in ours) if folder.is_dir() else []
     if others and not force:
         raise OutputError(

@@ -148,6 +148,8 @@ def _output_error(path: Path, room: str, error: OSError) -> OutputError:
         )
     elif error.errno in _NO_FOLDER:
         expected, fix = "an existing folder", f"create it: mkdir -p '{path.parent}'"
+    elif error.errno == errno.ELOOP:
+        expected, fix = "a file, or a link to one", "name a file, or remove the links that lead in a circle"
     else:
         expected, fix = "a place the system accepts", "choose a shorter name, or a folder on another disk"
     return OutputError(f"'{path}' could not be written.", got=error.strerror or str(error), expected=expected, fix=fix)

@@ -5,46 +5,43 @@ What comes before, load -> passes, is `octavo.stages.prepare`, which training sh
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from types import MappingProxyType
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
+from octavo.arguments import NAMES, YES_OR_NO, check_kinds
 from octavo.calibration import gatherer
-from octavo.calibration.ranges import estimate
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Method
-from octavo.config import IO_TYPES, LayerConfig, QuantizeConfig, Scheme, configured
-from octavo.errors import ConfigError
-from octavo.evaluate.fidelity import Fidelity, fidelity
-from octavo.evaluate.proof import proven, random_samples, verified_samples
-from octavo.evaluate.verification import Verification
-from octavo.ir.check import check_quantized, check_structure
+from octavo.config import LayerConfig, QuantizeConfig, configured
+from octavo.errors import ConfigError, InputError
+from octavo.evaluate.evidence import samples_wanted
+from octavo.evaluate.fidelity import fidelity
+from octavo.evaluate.proof import random_samples, verified_samples
+from octavo.evaluate.verify import SAMPLE_INPUTS
+from octavo.fitting import Draft, fitted
 from octavo.ir.types import Graph
-from octavo.numerics.affine import Range
+from octavo.mending import check_mendable, mended
 from octavo.numerics.estimators import Estimator
-from octavo.ops.check import check_scales
 from octavo.plan.make import make_plan
-from octavo.plan.remarks import remarks
-from octavo.plan.types import Plan
-from octavo.quantization.assign import assign
-from octavo.quantization.io_types import set_io_types
-from octavo.quantization.shrink import shrink_weights
+from octavo.plan.remarks import remarks, what_helps
+from octavo.plan.types import Plan, tensor_name
+from octavo.quantization.coarse import CoarseOperand, coarse_operands
+from octavo.quantization.parameters import settle_parameters
 from octavo.result import QuantizedModel
 from octavo.run.worker import warm_up
-from octavo.stages import Measured, Prepared, Progress, Source, condition_prepared, gather, prepare
-from octavo.version import VERSION
-from octavo.write.tflite import TFLITE
+from octavo.stages import Clock, Measured, Prepared, Progress, Source, conditioned_by, doubts, gather, measure, prepare
+from octavo.trained import (
+    as_trained,
+    check_left_to_training,
+    check_no_leave,
+    is_quantization_aware,
+    opened,
+    what_training_decided,
+)
 
 if TYPE_CHECKING:
     from octavo.qat.deploy import Trained
-
-Limits = Mapping[str, np.ndarray]
 
 
 def quantize(
@@ -60,19 +57,22 @@ def quantize(
     output_type: str | None = None,
     estimator: str | Estimator = "minmax",
     percentile: float = 99.99,
+    effort: str = "fast",
     methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
     seed: int = 0,
     verify: Literal["sample", "full", "off"] = "sample",
+    mend: bool = False,
     allow: Sequence[str] = (),
+    signature: str | None = None,
     progress: Progress | None = None,
 ) -> QuantizedModel:
     """Quantize a float model, write it, and prove what was written.
 
     Args:
         model: keras.Model, path of a .keras, .h5 or float .tflite file, or a SavedModel folder. A model of
-            `octavo.qat.quantize_model` is written by the plan and ranges it was trained with.
+            `octavo.qat.quantize_model`, or its file, is written by the plan and ranges it was trained with.
         scheme: "int8", "int16x8", "dynamic", "float16" or "float32"; None takes int8, or the trained one.
         data: Representative dataset, prepared as in training: an array, .npz, folder of images, generator function,
             tf.data, PyDataset or DataLoader; or what `calibrate` measured. The integer schemes need it; to the others
@@ -85,13 +85,19 @@ def quantize(
         estimator: How a range is made of statistics: "minmax", "percentile", "mse" (least squared error), or an object
             of one's own, see `octavo.numerics.estimators.Estimator`.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
-        methods: What changes weights and biases before they are rounded, in order, such as
+        effort: What is done with `data` to lose less than rounding to nearest does: "fast" nothing, "default" corrects
+            biases, "good" rounds weights by their layers' outputs. Every step is kept where it helps on samples held
+            out, and the notes tell.
+        methods: Instead of `effort`, what changes weights and biases before they are rounded, in order, such as
             `octavo.condition.BiasCorrection()`; they need `data`, and read it several times.
         samples: Use at most this many samples of `data`.
         integer_divisor: What integer samples are divided by for a float input: 255 if training saw 0..1.
         seed: Of every random choice.
         verify: "sample" runs a few inputs through every runtime, "full" all of them, "off" none.
+        mend: Whether operands that a scale shared with larger ones leaves few steps get one of their own, by what the
+            notes on them name and what measures best; each way tried takes as long as the first.
         allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
+        signature: Name of the signature to read, of a SavedModel or .tflite file that has several.
         progress: Told of long work.
 
     Returns:
@@ -112,20 +118,34 @@ def quantize(
         "layers": layers,
         "estimator": estimator,
         "percentile": percentile,
+        "effort": effort,
         "seed": seed,
         "verify": verify,
     }
-    clock, trained = Clock(), _trained(model)
+    check_kinds({"mend": YES_OR_NO, "allow": NAMES}, {"mend": mend, "allow": allow})
+    check_no_leave(model, allow)
+    clock = Clock()
+    with clock("load"):
+        model = opened(model, allow)
+        trained = what_training_decided(model)
     if trained is not None:
-        _check_left_to_training(configured(config, **{**options, "scheme": None}), methods)
-        chosen = _as_trained(configured(config, **options), scheme if config is None else config.scheme, trained)
+        check_left_to_training(configured(config, **{**options, "scheme": None}), methods)
+        chosen = as_trained(configured(config, **options), scheme if config is None else config.scheme, trained)
     else:
         chosen = configured(config, **options)
     warm_up(1, gatherer.__name__)
     with clock("load"):
-        prepared = prepare(model, allow) if trained is None else trained.prepared
+        prepared = prepare(model, allow, signature) if trained is None else trained.prepared
     source = Source(data, samples, integer_divisor, progress)
-    return quantize_prepared(prepared, chosen, source, methods=methods, trained=trained, clock=clock)
+    if mend:
+        check_mendable(source, trained is not None)
+    made = quantize_prepared(prepared, chosen, source, methods=methods, trained=trained, clock=clock)
+    if not made.coarse or not mend:
+        return made
+    _, measured_on = source.peek(prepared, SAMPLE_INPUTS)
+    return mended(
+        made, chosen, prepared.graph, measured_on, partial(quantize_prepared, prepared, source=source, methods=methods)
+    )
 
 
 def calibrate(
@@ -140,6 +160,7 @@ def calibrate(
     samples: int | None = None,
     integer_divisor: float | None = None,
     allow: Sequence[str] = (),
+    signature: str | None = None,
     progress: Progress | None = None,
 ) -> Statistics:
     """Measure what the activations of a model are, to quantize by it now or later.
@@ -153,8 +174,8 @@ def calibrate(
         q = octavo.quantize(model, data=both)
 
     Args:
-        model, data, config, skip, layers, samples, integer_divisor, allow, progress: As for `quantize`, which must be
-            given the same scheme, `skip` and `layers` then.
+        model, data, config, skip, layers, samples, integer_divisor, allow, signature, progress: As for `quantize`,
+            which must be given the same scheme, `skip` and `layers` then.
         scheme: One with integer activations; None takes int8.
         estimator: That of `quantize`; "percentile" and "mse" need values counted by bin.
 
@@ -162,7 +183,15 @@ def calibrate(
         ModelFileError, UnsupportedLayerError, DatasetError, NonFiniteError, ConfigError: as `quantize`.
     """
     config = configured(config, scheme=scheme, skip=skip, layers=layers, estimator=estimator)
-    prepared = prepare(model, allow)
+    model = opened(model, allow)
+    if is_quantization_aware(model):
+        raise InputError(
+            f"the activations of model '{model.name}' were measured while it was trained.",
+            got="a model made by octavo.qat.quantize_model",
+            expected="a float model",
+            fix="quantize it as it is, octavo.quantize(model); or measure its float model, octavo.qat.strip(model)",
+        )
+    prepared = prepare(model, allow, signature)
     plan = make_plan(prepared.graph, config)
     if not plan.scheme.needs_data:
         raise ConfigError(
@@ -189,7 +218,7 @@ def quantize_prepared(
         prepared: The float graph, which the file is compared with.
         config: What the plan is made by.
         source: Samples, for what needs some.
-        methods: Of conditioning.
+        methods: Of conditioning, instead of the configuration's effort.
         trained: What training has decided already: plan, constants and ranges.
         clock: Gathers times.
 
@@ -200,167 +229,44 @@ def quantize_prepared(
     with clock("plan"):
         plan = make_plan(prepared.graph, config) if trained is None else trained.plan
     with clock("condition"):
-        conditioned = condition_prepared(prepared, plan, source, methods) if trained is None else trained.conditioned
-    source, samples = source.peek(prepared, verified_samples(config))
+        conditioned = trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
+    wanted = verified_samples(config)
+    source, seen = source.peek(prepared, None if wanted is None else max(wanted, samples_wanted(prepared.graph)))
     with clock("calibrate"):
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
-    with clock("quantize"):
-        graph = quantized_graph(conditioned.graph, plan, config, measured.ranges, conditioned.limits)
-    with clock("write"):
-        model = TFLITE.write(graph, _metadata(plan.scheme, config, measured.origin))
+    known = {tensor_name(name): each for name, each in measured.ranges.items()}
+    samples = seen[:wanted] or random_samples(prepared.graph, config.seed, known)
+    made = fitted(Draft(config, plan, measured), prepared, conditioned, source, samples, clock)
+    draft, verification = made.draft, made.verification
     with clock("verify"):
-        verification, lost = proven_and_compared(model, graph, prepared, samples, config)
+        compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)
+        told = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
+        doubtful = doubts(prepared, seen)
+    coarse = _coarse(conditioned.graph, draft.plan, draft.measured)
     return QuantizedModel(
         scheme=plan.scheme,
-        graph=graph,
-        model=model,
+        graph=made.graph,
+        model=made.model,
         verification=verification,
-        fidelity=lost,
-        islands=plan.islands,
+        fidelity=told,
+        islands=draft.plan.islands,
         notes=(
             *prepared.notes,
+            *doubtful,
             *conditioned.notes,
-            *remarks(prepared.graph, plan, config),
-            *(lost.notes if lost else ()),
+            *draft.measured.notes,
+            *remarks(prepared.graph, draft.plan, draft.config),
+            *draft.notes,
+            *(each.note for each in coarse),
+            *(told.notes if told else ()),
         ),
-        ranges=dict(measured.ranges),
+        ranges=dict(draft.measured.ranges),
+        coarse=coarse,
+        integer_divisor=source.divisor_for(prepared),
         seconds=clock.seconds,
     )
 
 
-def measure(prepared: Prepared, plan: Plan, graph: Graph, config: QuantizeConfig, source: Source) -> Measured:
-    """Ranges by calibration of a conditioned graph; none for schemes whose activations stay float.
-
-    Raises:
-        DatasetError, NonFiniteError: as `octavo.stages.gather`.
-    """
-    if not plan.scheme.needs_data:
-        return Measured({}, "")
-    statistics, estimator = gather(replace(prepared, graph=graph), plan, config, source), config.range_estimator
-    ranges = estimate(graph, plan, statistics, estimator)
-    return Measured(ranges, f"{estimator.name} of {statistics.samples} samples")
-
-
-def proven_and_compared(
-    model: bytes,
-    graph: Graph,
-    prepared: Prepared,
-    samples: Sequence[Mapping[str, np.ndarray]],
-    config: QuantizeConfig,
-) -> tuple[Verification | None, Fidelity | None]:
-    """What proves a file, and how far it is from the float model; neither where verification is off.
-
-    Args:
-        model: The file.
-        graph: What was written.
-        prepared: The float graph it was made of.
-        samples: Inputs to run; without any, random ones serve.
-        config: Says how much to run.
-
-    Raises:
-        VerificationError: if a runtime does not compute what it should.
-    """
-    if config.verify == "off":
-        return None, None
-    samples = samples or random_samples(prepared.graph, config.seed)
-    return proven(model, graph, samples, config), fidelity(model, prepared.graph, samples, prepared.compute)
-
-
-def is_quantization_aware(model: Any) -> bool:
-    """Whether a model was made by `octavo.qat.quantize_model`; told without importing Keras."""
-    if "octavo.qat.layers.model" not in sys.modules:
-        return False
-    from octavo.qat.layers.model import QuantizationAwareModel
-
-    return isinstance(model, QuantizationAwareModel)
-
-
-def _trained(model: Any) -> Trained | None:
-    """What a quantization-aware model is deployed by; None for any other model."""
-    if not is_quantization_aware(model):
-        return None
-    from octavo.qat.deploy import trained
-
-    return trained(model)
-
-
-def _check_left_to_training(config: QuantizeConfig, methods: Sequence[Method]) -> None:
-    """Refuse options that say otherwise than what a model was trained by.
-
-    Raises:
-        ConfigError: naming the option.
-    """
-    for name in ("skip", "layers", "per_axis", "estimator"):
-        value = getattr(config, name)
-        if value != getattr(QuantizeConfig(), name):
-            raise ConfigError(
-                f"{name} was decided when the model was made for training.",
-                got=f"{name}={value!r}",
-                expected=f"no {name}",
-                fix=f"leave {name} out, or quantize octavo.qat.strip(model) with it",
-            )
-    if methods:
-        raise ConfigError(
-            "the weights of a trained model are written as they were trained.",
-            got=f"methods: {', '.join(method.name for method in methods)}",
-            expected="no methods",
-            fix="condition before training, with octavo.qat.quantize_model(model, data=..., methods=...)",
-        )
-
-
-def _as_trained(config: QuantizeConfig, scheme: str | None, trained: Trained) -> QuantizeConfig:
-    """The configuration a model was trained by, with what may be chosen afterwards.
-
-    Raises:
-        ConfigError: if `scheme` is not the one it was trained for.
-    """
-    if scheme is not None and scheme != trained.config.scheme:
-        raise ConfigError(
-            f"the model was trained for scheme '{trained.config.scheme}'.",
-            got=f"scheme='{scheme}'",
-            expected=f"'{trained.config.scheme}', or no scheme",
-            fix=f"leave scheme out, or quantize octavo.qat.strip(model) by '{scheme}'",
-        )
-    return replace(trained.config, input_type=config.input_type, output_type=config.output_type, verify=config.verify)
-
-
-def quantized_graph(
-    graph: Graph, plan: Plan, config: QuantizeConfig, ranges: Mapping[str, Range], limits: Limits = MappingProxyType({})
-) -> Graph:
-    """The graph to write.
-
-    Raises:
-        ConfigError: if an input or output type is asked for that a float layer cannot give.
-    """
-    needs_data = plan.scheme.needs_data
-    quantized = assign(graph, plan, ranges, limits) if needs_data else shrink_weights(graph, plan, limits)
-    quantized = set_io_types(quantized, _io_type(config.input_type), _io_type(config.output_type))
-    check_structure(quantized)
-    check_quantized(quantized)
-    check_scales(quantized)
-    return quantized
-
-
-class Clock:
-    """Seconds each stage took, in `seconds`."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Time a block; what a stage takes in several blocks adds up."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
-
-
-def _io_type(name: str | None) -> Any:
-    return None if name is None else IO_TYPES[name]
-
-
-def _metadata(scheme: Scheme, config: QuantizeConfig, origin: str) -> dict[str, object]:
-    made = {"made_by": f"octavo {VERSION}", "scheme": scheme.name, "seed": config.seed}
-    return {**made, "ranges": origin} if scheme.needs_data else made
+def _coarse(graph: Graph, plan: Plan, measured: Measured) -> tuple[CoarseOperand, ...]:
+    parameters = settle_parameters(graph, plan, measured.ranges).activations if plan.scheme.needs_data else {}
+    return coarse_operands(graph, plan, parameters, measured.extremes)

@@ -6,21 +6,26 @@ Load -> passes; condition, on the plan; and calibrate.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from octavo.arguments import FUNCTION, NAME, NAMES, NUMBER, WHOLE, Kind, check_kinds
+from octavo.calibration.fingerprint import fingerprint
+from octavo.calibration.ranges import estimate, observed_tensors
 from octavo.calibration.runner import calibrate
-from octavo.calibration.statistics import Statistics, fingerprint
-from octavo.condition import Conditioned, Method, Samples, condition
+from octavo.calibration.statistics import Statistics
+from octavo.condition import Conditioned, Method, Samples, condition, improve
 from octavo.config import QuantizeConfig
-from octavo.data.dataset import Dataset, rescales_images
-from octavo.data.sources import is_spent
+from octavo.data.dataset import UNCOUNTED_SAMPLES, Dataset, rescales_images
+from octavo.data.sources import is_counted, is_spent, pieces
 from octavo.errors import DatasetError
+from octavo.evaluate.evidence import Stem, data_notes, samples_wanted, stem_of
 from octavo.ir.check import check_finite
-from octavo.ir.graph import states
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.load import load
@@ -33,6 +38,13 @@ Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, how many samples are done, and how many there are if that is known."""
 
 
+METHODS = Kind(
+    lambda value: (
+        isinstance(value, Sequence) and all(hasattr(each, "apply") and hasattr(each, "name") for each in value)
+    ),
+    "conditioning methods in a list",
+    "[octavo.condition.BiasCorrection()]",
+)
 # Samples copied at a time when some are looked at.
 PEEK_CHUNK = 16
 
@@ -47,6 +59,7 @@ class Prepared:
         names: Graph tensor by `id` of the Keras tensor it stands for.
         rescales_images: Whether the model itself scales images in 0..255.
         compute: Runs the model that was loaded, where that is possible.
+        stem: What it says of the data it was trained on.
     """
 
     graph: Graph
@@ -54,6 +67,7 @@ class Prepared:
     names: Mapping[int, str]
     rescales_images: bool
     compute: Compute | None = None
+    stem: Stem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +77,14 @@ class Measured:
     Attributes:
         ranges: Real (low, high) by the names of `Plan.range_name`; empty for schemes with float activations.
         origin: For the file's metadata.
+        extremes: Likewise of each tensor by itself, whatever it shares its range with.
+        notes: What a user should know of the samples.
     """
 
     ranges: Mapping[str, Range]
     origin: str
+    extremes: Mapping[str, Range]
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +103,38 @@ class Source:
     integer_divisor: float | None = None
     progress: Progress | None = None
 
+    def __post_init__(self) -> None:
+        check_kinds(
+            {"samples": WHOLE, "integer_divisor": NUMBER, "progress": FUNCTION},
+            {"samples": self.samples, "integer_divisor": self.integer_divisor, "progress": self.progress},
+        )
+
     def divisor_for(self, prepared: Prepared) -> float | None:
         """What integers are divided by; left alone for a model that scales images itself, unless something is said."""
         return 1 if self.integer_divisor is None and prepared.rescales_images else self.integer_divisor
+
+    def stopped(self, samples: int) -> str:
+        """What to tell of a look at `samples` samples: that there may be more, or ""."""
+        cut = samples == UNCOUNTED_SAMPLES and self.samples is None and not is_counted(self.data)
+        return f"the first {samples} were used, as the data does not say where it ends; say samples= for more" * cut
+
+    @property
+    def not_again(self) -> str:
+        """Why its samples cannot be read more than once; "" if they can."""
+        if self.data is None:
+            return "no data"
+        if isinstance(self.data, Statistics):
+            return "statistics, which hold no samples"
+        return "a generator, where the function that makes it would do" if is_spent(self.data) else ""
+
+    def read_again(self, prepared: Prepared) -> Samples:
+        """Its samples, for what reads them more than once.
+
+        Raises:
+            DatasetError: without samples, or for those that can be read only once.
+        """
+        inputs = tuple(prepared.graph.tensors[name] for name in prepared.graph.inputs)
+        return Samples(self.data, inputs, self.divisor_for(prepared), self.samples)
 
     def peek(self, prepared: Prepared, count: int | None) -> tuple[Source, tuple[dict[str, np.ndarray], ...]]:
         """A source of the same samples, and the first `count` of them (None: all) by input name, batch 1 each.
@@ -98,9 +145,9 @@ class Source:
             return self, ()
         source, data = self, self.data
         if is_spent(data):
-            # One element of a stream is a sample or a batch; either is enough for a look.
-            head = list(itertools.islice(data, None if count is None else 1))
-            source, data = replace(self, data=itertools.chain(head, data)), head
+            head: list[Any] = []
+            stream = iter(pieces(data))
+            data, source = _kept(stream, head), replace(self, data=itertools.chain(head, stream))
         limit = min((number for number in (count, self.samples) if number is not None), default=None)
         inputs = [prepared.graph.tensors[name] for name in prepared.graph.inputs]
         dataset = Dataset(data, inputs, integer_divisor=self.divisor_for(prepared), samples=limit)
@@ -112,18 +159,28 @@ class Source:
         return source, tuple(rows)
 
 
-def prepare(model: Any, allow: Sequence[str] = ()) -> Prepared:
+def _kept(stream: Iterator[Any], head: list[Any]) -> Iterator[Any]:
+    """The pieces of a stream, each kept in `head` once it is taken."""
+    for piece in stream:
+        head.append(piece)
+        yield piece
+
+
+def prepare(model: Any, allow: Sequence[str] = (), signature: str | None = None) -> Prepared:
     """Load a model and run the passes.
 
     Args:
         model: keras.Model, or path of a .keras, .h5, .tflite file or a SavedModel folder.
         allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
+        signature: Name of the signature to read, of a SavedModel or .tflite file that has several.
 
     Raises:
         InputError: if there is no model that can be read.
         NonFiniteError: if a weight is NaN or infinite.
     """
-    return prepare_loaded(load(model, allow=allow))
+    check_kinds({"allow": NAMES, "signature": NAME}, {"allow": allow, "signature": signature})
+    allowed = (allow,) if isinstance(allow, str) else allow
+    return prepare_loaded(load(model, allow=allowed, signature=signature))
 
 
 def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) -> Prepared:
@@ -134,7 +191,14 @@ def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) ->
     """
     check_finite(loaded.graph)
     graph, notes = run_passes(loaded.graph, passes)
-    return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute)
+    stem = stem_of(loaded.graph, loaded.expected)
+    return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute, stem)
+
+
+def doubts(prepared: Prepared, samples: Sequence[Mapping[str, np.ndarray]]) -> tuple[Note, ...]:
+    """What the first of some samples give reason to doubt, if they are held against what the model says of its data."""
+    stem = prepared.stem or stem_of(prepared.graph, ())
+    return data_notes(stem, prepared.graph, samples[: samples_wanted(prepared.graph)])
 
 
 def condition_prepared(prepared: Prepared, plan: Plan, source: Source, methods: Sequence[Method]) -> Conditioned:
@@ -146,9 +210,27 @@ def condition_prepared(prepared: Prepared, plan: Plan, source: Source, methods: 
     """
     if not methods:
         return Conditioned(prepared.graph)
-    inputs = tuple(prepared.graph.tensors[name] for name in prepared.graph.inputs)
-    samples = Samples(source.data, inputs, source.divisor_for(prepared), source.samples)
-    return condition(prepared.graph, plan, samples, methods)
+    return condition(prepared.graph, plan, source.read_again(prepared), methods)
+
+
+def conditioned_by(
+    methods: Sequence[Method], prepared: Prepared, plan: Plan, source: Source, config: QuantizeConfig
+) -> Conditioned:
+    """Condition a planned graph by methods that were asked for, or else by the level of effort, as the data allow.
+
+    Raises:
+        DatasetError, GraphError: as `condition_prepared`; the former also for samples that do not fit the model.
+    """
+    check_kinds({"methods": METHODS}, {"methods": methods})
+    if methods:
+        return condition_prepared(prepared, plan, source, methods)
+    if config.effort == "fast" or not (plan.scheme.needs_data or config.effort != "default"):
+        return Conditioned(prepared.graph)
+    if source.not_again:
+        text = f"effort '{config.effort}' is done as 'fast', which reads no sample twice: got {source.not_again}"
+        return Conditioned(prepared.graph, notes=(Note("effort", prepared.graph.name, text),))
+    samples = source.read_again(prepared)
+    return improve(prepared.graph, plan, samples, config.effort, config.range_estimator)
 
 
 def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> Statistics:
@@ -166,10 +248,7 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
             expected="some hundred samples, prepared as in training",
             fix="pass data=x_train[:500], or choose scheme='dynamic', which needs none",
         )
-    observed = {name for name in plan.observed if not graph.tensors[name].is_constant}
-    # In execution order, so that a NaN is found in the tensor where it is born.
-    made = (name for node in graph.nodes for name in (*node.outputs, *(state.name for state in states(graph, node))))
-    tensors = [name for name in (*graph.inputs, *made) if name in observed]
+    tensors = observed_tensors(graph, plan)
     needs_histogram = config.range_estimator.needs_histogram
     if isinstance(source.data, Statistics):
         source.data.check_measured_on(fingerprint(graph, tensors), needs_histogram)
@@ -189,3 +268,34 @@ def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Sourc
 def calibrated_ranges(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> dict[str, Range]:
     """Real (low, high) of every tensor whose range the plan asks for: its own extremes, as training observes them."""
     return {name: (each.low, each.high) for name, each in gather(prepared, plan, config, source).items()}
+
+
+def measure(prepared: Prepared, plan: Plan, graph: Graph, config: QuantizeConfig, source: Source) -> Measured:
+    """Ranges by calibration of a conditioned graph; none for schemes whose activations stay float.
+
+    Raises:
+        DatasetError, NonFiniteError: as `gather`.
+    """
+    if not plan.scheme.needs_data:
+        return Measured({}, "", {})
+    statistics, estimator = gather(replace(prepared, graph=graph), plan, config, source), config.range_estimator
+    ranges, stopped = estimate(graph, plan, statistics, estimator), source.stopped(statistics.samples)
+    notes = (Note("calibrate", "samples", stopped),) if stopped else ()
+    extremes = {name: (each.low, each.high) for name, each in statistics.items()}
+    return Measured(ranges, f"{estimator.name} of {statistics.samples} samples", extremes, notes)
+
+
+class Clock:
+    """Seconds each stage took, in `seconds`."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time a block; what a stage takes in several blocks adds up."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start

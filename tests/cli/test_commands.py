@@ -27,9 +27,9 @@ def test_version_is_the_packages(run: Run) -> None:
 
 
 def test_help_names_every_scheme_a_command_takes(run: Run) -> None:
-    assert "float32, float16, dynamic, int8, int16x8 or int8x4." in run("quantize", "--help").out
+    assert "float32, float16, dynamic, int8, int16x8 or int8x4; int8 if not given" in run("quantize", "--help").out
     assert all(name in run("compare", "--help").out for name in SCHEMES)
-    assert "int8, int16x8 or int8x4." in run("train", "--help").out
+    assert "int8, int16x8 or int8x4; int8 if not given" in run("train", "--help").out
 
 
 def test_quantize_writes_a_file_that_runs_and_says_how_it_was_proven(run: Run, small: Path, tmp_path: Path) -> None:
@@ -148,6 +148,14 @@ def test_doctor_runs_a_model_in_every_runtime(run: Run) -> None:
         "LiteRT default",
     ]
     assert "Everything Octavo needs is here." in run("doctor").out
+
+
+def test_doctor_says_how_to_get_the_programs_that_are_absent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    tools = run("doctor", "--json").json["tools"]
+    assert [tool["path"] for tool in tools] == [None, None, None]
+    assert all(tool["fix"].startswith("apt-get install ") for tool in tools)
+    assert "missing: apt-get install" in run("doctor").out.replace("\n", " ")
 
 
 def test_doctor_says_no_where_the_backend_asked_for_is_absent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

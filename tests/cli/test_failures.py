@@ -99,7 +99,7 @@ def test_exit_codes_tell_what_ended_a_command(
     def fail() -> None:
         raise raised
 
-    monkeypatch.setattr(octavo.doctor, "diagnose", fail)
+    monkeypatch.setattr(octavo.doctor, "look_around", fail)
     ended = run("doctor")
     assert ended.code == code
     assert told in ended.err
@@ -111,6 +111,47 @@ def test_a_reader_that_goes_away_makes_no_noise(command: str) -> None:
     piped = f"'{sys.executable}' -m octavo {command} | :"
     ended = subprocess.run(["bash", "-c", piped], capture_output=True, text=True, check=True)
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "told"),
+    [
+        ("KeyboardInterrupt", 130, "Interrupted"),
+        ("MemoryError('no room')", 2, "not enough memory"),
+        ("ImportError('failed to map segment from shared object')", 2, "not enough memory"),
+    ],
+)
+def test_what_happens_while_octavo_loads_is_one_line(raised: str, code: int, told: str) -> None:
+    program = f"""
+import runpy, sys
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == "typer":
+            raise {raised}
+sys.meta_path.insert(0, Finder())
+runpy.run_module("octavo", run_name="__main__")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    assert told in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_an_output_that_takes_nothing_is_told_in_one_line() -> None:
+    command = f"'{sys.executable}' -m octavo ops --markdown > /dev/full"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "Standard output cannot be written to: No space left on device.\n"
+
+
+def test_links_that_lead_in_a_circle_are_told(run: Run, small: Path, tmp_path: Path) -> None:
+    for name, other in (("a.tflite", "b.tflite"), ("b.tflite", "a.tflite")):
+        (tmp_path / name).symlink_to(tmp_path / other)
+    read = run("inspect", tmp_path / "a.tflite")
+    assert (read.code, "leads nowhere, or in a circle" in read.err) == (2, True)
+    written = run("quantize", small, "--scheme", "dynamic", "--out", tmp_path / "a.tflite")
+    assert (written.code, "remove the links that lead in a circle" in written.err) == (2, True)
 
 
 def test_an_absent_backend_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,10 +26,10 @@ def out(tmp_path: Path) -> Path:
 
 
 def train(run: Run, model: Path, out: Path, *options: object, data: Path | None = None) -> Ran:
-    """A short training into a folder; later options count."""
+    """A short training into a folder, over what lies there; later options count."""
     data = data or model.with_name("test.npz")
     files = ("--out", out / "trained.tflite", "--checkpoint", out / "trained.keras")
-    return run("train", model, "--data", data, *SHORT, *files, *options)
+    return run("train", model, "--data", data, "--force", *SHORT, *files, *options)
 
 
 def fix_of(failed: Ran) -> str:
@@ -71,6 +71,23 @@ def test_options_that_cannot_train_are_told_and_leave_no_file(
     assert list(out.iterdir()) == []
 
 
+def test_a_training_goes_on_for_what_the_file_was_trained_for_and_names_do_not_double(
+    run: Run, small: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(out)
+    options = ("--data", small.with_name("test.npz"), *SHORT, "--no-baseline")
+    assert run("train", small, "--scheme", "int8x4", *options).code == 0
+    assert {path.name for path in out.iterdir()} == {"small_int8x4_qat.tflite", "small_int8x4_qat.keras"}
+    again = run("train", "small_int8x4_qat.keras", *options)
+    assert fix_of(again) == "say --force to replace it, or --out for another place"
+    assert run("train", "small_int8x4_qat.keras", *options, "--force").code == 0
+    assert len(list(out.iterdir())) == 2
+    assert "leave scheme out" in fix_of(run("train", "small_int8x4_qat.keras", *options, "--scheme", "int8"))
+    quantized = run("quantize", "small_int8x4_qat.keras", "--force", "--json").json
+    assert (quantized["path"], quantized["scheme"]) == ("small_int8x4_qat.tflite", "int8x4")
+    assert "a Keras model trained for int8x4 (QuantizationAwareModel)" in run("inspect", "small_int8x4_qat.keras").out
+
+
 def test_samples_without_labels_are_told_and_leave_no_file(run: Run, small: Path, out: Path) -> None:
     failed = train(run, small, out, data=small.with_name("samples.npz"))
     assert fix_of(failed) == "write it with numpy.savez('train.npz', x=x_train, y=y_train)"
@@ -107,11 +124,13 @@ def test_weights_that_the_last_step_made_nan_leave_no_file(run: Run, small: Path
     assert list(out.iterdir()) == []
 
 
-@pytest.mark.parametrize("file", ["--out", "--checkpoint"])
-def test_a_folder_closed_to_us_is_told(run: Run, small: Path, out: Path, closed_folder: Path, file: str) -> None:
-    failed = train(run, small, out, file, closed_folder / "model.keras")
+@pytest.mark.parametrize(("file", "name"), [("--out", "model.tflite"), ("--checkpoint", "model.keras")])
+def test_a_folder_closed_to_us_is_told(
+    run: Run, small: Path, out: Path, closed_folder: Path, file: str, name: str
+) -> None:
+    failed = train(run, small, out, file, closed_folder / name)
     assert fix_of(failed) == "choose another folder, or change the permissions of this one"
-    assert not (closed_folder / "model.keras").exists()
+    assert not (closed_folder / name).exists()
     assert not (out / "trained.tflite").exists()
 
 

@@ -24,8 +24,8 @@ from octavo.dtypes import DType
 from octavo.ir.types import Graph, Tensor
 from octavo.ops.text import parse_graph
 from octavo.passes import run_passes
-from octavo.pipeline import quantized_graph
 from octavo.plan.make import make_plan
+from octavo.quantization.quantize import quantized_graph
 from octavo.write.tflite import write_tflite
 
 DIGESTS = Path(__file__).with_name("digests.json")

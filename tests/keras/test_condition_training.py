@@ -101,7 +101,7 @@ def test_an_equalized_model_computes_what_it_did(build: Callable[[], keras.Model
     model = build()
     before = [variable.numpy().copy() for variable in model.weights]
     equalized = qat.quantize_model(model, data=X, methods=[Equalize()])
-    assert equalized.notes == ()
+    assert [note for note in equalized.notes if note.stage != "data"] == []
     wanted = model.predict(X, verbose=0)
     assert np.abs(qat.strip(equalized).predict(X, verbose=0) - wanted).max() <= 1e-4 * np.abs(wanted).max()
     assert any(not np.array_equal(a, b) for a, b in zip(qat.strip(equalized).get_weights(), before, strict=True))
@@ -114,7 +114,7 @@ def test_training_starts_from_the_biases_that_quantization_alone_would_write(bui
     alone = octavo.quantize(model, "int8x4", X, methods=[BiasCorrection()], verify="off")
     trained = qat.quantize_model(model, "int8x4", data=X, methods=[BiasCorrection()])
     wanted, found = alone.predict(X), octavo.quantize(trained, verify="off").predict(X)
-    plain = octavo.quantize(model, "int8x4", X, verify="off").predict(X)
+    plain = octavo.quantize(model, "int8x4", X, verify="off", effort="fast").predict(X)
     assert isinstance(wanted, np.ndarray)
     assert np.abs(found - wanted).mean() < 0.2 * np.abs(plain - wanted).mean()
     assert [note.stage for note in trained.notes] == ["bias_correction"] * 2

@@ -347,7 +347,7 @@ def test_a_model_that_was_not_trained_is_not_deployed() -> None:
 
 def test_a_calibrated_model_is_deployed_untrained_as_post_training_quantization_would() -> None:
     model = qat.quantize_model(small(), data=X)
-    quantized, directly = octavo.quantize(model), octavo.quantize(small(), data=X)
+    quantized, directly = octavo.quantize(model), octavo.quantize(small(), data=X, effort="fast")
     scale = quantized.graph.tensors[quantized.graph.outputs[0]].quantization.scale[0]
     assert np.abs(quantized.predict(X) - directly.predict(X)).max() <= 2 * scale
     assert_deployed_as_trained(model, quantized, [X])

@@ -70,6 +70,24 @@ def test_a_config_is_found_inside_a_nested_model() -> None:
     assert [layer.weight_quantizers[0].integer for layer in model.quantized_layers] == ["int4"]
 
 
+def test_the_guides_listing_of_an_annotated_first_layer_with_its_input_shape_runs() -> None:
+    with pytest.warns(UserWarning, match="Do not pass an `input_shape`"):
+        first = quantization.quantize_annotate_layer(layers.Dense(20, input_shape=(20,), name="first"))
+    model = quantization.quantize_apply(keras.Sequential([first, layers.Flatten()]))
+    assert [layer.name for layer in model.quantized_layers] == ["first"]
+    assert model.input_shape == (None, 20)
+
+
+def test_names_are_imported_from_where_tfmot_has_them() -> None:
+    from octavo.tfmot.quantization.keras import quantize_model
+    from octavo.tfmot.quantization.keras.default_8bit import Default8BitQuantizeScheme
+    from octavo.tfmot.quantization.keras.quantizers import LastValueQuantizer
+
+    assert quantize_model is quantization.quantize_model
+    assert LastValueQuantizer is quantizers.LastValueQuantizer
+    assert Default8BitQuantizeScheme is quantization.default_8bit.Default8BitQuantizeScheme
+
+
 @pytest.mark.parametrize("marked", [network(), "scores"], ids=["a model", "a name"])
 def test_only_a_layer_is_annotated(marked: Any) -> None:
     with pytest.raises(ConfigError, match=r"fix: +annotate each layer, or the whole model"):

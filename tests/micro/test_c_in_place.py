@@ -9,7 +9,7 @@ from bundled import random_bundle
 from generated import NEEDS_COMPILER, quantized
 from octavo.ir.types import Graph
 from octavo.ops.build import GraphBuilder
-from octavo.ops.conv_kernels import Conv2DOptions
+from octavo.ops.conv_kernels import Conv2DOptions, DepthwiseConv2DOptions
 from octavo.ops.dense import FullyConnectedOptions
 from octavo.ops.spec import Example, OpSpec, Overlap
 from octavo.ops.table import OPS
@@ -49,9 +49,18 @@ def takes_over(spec: OpSpec) -> bool:
 
 
 CLAIMING = [name for name, (spec, _) in CASES.items() if spec.name in LOWERINGS and takes_over(spec)]
-# By what the C kernels read first, not by the row: a row of scores, the pixel of a window of one tap.
+# By what the C kernels read first, not by the row alone: a row of scores, the pixel of a window of one tap, an image's
+# rows under a window.
 BY_KERNEL = {
     "SOFTMAX-0": CASES["SOFTMAX-0"],
+    "rows of an image": (
+        OPS["DEPTHWISE_CONV_2D"],
+        Example(((2, 7, 5, 6), None, None), {1: normal(1, 5, 3, 6), 2: normal(6)}, DepthwiseConv2DOptions()),
+    ),
+    "rows of one pixel": (
+        OPS["DEPTHWISE_CONV_2D"],
+        Example(((1, 9, 1, 5), None, None), {1: normal(1, 4, 1, 5), 2: normal(5)}, DepthwiseConv2DOptions()),
+    ),
     "one tap": (
         OPS["CONV_2D"],
         Example(((1, 3, 5, 6), None, None), {1: normal(6, 1, 1, 6), 2: normal(6)}, Conv2DOptions()),
@@ -69,7 +78,7 @@ NEVER = {
     "one tap, fewer channels": OF_OTHER_SIZES,
     **{
         name: CASES[name]
-        for name in ("SLICE-0", "DEPTHWISE_CONV_2D-0", "TRANSPOSE-0", "CONV_2D-0", "CONCATENATION-0", "MEAN-0")
+        for name in ("SLICE-0", "DEPTHWISE_CONV_2D-1", "TRANSPOSE-0", "CONV_2D-0", "CONCATENATION-0", "MEAN-0")
     },
 }
 SEVERAL = {**{name: CASES[name] for name in CLAIMING}, **BY_KERNEL, **NEVER}

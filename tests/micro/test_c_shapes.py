@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,27 @@ SHAPES = {
     "two images": ("CONV_2D", (2, 5, 5, 4), (4, 3, 3, 4), Conv2DOptions(SAME, fused_activation_function=RELU6)),
     "one pixel": ("CONV_2D", (1, 1, 1, 12), (7, 1, 1, 12), Conv2DOptions()),
     "depthwise, ten channels": ("DEPTHWISE_CONV_2D", (1, 6, 5, 10), (1, 3, 3, 10), DepthwiseConv2DOptions()),
+    "depthwise, along one dimension": (
+        "DEPTHWISE_CONV_2D", (1, 13, 1, 6), (1, 6, 1, 6), DepthwiseConv2DOptions(VALID, 1, 2),
+    ),
+    "depthwise, wide, three by three": (
+        "DEPTHWISE_CONV_2D", (1, 5, 12, 5), (1, 3, 3, 5), DepthwiseConv2DOptions(SAME, fused_activation_function=RELU6),
+    ),
+    "depthwise, three by three, strides of two": (
+        "DEPTHWISE_CONV_2D", (1, 8, 9, 8), (1, 3, 3, 8), DepthwiseConv2DOptions(SAME, 2, 2),
+    ),
+    "depthwise, three by three, a column": (
+        "DEPTHWISE_CONV_2D", (1, 4, 3, 4), (1, 3, 3, 4), DepthwiseConv2DOptions(VALID, 2, 1),
+    ),
+    "depthwise, five by five in pairs": (
+        "DEPTHWISE_CONV_2D", (1, 9, 11, 6), (1, 5, 5, 6), DepthwiseConv2DOptions(SAME, 1, 1),
+    ),
+    "depthwise, strides beyond the kernel": (
+        "DEPTHWISE_CONV_2D", (1, 11, 14, 4), (1, 2, 2, 4), DepthwiseConv2DOptions(SAME, 3, 3),
+    ),
+    "depthwise, dilated": (
+        "DEPTHWISE_CONV_2D", (1, 9, 10, 7), (1, 3, 3, 7), DepthwiseConv2DOptions(SAME, 1, 1, 1, 2, 3),
+    ),
     "depthwise, dilated beyond the image": (
         "DEPTHWISE_CONV_2D", (1, 3, 3, 8), (1, 3, 5, 8), DepthwiseConv2DOptions(SAME, 1, 1, 1, 4, 2),
     ),
@@ -38,18 +61,23 @@ SHAPES = {
 }  # fmt: skip
 
 
-def quantized_case(name: str) -> Graph:
+SCHEMES = ("int8", "int8x4")
+CASES = [(name, scheme) for name in SHAPES for scheme in SCHEMES]
+NAMES = [f"{name}, {scheme}" for name, scheme in CASES]
+
+
+def quantized_case(name: str, scheme: str) -> Graph:
     op, images, kernel, options = SHAPES[name]
     rng = np.random.default_rng(9)
     channels = kernel[0] if op == "CONV_2D" else kernel[3]
     constants = {1: rng.normal(size=kernel).astype(np.float32), 2: rng.normal(size=channels).astype(np.float32)}
     example = Example((images, None, None), constants, options, low=-1.0, high=4.0)
     graph = float_graph(OPS[op], example)
-    return integer_graph(graph, samples(graph, example), QuantizeConfig())
+    return integer_graph(graph, samples(graph, example), QuantizeConfig(scheme=scheme))
 
 
 def all_shapes() -> Bundle:
-    return random_bundle({name: quantized_case(name) for name in SHAPES}, 10)
+    return random_bundle({f"{name}, {scheme}": quantized_case(name, scheme) for name, scheme in CASES}, 10)
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +91,29 @@ def from_core(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]
 
 
 @NEEDS_COMPILER
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", NAMES)
 def test_any_shape_equals_the_reference_on_the_host(name: str, from_host: dict[str, np.ndarray]) -> None:
     np.testing.assert_array_equal(from_host[name], all_shapes().expected(name))
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS_EMULATOR) for name in SHAPES])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS_EMULATOR) for name in NAMES])
 def test_any_shape_equals_the_reference_on_a_core(name: str, from_core: dict[str, np.ndarray]) -> None:
     np.testing.assert_array_equal(from_core[name], all_shapes().expected(name))
+
+
+def widened() -> Bundle:
+    """The convolutions with weights of eight bits held in sixteen."""
+    shapes = {name: quantized_case(name, "int8") for name in SHAPES if SHAPES[name][0] == "CONV_2D"}
+    return random_bundle(shapes, 10, fast=True)
+
+
+@NEEDS_COMPILER
+def test_widened_weights_equal_the_reference_on_the_host(tmp_path: Path) -> None:
+    ran = widened().on_host(tmp_path)
+    assert [name for name in ran if not np.array_equal(ran[name], widened().expected(name))] == []
+
+
+@pytest.mark.parametrize("core", [pytest.param("cortex-m4", marks=NEEDS_EMULATOR)])
+def test_widened_weights_equal_the_reference_on_a_core(core: str, tmp_path: Path) -> None:
+    ran = widened().on_core(tmp_path, core)
+    assert [name for name in ran if not np.array_equal(ran[name], widened().expected(name))] == []

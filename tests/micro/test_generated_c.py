@@ -13,7 +13,6 @@ import pytest
 from generated import (
     NAME,
     NEEDS_COMPILER,
-    WARNINGS,
     expected,
     first_difference,
     on_host,
@@ -21,6 +20,7 @@ from generated import (
     random_vectors,
     write,
 )
+from octavo.board.host import WARNINGS
 from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph
 from octavo.ops.build import GraphBuilder

@@ -55,6 +55,22 @@ GRAPHS: dict[str, str] = {
         bn_4 = ADD(dense_s, o4) @bn_4
         output bn_4
     """,
+    "batch norm of a sequence": """
+        input x: float32[1,7,3]
+        const image: int32[4] = -1 1 7 3 @conv
+        const sequence: int32[3] = -1 7 4 @conv
+        const k: float32[4,1,3,3] = normal(1) @conv
+        const b: float32[4] = normal(2) @conv
+        const s: float32[1,1,4] = 0.5 -2 1 3 @bn
+        const o: float32[4] = 1 2 -3 0 @bn
+        as_image = RESHAPE(x, image) @conv
+        filtered = CONV_2D(as_image, k, b) @conv
+        conv = RESHAPE(filtered, sequence) @conv
+        conv_s = MUL(conv, s) @bn
+        bn = ADD(conv_s, o) @bn
+        relu = RELU(bn) @relu
+        output relu
+    """,
     "a residual block": """
         input x: float32[1,4,4,2]
         const k1: float32[2,3,3,2] = normal(1) @conv

@@ -10,7 +10,7 @@ import pytest
 from shared_files import NEEDS_SHARED, cifar, excess_loss, keywords, mnist, model_path
 
 import octavo
-from octavo.condition import BiasCorrection
+from octavo.condition import GPTQ, BiasCorrection
 from octavo.config import SCHEMES
 from octavo.pipeline import quantize_prepared
 from octavo.result import QuantizedModel
@@ -69,12 +69,22 @@ def test_corrected_biases_bring_resnet8_back_to_the_float_answers(scheme: str, p
     x, _ = cifar()
     path, data, seen = model_path("resnet8.keras"), x[:CALIBRATION], x[3300:]
     float_answers = np.asarray(octavo.quantize(path, "float32", verify="off").predict(seen)).argmax(axis=1)
-    plain = octavo.quantize(path, scheme, data, verify="off")
+    plain = octavo.quantize(path, scheme, data, verify="off", effort="fast")
     corrected = octavo.quantize(path, scheme, data, methods=[BiasCorrection()])
     assert corrected.verification is not None
     assert corrected.verification.ok
     agreement = [np.mean(np.asarray(q.predict(seen)).argmax(axis=1) == float_answers) for q in (plain, corrected)]
     assert agreement[1] >= agreement[0] + points / 100
+
+
+def test_resnet8_of_four_bits_loses_a_point_and_a_half_without_labels() -> None:
+    x, y = cifar()
+    path, methods = model_path("resnet8.keras"), [GPTQ(), BiasCorrection()]
+    small = octavo.quantize(path, "int8x4", x[:CALIBRATION], methods=methods)
+    assert_whole(small, 58_000)
+    original = octavo.quantize(path, "float32", verify="off")
+    expected, found = (np.asarray(model.predict(x[3300:])) for model in (original, small))
+    assert excess_loss(expected, found, y[3300:], 1.5) <= DEVIATIONS
 
 
 def test_keyword_spotting_is_small_exact_and_as_accurate_as_in_float() -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from octavo.calibration.probe import Probe, Task
+from octavo.calibration.instrument import instrumented, with_values
+from octavo.calibration.probe import Probe
 from octavo.calibration.runner import MAXIMUM_BATCH, MAXIMUM_BATCHES, calibrate
 from octavo.calibration.statistics import BINS, Statistics
+from octavo.calibration.task import task_of
 from octavo.data.dataset import Chunk
 from octavo.errors import DatasetError, InputError, NonFiniteError
 from octavo.ir.graph import with_tensors
@@ -266,10 +268,11 @@ def test_a_probe_by_itself_names_what_is_not_finite(needs_histogram: bool) -> No
         (float_network(), Chunk(20, (images,)), r"sample 23 of the data(?s:.*)fix: +repair sample 23,"),
         (broken("scores/offset", np.nan), Chunk(20, (IMAGES[:5],)), r"layer 'scores'(?s:.*)fix: +look for huge or NaN"),
     ):
-        task = Task(graph, ("image", *activations(graph)), needs_histogram)
-        probe = Probe(task, task.instrumented())
+        task = task_of(graph, ("image", *activations(graph)), needs_histogram=needs_histogram)
+        probe, gathered = Probe(task, instrumented(graph, task)), task.accumulators()
+        assert not probe.add(chunk, gathered)
         with pytest.raises(NonFiniteError, match=wanted):
-            probe.add(chunk, task.accumulators())
+            probe.add_each(chunk, with_values(graph, task.made), gathered)
 
 
 def test_only_the_sample_that_overflows_is_named() -> None:

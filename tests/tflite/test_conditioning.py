@@ -11,13 +11,14 @@ import pytest
 
 import octavo
 from keras_networks import branching, convolutional, images
-from octavo.condition import BiasCorrection, Conditioned, Samples, condition
+from octavo.condition import GPTQ, BiasCorrection, Conditioned, Samples, condition
 from octavo.condition.rounding import with_rounded_weights
 from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError, GraphError
 from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph
+from octavo.numerics.affine import dequantize
 from octavo.ops.text import parse_graph
 from octavo.pipeline import quantize_prepared
 from octavo.plan.make import make_plan
@@ -75,7 +76,7 @@ def test_each_corrected_layer_has_the_mean_that_it_has_in_float(scheme: str) -> 
     plan = make_plan(graph, QuantizeConfig(scheme))
     seen = replace(samples, limit=2)
     corrected = condition(graph, plan, seen, [BiasCorrection()])
-    rounded = with_rounded_weights(corrected.graph, plan, {})
+    rounded = with_rounded_weights(corrected, plan)
     for name in ("depthwise", "last"):
         means = [
             np.mean([channel_means(each, s, name) for s in seen], axis=0) for each in (graph, rounded, corrected.graph)
@@ -88,6 +89,57 @@ def test_each_corrected_layer_has_the_mean_that_it_has_in_float(scheme: str) -> 
     assert texts[0] == "FULLY_CONNECTED has no constant bias of a single weight to correct"
     assert texts[1].startswith("corrected the biases of 3 of 4 layers on 2 samples")
     assert "on the same samples" in texts[2]
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int8x4", "dynamic"])
+@pytest.mark.parametrize("per_axis", [True, False])
+def test_chosen_integers_are_those_of_the_file(scheme: str, per_axis: bool) -> None:
+    graph, samples = chain()
+    config = QuantizeConfig(scheme, per_axis=per_axis, verify="off")
+    plan = make_plan(graph, config)
+    chosen = condition(graph, plan, samples, [GPTQ()])
+    file = quantize_prepared(Prepared(graph, (), {}, False), config, Source(samples.data), methods=[GPTQ()]).graph
+    for rule in plan.weights:
+        stored, wanted = file.tensors[rule.tensor], chosen.graph.tensors[rule.tensor]
+        assert np.array_equal(dequantize(stored.values, stored.parameters), wanted.values)
+    assert chosen.deployed == {}
+
+
+@pytest.mark.parametrize("granularity", ["per axis", "per tensor"])
+def test_outputs_of_layers_rounded_by_them_are_closer_on_other_samples(granularity: str) -> None:
+    graph, samples = chain()
+    plan = make_plan(graph, QuantizeConfig("int8x4", per_axis=granularity == "per axis"))
+    rng = np.random.default_rng(9)
+    # Neighbours are alike, as in images.
+    x = (rng.uniform(-1, 2, (40, 1, 1, 3)) + rng.normal(0, 0.3, (40, 6, 6, 3))).astype(np.float32)
+    chosen = condition(graph, plan, replace(samples, data=x[:30]), [GPTQ()])
+    plain = with_rounded_weights(Conditioned(graph), plan)
+    for name in ("first", "depthwise", "last"):
+        results = [
+            np.stack([reference.run(each, {"x": sample[None]}, keep=[name])[name] for sample in x[30:]])
+            for each in (graph, plain, chosen.graph)
+        ]
+        errors = [float(np.mean((found - results[0]) ** 2)) for found in results[1:]]
+        assert errors[1] < errors[0]
+
+
+def test_layers_that_are_no_single_product_are_named_and_rounded_to_nearest() -> None:
+    graph = parse_graph(
+        CHAIN.replace("CONV_2D(sum, k3, b3) @last", "CONV_2D(sum, k3, b3) @last\nagain = CONV_2D(sum, k3, b3) @again")
+    )
+    graph = replace(graph, outputs=("dense", "again"))
+    after = condition(graph, make_plan(graph, QuantizeConfig("int8x4")), chain()[1], [GPTQ()])
+    assert after.graph.tensors["k3"] is graph.tensors["k3"]
+    assert [(note.subject, note.text) for note in after.notes[:2]] == [
+        (layer, "weight 'k3' is read elsewhere too, and is rounded to nearest") for layer in ("last", "again")
+    ]
+
+
+def test_dead_inputs_and_a_dead_layer_are_rounded_all_the_same() -> None:
+    graph, samples = chain()
+    dead = replace(samples, data=np.zeros_like(samples.data))
+    after = condition(graph, make_plan(graph, QuantizeConfig("int8x4")), dead, [GPTQ(), BiasCorrection()])
+    assert all(np.isfinite(tensor.values).all() for tensor in after.graph.tensors.values() if tensor.is_constant)
 
 
 def test_the_gain_is_measured_on_samples_held_out() -> None:
@@ -208,6 +260,14 @@ BROKEN: dict[str, tuple[Callable[..., Conditioned], str]] = {
     "other indices": (with_data("shape", lambda data: data[::-1]), "tensor 'shape': other indices"),
     "NaN": (with_data("b1", lambda data: data * np.float32("nan")), "tensor 'b1': NaN"),
     "another precision": (with_data("b1", lambda data: data.astype(np.float64)), "tensor 'b1': data of float64"),
+    "no constant deployed": (
+        lambda before, plan, samples: Conditioned(before.graph, deployed={"first": np.ones(1, np.float32)}),
+        "'first' deployed",
+    ),
+    "another shape deployed": (
+        lambda before, plan, samples: Conditioned(before.graph, deployed={"b1": np.ones(3, np.float32)}),
+        "tensor 'b1': data of float32[3]",
+    ),
     "a limit of nothing": (
         lambda before, plan, samples: Conditioned(before.graph, {"b1": np.ones(1, np.float32)}),
         "a limit of 'b1'",
@@ -249,6 +309,7 @@ def test_a_function_that_makes_generators_is_read_again() -> None:
     assert made.model == octavo.quantize(model, "int8", DATA, methods=[BiasCorrection()], verify="off").model
 
 
-def test_correction_by_no_sample_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"fix: +use some tens, for example BiasCorrection\(samples=64\)"):
-        BiasCorrection(samples=0)
+@pytest.mark.parametrize("method", [BiasCorrection, GPTQ])
+def test_a_method_on_no_sample_is_refused(method: Callable[..., Any]) -> None:
+    with pytest.raises(ConfigError, match=rf"fix: +use some tens, for example {method.__name__}\(samples="):  # type: ignore[attr-defined]
+        method(samples=0)

@@ -171,7 +171,18 @@ def test_a_model_micro_refuses_has_no_arena_and_a_reason() -> None:
     assert evaluate(content("dynamic"), images(), time_it=False).notes == (used.arena_reason,)
 
 
-def test_latency_counts_the_cores_it_used() -> None:
-    timed = latency(content("int8"))
-    assert timed.cores >= 1
-    assert 0 < timed.one_thread_ms < 1000
+def test_latency_is_that_of_one_thread() -> None:
+    assert 0 < latency(content("int8")).one_thread_ms < 1000
+
+
+def test_an_evaluation_reads_like_a_table_everywhere() -> None:
+    found = evaluate(content("int8"), images(), time_it=False)
+    assert str(found) == repr(found)
+    assert ["file", f"{len(content('int8')):,}", "bytes"] in [line.split() for line in str(found).splitlines()]
+    assert "<table>" in found._repr_html_()
+
+
+def test_an_evaluation_becomes_a_data_frame() -> None:
+    pytest.importorskip("pandas")
+    frame = evaluate(content("int8"), images(), time_it=False).to_pandas()
+    assert frame["file_bytes"].tolist() == [len(content("int8"))]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import flatbuffers
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from octavo.errors import ModelFileError, OctavoError
+import octavo
+from command_line import runner
+from octavo.errors import ConfigError, ModelFileError, OctavoError
 from octavo.load.tflite import load_tflite, read_tflite
 from octavo.run.litert import LiteRT
 from octavo.run.signature import read_signature, signature_names
@@ -151,12 +155,31 @@ def _two_signatures(model: Any, graph: Any) -> None:
     model.signatureDefs.append(second)
 
 
+def test_the_command_line_names_a_signature(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "two.tflite").write_bytes(edited(write_tflite(float_network()), _two_signatures))
+    arguments = ("quantize", tmp_path / "two.tflite", "--scheme", "dynamic", "--out", tmp_path / "out.tflite")
+    run = runner(capsys)
+    assert "--signature" in run(*arguments).err
+    assert run(*arguments, "--signature", "second").code == 0
+
+
+def test_a_keras_model_has_no_signatures() -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.ReLU()])
+    with pytest.raises(ConfigError, match=r"fix: +leave signature out"):
+        octavo.quantize(model, "dynamic", signature="first")
+
+
 def test_one_of_several_signatures_must_be_named() -> None:
     content = edited(write_tflite(float_network()), _two_signatures)
     assert signature_names(content) == ("first", "second")
-    with pytest.raises(ModelFileError, match=r"(?s)'first', 'second'.*fix: +convert it again with signature_keys"):
+    with pytest.raises(ModelFileError, match=r"(?s)'first', 'second'.*fix: +say which: signature='first'; or convert"):
         load_tflite(content)
     assert load_tflite(content, "second").graph.nodes
+    data = np.random.default_rng(0).normal(size=(8, 6, 6, 3)).astype(np.float32)
+    made = octavo.quantize(content, data=data, signature="second")
+    assert octavo.quantize(content, data=octavo.calibrate(content, data, signature="second"), signature="second").model
+    table = octavo.compare(content, data, (data, None), schemes=["int8"], signature="second", time_it=False)
+    assert table.rows[0].quantized.model == made.model
     with pytest.raises(ModelFileError, match=r"fix: +say signature='first'"):
         load_tflite(content, "third")
     with pytest.raises(ModelFileError, match=r"points? outside themselves"):

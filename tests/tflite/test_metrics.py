@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import keras
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import octavo
-from octavo.data.labelled import labelled_samples
+from octavo.data.labelled import UNCOUNTED_TESTS, labelled_samples
 from octavo.errors import ConfigError, DatasetError
 from octavo.evaluate.evaluation import Evaluation
 from octavo.evaluate.metrics import METRICS, metric_named
@@ -191,7 +192,16 @@ def test_a_test_set_of_tensorflow_is_read_and_one_without_end_is_refused() -> No
 def test_labels_of_several_outputs_come_in_batches_too() -> None:
     model, kinds, boxes = two_headed(), RNG.integers(0, 3, 40), RNG.uniform(size=(40, 4))
     batches = [(X[i : i + 8], (kinds[i : i + 8], boxes[i : i + 8])) for i in range(0, 40, 8)]
-    x, y = labelled_samples(batches, [model.graph.tensors[name] for name in model.graph.inputs])
-    np.testing.assert_array_equal(x["x"], X)
-    np.testing.assert_array_equal(y[0], kinds)
-    np.testing.assert_array_equal(y[1], boxes)
+    read = labelled_samples(batches, [model.graph.tensors[name] for name in model.graph.inputs])
+    np.testing.assert_array_equal(read.x["x"], X)
+    np.testing.assert_array_equal(read.y[0], kinds)
+    np.testing.assert_array_equal(read.y[1], boxes)
+
+
+def test_a_test_set_that_does_not_say_where_it_ends_is_measured_so_far_and_that_is_told() -> None:
+    model, y = made(), RNG.integers(0, 4, 40)
+    endless = ((X[i % 5 * 8 : i % 5 * 8 + 8], y[i % 5 * 8 : i % 5 * 8 + 8]) for i in itertools.count())
+    found = model.evaluate(endless, time_it=False)
+    assert found.samples == UNCOUNTED_TESTS
+    assert found.notes[-1] == "measured on the first 10000 samples of a test set that does not say where it ends"
+    assert found.accuracy == model.evaluate(X, y, time_it=False).accuracy

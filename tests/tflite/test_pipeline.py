@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ import octavo
 from keras_networks import branching, convolutional, draw_weights, images
 from octavo import qat
 from octavo.config import SCHEMES, QuantizeConfig
+from octavo.data.dataset import UNCOUNTED_SAMPLES
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError, VerificationError
 from octavo.evaluate.fidelity import fidelity
-from octavo.evaluate.proof import proven
+from octavo.evaluate.proof import proven, random_samples
 from octavo.ir.graph import with_tensors
 from octavo.numerics.tensor_statistics import TensorStatistics
 from octavo.result import QuantizedModel
@@ -76,14 +77,22 @@ ARRANGEMENTS: dict[str, Callable[[], Any]] = {
 def test_the_same_samples_however_arranged_give_the_same_bytes(
     model: Any, estimator: Any, arrange: Callable[[], Any]
 ) -> None:
-    options: dict[str, Any] = {"estimator": estimator, "percentile": 99.0, "verify": "off"}
+    options: dict[str, Any] = {"estimator": estimator, "percentile": 99.0, "verify": "off", "effort": "fast"}
     expected = octavo.quantize(model, "int8", DATA, **options)
     assert octavo.quantize(model, "int8", arrange(), **options).model == expected.model
 
 
-def test_a_generator_is_verified_with_and_calibrated_on_all_its_samples(model: Any, int8: QuantizedModel) -> None:
-    result = octavo.quantize(model, "int8", in_batches(), verify="full")
-    assert result.model == int8.model
+def test_calibration_on_an_endless_generator_ends_and_says_where(model: Any) -> None:
+    endless = (DATA[i % len(DATA)] for i in count())
+    result = octavo.quantize(model, "int8", endless)
+    (note,) = [note for note in result.notes if note.stage == "calibrate"]
+    assert note.text.startswith(f"the first {UNCOUNTED_SAMPLES} were used")
+    assert not [note for note in octavo.quantize(model, "int8", DATA).notes if note.stage == "calibrate"]
+
+
+def test_a_generator_is_verified_with_and_calibrated_on_all_its_samples(model: Any) -> None:
+    result = octavo.quantize(model, "int8", in_batches(), verify="full", effort="fast")
+    assert result.model == octavo.quantize(model, "int8", DATA, verify="off", effort="fast").model
     assert result.verification is not None
     assert result.verification.inputs == len(DATA)
 
@@ -194,7 +203,7 @@ def test_the_result_tells_how_far_it_is_from_the_float_model(model: Any, int8: Q
     assert int8.fidelity.samples == 4
     assert output.max_error == pytest.approx(np.abs(found - wanted).max())
     assert output.sqnr_db == pytest.approx(10 * np.log10((wanted**2).sum() / ((found - wanted) ** 2).sum()), rel=1e-4)
-    assert not [note for note in int8.notes if "SQNR" in note.text]
+    assert not [note for note in int8.notes if note.stage == "verify"]
 
 
 def test_the_graph_that_was_read_is_held_against_keras(model: Any, int8: QuantizedModel, tmp_path: Path) -> None:
@@ -241,6 +250,34 @@ def test_a_result_far_from_the_float_model_says_so() -> None:
     result = octavo.quantize(model, "int8", np.concatenate([small, [[1e3] * 8]]).astype(np.float32))
     (note,) = (note for note in result.notes if note.stage == "verify")
     assert "differs much from the float model's output, SQNR 0.0 dB on 4 samples" in note.text
+
+
+def test_samples_drawn_at_random_come_from_the_known_range_and_raise_no_alarm(model: Any) -> None:
+    q = octavo.quantize(model, data=octavo.calibrate(model, DATA * 100))
+    assert q.fidelity is not None
+    assert q.fidelity.random
+    assert not octavo.quantize(model, data=DATA).fidelity.random  # type: ignore[union-attr]
+    drawn = random_samples(prepare(model).graph, 0, {"image": (-200.0, 300.0)})
+    values = np.concatenate([sample["image"].ravel() for sample in drawn])
+    assert (values.min() < -190, values.max() > 290) == (True, True)
+    assert (values.min() >= -200, values.max() <= 300) == (True, True)
+    wild = octavo.quantize(qat.quantize_model(model, data=DATA * 1000))
+    assert not [note for note in wild.notes if "try quantization-aware training" in note.text]
+
+
+def test_the_title_says_what_goes_in_and_out(model: Any, int8: QuantizedModel) -> None:
+    assert int8.title == "full integer, int8 activations and weights; int8 in, int8 out"
+    other = octavo.quantize(model, "int8", DATA, input_type="uint8", output_type="float32", verify="off")
+    assert other.title.endswith("; uint8 in, float32 out")
+
+
+@pytest.mark.parametrize(("classes", "told"), [(10, False), (1500, True)])
+def test_shares_that_no_longer_sum_to_one_are_told(classes: int, told: bool) -> None:
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(classes, activation="softmax", name="shares")])
+    data = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32) / 50
+    notes = [note for note in octavo.quantize(model, data=data).notes if "sums to" in note.text]
+    assert bool(notes) == told
+    assert all(note.subject == "shares" for note in notes)
 
 
 @pytest.mark.parametrize("scheme", ["float32", "float16", "dynamic"])
@@ -313,7 +350,7 @@ class Half:
 
 
 def test_an_estimator_of_ones_own_makes_the_ranges(model: Any, int8: QuantizedModel) -> None:
-    own = octavo.quantize(model, data=DATA, estimator=Half())
+    own = octavo.quantize(model, data=DATA, estimator=Half(), effort="fast")
     assert own.ranges["image"] == tuple(end / 2 for end in int8.ranges["image"])
     statistics = octavo.calibrate(model, DATA, estimator=Half())
     assert octavo.quantize(model, data=statistics, estimator=Half(), verify="off").model == own.model

@@ -11,7 +11,7 @@ import pytest
 
 import octavo
 from octavo.calibration.runner import calibrate
-from octavo.condition import BiasCorrection, Samples, condition
+from octavo.condition import BiasCorrection, Conditioned, Samples, condition
 from octavo.condition.rounding import with_rounded_weights
 from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
@@ -226,10 +226,10 @@ def test_biases_behind_an_lstm_are_corrected_and_every_sample_starts_from_the_re
     given = Samples(data, tuple(graph.tensors[name] for name in graph.inputs), limit=2)
     corrected = condition(graph, plan, given, [BiasCorrection()])
     assert corrected.notes[0].text == f"{SPEC.name} has no constant bias of a single weight to correct"
-    rounded = with_rounded_weights(corrected.graph, plan, {})
+    rounded = with_rounded_weights(corrected, plan)
     (last,) = graph.outputs
     means = [np.mean([reference.run(each, sample)[last] for sample in given], axis=0) for each in (graph, rounded)]
-    plain = with_rounded_weights(graph, plan, {})
+    plain = with_rounded_weights(Conditioned(graph), plan)
     uncorrected = np.mean([reference.run(plain, sample)[last] for sample in given], axis=0)
     # Other kernels take other exponentials; what rounding moves is far more.
     assert np.abs(means[0] - means[1]).mean() < 0.05 * np.abs(means[0] - uncorrected).mean()

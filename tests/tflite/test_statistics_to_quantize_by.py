@@ -29,7 +29,7 @@ def test_statistics_of_parts_give_the_same_bytes_as_all_data_at_once(
     first.save(tmp_path / "statistics.npz")
     both = octavo.Statistics.load(tmp_path / "statistics.npz").merge(rest)
     assert both.samples == len(DATA)
-    options = {"estimator": estimator, "verify": "off"}
+    options = {"estimator": estimator, "verify": "off", "effort": "fast"}
     assert (
         octavo.quantize(model, scheme, both, **options).model == octavo.quantize(model, scheme, DATA, **options).model
     )

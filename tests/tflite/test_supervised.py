@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -24,10 +25,10 @@ from octavo.evaluate.evaluation import evaluate
 from octavo.evaluate.memory import memory
 from octavo.evaluate.predict import predict
 from octavo.evaluate.verify import verify
-from octavo.ir.types import Graph
+from octavo.ir.graph import with_tensors
+from octavo.ir.types import Graph, Quantization
 from octavo.ops.build import GraphBuilder
-from octavo.ops.elementwise_kernels import AddOptions, MulOptions
-from octavo.ops.reduce import ReducerOptions
+from octavo.ops.elementwise_kernels import AddOptions
 from octavo.ops.softmax import SoftmaxOptions
 from octavo.plan.make import make_plan
 from octavo.quantization.assign import assign
@@ -65,17 +66,15 @@ def wide_softmax() -> tuple[Graph, Values]:
 
 
 @cache
-def norm_of_zeros() -> tuple[Graph, Values]:
-    """A root mean square normalization that only ever saw zeros: its ADD has a multiplier that kernels abort on."""
-    b = GraphBuilder("norm")
+def sum_in_too_fine_steps() -> tuple[Graph, Values]:
+    """A sum whose scale no plan would choose: kernels abort on its multiplier."""
+    b = GraphBuilder("sum")
     x = b.input("x", (1, 8))
-    b.layer = "rms"
-    axes, epsilon = b.constant(np.array([1], np.int32), "axes"), b.constant(np.array(1e-6, np.float32), "epsilon")
-    squares = b.emit("MUL", [x, x], MulOptions(), suffix="squares")
-    mean = b.emit("MEAN", [squares, axes], ReducerOptions(keep_dims=True), suffix="mean")
-    root = b.emit("RSQRT", [b.emit("ADD", [mean, epsilon], AddOptions(), suffix="sum")], suffix="root")
-    values = {"x": np.zeros((1, 8), np.float32)}
-    return quantized(b.finish([b.emit("MUL", [x, root], MulOptions())]), values), values
+    b.layer = "fine"
+    values = {"x": np.ones((1, 8), np.float32)}
+    graph = quantized(b.finish([b.emit("ADD", [x, x], AddOptions())]), values)
+    (result,) = (graph.tensors[name] for name in graph.outputs)
+    return with_tensors(graph, [replace(result, quantization=Quantization(np.array(1e-12), np.array(0)))]), values
 
 
 def content() -> bytes:
@@ -126,16 +125,16 @@ def test_a_softmax_that_ends_micro_is_a_told_failure_of_that_operator() -> None:
 
 
 def test_a_file_that_ends_every_runtime_as_it_is_loaded_fails_its_verification() -> None:
-    graph, values = norm_of_zeros()
+    graph, values = sum_in_too_fine_steps()
     verification = verify(write_tflite(graph), graph, [values])
     assert not verification.ok
     for check in verification.runtimes:
         assert "ends the process as it loads the model" in check.reason
-        assert check.reason.endswith("its ADD of 'rms' does that")
+        assert check.reason.endswith("its ADD of 'fine' does that")
 
 
 def test_such_a_file_is_a_told_error_wherever_it_is_run() -> None:
-    graph, values = norm_of_zeros()
+    graph, values = sum_in_too_fine_steps()
     model = write_tflite(graph)
     with pytest.raises(RuntimeEndedError, match=r"LiteRT default ends the process(?s:.*)fix: +calibrate on data as in"):
         predict(model, values)

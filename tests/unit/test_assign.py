@@ -18,8 +18,10 @@ from octavo.ops.check import check_scales, check_shapes
 from octavo.ops.text import parse_graph
 from octavo.plan.make import make_plan
 from octavo.plan.types import Plan
-from octavo.quantization.assign import SMALLEST_WIDTH, assign
-from octavo.quantization.weights import LARGEST_BIAS_STEPS
+from octavo.quantization.assign import assign
+from octavo.quantization.parameters import SMALLEST_WIDTH
+from octavo.quantization.weights import largest_bias
+from octavo.run import reference
 from plan_graphs import GRAPHS, executed, graph_of, ops, parameters, planned, ranges_of
 
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8", "int8x4")
@@ -219,7 +221,7 @@ def test_a_large_bias_beside_tiny_weights_raises_their_scale_until_it_fits() -> 
     graph = with_tensors(graph, [replace(graph.tensors["w"], data=weights), replace(graph.tensors["c"], data=bias)])
     quantized = assign(graph, plan, ranges_of(graph, plan))
     integer = int(data_of(quantized, "c")[0])
-    assert integer == pytest.approx(LARGEST_BIAS_STEPS, rel=1e-6)
+    assert integer == pytest.approx(largest_bias(DType.INT8), rel=1e-6)
     assert integer * float(parameters(quantized, "c").scale[0]) == pytest.approx(1e3, rel=1e-6)
 
 
@@ -282,3 +284,22 @@ def test_every_tensor_of_the_same_plan_is_made_the_same() -> None:
 
     name = "a chain that only moves values"
     assert fingerprint(*planned(name)) == fingerprint(*planned(name))
+
+
+def test_what_has_a_pole_in_float_is_bounded_before_it_becomes_integers() -> None:
+    """RSQRT has no int16 kernel, and an input that training never showed takes it far beyond int32."""
+    graph = parse_graph("""
+        input x: float32[1,8]
+        const e: float32[1] = 1e-9
+        raised = ADD(x, e) @norm
+        root = RSQRT(raised) @norm
+        y = MUL(x, root) @norm
+        output y
+    """)
+    plan = make_plan(graph, QuantizeConfig("int16x8"))
+    assert [island.op for island in plan.islands] == ["ADD", "RSQRT"]
+    quantized = assign(graph, plan, {"x": (0.0, 1e9), "root": (0.0, 1e-4), "y": (0.0, 1e5)})
+    assert [node.op for node in quantized.nodes] == ["DEQUANTIZE", "ADD", "RSQRT", "MINIMUM", "QUANTIZE", "MUL"]
+    values = {"x": np.zeros((1, 8), np.int16)}
+    stored = reference.run(quantized, values, keep=("root/quantized",))["root/quantized"]
+    assert (stored == 32767).all()

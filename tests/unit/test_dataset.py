@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from octavo.data.dataset import Dataset, rescales_images
+from octavo.data.dataset import UNCOUNTED_SAMPLES, Dataset, rescales_images
+from octavo.data.sources import is_spent
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError, MissingDependencyError
 from octavo.ir.types import Graph, Node, Tensor
@@ -300,3 +302,58 @@ def test_without_pillow_a_folder_of_images_says_what_to_install(
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingDependencyError, match=r"fix: +pip install pillow"):
         read(images[0], Tensor("image", (1, 6, 5, 3)), integer_divisor=1)
+
+
+class Flow:
+    """As Keras's image flows: a length, pieces by number, and an iteration that starts over for ever."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        return X[2 * index : 2 * index + 2], LABELS[2 * index : 2 * index + 2]
+
+    def __iter__(self) -> Flow:
+        return self
+
+    def __next__(self) -> tuple[np.ndarray, np.ndarray]:
+        self.taken += 1
+        return self[(self.taken - 1) % len(self)]
+
+
+class Loader:
+    """A length, and an iteration without end."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return itertools.cycle(X[i : i + 2] for i in range(0, 7, 2))
+
+
+@pytest.mark.parametrize("endless", [Flow, Loader], ids=["flow", "loader"])
+def test_what_starts_over_for_ever_is_read_as_often_as_it_is_long(endless: Callable[[], Any]) -> None:
+    data = endless()
+    for _ in range(2):
+        assert np.array_equal(read(data)[0], X)
+    assert not is_spent(data)
+
+
+@pytest.mark.parametrize("form", ["generator", "function", "iterator"])
+def test_what_does_not_say_where_it_ends_is_read_so_far(form: str) -> None:
+    forms = {
+        "generator": lambda: (x for x in itertools.cycle(X)),
+        "function": lambda: lambda: itertools.cycle(X),
+        "iterator": lambda: itertools.cycle([X[:3]]),
+    }
+    assert len(read(forms[form]())[0]) == UNCOUNTED_SAMPLES
+    assert len(read(forms[form](), samples=UNCOUNTED_SAMPLES + 7)[0]) == UNCOUNTED_SAMPLES + 7
+
+
+def test_what_says_how_long_it_is_is_read_to_its_end() -> None:
+    many = np.zeros((UNCOUNTED_SAMPLES + 3, 4, 3, 2), np.float32)
+    for data in (many, list(many), (many, None), lambda: many, {"image": many}):
+        assert len(read(data, size=500)[0]) == len(many)

@@ -13,7 +13,7 @@ from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
 from octavo.numerics.affine import Range, asymmetric, dequantize, quantize, symmetric
-from octavo.numerics.estimators import ESTIMATORS, LeastSquares, MinMax, Percentile
+from octavo.numerics.estimators import ESTIMATORS, KullbackLeibler, LeastSquares, MinMax, Percentile
 from octavo.numerics.tensor_statistics import TensorStatistics
 from octavo.ops.text import parse_graph
 from octavo.plan.make import make_plan
@@ -82,7 +82,7 @@ def test_the_configuration_chooses_the_estimator() -> None:
     configs = [QuantizeConfig(estimator=name, percentile=99.5) for name in ESTIMATORS]
     chosen = [config.range_estimator for config in configs]
     names = [(each.name, each.needs_histogram) for each in chosen]
-    assert names == [("minmax", False), ("percentile 99.5", True), ("mse", True)]
+    assert names == [("minmax", False), ("percentile 99.5", True), ("mse", True), ("kl", True)]
     own = Percentile(80.0)
     assert QuantizeConfig(estimator=own).range_estimator is own
 
@@ -162,3 +162,20 @@ def test_a_rare_outlier_is_cut_for_eight_bits_and_not_for_sixteen() -> None:
     reach = [LeastSquares().range_of(statistics_of(values), dtype) for dtype in (DType.INT8, DType.INT16)]
     assert reach[0][1] < 2.0
     assert reach[1][1] == 3.0
+
+
+def test_the_least_divergence_cuts_what_is_far_off_and_keeps_what_is_not() -> None:
+    rng = np.random.default_rng(0)
+    bulk = rng.normal(size=200_000)
+    low, high = KullbackLeibler().range_of(statistics_of(np.append(bulk, 400.0)), DType.INT8)
+    # The outlier takes all but a few of the steps of the others; one in 200,000 is worth none of them.
+    assert bulk.max() / 2 < high < 40
+    even = rng.uniform(-1, 3, size=200_000)
+    low, high = KullbackLeibler().range_of(statistics_of(even), DType.INT8)
+    assert (low, high) == (pytest.approx(-1, rel=0.1), pytest.approx(3, rel=0.1))
+
+
+def test_nothing_is_cut_of_sixteen_bits_and_of_zeros_by_divergence() -> None:
+    values = statistics_of(np.append(np.random.default_rng(0).normal(size=1000), 50.0))
+    assert KullbackLeibler().range_of(values, DType.INT16) == (values.low, values.high)
+    assert KullbackLeibler().range_of(statistics_of(np.zeros(4)), DType.INT8) == (0.0, 0.0)

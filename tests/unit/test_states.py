@@ -17,7 +17,7 @@ from octavo.ir.types import Graph, Node, Quantization
 from octavo.ops.check import check_scales, check_shapes
 from octavo.ops.table import OPS
 from octavo.plan.make import make_plan
-from octavo.quantization.assign import group_parameters
+from octavo.quantization.parameters import settle_parameters
 from octavo.run import reference
 from single_op import CASES, float_graph, integer_graph, samples
 
@@ -114,7 +114,7 @@ def test_the_cell_has_the_next_power_of_two_that_kernels_take(high: float, power
     plan = make_plan(graph, INT8)
     assert "s18" not in plan.observed
     ranges = dict.fromkeys((*graph.inputs, *graph.outputs), (-1.0, 1.0))
-    parameters = group_parameters(graph, plan, {**ranges, "s19": (-high / 2, high)})
+    parameters = settle_parameters(graph, plan, {**ranges, "s19": (-high / 2, high)}).activations
     found = {member.tensor: (member.dtype, each) for member, each in parameters.items()}
     assert found["s19"] == (DType.INT16, Quantization(np.array(2.0**power), np.array(0)))
     assert found["s18"] == found[graph.outputs[0]]

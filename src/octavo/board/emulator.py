@@ -20,6 +20,7 @@ from octavo.errors import MissingDependencyError, VerificationError
 COMPILER, EMULATOR = "arm-none-eabi-gcc", "qemu-system-arm"
 # The emulator's clock advances a nanosecond an instruction, and SysTick with it at the board's rate.
 NANOSECONDS_PER_MEGAHERTZ_TICK = 1000
+STACK_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Core:
 
 
 CORES: Mapping[str, Core] = {
+    "cortex-m0": Core("microbit", ("-mcpu=cortex-m0",), rom_bytes=256 << 10, ram_bytes=16 << 10, clock_mhz=16),
     "cortex-m3": Core("mps2-an385", ("-mcpu=cortex-m3",)),
     "cortex-m4": Core("mps2-an386", ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")),
     "cortex-m7": Core("mps2-an500", ("-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard")),
@@ -91,7 +93,7 @@ class Image:
 
     Raises:
         MissingDependencyError: if the compiler or the emulator is not installed.
-        subprocess.CalledProcessError: if the compiler refuses the model.
+        VerificationError: if the compiler refuses the model.
     """
 
     def __init__(
@@ -107,21 +109,28 @@ class Image:
         self._core, self._folder = CORES[core], folder
         self._in_bytes, self._out_bytes = sum(inputs), sum(outputs)
         self.path = folder / f"{name}_{core}.elf"
-        (folder / "model.h").write_text(model_header(name, inputs, outputs), encoding="utf-8")
+        (folder / "octavo_harness.h").write_text(model_header(name, inputs, outputs), encoding="utf-8")
         with_firmware = [str(files("octavo") / "board" / "firmware" / file) for file in ("start.c", "main.c")]
         script = files("octavo") / "board" / "firmware" / "board.ld"
         places = {"rom_origin": self._core.rom, "ram_origin": self._core.ram, "ram_bytes": self._core.ram_bytes}
-        subprocess.run(
+        done = subprocess.run(
             [
                 COMPILER, "-mthumb", *self._core.flags, "-std=c99", "-O2", *flags, "-ffreestanding", "-nostartfiles",
                 "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", f"-I{folder}",
                 str(folder / f"{name}.c"), *with_firmware, f"-T{script}",
                 *(f"-Wl,--defsym={symbol}={value:#x}" for symbol, value in places.items()), "-o", str(self.path),
             ],
-            check=True,
+            check=False,
             capture_output=True,
             text=True,
         )  # fmt: skip
+        if done.returncode:
+            raise VerificationError(
+                "Arm's compiler refuses the model.",
+                got=next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:200]),
+                expected="C99 that is as `octavo export` wrote it",
+                fix="export the model again; if its files are as they were written, report this",
+            )
 
     def run(self, vectors: np.ndarray, timeout_seconds: float = 300.0) -> Emulated:
         """Boot once and run every vector.
@@ -162,6 +171,19 @@ class Image:
         counted = rows["ticks"].astype(np.int64) * NANOSECONDS_PER_MEGAHERTZ_TICK // self._core.clock_mhz
         return Emulated(rows["out"][:, : self._out_bytes], counted, rows["returned"])
 
+    def check_room(self) -> None:
+        """Refuse to go on with a program that its emulated board has no memory for.
+
+        Raises:
+            NoRoom: saying what is missing.
+        """
+        taken, core = self.size(), self._core
+        if taken.flash > core.rom_bytes or taken.ram + STACK_BYTES > core.ram_bytes:
+            raise NoRoom(
+                f"it takes {taken.flash} bytes of flash and {taken.ram + STACK_BYTES} of RAM, the emulated board "
+                f"({core.machine}) has {core.rom_bytes} and {core.ram_bytes}"
+            )
+
     def size(self) -> Size:
         """Flash and RAM of the whole program, without the stack."""
         told = subprocess.run(
@@ -169,6 +191,10 @@ class Image:
         ).stdout.splitlines()[1]
         text, data, bss = (int(word) for word in re.findall(r"\d+", told)[:3])
         return Size(text + data, data + bss)
+
+
+class NoRoom(Exception):
+    """A program is larger than the memory of the board it was linked for."""
 
 
 def missing_tools() -> tuple[str, ...]:
@@ -192,7 +218,7 @@ def require_tools() -> None:
 
 
 def model_header(name: str, inputs: Sequence[int], outputs: Sequence[int]) -> str:
-    """model.h, which tells a main program the model's names and sizes."""
+    """octavo_harness.h, which tells a main program the model's names and sizes."""
 
     def places(sizes: Sequence[int]) -> str:
         return ", ".join(str(sum(sizes[:i])) for i in range(len(sizes)))
@@ -200,16 +226,16 @@ def model_header(name: str, inputs: Sequence[int], outputs: Sequence[int]) -> st
     return "\n".join(
         [
             f'#include "{name}.h"',
-            f"#define MODEL_INVOKE {name}_invoke",
-            f"#define MODEL_ARENA_BYTES {name.upper()}_ARENA_BYTES",
-            f"#define MODEL_INS {len(inputs)}",
-            f"#define MODEL_OUTS {len(outputs)}",
-            f"#define MODEL_IN_BYTES {sum(inputs)}",
-            f"#define MODEL_OUT_BYTES {sum(outputs)}",
-            f"#define MODEL_SELF_TEST_RUN {name}_self_test",
-            f"#define MODEL_IN_SIZES {{{', '.join(map(str, inputs))}}}",
-            f"#define MODEL_OUT_SIZES {{{', '.join(map(str, outputs))}}}",
-            f"#define MODEL_IN_PLACES {{{places(inputs)}}}",
-            f"#define MODEL_OUT_PLACES {{{places(outputs)}}}\n",
+            f"#ifndef HARNESS_INVOKE\n#define HARNESS_INVOKE {name}_invoke\n#endif",
+            f"#define HARNESS_ARENA_BYTES {name.upper()}_ARENA_BYTES",
+            f"#define HARNESS_INS {len(inputs)}",
+            f"#define HARNESS_OUTS {len(outputs)}",
+            f"#define HARNESS_IN_BYTES {sum(inputs)}",
+            f"#define HARNESS_OUT_BYTES {sum(outputs)}",
+            f"#define HARNESS_SELF_TEST_RUN {name}_self_test",
+            f"#define HARNESS_IN_SIZES {{{', '.join(map(str, inputs))}}}",
+            f"#define HARNESS_OUT_SIZES {{{', '.join(map(str, outputs))}}}",
+            f"#define HARNESS_IN_PLACES {{{places(inputs)}}}",
+            f"#define HARNESS_OUT_PLACES {{{places(outputs)}}}\n",
         ]
     )

@@ -36,14 +36,25 @@ class MemoryPlan:
     """Where each buffer lies.
 
     Attributes:
+        buffers: What was laid out.
         offsets: Bytes from the start of the arena by buffer name, multiples of `ALIGNMENT`.
         arena_bytes: Size of the arena.
         lower_bound_bytes: No plan of these buffers is smaller: the most bytes that live in one step.
     """
 
+    buffers: tuple[Buffer, ...]
     offsets: Mapping[str, int]
     arena_bytes: int
     lower_bound_bytes: int
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+        return max((buffer.last for buffer in self.buffers), default=-1) + 1
+
+    def live_bytes(self, step: int) -> int:
+        """Bytes of what must hold its content in a step."""
+        return sum(_aligned(buffer.size) for buffer in self.buffers if buffer.first <= step <= buffer.last)
 
 
 def plan_memory(buffers: Sequence[Buffer], seed: int = 0) -> MemoryPlan:
@@ -75,7 +86,7 @@ def plan_memory(buffers: Sequence[Buffer], seed: int = 0) -> MemoryPlan:
         # An equal arena is taken, too: from a plateau other orders can be reached.
         if arena <= best_bytes:
             order, best, best_bytes = swapped, offsets, arena
-    return MemoryPlan({buffer.name: best[buffer.name] for buffer in buffers}, best_bytes, bound)
+    return MemoryPlan(tuple(buffers), {buffer.name: best[buffer.name] for buffer in buffers}, best_bytes, bound)
 
 
 def lower_bound(buffers: Sequence[Buffer]) -> int:

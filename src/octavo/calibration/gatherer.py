@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from octavo.calibration.probe import Probe, Task
+from octavo.calibration.probe import Probe
 from octavo.calibration.statistics import Statistics
+from octavo.calibration.task import Task
 from octavo.data.dataset import Chunk
 from octavo.errors import DatasetError
 
@@ -34,19 +35,32 @@ class Gatherer:
         return self.rows
 
     def observe(self, chunk: Chunk) -> int:
-        """Run a chunk and gather its statistics; returns its number of samples.
+        """Run a chunk and gather its statistics.
+
+        Returns:
+            The number of samples, from the first, that are finite for certain, as is all that they make, and were
+            gathered; `observe_each` is for the others.
+        """
+        gathered = 0
+        for part in chunk.parts(self.rows):
+            if not self.probe.add(part, self._gathered):
+                break
+            gathered += part.count
+        self._samples += gathered
+        return gathered
+
+    def observe_each(self, chunk: Chunk, model: bytes) -> None:
+        """Gather the statistics of samples by looking at every value of each.
 
         Raises:
             NonFiniteError: naming the first sample with a NaN or an infinity, and the first tensor that has it.
         """
-        for part in chunk.parts(self.rows):
-            self.probe.add(part, self._gathered)
+        self.probe.add_each(chunk, model, self._gathered)
         self._samples += chunk.count
-        return chunk.count
 
     def statistics(self, fingerprint: str) -> Statistics:
         """What was gathered of the observed tensors; at least one chunk must have been observed."""
-        tensors = {name: self._gathered[name].result() for name in self.probe.task.tensors}
+        tensors = {name: self._gathered[name].result() for name in self.probe.task.sizes}
         return Statistics(tensors, self._samples, fingerprint)
 
 
@@ -56,22 +70,17 @@ def gatherer(task: Task, model: bytes, threads: int, rows: int) -> Gatherer:
 
 
 def can_batch(probe: Probe, chunk: Chunk, rows: int) -> bool:
-    """Whether `rows` samples that run as one batch give, bit for bit, the statistics that each gives alone.
-
-    Raises:
-        NonFiniteError: see `Gatherer.observe`.
-    """
+    """Whether `rows` samples that run as one batch surely give, bit for bit, the statistics that each gives alone."""
     head = next(chunk.parts(min(rows, COMPARED)))
     if head.count == 1:
         return True
 
-    def measured(rows: int) -> Statistics:
+    def measured(rows: int) -> Statistics | None:
         gatherer = Gatherer(probe, rows)
-        gatherer.observe(head)
-        return gatherer.statistics("")
+        return gatherer.statistics("") if gatherer.observe(head) == head.count else None
 
     alone = measured(1)
     try:
-        return measured(head.count) == alone
+        return alone is not None and measured(head.count) == alone
     except DatasetError:
         return False

@@ -11,14 +11,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from octavo.calibration.task import REDUCTIONS, Task
 from octavo.dtypes import DType
 from octavo.ir.graph import drop_dead, fresh_name, with_nodes
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.ops.reduce import ReducerOptions
 from octavo.write.tflite import write_tflite
 
-# The sum is for NaN, which XNNPACK's extremes pass over and no sum does.
-REDUCTIONS = ("REDUCE_MIN", "REDUCE_MAX", "SUM")
+
+def instrumented(graph: Graph, task: Task) -> bytes:
+    """The file that a task runs: histograms need all values, else extremes do."""
+    return (with_values if task.needs_histogram else with_extremes)(graph, task.made)
 
 
 def with_values(graph: Graph, tensors: Sequence[str]) -> bytes:

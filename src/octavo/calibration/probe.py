@@ -3,59 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
-from octavo.calibration.instrument import REDUCTIONS, with_extremes, with_values
 from octavo.calibration.statistics import Accumulator
+from octavo.calibration.task import REDUCTIONS, Task
 from octavo.data.dataset import Chunk
 from octavo.errors import NonFiniteError
-from octavo.ir.types import Graph, Tensor
 from octavo.run.litert import LiteRT
 
 _LARGEST = float(np.finfo(np.float32).max)
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What to observe.
-
-    Attributes:
-        graph: The float graph.
-        tensors: The observed tensors, in execution order.
-        needs_histogram: Whether to count values by bin.
-    """
-
-    graph: Graph
-    tensors: tuple[str, ...]
-    needs_histogram: bool
-
-    @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        """The graph's inputs."""
-        return tuple(self.graph.tensors[name] for name in self.graph.inputs)
-
-    @property
-    def made(self) -> tuple[str, ...]:
-        """The observed tensors that are not inputs."""
-        return tuple(name for name in self.tensors if name not in self.graph.inputs)
-
-    def instrumented(self) -> bytes:
-        """The file to run: histograms need all values, else extremes do."""
-        return (with_values if self.needs_histogram else with_extremes)(self.graph, self.made)
-
-    def accumulators(self) -> dict[str, Accumulator]:
-        """An empty accumulator by tensor name.
-
-        Float inputs have one, observed or not, and come first: a sample that is not finite is named before the
-        activations it spoils.
-        """
-        floats = [tensor.name for tensor in self.inputs if tensor.dtype.is_float]
-        return {
-            name: Accumulator(histogram=self.needs_histogram and name in self.tensors)
-            for name in dict.fromkeys((*floats, *self.tensors))
-        }
 
 
 class Probe:
@@ -63,7 +20,7 @@ class Probe:
 
     Args:
         task: What to observe.
-        model: `task.instrumented()`.
+        model: `octavo.calibration.instrument.instrumented`.
         threads: Threads the runtime may use.
     """
 
@@ -71,18 +28,39 @@ class Probe:
         self.task = task
         self._runtime = LiteRT(model, threads=threads)
 
-    def add(self, chunk: Chunk, gathered: Mapping[str, Accumulator]) -> None:
+    def add(self, chunk: Chunk, gathered: Mapping[str, Accumulator]) -> bool:
         """Run a chunk as one batch and add what its tensors hold.
+
+        Returns:
+            Whether everything is finite for certain; if not, `add_each` is to be called next.
+        """
+        add = self._add_values if self.task.needs_histogram else self._add_extremes
+        return add(chunk, gathered)
+
+    def add_each(self, chunk: Chunk, model: bytes, gathered: Mapping[str, Accumulator]) -> None:
+        """Look at all values of one sample after the other, for the first that is not finite.
+
+        There is none where a sum of large values overflowed.
+
+        Args:
+            chunk: What `add` was not certain of.
+            model: `octavo.calibration.instrument.with_values`.
+            gathered: Its accumulators.
 
         Raises:
             NonFiniteError: naming the first sample with a NaN or an infinity, and the first tensor that has it.
         """
-        add = self._add_values if self.task.needs_histogram else self._add_extremes
-        if not add(chunk, gathered):
-            self._add_singly(chunk, gathered)
+        runtime = LiteRT(model)
+        for sample in chunk.parts(1):
+            inputs = self._named(sample)
+            runtime.reset()
+            values = {**runtime.run(inputs), **inputs}
+            for name, accumulator in gathered.items():
+                if not accumulator.add(values[name]):
+                    raise _non_finite(sample.start, np.atleast_1d(values[name])[0], name, self.task)
 
     def _add_extremes(self, chunk: Chunk, gathered: Mapping[str, Accumulator]) -> bool:
-        """Whether everything is finite for certain; if not, nothing was added."""
+        """As `add`, of which nothing is added where it is not certain."""
         inputs = self._named(chunk)
         self._runtime.reset()
         numbers = [output.item() for output in self._runtime.run(inputs, copy=False).values()]
@@ -96,32 +74,18 @@ class Probe:
                 accumulator.add(inputs[name])
             else:
                 low, high, _ = found[name]
-                accumulator.add_extremes(low, high, chunk.count * self.task.graph.tensors[name].size)
+                accumulator.add_extremes(low, high, chunk.count * self.task.sizes[name])
         return True
 
     def _add_values(self, chunk: Chunk, gathered: Mapping[str, Accumulator]) -> bool:
-        """Whether all values are finite; the views of the runtime's memory end here, as its next run demands."""
+        """As `add`, where all values are known; the views of the runtime's memory end here, as its next run demands."""
         inputs = self._named(chunk)
         self._runtime.reset()
         values = {**self._runtime.run(inputs, copy=False), **inputs}
         return all([accumulator.add(values[name]) for name, accumulator in gathered.items()])
 
-    def _add_singly(self, chunk: Chunk, gathered: Mapping[str, Accumulator]) -> None:
-        """Look at all values of one sample after the other, for the first that is not finite.
-
-        There is none where a sum of large values overflowed.
-        """
-        runtime = LiteRT(with_values(self.task.graph, self.task.made))
-        for sample in chunk.parts(1):
-            inputs = self._named(sample)
-            runtime.reset()
-            values = {**runtime.run(inputs), **inputs}
-            for name, accumulator in gathered.items():
-                if not accumulator.add(values[name]):
-                    raise _non_finite(sample.start, np.atleast_1d(values[name])[0], name, self.task)
-
     def _named(self, chunk: Chunk) -> dict[str, np.ndarray]:
-        return dict(zip(self.task.graph.inputs, chunk.arrays, strict=True))
+        return dict(zip(self.task.inputs, chunk.arrays, strict=True))
 
 
 def _surely_finite(reduced: list[float]) -> bool:
@@ -134,14 +98,14 @@ def _non_finite(sample: int, values: np.ndarray, tensor: str, task: Task) -> Non
     bad = np.argwhere(~np.isfinite(values))
     first = tuple(int(index) for index in bad[0])
     got = f"{values[first]} at index {first} of tensor '{tensor}', {len(bad)} of its {values.size} values"
-    if tensor in task.graph.inputs:
+    if tensor in task.inputs:
         return NonFiniteError(
             f"sample {sample} of the data is not finite in input '{tensor}'.",
             got=got,
             expected="numbers that float32 can hold",
             fix=f"repair sample {sample}, or leave it out",
         )
-    layer = task.graph.tensors[tensor].layer or tensor
+    layer = task.layers[tensor]
     return NonFiniteError(
         f"layer '{layer}' computes a value that is not finite from sample {sample}, which itself is finite.",
         got=got,

@@ -6,11 +6,19 @@ from collections.abc import Iterator
 from functools import reduce
 
 from octavo.calibration.statistics import Accumulator, Statistics
+from octavo.ir.graph import states
 from octavo.ir.types import Graph
 from octavo.numerics.affine import Range
 from octavo.numerics.estimators import Estimator
 from octavo.numerics.tensor_statistics import TensorStatistics
 from octavo.plan.types import Group, Plan
+
+
+def observed_tensors(graph: Graph, plan: Plan) -> tuple[str, ...]:
+    """The activations whose ranges the plan asks for, in execution order: a NaN is found where it is born."""
+    observed = {name for name in plan.observed if not graph.tensors[name].is_constant}
+    made = (name for node in graph.nodes for name in (*node.outputs, *(state.name for state in states(graph, node))))
+    return tuple(name for name in (*graph.inputs, *made) if name in observed)
 
 
 def estimate(graph: Graph, plan: Plan, statistics: Statistics, estimator: Estimator) -> dict[str, Range]:

@@ -17,10 +17,12 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
+from octavo.calibration.fingerprint import fingerprint
 from octavo.calibration.gatherer import Gatherer, gatherer
-from octavo.calibration.probe import Task
+from octavo.calibration.instrument import instrumented, with_values
 from octavo.calibration.states import with_states_shown, with_what_counts
-from octavo.calibration.statistics import Statistics, fingerprint
+from octavo.calibration.statistics import Statistics
+from octavo.calibration.task import Task, task_of
 from octavo.data.dataset import Chunk, Dataset
 from octavo.errors import RuntimeEndedError
 from octavo.evaluate.culprit import blamed
@@ -77,16 +79,17 @@ def calibrate(
     showing, shown = with_states_shown(graph, tensors)
     showing, counting = with_what_counts(showing, tensors)
     shown |= counting
-    task = Task(showing, tuple(shown.get(name, name) for name in tensors), needs_histogram)
-    dataset = Dataset(data, task.inputs, integer_divisor=integer_divisor, samples=samples)
-    model = task.instrumented()
+    task = task_of(showing, [shown.get(name, name) for name in tensors], needs_histogram=needs_histogram)
+    inputs = [graph.tensors[name] for name in graph.inputs]
+    dataset = Dataset(data, inputs, integer_divisor=integer_divisor, samples=samples)
+    model = instrumented(showing, task)
     sample_bytes = read_signature(model).activation_bytes
     rows = _batch_rows(sample_bytes)
     workers, each = _crew(len(model) + rows * sample_bytes, threads or _processors())
     warm_up(workers, gatherer.__module__)
-    chunks = dataset.chunks(rows * _batches(rows * sum(tensor.size * tensor.dtype.bits // 8 for tensor in task.inputs)))
+    chunks = dataset.chunks(rows * _batches(rows * sum(tensor.size * tensor.dtype.bits // 8 for tensor in inputs)))
     first = next(chunks)
-    crew = _Crew(task, model, each, rows)
+    crew = _Crew(showing, task, model, each, rows)
     done = 0
     try:
         crew.settle(first)
@@ -104,13 +107,15 @@ class _Crew:
     """Gatherers of one task, each in a child process; as many as observe at the same time.
 
     Args:
-        task: What they observe.
-        model: `task.instrumented()`.
+        graph: The float graph.
+        task: What they observe of it.
+        model: `instrumented(graph, task)`.
         threads: Of each one's runtime.
         rows: Samples that run as one batch, where it computes what they do.
     """
 
-    def __init__(self, task: Task, model: bytes, threads: int, rows: int) -> None:
+    def __init__(self, graph: Graph, task: Task, model: bytes, threads: int, rows: int) -> None:
+        self._graph = graph
         self._task, self._model, self._threads, self._rows = task, model, threads, rows
         self._all: list[Remote[Gatherer]] = []
         self._idle: deque[Remote[Gatherer]] = deque()
@@ -129,12 +134,16 @@ class _Crew:
             one = self._another()
         try:
             count = one.ask_for(self._samples(chunk), chunk.count, Gatherer.observe, chunk)
+            if count < chunk.count:
+                rest, model = chunk.after(count), with_values(self._graph, self._task.made)
+                one.ask_for(self._samples(rest), rest.count, Gatherer.observe_each, rest, model)
         except RuntimeEndedError as error:
-            graph = self._task.graph
-            singles = [dict(zip(graph.inputs, sample.arrays, strict=True)) for sample in chunk.parts(1)]
-            raise blamed(error, DEFAULT, graph, singles) from error
+            names = self._graph.inputs
+            singles = [dict(zip(names, sample.arrays, strict=True)) for sample in chunk.parts(1)]
+            told, _ = blamed(error, DEFAULT, self._graph, singles)
+            raise told from error
         self._idle.append(one)
-        return count
+        return chunk.count
 
     def statistics(self, measured_on: str) -> Statistics:
         """Of everything that all have observed."""
@@ -156,7 +165,7 @@ class _Crew:
         return one
 
     def _samples(self, chunk: Chunk) -> str:
-        return f"on samples {chunk.start} to {chunk.start + chunk.count - 1} of model '{self._task.graph.name}'"
+        return f"on samples {chunk.start} to {chunk.start + chunk.count - 1} of model '{self._graph.name}'"
 
 
 def _spread(crew: _Crew, chunks: Iterable[Chunk], workers: int) -> Iterator[int]:

@@ -5,11 +5,10 @@ Counts are integers and extremes are exact, so that statistics of parts, merged 
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,9 +17,7 @@ import numpy as np
 from octavo.data.arrays import DAMAGES, open_arrays
 from octavo.errors import DatasetError, InputError
 from octavo.files import write_whole
-from octavo.ir.types import Graph
 from octavo.numerics.tensor_statistics import BINS, TensorStatistics
-from octavo.ops.text import format_graph
 
 # Converting at most this many patterns to indices at a time keeps the temporary arrays small.
 _BLOCK = 1 << 18
@@ -243,15 +240,6 @@ def _checked(name: object, statistics: TensorStatistics) -> TensorStatistics:
     if not isinstance(name, str) or not (np.isfinite([low, high]).all() and low <= high) or not 0 < count == counted:
         raise ValueError(f"'{name}' from {low} to {high}, {count} values, {counted} of them in its histogram")
     return statistics
-
-
-def fingerprint(graph: Graph, tensors: Sequence[str]) -> str:
-    """Digest of a graph, constants included but for its name, and of the tensors observed in it."""
-    digest = hashlib.sha256(json.dumps([format_graph(replace(graph, name="")), list(tensors)]).encode())
-    for tensor in graph.tensors.values():
-        if tensor.data is not None:
-            digest.update(np.ascontiguousarray(tensor.data).data)
-    return digest.hexdigest()
 
 
 def _kind(statistics: Statistics) -> str:

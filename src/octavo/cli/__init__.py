@@ -11,32 +11,54 @@ from inspect import signature
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from octavo.cli.commands.compare import compare
 from octavo.cli.commands.demo import demo
+from octavo.cli.commands.diagnose import diagnose
 from octavo.cli.commands.doctor import doctor
 from octavo.cli.commands.export import export
+from octavo.cli.commands.fit import fit
 from octavo.cli.commands.inspect import inspect
 from octavo.cli.commands.ops import ops
 from octavo.cli.commands.quantize import quantize
+from octavo.cli.commands.report import report
+from octavo.cli.commands.search import search
 from octavo.cli.commands.train import train
+from octavo.cli.commands.verify import verify
 from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, DONE, INTERRUPTED, OUR_BUG
-from octavo.cli.output import print_json_error
+from octavo.cli.output import CALLED_WITH, print_json_error
+from octavo.config import unknown_name
 from octavo.errors import ConfigError, OctavoError, VerificationError
 from octavo.version import VERSION
 
 app = typer.Typer(
     help="Fold a Keras network into eight bits, see what that cost, and get something a microcontroller can run.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def help_of(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="COMMAND", help="One of the commands.")] = None,
+) -> None:
+    """Show what a command does and takes; of octavo itself if none is named."""
+    assert context.parent is not None
+    if name is None:
+        print(context.parent.get_help())
+        return
+    known = {command.__name__: command for command in COMMANDS}
+    if name not in known:
+        raise unknown_name("command", name, tuple(known))
+    app([name, "--help"], prog_name="octavo", standalone_mode=False)
+
+
 # In the order of `octavo --help`.
-COMMANDS = (demo, quantize, compare, train, inspect, export, ops, doctor)
+COMMANDS = (demo, quantize, compare, diagnose, report, search, train, inspect, fit, export, verify, ops, doctor)
 for command in COMMANDS:
     app.command()(command)
+app.command("help")(help_of)
 
 
 def show_version(wanted: bool) -> None:
@@ -49,7 +71,7 @@ def show_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", "-V", callback=show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Options that come before the command."""
@@ -86,10 +108,13 @@ def _no_output(error: OSError) -> int:
 
 def _run(arguments: list[str]) -> int:
     """Run a command and translate what it raises into an exit code."""
+    CALLED_WITH.set(tuple(arguments))
     try:
         app(arguments, prog_name="octavo", standalone_mode=True)
         return DONE
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # told by Typer as an error, see `_flushed`
+            return DONE
         if end.code == BAD_INPUT and "--json" in arguments:
             print_json_error(_misunderstood(arguments))
         return end.code if isinstance(end.code, int) else DONE
@@ -99,6 +124,8 @@ def _run(arguments: list[str]) -> int:
         return _failed(_out_of_memory(error), arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except ImportError as error:
+        return _failed(_out_of_memory(error), arguments) if "failed to map segment" in str(error) else _our_bug()
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO) and error.filename is None:
             return _no_output(error)
@@ -114,14 +141,14 @@ def _our_bug() -> int:
 
 
 def _failed(error: OctavoError, arguments: list[str]) -> int:
-    from octavo.report.terminal import print_error, print_lines
+    from octavo.report.terminal import console, print_error, print_lines
 
     if "--json" in arguments:
         print_json_error(error)
-    console = Console(stderr=True)
-    print_error(console, error)
+    screen = console(stderr=True)
+    print_error(screen, error)
     if options := _options_named(error.fix, arguments):
-        print_lines(console, [f"On the command line: {', '.join(options)}."])
+        print_lines(screen, [f"On the command line: {', '.join(options)}."])
     return CHECK_SAID_NO if isinstance(error, VerificationError) else BAD_INPUT
 
 
@@ -142,7 +169,7 @@ def _misunderstood(arguments: list[str]) -> OctavoError:
     )
 
 
-def _out_of_memory(error: MemoryError) -> OctavoError:
+def _out_of_memory(error: MemoryError | ImportError) -> OctavoError:
     return OctavoError(
         "there is not enough memory.",
         got=str(error) or "an allocation that failed",

@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from octavo.config import EFFORTS
+from octavo.write.array import FORMS
+
 
 def one_of(names: Iterable[str]) -> str:
     """Names as a help text lists them.
@@ -24,7 +27,7 @@ ModelPath = Annotated[
     Path, typer.Argument(help="A .keras, .h5 or float .tflite file, or a SavedModel folder.", show_default=False)
 ]
 DataPath = Annotated[
-    Path | None, typer.Option("--data", help="Representative dataset: an .npz file or a folder of images.")
+    Path | None, typer.Option("--data", help="Representative dataset: an .npz or .npy file or a folder of images.")
 ]
 Samples = Annotated[int | None, typer.Option(min=1, help="Use at most this many samples of --data.")]
 Divisor = Annotated[
@@ -35,4 +38,17 @@ Skip = Annotated[list[str] | None, typer.Option(help="Layer name or shell patter
 Allow = Annotated[
     list[str] | None, typer.Option(help="Lambda layer whose function may run, once, on symbols; may be repeated.")
 ]
+Effort = Annotated[
+    str, typer.Option(help="To lose less: " + "; ".join(f"'{name}', {text}" for name, text in EFFORTS.items()) + ".")
+]
+Report = Annotated[
+    Path | None, typer.Option("--report", help="Page to write, an .html file; its figures as JSON lie beside it.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+Signature = Annotated[
+    str | None, typer.Option(help="Signature to read, of a .tflite file or SavedModel that has several.")
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace files that are there already, without asking.")]
+To = Annotated[
+    str | None, typer.Option("--to", help=f"Form of the file: {one_of(FORMS)} in C; by its ending if not given.")
+]

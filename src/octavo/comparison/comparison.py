@@ -8,20 +8,26 @@ from functools import partial
 from html import escape
 from typing import Any
 
+from octavo.arguments import FUNCTION, MAPPING, NAMES, check_kinds
+from octavo.board.boards import Board, board_named, board_of
+from octavo.comparison.doubts import Doubt, doubts
 from octavo.comparison.ready import read_ready
 from octavo.comparison.recommendation import Recommendation, Wishes, recommend
 from octavo.comparison.rows import FLOAT, MORE, PTQ, QAT, READY, Failure, Row, row_name
 from octavo.condition import Method
 from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, configured, scheme_named
-from octavo.data.labelled import labelled_samples
+from octavo.data.labelled import Labelled, labelled_samples
 from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError, ModelFileError, RuntimeEndedError, VerificationError
-from octavo.pipeline import is_quantization_aware, quantize, quantize_prepared
+from octavo.evaluate.predict import Samples
+from octavo.notebook import data_frame
+from octavo.pipeline import quantize, quantize_prepared
 from octavo.plan.make import check_skip
-from octavo.report.notebook import as_html, data_frame
+from octavo.report.notebook import as_html
 from octavo.report.tables import TextTable, as_markdown, comparison_tables
 from octavo.result import QuantizedModel
 from octavo.stages import Prepared, Progress, Source, prepare
+from octavo.trained import is_quantization_aware, opened
 
 
 class Same:
@@ -40,25 +46,35 @@ class Comparison:
         rows: At least one.
         failures: Rows that could not be made, likewise.
         wishes: Budgets and what matters, unless `best` is told otherwise.
+        note: What a user should know of the test set.
     """
 
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...] = ()
     wishes: Wishes = USUAL_WISHES
+    note: str = ""
 
     @property
     def tables(self) -> tuple[TextTable, ...]:
-        """What each scheme costs, what proves each file, what stays in float, and what could not be made."""
-        return comparison_tables(
+        """What each scheme costs, what proves each file, stays in float, could not be made, and is to be doubted."""
+        costs, *others = comparison_tables(
             ((row.name, row.evaluation, row.quantized) for row in self.rows),
             ((failure.name, failure.error.what) for failure in self.failures),
+            ((doubt.name, doubt.text) for doubt in self.doubts),
         )
+        return (replace(costs, note="; ".join(filter(None, (self.note, costs.note)))), *others)
+
+    @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """What gives reason to doubt the data, and rows that collapse; see `octavo.comparison.doubts`."""
+        return doubts(self.rows)
 
     def best(
         self,
         flash: str | int | Same | None = SAME,
         ram: str | int | Same | None = SAME,
         matters: str | Sequence[str] | Same | None = SAME,
+        board: str | Same | None = SAME,
     ) -> Recommendation:
         """Which technique to use on a board, or in LiteRT.
 
@@ -69,16 +85,24 @@ class Comparison:
             ram: Likewise, for the arena; None for LiteRT on a desktop or phone, where Micro need not run the file.
             matters: "accuracy", "flash", "ram" or "latency" (of LiteRT here), or several by falling weight.
                 What is not given is as the comparison was told.
+            board: A name that `octavo fit --boards` lists: the whole program must fit it, as C or in Micro; `flash` and
+                `ram`, where given, stand in for its own. None for budgets alone.
 
         Raises:
-            ConfigError: for a size that cannot be read, something else that matters, or latency not measured.
+            ConfigError: for an unknown board, a size that cannot be read, something else that matters, or latency not
+                measured.
         """
         wishes = Wishes(
             self.wishes.flash if isinstance(flash, Same) else flash,
             self.wishes.ram if isinstance(ram, Same) else ram,
             self.wishes.matters if isinstance(matters, Same) else matters,
+            self.wishes.board if isinstance(board, Same) else _board(board, flash, ram),
         )
-        return recommend(self.rows, wishes)
+        found = recommend(self.rows, wishes)
+        doubtful = next((doubt.text for doubt in self.doubts if doubt.of_data), None)
+        if doubtful is None or found.row is None:
+            return found
+        return replace(found, reason=f"{found.reason} But doubt the data: {doubtful}")
 
     def __str__(self) -> str:
         lines = (line for table in self.tables for line in (*as_markdown(table), ""))
@@ -101,6 +125,7 @@ class Comparison:
         best = self.best()
         return {
             "rows": [row.to_dict() for row in self.rows],
+            "doubts": [asdict(doubt) for doubt in self.doubts],
             "failures": [{"name": failure.name, "what": failure.error.what} for failure in self.failures],
             "recommended": best.row.name if best.row else None,
             "reason": best.reason,
@@ -118,6 +143,7 @@ def compare(
     config: QuantizeConfig | None = None,
     skip: Sequence[str] = (),
     layers: Sequence[LayerConfig] = (),
+    effort: str = "fast",
     methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -129,8 +155,10 @@ def compare(
     flash: str | int | None = "1MB",
     ram: str | int | None = "256KB",
     matters: str | Sequence[str] | None = None,
+    board: str | None = None,
     time_it: bool = True,
     allow: Sequence[str] = (),
+    signature: str | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Quantize a model by every scheme, after training and, given a way to train, by training; measure each alike.
@@ -146,15 +174,17 @@ def compare(
         metric: As for `QuantizedModel.evaluate`; None takes what suits the labels.
         schemes: Names of the schemes, in the table's order.
         config: Options of every row but the scheme, in one object, instead of those it has a field for.
-        skip, layers, methods, samples, integer_divisor, seed, allow, progress: As for `octavo.quantize`; integers in
-            `test` are divided, too.
+        skip, layers, effort, methods, samples, integer_divisor, seed, allow, signature, progress: As for
+            `octavo.quantize`; integers in `test` are divided, too.
         train: Trains the model it is given, by compile and fit; None leaves these rows out. The model must then be a
             keras.Model. It is called for each of `train_schemes`, and with a copy of the float model, so that further
             training alone is not taken for a merit of training for quantization.
         train_schemes: Schemes to train for.
         train_float: Whether the float model gets the same further training, and rows of its own.
-        also: More rows by name: quantization-aware models, quantized models, and files or bytes of ready .tflite files.
-        flash, ram, matters: As for `Comparison.best`, which takes these unless told otherwise.
+        also: More rows by name: quantization-aware models or their files, quantized models, and ready .tflite files or
+            their bytes.
+        flash, ram, matters, board: As for `Comparison.best`, which takes these unless told otherwise; with a board the
+            budgets are its own.
         time_it: Whether to measure latency.
 
     Raises:
@@ -162,27 +192,35 @@ def compare(
         DatasetError: for data that can be read only once, or without data for a scheme that needs some.
         VerificationError, ModelFileError: if the float file fails, or every scheme; the first error then.
     """
-    wishes = Wishes(flash, ram, matters)
+    wishes = Wishes(flash, ram, matters, None if board is None else board_named(board))
+    check_kinds(
+        {"schemes": NAMES, "train_schemes": NAMES, "train": FUNCTION, "also": MAPPING},
+        {"schemes": schemes, "train_schemes": train_schemes, "train": train, "also": also},
+    )
+    schemes = (schemes,) if isinstance(schemes, str) else schemes
+    train_schemes = (train_schemes,) if isinstance(train_schemes, str) else train_schemes
     _check_given(test)
     _check_data_for(schemes, data)
     source = Source(_readable_again(data), samples, integer_divisor, progress)
-    also = dict(also or {})
+    also, model = dict(also or {}), opened(model, allow)
     if is_quantization_aware(model):
         from octavo.qat.make import strip
 
         also = {f"{model.quantization.scheme} QAT": model, **also}
         model = strip(model)
-    options = configured(config, skip=skip, layers=layers, seed=seed)
-    prepared = prepare(model, allow)
+    options = configured(config, skip=skip, layers=layers, effort=effort, seed=seed)
+    prepared = prepare(model, allow, signature)
     check_skip(prepared.graph, (*options.skip, *(layer.pattern for layer in options.layers)))
-    x, y = _held_out(test, prepared, source)
+    held_out = _held_out(test, prepared, source)
+    x, y = held_out.x, held_out.y
     original = quantize_prepared(prepared, QuantizeConfig("float32", seed=options.seed), source)
     float_outputs = original.predict(x)
 
     def row(technique: str, scheme: str, make: Callable[[], QuantizedModel], label: str = "") -> Row | Failure:
         try:
             made = make()
-            evaluation = made.evaluate(x, y, metric=metric, float_outputs=float_outputs, time_it=time_it)
+            given, floats = _called(x, made.graph.inputs), _called(float_outputs, made.graph.outputs)
+            evaluation = made.evaluate(given, y, metric=metric, float_outputs=floats, time_it=time_it)
             return Row(technique, made, evaluation, label)
         except (VerificationError, ModelFileError, RuntimeEndedError) as error:
             return Failure(label or row_name(technique, scheme), error)
@@ -208,9 +246,17 @@ def compare(
     if train is not None:
         rows += [row_of(QAT, each, partial(_trained, model, train, source, allow, methods)) for each in train_schemes]
     for name, each in also.items():
-        technique = QAT if is_quantization_aware(each) else READY
-        rows.append(row(technique, name, partial(read_ready, each, name), name))
-    return replace(_comparison(rows), wishes=wishes)
+        brought = opened(each, allow)
+        technique = QAT if is_quantization_aware(brought) else READY
+        rows.append(row(technique, name, partial(read_ready, brought, name), name))
+    return replace(_comparison(rows), wishes=wishes, note=held_out.note)
+
+
+def _board(name: str | None, flash: str | int | Same | None, ram: str | int | Same | None) -> Board | None:
+    """The board meant by a name, with the budgets that were given instead of its own."""
+    if name is None:
+        return None
+    return board_of(name, None if isinstance(flash, Same) else flash, None if isinstance(ram, Same) else ram)
 
 
 def _comparison(results: Sequence[Row | Failure]) -> Comparison:
@@ -259,10 +305,18 @@ def _check_given(test: Any) -> None:
         )
 
 
-def _held_out(test: Any, prepared: Prepared, source: Source) -> tuple[Any, Any]:
-    """Samples by input name, and labels."""
+def _held_out(test: Any, prepared: Prepared, source: Source) -> Labelled:
+    """The test set, as the model takes it."""
     inputs = [prepared.graph.tensors[name] for name in prepared.graph.inputs]
     return labelled_samples(test, inputs, source.divisor_for(prepared))
+
+
+def _called(values: Samples, names: Sequence[str]) -> Samples:
+    """Arrays by the names a model has for them; in their order where a file that a user brings has others."""
+    if not isinstance(values, Mapping) or set(values) == set(names):
+        return values
+    arrays = tuple(values.values())
+    return arrays[0] if len(arrays) == 1 else arrays
 
 
 def _trained_further(model: Any, train: Callable[[Any], object]) -> Any:

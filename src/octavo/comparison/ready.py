@@ -12,8 +12,9 @@ from octavo.errors import ConfigError
 from octavo.ir.types import Graph
 from octavo.load.paths import existing
 from octavo.load.tflite import read_tflite
-from octavo.pipeline import is_quantization_aware, quantize
+from octavo.pipeline import quantize
 from octavo.result import QuantizedModel
+from octavo.trained import is_quantization_aware
 
 
 def read_ready(source: Any, name: str) -> QuantizedModel:

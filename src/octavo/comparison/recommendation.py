@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from octavo.board.boards import Board, parse_bytes
+from octavo.comparison.on_board import on_board, where_it_runs, why_none_fits
 from octavo.comparison.paired import Gain, gain
 from octavo.comparison.rows import FLOAT, MORE, PTQ, QAT, READY, Row
 from octavo.config import unknown_name
 from octavo.errors import ConfigError
 from octavo.evaluate.accuracy import Marks
-from octavo.evaluate.evaluation import Evaluation
 
-UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 SMALLER_FROM = 1.05
 """The ratio of sizes from which on one of them is said to be smaller: below, it is printed as 1.0."""
 MATTERS = ("accuracy", "flash", "ram", "latency")
@@ -32,11 +31,13 @@ class Wishes:
         ram: Likewise, for TensorFlow Lite Micro's arena; None where the file runs in LiteRT, and need not run in Micro.
         matters: What counts most among the rows that lose nothing, of `MATTERS`: one, or several by falling weight.
             None takes RAM, then flash; with "accuracy" first, nothing counts as no loss.
+        board: That the program must fit, with all that it takes of flash and RAM, in place of both.
     """
 
     flash: str | int | None = "1MB"
     ram: str | int | None = "256KB"
     matters: str | Sequence[str] | None = None
+    board: Board | None = None
 
     def __post_init__(self) -> None:
         for size in (self.flash, self.ram):
@@ -94,7 +95,7 @@ def recommend(rows: Sequence[Row], wishes: Wishes) -> Recommendation:
             expected="a comparison with latencies",
             fix="compare with time_it=True, or leave latency out of matters",
         )
-    fitting = [row for row in rows if _fits(row.evaluation, wishes)]
+    fitting = [row for row in rows if _fits(row, wishes)]
     if not fitting:
         return Recommendation(None, _why_nothing_fits(rows, wishes))
     plain = [row for row in fitting if row.technique in (FLOAT, PTQ, READY)]
@@ -130,28 +131,10 @@ def row_gain(row: Row, rival: Row) -> Gain:
     return gain(_marks(row), _marks(rival))
 
 
-def parse_bytes(size: str | int) -> int:
-    """A number of bytes, or one with K, M or G, perhaps followed by B (of 1024).
-
-    >>> parse_bytes("256KB"), parse_bytes("1M")
-    (262144, 1048576)
-
-    Raises:
-        ConfigError: for anything else.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?\s*", str(size), re.IGNORECASE)
-    if match is None:
-        raise ConfigError(
-            "a size cannot be read.",
-            got=repr(size),
-            expected="bytes, or a number with K, KB, M, MB, G or GB",
-            fix="write it like 256KB or 1MB",
-        )
-    return int(float(match[1]) * UNITS[match[2].upper()])
-
-
-def _fits(evaluation: Evaluation, wishes: Wishes) -> bool:
-    memory = evaluation.memory
+def _fits(row: Row, wishes: Wishes) -> bool:
+    if wishes.board is not None:
+        return on_board(row, wishes.board).fits
+    memory = row.evaluation.memory
     if wishes.flash is not None and memory.file_bytes > parse_bytes(wishes.flash):
         return False
     return wishes.ram is None or (memory.arena_bytes is not None and memory.arena_bytes <= parse_bytes(wishes.ram))
@@ -251,6 +234,8 @@ def _why(
 
 
 def _where(chosen: Row, wishes: Wishes) -> str:
+    if wishes.board is not None:
+        return where_it_runs(chosen, wishes.board)
     memory = chosen.evaluation.memory
     sizes = f"file {memory.file_bytes / 1024:.1f} KB"
     room = [] if wishes.flash is None else [f"{parse_bytes(wishes.flash) // 1024} KB flash"]
@@ -286,6 +271,8 @@ def _slow(chosen: Row, rows: Sequence[Row]) -> str:
 
 
 def _why_nothing_fits(rows: Sequence[Row], wishes: Wishes) -> str:
+    if wishes.board is not None:
+        return why_none_fits(rows, wishes.board)
     arenas = [row.evaluation.memory.arena_bytes for row in rows if row.evaluation.memory.arena_bytes is not None]
     smallest = min(row.evaluation.memory.file_bytes for row in rows)
     needed = f"the smallest file takes {smallest / 1024:.0f} KB"

@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from octavo.condition.biases import linear_bias
+from octavo.condition.biases import own_biases
 from octavo.condition.method import Conditioned
 from octavo.condition.rounding import with_rounded_weights
-from octavo.condition.samples import Samples
-from octavo.condition.segments import Segment, Values, live_bytes, run_segment, segments
-from octavo.errors import ConfigError
-from octavo.ir.graph import consumers, with_tensors
+from octavo.condition.samples import Samples, check_samples
+from octavo.condition.segments import Segment, Values, affordable, run_segment, segments
+from octavo.ir.graph import with_tensors
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Tensor
 from octavo.ops.fused import FusedActivation, clamp_real
@@ -26,8 +25,6 @@ from octavo.plan.types import Plan
 from octavo.run.litert import LiteRT
 from octavo.write.tflite import write_tflite
 
-# What the activations of all samples may take, of the float network and of the rounded one together.
-FRONTIER_BYTES = 256 << 20
 # One sample in so many is held out, to measure the gain.
 HELD_OUT = 3
 
@@ -49,13 +46,7 @@ class BiasCorrection:
     samples: int = 64
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise ConfigError(
-                "samples of bias correction is out of range.",
-                got=str(self.samples),
-                expected="a positive number",
-                fix="use some tens, for example BiasCorrection(samples=64)",
-            )
+        check_samples("BiasCorrection", self.samples, 64)
 
     @property
     def name(self) -> str:
@@ -65,17 +56,15 @@ class BiasCorrection:
     def apply(self, before: Conditioned, plan: Plan, samples: Samples) -> Conditioned:
         """Correct every bias that a planned weight has to itself; see `octavo.condition.method.Method.apply`."""
         graph = before.graph
-        places, notes = _biases(graph, plan, self.name)
+        places, notes = own_biases(graph, plan, self.name)
         if not places:
-            return Conditioned(graph, {}, notes)
+            return Conditioned(graph, notes=notes)
         cuts = segments(graph, places)
-        room = max(1, FRONTIER_BYTES // (2 * live_bytes(graph, cuts)))
-        taken = samples.first(min(self.samples, room) * HELD_OUT // (HELD_OUT - 1))
+        taken = samples.some(min(self.samples, affordable(graph, cuts)) * HELD_OUT // (HELD_OUT - 1))
         held = len(taken) // HELD_OUT
         seen, unseen = taken[: len(taken) - held], taken[len(taken) - held :] or taken
-        rounded = with_rounded_weights(graph, plan, before.limits)
+        rounded = with_rounded_weights(before, plan)
         corrected = _corrected(graph, rounded, cuts, places, seen)
-        changed = with_tensors(graph, corrected.values())
         gain = _gain(graph, rounded, with_tensors(rounded, corrected.values()), unseen)
         where = f"{len(unseen)} samples held out" if held else "the same samples, as there are too few to hold any out"
         layers = len({rule.node for rule in plan.weights})
@@ -92,26 +81,8 @@ class BiasCorrection:
             )
             for name, (old, new) in gain.items()
         )
-        return Conditioned(changed, {}, (*notes, told, *gains))
-
-
-def _biases(graph: Graph, plan: Plan, method: str) -> tuple[dict[str, str], tuple[Note, ...]]:
-    """The bias to correct, by its node's first output; and a note for each layer that has none of its own."""
-    ruled, readers = {rule.node for rule in plan.weights}, consumers(graph)
-    places, notes = {}, []
-    for node in graph.nodes:
-        if node.outputs[0] not in ruled:
-            continue
-        name = linear_bias(node)
-        if name is None or not graph.tensors[name].is_constant:
-            notes.append(Note(method, node.layer, f"{node.op} has no constant bias of a single weight to correct"))
-        elif len(readers[name]) > 1:
-            notes.append(Note(method, node.layer, f"bias '{name}' is read elsewhere too, and stays as it is"))
-        elif graph.tensors[name].size != graph.tensors[node.outputs[0]].shape[-1]:
-            notes.append(Note(method, node.layer, f"bias '{name}' is not one number for each channel"))
-        else:
-            places[node.outputs[0]] = name
-    return places, tuple(notes)
+        deployed = {name: tensor.values for name, tensor in corrected.items()}
+        return Conditioned(graph, deployed=deployed, notes=(*notes, told, *gains))
 
 
 def _corrected(
@@ -122,11 +93,10 @@ def _corrected(
     corrected = {}
     for cut in cuts:
         node = graph.nodes[cut.stop - 1]
-        result, bias = node.outputs[0], graph.tensors[places[node.outputs[0]]]
+        result, bias = node.outputs[0], rounded.tensors[places[node.outputs[0]]]
         means = [_run_to(each, cut, frontier) for each, frontier in zip((graph, rounded), frontiers, strict=True)]
-        assert bias.data is not None
         shift = (means[0] - means[1]).astype(np.float32)
-        corrected[bias.name] = replace(bias, data=bias.data + shift.reshape(bias.shape))
+        corrected[bias.name] = replace(bias, data=bias.values + shift.reshape(bias.shape))
         for frontier, added in zip(frontiers, (np.float32(0), shift), strict=True):
             for values in frontier:
                 values[result] = clamp_real(values[result] + added, fused_activation(node))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from octavo.ir.types import Node
+from octavo.ir.graph import consumers
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph, Node
 from octavo.ops.table import spec_of
+from octavo.plan.types import Plan
 
 
 def linear_bias(node: Node) -> str | None:
@@ -13,3 +16,22 @@ def linear_bias(node: Node) -> str | None:
         return None
     ((index, _),) = spec.biases
     return node.inputs[index] if index < len(node.inputs) else None
+
+
+def own_biases(graph: Graph, plan: Plan, method: str) -> tuple[dict[str, str], tuple[Note, ...]]:
+    """The biases that a method may change, by their nodes' first outputs; and a note for each layer without one."""
+    ruled, readers = {rule.node for rule in plan.weights}, consumers(graph)
+    places, notes = {}, []
+    for node in graph.nodes:
+        if node.outputs[0] not in ruled:
+            continue
+        name = linear_bias(node)
+        if name is None or not graph.tensors[name].is_constant:
+            notes.append(Note(method, node.layer, f"{node.op} has no constant bias of a single weight to correct"))
+        elif len(readers[name]) > 1:
+            notes.append(Note(method, node.layer, f"bias '{name}' is read elsewhere too, and stays as it is"))
+        elif graph.tensors[name].size != graph.tensors[node.outputs[0]].shape[-1]:
+            notes.append(Note(method, node.layer, f"bias '{name}' is not one number for each channel"))
+        else:
+            places[node.outputs[0]] = name
+    return places, tuple(notes)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from octavo.condition.method import Conditioned, settled
 from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name, with_nodes
 from octavo.ir.types import Graph, Tensor
@@ -15,16 +16,12 @@ from octavo.plan.types import Plan, WeightRule
 from octavo.quantization.weights import largest_magnitude, quantize_weight
 
 
-def with_rounded_weights(graph: Graph, plan: Plan, limits: Mapping[str, np.ndarray]) -> Graph:
-    """The float graph with each planned weight rounded by its rule; nodes keep their order and results.
+def with_rounded_weights(conditioned: Conditioned, plan: Plan) -> Graph:
+    """The float graph as it is deployed, each planned weight rounded by its rule; nodes keep their order and results.
 
     What raises a limit where a bias would overflow follows from ranges of activations, and is not known yet.
-
-    Args:
-        graph: The float graph.
-        plan: Of that graph.
-        limits: As `octavo.quantization.assign.assign` takes them.
     """
+    graph = settled(conditioned).graph
     rules = {(rule.node, rule.input): rule for rule in plan.weights}
     tensors: dict[str, Tensor] = dict(graph.tensors)
     made: dict[tuple[object, ...], str] = {}
@@ -39,7 +36,7 @@ def with_rounded_weights(graph: Graph, plan: Plan, limits: Mapping[str, np.ndarr
             if key not in made:
                 weight = graph.tensors[rule.tensor]
                 made[key] = fresh_name(tensors, f"{rule.tensor}/rounded")
-                tensors[made[key]] = replace(weight, name=made[key], data=rounded(weight, rule, limits))
+                tensors[made[key]] = replace(weight, name=made[key], data=rounded(weight, rule, conditioned.limits))
             inputs[i] = made[key]
         nodes.append(replace(node, inputs=tuple(inputs)))
     return with_nodes(replace(graph, tensors=tensors), nodes)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from octavo.condition.method import Conditioned, Method
+from octavo.condition.method import Conditioned, Method, settled
 from octavo.condition.samples import Samples
 from octavo.errors import GraphError
 from octavo.ir.types import Graph, Tensor
@@ -33,8 +33,23 @@ def condition(graph: Graph, plan: Plan, samples: Samples, methods: Sequence[Meth
     for method in methods:
         after = method.apply(state, plan, samples)
         check_change(method.name, state.graph, after, plan)
-        state = Conditioned(after.graph, {**state.limits, **after.limits}, (*state.notes, *after.notes))
-    return state
+        state = merged(state, after)
+    return settled(state)
+
+
+def merged(before: Conditioned, after: Conditioned) -> Conditioned:
+    """What a method made, on what was made before it; what was deployed for a constant that it changed is void."""
+    kept = {
+        name: values
+        for name, values in before.deployed.items()
+        if after.graph.tensors[name] is before.graph.tensors[name]
+    }
+    return Conditioned(
+        after.graph,
+        {**before.limits, **after.limits},
+        {**kept, **after.deployed},
+        (*before.notes, *after.notes),
+    )
 
 
 def check_change(name: str, before: Graph, after: Conditioned, plan: Plan) -> None:
@@ -43,7 +58,13 @@ def check_change(name: str, before: Graph, after: Conditioned, plan: Plan) -> No
     Raises:
         GraphError: naming the method.
     """
-    problem = _structure_problem(before, after.graph) or _limit_problem(after, plan)
+    unknown = sorted(set(after.deployed) - {name for name, each in before.tensors.items() if each.is_constant})
+    problem = (
+        _structure_problem(before, after.graph)
+        or (f"'{unknown[0]}' deployed, which is no constant" if unknown else None)
+        or _structure_problem(after.graph, settled(after).graph)
+        or _limit_problem(after, plan)
+    )
     if problem is not None:
         raise GraphError(
             f"conditioning method '{name}' changed more than constants.",

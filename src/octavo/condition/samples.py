@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,26 @@ import numpy as np
 from octavo.calibration.statistics import Statistics
 from octavo.data.dataset import Dataset
 from octavo.data.sources import is_spent
-from octavo.errors import DatasetError
+from octavo.errors import ConfigError, DatasetError
 from octavo.ir.types import Tensor
 
 # Samples copied at a time.
 _CHUNK = 16
+
+
+def check_samples(method: str, count: int, usual: int) -> None:
+    """Refuse a method that would look at no sample.
+
+    Raises:
+        ConfigError: naming the method.
+    """
+    if count < 1:
+        raise ConfigError(
+            f"samples of {method} is out of range.",
+            got=str(count),
+            expected="a positive number",
+            fix=f"use some tens, for example {method}(samples={usual})",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +80,24 @@ class Samples:
         for chunk in dataset.chunks(_CHUNK):
             for row in range(chunk.count):
                 pairs = zip(self.inputs, chunk.arrays, strict=True)
-                yield {tensor.name: array[row : row + 1] for tensor, array in pairs}
+                yield {tensor.name: array[row : row + 1].copy() for tensor, array in pairs}
 
-    def first(self, count: int) -> tuple[dict[str, np.ndarray], ...]:
-        """The first `count` samples, or as many as there are; at least one."""
-        return tuple(itertools.islice(self, count))
+    def some(self, count: int) -> tuple[dict[str, np.ndarray], ...]:
+        """`count` samples, or as many as there are; at least one.
+
+        They are those of the smallest digests, by these: the same whatever order the data come in, and no longer sorted
+        by class where the data are. All samples are read.
+        """
+        kept: list[tuple[bytes, dict[str, np.ndarray]]] = []
+        for sample in self:
+            kept.append((_digest(sample), sample))
+            if len(kept) >= 2 * count:
+                kept = sorted(kept, key=itemgetter(0))[:count]
+        return tuple(sample for _, sample in sorted(kept, key=itemgetter(0))[:count])
+
+
+def _digest(sample: dict[str, np.ndarray]) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for array in sample.values():
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()

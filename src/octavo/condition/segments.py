@@ -16,6 +16,9 @@ from octavo.write.tflite import write_tflite
 
 Values = dict[str, np.ndarray]
 
+# What the activations of all samples may take, of the float network and of the rounded one together.
+FRONTIER_BYTES = 256 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -51,6 +54,11 @@ def live_bytes(graph: Graph, cuts: Sequence[Segment]) -> int:
         return sum(graph.tensors[name].size * graph.tensors[name].dtype.numpy.itemsize for name in names)
 
     return max((held(cut) for cut in cuts), default=1)
+
+
+def affordable(graph: Graph, cuts: Sequence[Segment]) -> int:
+    """How many samples' values may be held of two networks at once; at least 1."""
+    return max(1, FRONTIER_BYTES // (2 * live_bytes(graph, cuts)))
 
 
 def run_segment(graph: Graph, segment: Segment, last: Node, frontier: Sequence[Values]) -> None:

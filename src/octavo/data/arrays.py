@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -45,16 +46,30 @@ class Arrays(Mapping[str, np.ndarray]):
         if name not in self._names:
             raise KeyError(name)
         with self._archive.open(f"{name}.npy") as stream:
-            version = np.lib.format.read_magic(stream)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(stream)
-        size, most = math.prod(shape) * dtype.itemsize, limits().tensor_bytes
-        if size > most or min(shape, default=0) < 0:
-            raise ValueError(f"array '{name}' of shape {shape} and {size} bytes; {raised('tensor_bytes')} allows more")
-        if size > self._archive.getinfo(f"{name}.npy").file_size:
-            raise ValueError(f"array '{name}' of shape {shape} is not all there")
+            _check_header(stream, name, self._archive.getinfo(f"{name}.npy").file_size)
         with self._archive.open(f"{name}.npy") as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def _check_header(stream: IO[bytes], name: str, stored: int) -> None:
+    """Refuse an array by what it says of its size, before any of it is read.
+
+    Args:
+        stream: Of a .npy file, at its beginning.
+        name: Of the array, for the error.
+        stored: Bytes there are.
+
+    Raises:
+        ValueError: if it is larger than `Limits` allow, or than what is there.
+    """
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    size, most = math.prod(shape) * dtype.itemsize, limits().tensor_bytes
+    if size > most or min(shape, default=0) < 0:
+        raise ValueError(f"array '{name}' of shape {shape} and {size} bytes; {raised('tensor_bytes')} allows more")
+    if size > stored:
+        raise ValueError(f"array '{name}' of shape {shape} is not all there")
 
 
 @contextmanager
@@ -64,6 +79,28 @@ def open_arrays(path: Path) -> Iterator[Arrays]:
         raise ValueError(closed)
     with zipfile.ZipFile(path) as archive:
         yield Arrays(archive)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The array of a .npy file.
+
+    Raises:
+        DatasetError: as `read_arrays`.
+    """
+    try:
+        if (closed := unreadable(path)) is not None:
+            raise ValueError(closed)
+        with open(path, "rb") as stream:
+            _check_header(stream, path.stem, path.stat().st_size)
+            stream.seek(0)
+            return np.lib.format.read_array(stream, allow_pickle=False)
+    except DAMAGES as error:
+        raise DatasetError(
+            f"'{path}' cannot be read as a .npy file.",
+            got=str(error) or type(error).__name__,
+            expected="a numeric array written by numpy.save",
+            fix="write the file again with numpy.save(path, array)",
+        ) from error
 
 
 @contextmanager

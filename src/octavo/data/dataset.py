@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from octavo.data.sources import elements, is_spent, length
+from octavo.data.sources import elements, is_counted, is_spent, length, started
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError
 from octavo.ir.graph import consumers
 from octavo.ir.types import Graph, Shape, Tensor
+
+# Calibration knows all it needs long before; a generator may have no end.
+UNCOUNTED_SAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,15 @@ class Chunk:
         for row in range(0, self.count, size):
             yield Chunk(self.start + row, tuple(array[row : row + size] for array in self.arrays))
 
+    def after(self, count: int) -> Chunk:
+        """The samples without the first `count`."""
+        return Chunk(self.start + count, tuple(array[count:] for array in self.arrays))
+
 
 class Dataset:
     """Samples in any form that `octavo.data.sources` reads.
+
+    Of data that does not say where it ends, as a generator, `UNCOUNTED_SAMPLES` are read unless `samples` is given.
 
     Integer samples for a float input are ambiguous: images in 0..255 may be what the model saw in training, or need a
     division first. They are refused unless `integer_divisor` says which.
@@ -108,9 +117,10 @@ class Dataset:
 
     def _limited(self) -> Iterator[tuple[np.ndarray, ...]]:
         """Batches, until as many samples as wanted are read."""
-        left = sys.maxsize if self._samples is None else self._samples
+        data = started(self._data)
+        left = self._samples or (sys.maxsize if is_counted(data) else UNCOUNTED_SAMPLES)
         channels = self._inputs[0].shape[-1] if self._inputs[0].shape else 1
-        for element in elements(self._data, self._names, channels):
+        for element in elements(data, self._names, channels):
             batch = self._batch(element)
             yield tuple(array[:left] for array in batch)
             left -= len(batch[0])

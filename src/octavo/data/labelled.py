@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from octavo.data.arrays import DAMAGES, open_arrays
 from octavo.data.dataset import Dataset, as_numpy, check_divisor, is_endless
-from octavo.data.sources import is_array, pieces
+from octavo.data.sources import is_array, is_counted, pieces, started
 from octavo.errors import DatasetError
 from octavo.ir.types import Tensor
 
@@ -20,6 +22,8 @@ NAMES: Names = (("x", "y"), ("x_test", "y_test"))
 TRAINING_NAMES: Names = (("x", "y"), ("x_train", "y_train"))
 # Samples converted at a time.
 CHUNK = 256
+# All of a test set counts; a generator may have no end.
+UNCOUNTED_TESTS = 10_000
 
 
 def read_test_set(
@@ -65,20 +69,30 @@ def read_test_set(
     return (x / np.float32(integer_divisor)).astype(np.float32), y
 
 
-def labelled_samples(
-    data: Any, inputs: Sequence[Tensor], integer_divisor: float | None = None
-) -> tuple[dict[str, np.ndarray], Any]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """A test set.
+
+    Attributes:
+        x: Samples by input name, first axis the sample.
+        y: Labels: an array, a tuple or dict of them, or None.
+        note: What a user should know of it, "" for nothing.
+    """
+
+    x: dict[str, np.ndarray]
+    y: Any
+    note: str = ""
+
+
+def labelled_samples(data: Any, inputs: Sequence[Tensor], integer_divisor: float | None = None) -> Labelled:
     """All samples of a test set by input name, as the model takes them, and their labels.
 
     Args:
         data: The pair (x, y) of arrays, dicts or lists of them, y perhaps None; the path of an .npz file; or what
             yields such pairs, batches or single samples: a tf.data.Dataset, keras PyDataset, torch DataLoader, list,
-            generator, or a function returning one.
+            generator, or a function returning one. Of what does not say where it ends, `UNCOUNTED_TESTS` samples.
         inputs: The model's inputs.
         integer_divisor: What integer samples are divided by for a float input.
-
-    Returns:
-        Samples, first axis the sample, and labels: an array, a tuple or dict of them, or None.
 
     Raises:
         DatasetError: for a form that cannot be read, for samples that do not fit, and for data that has no end.
@@ -88,9 +102,8 @@ def labelled_samples(
     if isinstance(data, tuple):
         x, y = data if len(data) == 2 else (data[0], data[1] if len(data) > 1 else None)
         if is_array(x) or isinstance(x, Mapping) or (isinstance(x, (list, tuple)) and len(inputs) > 1):
-            return _together(x, inputs, integer_divisor), _labels([y], [False])
-        x = np.asarray(x)
-        return _together(x, inputs, integer_divisor), _labels([y], [False])
+            return Labelled(_together(x, inputs, integer_divisor), _labels([y], [False]))
+        return Labelled(_together(np.asarray(x), inputs, integer_divisor), _labels([y], [False]))
     if is_endless(data):
         raise DatasetError(
             "the test set never ends.",
@@ -99,12 +112,24 @@ def labelled_samples(
             fix="leave out repeat(), or take a part of it: dataset.take(100)",
         )
     if is_array(data):
-        return _together(data, inputs, integer_divisor), None
-    found = list(pieces(data))
-    paired = [piece if isinstance(piece, (tuple, list)) and len(piece) > 1 else (piece, None) for piece in found]
-    x = _together([piece[0] for piece in paired], inputs, integer_divisor)
-    single = [_is_single(piece[0], inputs) for piece in paired]
-    return x, _labels([piece[1] for piece in paired], single)
+        return Labelled(_together(data, inputs, integer_divisor), None)
+    return _gathered(started(data), inputs, integer_divisor)
+
+
+def _gathered(data: Any, inputs: Sequence[Tensor], divisor: float | None) -> Labelled:
+    """All pairs of what yields them, or the first of what may have no end."""
+    most = sys.maxsize if is_counted(data) else UNCOUNTED_TESTS
+    x, y, single, count, note = [], [], [], 0, ""
+    for piece in pieces(data):
+        if count >= most:
+            note = f"measured on the first {count} samples of a test set that does not say where it ends"
+            break
+        sample, label = piece[:2] if isinstance(piece, (tuple, list)) and len(piece) > 1 else (piece, None)
+        x.append(sample)
+        y.append(label)
+        single.append(_is_single(sample, inputs))
+        count += 1 if single[-1] else len(_first_array(sample))
+    return Labelled(_together(x, inputs, divisor), _labels(y, single), note)
 
 
 def _together(x: Any, inputs: Sequence[Tensor], divisor: float | None) -> dict[str, np.ndarray]:
@@ -123,10 +148,14 @@ def _as_pieces(x: Any, inputs: Sequence[Tensor]) -> Any:
 
 def _is_single(x: Any, inputs: Sequence[Tensor]) -> bool:
     """Whether a piece is one sample without a batch dimension."""
-    first = x
-    while isinstance(first, (tuple, list, Mapping)) and len(first):
-        first = next(iter(first.values() if isinstance(first, Mapping) else first))
-    return np.ndim(as_numpy(first, inputs[0])) == len(inputs[0].shape) - 1
+    return np.ndim(as_numpy(_first_array(x), inputs[0])) == len(inputs[0].shape) - 1
+
+
+def _first_array(x: Any) -> Any:
+    """The array for the first input in a piece."""
+    while isinstance(x, (tuple, list, Mapping)) and len(x):
+        x = next(iter(x.values() if isinstance(x, Mapping) else x))
+    return x
 
 
 def _labels(parts: Sequence[Any], single: Sequence[bool]) -> Any:

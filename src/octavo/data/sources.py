@@ -5,6 +5,7 @@ Frameworks are recognised by what their objects can do; none is imported.
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import warnings
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from octavo.data.arrays import read_arrays
+from octavo.data.arrays import read_array, read_arrays
 from octavo.errors import DatasetError, MissingDependencyError
 from octavo.limits import limits, raised, unreadable
 
@@ -25,7 +26,8 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".
 IMAGE_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 ACCEPTED = (
     "a numpy array; a tuple (x, y); a list or dict of one array for each input; a generator, or a function returning "
-    "one; a tf.data.Dataset, keras PyDataset or torch DataLoader; the path of an .npz file or of a folder of images"
+    "one; a tf.data.Dataset, keras PyDataset or torch DataLoader; the path of an .npz or .npy file, or of a folder of "
+    "images"
 )
 
 
@@ -65,8 +67,32 @@ def is_array(value: Any) -> bool:
 
 
 def is_spent(data: Any) -> bool:
-    """Whether `data` can be read only once."""
-    return isinstance(data, Iterator)
+    """Whether `data` can be read only once; what has pieces by number, as Keras's image flows, can be read again."""
+    return isinstance(data, Iterator) and not _is_numbered(data)
+
+
+def is_counted(data: Any) -> bool:
+    """Whether `data` says where it ends: it has a length, or is a file or folder; asked of what was `started`."""
+    return isinstance(data, (str, os.PathLike, Mapping)) or is_array(data) or piece_count(data) is not None
+
+
+def piece_count(data: Any) -> int | None:
+    """How many pieces `data` says it has; None where it has no end, or does not know."""
+    try:
+        return len(data)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def started(data: Any) -> Any:
+    """What a function returns, such as a generator; anything else as it is."""
+    called = callable(data) and not hasattr(data, "__iter__") and not hasattr(data, "__getitem__")
+    return data() if called else data
+
+
+def _is_numbered(data: Any) -> bool:
+    """Whether the pieces of `data` are had by number."""
+    return hasattr(data, "__getitem__") and piece_count(data) is not None
 
 
 def _is_one_array_each(data: Any, names: Sequence[str]) -> bool:
@@ -110,12 +136,12 @@ def pieces(data: Any) -> Iterable[Any]:
     Raises:
         DatasetError: for a form that cannot be read.
     """
-    if callable(data) and not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
-        data = data()
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+    data = started(data)
+    count = piece_count(data)
+    if _is_numbered(data):
         return (data[i] for i in range(len(data)))
     if isinstance(data, Iterable):
-        return data
+        return data if count is None else itertools.islice(data, count)
     raise DatasetError(
         "the data has a form that cannot be read.", got=_describe(data), expected=ACCEPTED, fix="give a numpy array"
     )
@@ -126,11 +152,13 @@ def _from_path(path: Path, names: Sequence[str], channels: int) -> Iterator[Elem
         yield from _images(path, channels)
     elif path.suffix == ".npz" and path.exists():
         yield _element(_from_npz(path, names), names)
+    elif path.suffix == ".npy" and path.exists():
+        yield _element(read_array(path), names)
     else:
         raise DatasetError(
             f"'{path}' is no data that can be read.",
             got="a file of another kind" if path.exists() else "no such file or folder",
-            expected="an .npz file or a folder of images",
+            expected="an .npz or .npy file or a folder of images",
             fix="check the path, or load the data yourself and give the array",
         )
 

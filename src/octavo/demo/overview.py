@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.markup import escape
 
-from octavo.demo.toured import Toured
+from octavo.board.boards import USUAL
+from octavo.demo.toured import PAGE, Toured
 from octavo.report.mapping import in_words
 from octavo.report.tables import as_markdown, number
 from octavo.report.terminal import print_lines, print_table
@@ -28,6 +29,7 @@ def overview_page(toured: Toured) -> str:
         *([f"## {table.title}", "\n".join(as_markdown(table))] for table in toured.comparison.tables),
         [f"The files lie beside this page, one a scheme: `{toured.file_name('int8')}` and its like."],
         ["## Which one to use", recommendation(toured)],
+        ["## On a board", on_a_board(toured), as_c(toured)],
         ["## What next", "\n".join(("```", *next_steps(toured), "```"))],
     ]
     return "\n\n".join(paragraph for section in sections for paragraph in section) + "\n"
@@ -41,7 +43,8 @@ def print_overview(console: Console, toured: Toured) -> None:
     for table in toured.comparison.tables:
         print_table(console, table)
     console.print(f"[bold green]Recommended:[/] {escape(recommendation(toured))}", highlight=False)
-    print_lines(console, ["", f"Written: {toured.out / 'overview.md'} and the files it names. Try next:"])
+    print_lines(console, [on_a_board(toured), as_c(toured, f"{toured.out}/")])
+    print_lines(console, ["", f"Open {toured.out / PAGE}. Beside it: overview.md and the files it names. Try next:"])
     for step in next_steps(toured, program_name(), f"{toured.out}/"):
         console.print(f"  {escape(step)}", highlight=False, soft_wrap=True)
 
@@ -60,12 +63,25 @@ def recommendation(toured: Toured) -> str:
     return toured.comparison.best().reason
 
 
+def on_a_board(toured: Toured) -> str:
+    """Whether there is a scheme for the board that people begin with, and what it takes there."""
+    return toured.comparison.best(board=USUAL).reason
+
+
+def as_c(toured: Toured, folder: str = "") -> str:
+    """Where the int8 network is as C."""
+    name = toured.data.name
+    return f"As C that needs no library: {folder}c/{name}.h and {name}.c, with a self-test."
+
+
 def next_steps(toured: Toured, program: str = "octavo", folder: str = "") -> Iterable[str]:
     """Commands that go on from here."""
     name = toured.data.name
     return (
         f"{program} inspect {folder}{name}_int8.tflite",
         f"{program} quantize {folder}{name}.keras --scheme int16x8 --data {folder}samples.npz",
+        f"{program} fit {folder}{name}_int8.tflite --board {USUAL}",
+        f"{program} verify {folder}{name}_int8.tflite",
         f"{program} compare {folder}{name}.keras --data {folder}samples.npz --test {folder}test.npz",
     )
 

@@ -13,10 +13,13 @@ from octavo.config import unknown_name
 from octavo.demo.data import Data, digits, mnist_file, mnist_of_keras
 from octavo.demo.folder import check_replaceable, whole_folder
 from octavo.demo.networks import Progress, train, train_further
-from octavo.demo.overview import overview_page
-from octavo.demo.toured import Toured
-from octavo.report.mapping import LayerMapping, map_layer
+from octavo.demo.overview import next_steps, opening, overview_page
+from octavo.demo.toured import PAGE, Toured
+from octavo.export import export
+from octavo.pages.report import SHOWN, shown_of_test, write_report
+from octavo.report.mapping import LayerMapping, in_words, map_layer
 from octavo.report.plots import mapping_picture
+from octavo.stages import prepare
 
 CALIBRATION_SAMPLES = 500
 KEPT_TEST_SAMPLES = 1000
@@ -103,7 +106,18 @@ def write_files(folder: Path, toured: Toured) -> None:
     toured.model.save(folder / f"{data.name}.keras")
     for row in toured.comparison.rows:
         row.quantized.save(folder / toured.file_name(row.name))
+    export(folder / toured.file_name("int8"), folder / "c", name=data.name)
     np.savez_compressed(folder / "samples.npz", x=data.x_train[:CALIBRATION_SAMPLES])
     np.savez_compressed(folder / "test.npz", x=data.x_test[:KEPT_TEST_SAMPLES], y=data.y_test[:KEPT_TEST_SAMPLES])
     (folder / "mapping.png").write_bytes(mapping_picture(toured.mapping))
+    prepared = prepare(toured.model)
+    samples = shown_of_test(prepared, (data.x_test[:SHOWN], data.y_test[:SHOWN]))
+    write_report(
+        folder / PAGE,
+        prepared,
+        samples,
+        comparison=toured.comparison,
+        commands=list(next_steps(toured)),
+        opening=[opening(toured), in_words(toured.mapping)],
+    )
     (folder / "overview.md").write_text(overview_page(toured), encoding="utf-8")

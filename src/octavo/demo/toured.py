@@ -13,6 +13,9 @@ from octavo.report.mapping import LayerMapping, in_words
 if TYPE_CHECKING:
     import keras
 
+# The page that shows it all.
+PAGE = "report.html"
+
 
 @dataclass(frozen=True, slots=True)
 class Toured:

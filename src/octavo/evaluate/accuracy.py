@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -160,15 +160,7 @@ def measure(
         ConfigError: for an unknown metric.
         NonFiniteError: for NaN or infinity in samples or outputs.
     """
-    names = [port.name for port in runtime.outputs]
-    labels = labels_by_output(y, names)
-    expected = {} if floats is None else by_name(floats, names, "float outputs")
-    chosen = metrics_by_output(metric, names, tuple(labels))
-    count = len(next(iter(fitting(x, runtime.inputs).values())))
-    judges = {
-        port.name: _judge(port, count, labels.get(port.name), expected.get(port.name), chosen.get(port.name))
-        for port in runtime.outputs
-    }
+    judges = _judges(runtime.outputs, len(next(iter(fitting(x, runtime.inputs).values()))), y, floats, metric)
     start = 0
     for outputs in predictions(runtime, x):
         for name, values in outputs.items():
@@ -176,6 +168,33 @@ def measure(
             judges[name].add(values, start)
         start += len(values)
     return tuple(judge.result() for judge in judges.values())
+
+
+def measure_outputs(
+    outputs: Mapping[str, np.ndarray], ports: Sequence[Port], y: Any, floats: Samples | None = None, metric: Any = None
+) -> tuple[OutputAccuracy, ...]:
+    """Like `measure`, of outputs that are there already, by the ports' names.
+
+    Raises:
+        DatasetError, ConfigError, NonFiniteError: as `measure`.
+    """
+    judges = _judges(ports, len(next(iter(outputs.values()))), y, floats, metric)
+    for name, judge in judges.items():
+        _check_finite(outputs[name], name, 0)
+        judge.add(outputs[name], 0)
+    return tuple(judge.result() for judge in judges.values())
+
+
+def _judges(ports: Sequence[Port], count: int, y: Any, floats: Samples | None, metric: Any) -> dict[str, Judge]:
+    """What measures each output, by its name."""
+    names = [port.name for port in ports]
+    labels = labels_by_output(y, names)
+    expected = {} if floats is None else by_name(floats, names, "float outputs")
+    chosen = metrics_by_output(metric, names, tuple(labels))
+    return {
+        port.name: _judge(port, count, labels.get(port.name), expected.get(port.name), chosen.get(port.name))
+        for port in ports
+    }
 
 
 def _judge(

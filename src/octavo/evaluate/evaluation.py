@@ -6,13 +6,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from octavo.evaluate.accuracy import OutputAccuracy, measure
+from octavo.evaluate.held_out import guess_notes, range_notes
 from octavo.evaluate.latency import Latency, latency
 from octavo.evaluate.memory import Memory, memory
 from octavo.evaluate.predict import Samples, fitting
+from octavo.notebook import data_frame, pairs_as_html
 from octavo.run.targets import DEFAULT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Evaluation:
     """What a model costs and what it is worth. What was not measured is None.
 
@@ -23,7 +25,7 @@ class Evaluation:
         outputs: Accuracy of each output, in the model's order.
         memory: File and arena.
         latency: On this machine.
-        notes: Remarks: what could not be measured and why.
+        notes: Remarks: what could not be measured and why, and what gives reason to doubt the samples.
     """
 
     scheme: str
@@ -104,12 +106,26 @@ class Evaluation:
         rows.append(("arena", f"{arena:,} bytes" if arena is not None else f"unknown: {self.memory.arena_reason}"))
         if self.latency is not None:
             rows.append(("latency, 1 thread", f"{self.latency.one_thread_ms:.3f} ms"))
-            rows.append((f"latency, {self.latency.cores} threads", f"{self.latency.all_cores_ms:.3f} ms"))
+        rows += [("note", note) for note in self.notes if note != self.memory.arena_reason]
         return tuple((name, value) for name, value in rows if value)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return pairs_as_html(f"Evaluation on {self.samples:,} samples", self.rows())
+
+    def to_pandas(self) -> Any:
+        """What was measured, by name with unit, as a pandas.DataFrame of one row.
+
+        Raises:
+            MissingDependencyError: without pandas.
+        """
+        return data_frame([{"scheme": self.scheme, "samples": self.samples, **self.numbers()}])
 
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self.rows())
         return "\n".join(f"{name:<{width}}  {value}" for name, value in self.rows())
+
+    __repr__ = __str__
 
 
 def evaluate(
@@ -144,8 +160,10 @@ def evaluate(
     """
     used = memory(model)
     with DEFAULT.open(model) as runtime:
-        count = len(next(iter(fitting(x, runtime.inputs).values())))
-        outputs = measure(runtime, x, y, float_outputs, metric)
+        samples = fitting(x, runtime.inputs)
+        count = len(next(iter(samples.values())))
+        outputs = measure(runtime, samples, y, float_outputs, metric)
+        doubts = (*range_notes(runtime.inputs, samples), *guess_notes(runtime.outputs, outputs, y))
     return Evaluation(
         scheme=scheme,
         runtime="LiteRT default kernels",
@@ -153,5 +171,5 @@ def evaluate(
         outputs=outputs,
         memory=used,
         latency=latency(model) if time_it else None,
-        notes=(used.arena_reason,) if used.arena_reason else (),
+        notes=((used.arena_reason,) if used.arena_reason else ()) + doubts,
     )

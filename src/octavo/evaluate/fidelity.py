@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 
 from octavo.evaluate.accuracy import OutputAccuracy, compare_outputs
 from octavo.evaluate.predict import predict
+from octavo.evaluate.tasks import SUM_SLACK
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.write.tflite import write_tflite
 
 Values = Mapping[str, np.ndarray]
+
+# Half a step of the int8 that stands for shares of one: what rounding moves each, and of the sum, what is no rounding.
+HALF_STEP, MOST_LOST = 1 / 512, 0.1
 
 # Below, the error has more than a tenth of the outputs' power.
 POOR_SQNR_DB = 10.0
@@ -21,7 +26,7 @@ POOR_SQNR_DB = 10.0
 LOADED_SQNR_DB = 40.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Fidelity:
     """How far a file is from the model it was made of, found by the samples it was verified with.
 
@@ -31,21 +36,54 @@ class Fidelity:
             run, and for other sources than Keras.
         rounding: For each output, how far the file is from the float graph.
         notes: What of that a user should know.
+        random: Whether the samples were drawn at random, so that the error on real ones is another.
     """
 
     samples: int = 0
     loading: tuple[OutputAccuracy, ...] = ()
     rounding: tuple[OutputAccuracy, ...] = ()
     notes: tuple[Note, ...] = ()
+    random: bool = False
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """One an output and comparison."""
+        pairs = (
+            ("The float graph against Keras", self.loading),
+            ("The file against the float graph", self.rounding),
+        )
+        samples = f"{self.samples} {'random ' if self.random else ''}samples"
+        return tuple(
+            f"{pair} on {samples}: output '{output.name}' {_lost(output)}."
+            for pair, outputs in pairs
+            for output in outputs
+        )
+
+    def __str__(self) -> str:
+        return "\n".join((*self.sentences, *(f"{note.subject}: {note.text}" for note in self.notes))) or (
+            "Nothing could be compared."
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return "".join(f"<p>{escape(line)}</p>" for line in str(self).splitlines())
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
         loading, rounding = ([output.to_dict() for output in part] for part in (self.loading, self.rounding))
-        return {"samples": self.samples, "loading": loading, "rounding": rounding}
+        return {"samples": self.samples, "random": self.random, "loading": loading, "rounding": rounding}
 
 
 def fidelity(
-    model: bytes, graph: Graph, samples: Sequence[Values], compute: Callable[[Values], Values] | None = None
+    model: bytes,
+    graph: Graph,
+    samples: Sequence[Values],
+    compute: Callable[[Values], Values] | None = None,
+    helps: str = "quantization-aware training",
+    *,
+    random: bool = False,
 ) -> Fidelity:
     """Compare a model, its float graph and its file on the same samples.
 
@@ -54,6 +92,8 @@ def fidelity(
         graph: The float graph.
         samples: Real inputs by name, batch 1 each.
         compute: What the model itself makes of a sample, by the graph's output names.
+        helps: What to try where much is lost.
+        random: Whether the samples are no real ones; how far rounding carries them is then no reason for a note.
 
     Returns:
         An empty one where an output of the float graph has no batch dimension, or is not finite.
@@ -68,18 +108,35 @@ def fidelity(
     if not all(np.isfinite(values).all() for values in floats.values()):
         return Fidelity()
     loading, notes = ((), ()) if compute is None else _loading(floats, graph, samples, compute)
-    rounding = compare_outputs(predict(model, x), floats)
+    outputs = predict(model, x)
+    rounding = compare_outputs(outputs, floats)
     poor = (
         Note(
             "verify",
             output.name,
             f"differs much from the float model's output, SQNR {output.sqnr_db:.1f} dB on {len(samples)} samples: "
-            "evaluate it on test data, and try quantization-aware training, int16x8, or skip=[...] for layers that "
-            "lose much",
+            f"evaluate it on test data, and try {helps}",
         )
-        for output in _below(POOR_SQNR_DB, rounding)
+        for output in _below(POOR_SQNR_DB, () if random else rounding)
     )
-    return Fidelity(len(samples), loading, rounding, (*notes, *poor))
+    return Fidelity(
+        len(samples), loading, rounding, (*notes, *poor, *(() if random else _sums(outputs, floats))), random
+    )
+
+
+def _sums(outputs: Values, floats: Values) -> Iterator[Note]:
+    """A note for each output that no longer sums to one, as the float model's does along its last axis."""
+    for name, values in floats.items():
+        classes = values.shape[-1]
+        if classes < 2 or values.min() < 0 or np.abs(values.sum(-1) - 1).max() > SUM_SLACK:
+            continue
+        sums = outputs[name].sum(-1)
+        if np.abs(sums - 1).max() > min(classes * HALF_STEP, MOST_LOST):
+            text = (
+                f"sums to {sums.min():.2f} to {sums.max():.2f} where the float model's sums to one: values below a step"
+            )
+            mend = "give the logits out, or keep the layer that makes it in float by skip=[...], or on int16"
+            yield Note("verify", name, f"{text} are rounded to 0; {mend}")
 
 
 def _loading(
@@ -99,6 +156,12 @@ def _loading(
         )
         for output in _below(LOADED_SQNR_DB, loading)
     )
+
+
+def _lost(output: OutputAccuracy) -> str:
+    if output.sqnr_db is None:
+        return "is equal"
+    return f"has SQNR {output.sqnr_db:.1f} dB, largest error {output.max_error:.3g}"
 
 
 def _below(limit: float, outputs: Sequence[OutputAccuracy]) -> list[OutputAccuracy]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from dataclasses import asdict, dataclass
@@ -22,14 +21,10 @@ class Latency:
     """Median time of one inference in LiteRT on its default kernels, in milliseconds.
 
     Attributes:
-        one_thread_ms: On one thread.
-        all_cores_ms: On as many threads as this process may use.
-        cores: How many those are.
+        one_thread_ms: On one thread. More threads would say more of what else this machine does than of the model.
     """
 
     one_thread_ms: float
-    all_cores_ms: float
-    cores: int
 
     def to_dict(self) -> dict[str, object]:
         """The fields, for JSON."""
@@ -37,22 +32,20 @@ class Latency:
 
 
 def latency(model: bytes) -> Latency:
-    """Time a model on zeros: on one thread, and on all cores.
+    """Time a model on zeros, on one thread: the median of up to `REPEATS` runs after `WARM_UPS`.
 
-    Each is the median of up to `REPEATS` runs after `WARM_UPS`, cut short after `BUDGET_S` seconds.
+    It is cut short after `BUDGET_S` seconds.
 
     Raises:
         ModelFileError: if LiteRT refuses the model.
         RuntimeEndedError: if the model ends the process it is timed in.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    one = in_child("LiteRT", median_ms, model, threads=1)
-    return Latency(one, in_child("LiteRT", median_ms, model, threads=cores) if cores > 1 else one, cores)
+    return Latency(in_child("LiteRT", median_ms, model))
 
 
-def median_ms(model: bytes, *, threads: int) -> float:
-    """Median milliseconds of one inference on `threads` threads, inputs in place and outputs left there."""
-    runtime = LiteRT(model, threads=threads)
+def median_ms(model: bytes) -> float:
+    """Median milliseconds of one inference on one thread, inputs in place and outputs left there."""
+    runtime = LiteRT(model, threads=1)
     runtime.run({port.name: np.zeros(port.shape, port.dtype.numpy) for port in runtime.inputs})
     for _ in range(WARM_UPS):
         runtime.invoke()

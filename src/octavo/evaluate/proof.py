@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from octavo.errors import VerificationError
 from octavo.evaluate.verification import Verification
 from octavo.evaluate.verify import SAMPLE_INPUTS, verify
 from octavo.ir.types import Graph
+from octavo.numerics.affine import Range
 
 Values = Mapping[str, np.ndarray]
+NO_RANGES: Mapping[str, Range] = MappingProxyType({})
 
 
 def proven(model: bytes, graph: Graph, samples: Sequence[Values], config: QuantizeConfig) -> Verification:
@@ -22,7 +25,17 @@ def proven(model: bytes, graph: Graph, samples: Sequence[Values], config: Quanti
         VerificationError: if a runtime does not compute what the reference computes.
     """
     verification = verify(model, graph, samples, "full" if config.verify == "full" else "sample")
-    if not verification.ok:
+    check_proven(verification)
+    return verification
+
+
+def check_proven(verification: Verification | None) -> None:
+    """Refuse a file that was verified, and that a runtime does not run rightly.
+
+    Raises:
+        VerificationError: naming the first of these runtimes.
+    """
+    if verification is not None and not verification.ok:
         wrong = next(check for check in verification.runtimes if not check.ok)
         raise VerificationError(
             "the written file does not compute what it should; it is not handed over.",
@@ -30,7 +43,6 @@ def proven(model: bytes, graph: Graph, samples: Sequence[Values], config: Quanti
             expected="each operator within what the op table allows of this runtime",
             fix="report this with the model's layers, or keep the named layer in float with skip=[...]",
         )
-    return verification
 
 
 def verified_samples(config: QuantizeConfig) -> int | None:
@@ -38,11 +50,22 @@ def verified_samples(config: QuantizeConfig) -> int | None:
     return {"off": 0, "sample": SAMPLE_INPUTS, "full": None}[config.verify]
 
 
-def random_samples(graph: Graph, seed: int) -> tuple[dict[str, np.ndarray], ...]:
-    """Inputs uniform in [0, 1), for a model verified without data."""
+def random_samples(
+    graph: Graph, seed: int, ranges: Mapping[str, Range] = NO_RANGES
+) -> tuple[dict[str, np.ndarray], ...]:
+    """Inputs for a model verified without data, uniform in the range that each is known to have, else in [0, 1).
+
+    Args:
+        graph: The float graph.
+        seed: Of the choice.
+        ranges: Real (low, high) by tensor name.
+    """
     rng = np.random.default_rng(seed)
-    inputs = [graph.tensors[name] for name in graph.inputs]
+    inputs = [(graph.tensors[name], *ranges.get(name, (0.0, 1.0))) for name in graph.inputs]
     return tuple(
-        {tensor.name: rng.random(tensor.shape).astype(tensor.dtype.numpy) for tensor in inputs}
+        {
+            tensor.name: (low + (high - low) * rng.random(tensor.shape)).astype(tensor.dtype.numpy)
+            for tensor, low, high in inputs
+        }
         for _ in range(SAMPLE_INPUTS)
     )

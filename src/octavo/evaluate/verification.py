@@ -60,6 +60,7 @@ class RuntimeCheck:
         unseen: Tensors the runtime folded away; they count in their readers.
         reason: Why the runtime did not run the file, else "".
         required: Whether a file that this runtime does not run is a failure.
+        culprit: The result of the operator that ends its process, where one was found.
     """
 
     runtime: str
@@ -73,6 +74,7 @@ class RuntimeCheck:
     unseen: tuple[str, ...] = ()
     reason: str = ""
     required: bool = False
+    culprit: str = ""
 
     @property
     def exact(self) -> bool:

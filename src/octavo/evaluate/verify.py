@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from octavo.errors import DatasetError, MissingDependencyError, ModelFileError, RuntimeEndedError
-from octavo.evaluate.culprit import blamed
+from octavo.evaluate.culprit import blamed, culprit
 from octavo.evaluate.predict import encode
 from octavo.evaluate.tolerance import allowed_real
 from octavo.evaluate.verification import Difference, RuntimeCheck, Verification
@@ -69,17 +69,22 @@ def _spread(samples: Sequence[Values], count: int) -> Sequence[Values]:
 
 def _check(target: Target, model: bytes, graph: Graph, truths: Sequence[Values]) -> RuntimeCheck:
     """What one runtime makes of the file on all inputs; a reason where it does not run it."""
+    node = None
     if not (reason := target.refuses(graph)):
         try:
             return _examine(target, model, graph, truths)
         except MissingDependencyError as error:
             reason = f"{error.what} {error.fix}"
-        except (ModelFileError, DatasetError) as error:
+        except DatasetError as error:
             reason = f"{error.what} {error.got}"
+        except ModelFileError as error:
+            reason = f"{error.what} {error.got}"
+            node = culprit(target, graph, truths, ModelFileError) if target.required else None
         except RuntimeEndedError as error:
-            found = blamed(error, target, graph, truths)
+            found, node = blamed(error, target, graph, truths)
             reason = f"{found.what} {found.got}"
-    return RuntimeCheck(target.name, reason=reason, required=target.required)
+    at = "" if node is None else node.outputs[0]
+    return RuntimeCheck(target.name, reason=reason, required=target.required, culprit=at)
 
 
 def _examine(target: Target, model: bytes, graph: Graph, truths: Sequence[Values]) -> RuntimeCheck:

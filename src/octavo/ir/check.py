@@ -144,11 +144,13 @@ def check_finite(graph: Graph) -> None:
             continue
         bad = ~np.isfinite(tensor.data)
         first = tuple(int(index) for index in np.argwhere(bad)[0])
+        trained = "train again with a smaller learning rate, or take a checkpoint from before they diverged"
+        written = "write a number that lies beyond all values there, such as -1e4 in a mask or a border"
         raise NonFiniteError(
             f"constant '{tensor.name}' of layer '{tensor.layer}' holds NaN or infinity.",
             got=f"{tensor.data[first]} at index {first}, {np.count_nonzero(bad)} such values of {tensor.size}",
             expected="finite weights",
-            fix="train again with a smaller learning rate, or take a checkpoint from before they diverged",
+            fix=trained if np.isnan(tensor.data).any() else f"{written}; or, of weights, {trained}",
         )
 
 

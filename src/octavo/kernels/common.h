@@ -8,9 +8,11 @@
 
 #if defined(__GNUC__)
 #define OCTAVO_KERNEL static __attribute__((unused))
+#define OCTAVO_ALIGNED __attribute__((aligned(4)))
 #define OCTAVO_INLINE static inline __attribute__((always_inline, unused))
 #else
 #define OCTAVO_KERNEL static
+#define OCTAVO_ALIGNED
 #define OCTAVO_INLINE static inline
 #endif
 
@@ -45,6 +47,14 @@ OCTAVO_INLINE int32_t octavo_clamp(int32_t value, int32_t low, int32_t high) {
 
 OCTAVO_INLINE int8_t octavo_saturate(int32_t value) { return (int8_t)octavo_clamp(value, -128, 127); }
 
+/* A weight of four bits: a byte's upper half, or its lower. */
+OCTAVO_INLINE int32_t octavo_nibble(int32_t byte, int upper) { return upper ? byte >> 4 : ((byte & 15) ^ 8) - 8; }
+
+/* One of many weights of eight bits, or of four, the first in the upper half. */
+OCTAVO_INLINE int32_t octavo_weight(const int8_t *weights, int32_t i, int32_t bits) {
+  return bits == 4 ? octavo_nibble(weights[i / 2], i % 2 == 0) : weights[i];
+}
+
 /* The same as octavo_rescale and a zero point, of half of a number below 2^31, for right shifts of 1 and more.
  *
  * offset is 2^(shift - 1) + (zero_point << shift): the rounding of the division, and the zero point put through it.
@@ -72,6 +82,8 @@ OCTAVO_INLINE uint32_t octavo_word(const void *bytes) {
   return word;
 }
 
+OCTAVO_INLINE void octavo_put_word(void *bytes, uint32_t word) { __builtin_memcpy(bytes, &word, sizeof word); }
+
 /* Bytes 0 and 2, or 1 and 3, as signed halves, each added to a half of `pair`. */
 OCTAVO_INLINE uint32_t octavo_even_bytes(uint32_t pair, uint32_t bytes) {
   uint32_t result;
@@ -85,15 +97,23 @@ OCTAVO_INLINE uint32_t octavo_odd_bytes(uint32_t pair, uint32_t bytes) {
   return result;
 }
 
-OCTAVO_INLINE int32_t octavo_add_low_product(uint32_t a, uint32_t b, int32_t sum) {
-  int32_t result;
-  __asm__("smlabb %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+/* The low halves of two words, the first below; and the high ones. */
+OCTAVO_INLINE uint32_t octavo_low_halves(uint32_t a, uint32_t b) {
+  uint32_t result;
+  __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(result) : "r"(a), "r"(b));
   return result;
 }
 
-OCTAVO_INLINE int32_t octavo_add_high_product(uint32_t a, uint32_t b, int32_t sum) {
+OCTAVO_INLINE uint32_t octavo_high_halves(uint32_t a, uint32_t b) {
+  uint32_t result;
+  __asm__("pkhtb %0, %2, %1, asr #16" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+}
+
+/* The sum and both products of halves. */
+OCTAVO_INLINE int32_t octavo_add_products(uint32_t a, uint32_t b, int32_t sum) {
   int32_t result;
-  __asm__("smlatt %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
   return result;
 }
 #else
@@ -102,8 +122,8 @@ OCTAVO_INLINE int8_t octavo_saturate_fast(int32_t value) { return octavo_saturat
 
 /* Constants of four output channels.
  *
- * scale holds, a channel: multiplier; offset and right shift of octavo_scale_doubled, or, for wide layers, the zero
- * point and the shift of octavo_rescale.
+ * scale holds, a channel: 2^-32 of twice the multiplier, as a word without sign; offset and right shift as in
+ * octavo_scale_doubled; or, for wide layers, the multiplier, the zero point and the shift of octavo_rescale.
  */
 typedef struct {
   int32_t bias[4];
@@ -111,10 +131,16 @@ typedef struct {
 } octavo_channels;
 
 OCTAVO_INLINE int8_t octavo_scaled(int32_t sum, const int32_t *scale, int32_t wide) {
+  int32_t high;
   if (wide) {
     return octavo_saturate(octavo_rescale(sum, scale[0], scale[2]) + scale[1]);
   }
-  return octavo_saturate_fast(octavo_scale_doubled(2 * sum, scale[0], scale[1], scale[2]));
+#if OCTAVO_DSP
+  __asm__("smmlar %0, %1, %2, %1" : "=r"(high) : "r"(sum), "r"(scale[0])); /* the sum makes up for the sign */
+#else
+  high = octavo_multiply_high(sum, (int32_t)((uint32_t)scale[0] >> 1));
+#endif
+  return octavo_saturate_fast((high + (high >> 31) + scale[1]) >> scale[2]);
 }
 
 /* What a fused activation leaves; nothing to do where it leaves all of int8. */

@@ -23,122 +23,307 @@ typedef struct {
 } octavo_conv;
 
 #if OCTAVO_DSP
-/* Products of two pixels and `blocks` times four channels; out_p and out_q may be the same.
+/* Weights of eight bits and of four, as assembler: those of two channels of two depths as bytes of r12, then those of
+ * the next two channels. Of a weight of four bits the byte is sixteen times itself, and so are sums, and biases for a
+ * while. Weights of sixteen bits are multiplied as they lie there. */
+#define OCTAVO_BYTES_FIRST "ldr r12, [r1], #4\n"
+#define OCTAVO_BYTES_SECOND "ldr r12, [r1], #4\n"
+#define OCTAVO_BYTES_BIAS(sum)
+#define OCTAVO_BYTES_SUM(sum)
+#define OCTAVO_NIBBLES_FIRST \
+  "ldr r12, [r1]\n"          \
+  "and r12, #0xF0F0F0F0\n"
+#define OCTAVO_NIBBLES_SECOND \
+  "ldr r12, [r1], #4\n"       \
+  "lsl r12, #4\n"             \
+  "and r12, #0xF0F0F0F0\n"
+#define OCTAVO_NIBBLES_BIAS(sum) "lsl " sum ", " sum ", #4\n"
+#define OCTAVO_NIBBLES_SUM(sum) "asr " sum ", " sum ", #4\n"
+
+#define OCTAVO_WIDENED_TWO_DEPTHS(first, second) \
+  "ldrd r2, r3, [r0], #8\n"             \
+  first                                 \
+  "sxtb16 lr, r12\n"                    \
+  "smlad r4, r2, lr, r4\n"              \
+  "smlad r5, r3, lr, r5\n"              \
+  "sxtb16 r12, r12, ror #8\n"           \
+  "smlad r6, r2, r12, r6\n"             \
+  "smlad r7, r3, r12, r7\n"             \
+  second                                \
+  "sxtb16 lr, r12\n"                    \
+  "smlad r8, r2, lr, r8\n"              \
+  "smlad r9, r3, lr, r9\n"              \
+  "sxtb16 r12, r12, ror #8\n"           \
+  "smlad r10, r2, r12, r10\n"           \
+  "smlad r11, r3, r12, r11\n"
+#define OCTAVO_BYTES_TWO_DEPTHS OCTAVO_WIDENED_TWO_DEPTHS(OCTAVO_BYTES_FIRST, OCTAVO_BYTES_SECOND)
+#define OCTAVO_NIBBLES_TWO_DEPTHS OCTAVO_WIDENED_TWO_DEPTHS(OCTAVO_NIBBLES_FIRST, OCTAVO_NIBBLES_SECOND)
+#define OCTAVO_HALVES_TWO_DEPTHS \
+  "ldrd r2, r3, [r0], #8\n"      \
+  "ldrd r12, lr, [r1], #8\n"     \
+  "smlad r4, r2, r12, r4\n"      \
+  "smlad r5, r3, r12, r5\n"      \
+  "smlad r6, r2, lr, r6\n"       \
+  "smlad r7, r3, lr, r7\n"       \
+  "ldrd r12, lr, [r1], #8\n"     \
+  "smlad r8, r2, r12, r8\n"      \
+  "smlad r9, r3, r12, r9\n"      \
+  "smlad r10, r2, lr, r10\n"     \
+  "smlad r11, r3, lr, r11\n"
+#define OCTAVO_STORE_TWO(p, q, of_sum)   \
+  "ldr r12, [r2], #4\n"                 \
+  of_sum(p) of_sum(q)                   \
+  "smmlar " p ", " p ", r12, " p "\n"   \
+  "smmlar " q ", " q ", r12, " q "\n"   \
+  "ldrd r12, lr, [r2], #8\n"            \
+  "add " p ", " p ", " p ", asr #31\n"  \
+  "add " q ", " q ", " q ", asr #31\n"  \
+  "add " p ", " p ", r12\n"             \
+  "add " q ", " q ", r12\n"             \
+  "asr " p ", " p ", lr\n"              \
+  "asr " q ", " q ", lr\n"              \
+  "ssat " p ", #8, " p "\n"             \
+  "ssat " q ", #8, " q "\n"             \
+  "strb " p ", [r0], #1\n"              \
+  "strb " q ", [r3], #1\n"
+
+/* Products of two pixels and `blocks` times four channels.
  *
  * r4 .. r11 are the sums, even ones of p; r0 and r1 run over windows and weights. The stack holds: end of the windows,
- * their begin, the channels' constants, out_p, out_q, blocks. Eight depths are 60 instructions, and 64 products.
+ * their begin, the channels' constants, out_p, out_q, blocks, and whether depths are an odd number of eights. Eight
+ * depths are 60 instructions, and 64 products.
  */
-__attribute__((naked, noinline, unused)) static void octavo_products(
-    const int16_t *windows, const int8_t *weights, const octavo_channels *channels, int32_t depth, int8_t *out_p,
-    int8_t *out_q, int32_t blocks) {
-  __asm__ volatile(
-#define OCTAVO_TWO_DEPTHS              \
-  "ldrd r2, r3, [r0], #8\n"            \
-  "ldr r12, [r1], #4\n"                \
-  "sxtb16 lr, r12\n"                   \
-  "smlad r4, r2, lr, r4\n"             \
-  "smlad r5, r3, lr, r5\n"             \
-  "sxtb16 r12, r12, ror #8\n"          \
-  "smlad r6, r2, r12, r6\n"            \
-  "smlad r7, r3, r12, r7\n"            \
-  "ldr r12, [r1], #4\n"                \
-  "sxtb16 lr, r12\n"                   \
-  "smlad r8, r2, lr, r8\n"             \
-  "smlad r9, r3, lr, r9\n"             \
-  "sxtb16 r12, r12, ror #8\n"          \
-  "smlad r10, r2, r12, r10\n"          \
-  "smlad r11, r3, r12, r11\n"
-#define OCTAVO_STORE(p, q)             \
-  "ldr r12, [r2], #4\n"                \
-  "lsl " p ", " p ", #1\n"             \
-  "lsl " q ", " q ", #1\n"             \
-  "smmulr " p ", " p ", r12\n"         \
-  "smmulr " q ", " q ", r12\n"         \
-  "ldrd r12, lr, [r2], #8\n"           \
-  "add " p ", " p ", " p ", asr #31\n" \
-  "add " q ", " q ", " q ", asr #31\n" \
-  "add " p ", " p ", r12\n"            \
-  "add " q ", " q ", r12\n"            \
-  "asr " p ", " p ", lr\n"             \
-  "asr " q ", " q ", lr\n"             \
-  "ssat " p ", #8, " p "\n"            \
-  "ssat " q ", #8, " q "\n"            \
-  "strb " p ", [r0], #1\n"             \
-  "strb " q ", [r3], #1\n"
-      "push {r4-r11, lr}\n" /* 36 bytes; the caller's out_p, out_q and blocks lie above */
-      "add r12, r0, r3, lsl #2\n"
-      "mov r3, r0\n"
-      "ldr r4, [sp, #36]\n"
-      "ldr r5, [sp, #40]\n"
-      "ldr r6, [sp, #44]\n"
-      "sub sp, #28\n"
-      "strd r12, r3, [sp]\n"
-      "str r2, [sp, #8]\n"
-      "strd r4, r5, [sp, #12]\n"
-      "str r6, [sp, #20]\n"
-      "1:\n"
-      "ldrd r0, r2, [sp, #4]\n"
-      "ldm r2!, {r4, r6, r8, r10}\n"
-      "str r2, [sp, #8]\n"
-      "mov r5, r4\n"
-      "mov r7, r6\n"
-      "mov r9, r8\n"
-      "mov r11, r10\n"
-      "2:\n"
-      OCTAVO_TWO_DEPTHS OCTAVO_TWO_DEPTHS OCTAVO_TWO_DEPTHS OCTAVO_TWO_DEPTHS
-      "ldr r12, [sp]\n"
-      "cmp r0, r12\n"
-      "bne 2b\n"
-      "ldr r2, [sp, #8]\n"
-      "ldrd r0, r3, [sp, #12]\n"
-      OCTAVO_STORE("r4", "r5") OCTAVO_STORE("r6", "r7") OCTAVO_STORE("r8", "r9") OCTAVO_STORE("r10", "r11")
-      "str r2, [sp, #8]\n"
-      "ldr r12, [sp, #20]\n"
-      "strd r0, r3, [sp, #12]\n"
-      "subs r12, #1\n"
-      "str r12, [sp, #20]\n"
-      "bne 1b\n"
-      "add sp, #28\n"
-      "pop {r4-r11, pc}\n");
-#undef OCTAVO_TWO_DEPTHS
-#undef OCTAVO_STORE
-}
+#define OCTAVO_TWO_PIXELS(name, two_depths, of_bias, of_sum)                                                               \
+  __attribute__((naked, noinline, unused)) static void name(const int16_t *windows, const int8_t *weights,           \
+                                                            const octavo_channels *channels, int32_t depth,          \
+                                                            int8_t *out_p, int8_t *out_q, int32_t blocks) {          \
+    __asm__ volatile(                                                                                                \
+        "push {r4-r11, lr}\n" /* 36 bytes; the caller's out_p, out_q and blocks lie above */                         \
+        "mov r7, r3\n"                                                                                               \
+        "add r12, r0, r3, lsl #2\n"                                                                                  \
+        "mov r3, r0\n"                                                                                               \
+        "ldrd r4, r5, [sp, #36]\n"                                                                                   \
+        "ldr r6, [sp, #44]\n"                                                                                        \
+        "sub sp, #28\n"                                                                                              \
+        "strd r12, r3, [sp]\n"                                                                                       \
+        "str r2, [sp, #8]\n"                                                                                         \
+        "strd r4, r5, [sp, #12]\n"                                                                                   \
+        "and r7, #8\n"                                                                                               \
+        "strd r6, r7, [sp, #20]\n"                                                                                   \
+        "1:\n"                                                                                                       \
+        "ldrd r0, r2, [sp, #4]\n"                                                                                    \
+        "ldm r2, {r5, r7, r9, r11}\n"                                                                                \
+        "ldm r2!, {r4, r6, r8, r10}\n"                                                                               \
+        "str r2, [sp, #8]\n"                                                                                         \
+        of_bias("r4") of_bias("r5") of_bias("r6") of_bias("r7")                                                      \
+        of_bias("r8") of_bias("r9") of_bias("r10") of_bias("r11")                                                    \
+        "ldr r12, [sp, #24]\n"                                                                                       \
+        "cmp r12, #0\n"                                                                                              \
+        "bne 3f\n"                                                                                                   \
+        "2:\n"                                                                                                       \
+        two_depths two_depths two_depths two_depths                                                                  \
+        "3:\n"                                                                                                       \
+        two_depths two_depths two_depths two_depths                                                                  \
+        "ldr r12, [sp]\n"                                                                                            \
+        "cmp r0, r12\n"                                                                                              \
+        "bne 2b\n"                                                                                                   \
+        "ldr r2, [sp, #8]\n"                                                                                         \
+        "ldrd r0, r3, [sp, #12]\n"                                                                                   \
+        OCTAVO_STORE_TWO("r4", "r5", of_sum) OCTAVO_STORE_TWO("r6", "r7", of_sum)                                  \
+        OCTAVO_STORE_TWO("r8", "r9", of_sum) OCTAVO_STORE_TWO("r10", "r11", of_sum)                                \
+        "str r2, [sp, #8]\n"                                                                                         \
+        "ldr r12, [sp, #20]\n"                                                                                       \
+        "strd r0, r3, [sp, #12]\n"                                                                                   \
+        "subs r12, #1\n"                                                                                             \
+        "str r12, [sp, #20]\n"                                                                                       \
+        "bne 1b\n"                                                                                                   \
+        "add sp, #28\n"                                                                                              \
+        "pop {r4-r11, pc}\n");                                                                                       \
+  }
+
+OCTAVO_TWO_PIXELS(octavo_products, OCTAVO_BYTES_TWO_DEPTHS, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
+OCTAVO_TWO_PIXELS(octavo_products_4, OCTAVO_NIBBLES_TWO_DEPTHS, OCTAVO_NIBBLES_BIAS, OCTAVO_NIBBLES_SUM)
+OCTAVO_TWO_PIXELS(octavo_products_16, OCTAVO_HALVES_TWO_DEPTHS, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
+
+#define OCTAVO_TWO_CHANNELS(bytes, first, second) \
+  "sxtb16 lr, " bytes "\n"                        \
+  "smlad " first ", r2, lr, " first "\n"          \
+  "sxtb16 lr, " bytes ", ror #8\n"                \
+  "smlad " second ", r2, lr, " second "\n"
+#define OCTAVO_BYTES_FOUR_DEPTHS                                                   \
+  "ldr r2, [r0], #8\n"                                                             \
+  "ldm r1!, {r8-r11}\n"                                                            \
+  OCTAVO_TWO_CHANNELS("r8", "r4", "r5") OCTAVO_TWO_CHANNELS("r9", "r6", "r7")      \
+  "ldr r2, [r0], #8\n"                                                             \
+  OCTAVO_TWO_CHANNELS("r10", "r4", "r5") OCTAVO_TWO_CHANNELS("r11", "r6", "r7")
+#define OCTAVO_NIBBLES_FOUR_DEPTHS                                                 \
+  "ldr r2, [r0], #8\n"                                                             \
+  "ldm r1!, {r8, r10}\n"                                                           \
+  "lsl r9, r8, #4\n"                                                               \
+  "and r8, #0xF0F0F0F0\n"                                                          \
+  "and r9, #0xF0F0F0F0\n"                                                          \
+  OCTAVO_TWO_CHANNELS("r8", "r4", "r5") OCTAVO_TWO_CHANNELS("r9", "r6", "r7")      \
+  "ldr r2, [r0], #8\n"                                                             \
+  "lsl r11, r10, #4\n"                                                             \
+  "and r10, #0xF0F0F0F0\n"                                                         \
+  "and r11, #0xF0F0F0F0\n"                                                         \
+  OCTAVO_TWO_CHANNELS("r10", "r4", "r5") OCTAVO_TWO_CHANNELS("r11", "r6", "r7")
+#define OCTAVO_HALVES_TWO_DEPTHS_OF_ONE \
+  "ldr r2, [r0], #8\n"                  \
+  "ldm r1!, {r8-r11}\n"                 \
+  "smlad r4, r2, r8, r4\n"              \
+  "smlad r5, r2, r9, r5\n"              \
+  "smlad r6, r2, r10, r6\n"             \
+  "smlad r7, r2, r11, r7\n"
+#define OCTAVO_HALVES_FOUR_DEPTHS OCTAVO_HALVES_TWO_DEPTHS_OF_ONE OCTAVO_HALVES_TWO_DEPTHS_OF_ONE
+#define OCTAVO_STORE_ONE(sum, of_sum)            \
+  "ldm r2!, {r8, r9, r10}\n"                     \
+  of_sum(sum)                                    \
+  "smmlar " sum ", " sum ", r8, " sum "\n"       \
+  "add " sum ", " sum ", " sum ", asr #31\n"     \
+  "add " sum ", " sum ", r9\n"                   \
+  "asr " sum ", " sum ", r10\n"                  \
+  "ssat " sum ", #8, " sum "\n"                  \
+  "strb " sum ", [r3], #1\n"
+
+/* The same of the pixel p alone. Eight depths are 40 instructions, and 32 products.
+ *
+ * r4 .. r7 are the sums, r8 .. r11 hold weights, r0 and r1 run over windows and weights, r3 over the output. The stack
+ * holds: end of the windows, their begin, the channels' constants, blocks.
+ */
+#define OCTAVO_ONE_PIXEL(name, four_depths, of_bias, of_sum)                                                              \
+  __attribute__((naked, noinline, unused)) static void name(const int16_t *windows, const int8_t *weights,           \
+                                                            const octavo_channels *channels, int32_t depth,          \
+                                                            int8_t *out, int32_t blocks) {                           \
+    __asm__ volatile(                                                                                                \
+        "push {r4-r11, lr}\n"                                                                                        \
+        "add r12, r0, r3, lsl #2\n"                                                                                  \
+        "ldrd r3, r4, [sp, #36]\n"                                                                                   \
+        "sub sp, #20\n"                                                                                              \
+        "strd r12, r0, [sp]\n"                                                                                       \
+        "strd r2, r4, [sp, #8]\n"                                                                                    \
+        "1:\n"                                                                                                       \
+        "ldrd r12, r0, [sp]\n"                                                                                       \
+        "ldr r2, [sp, #8]\n"                                                                                         \
+        "ldm r2!, {r4-r7}\n"                                                                                         \
+        "str r2, [sp, #8]\n"                                                                                         \
+        of_bias("r4") of_bias("r5") of_bias("r6") of_bias("r7")                                                      \
+        "2:\n"                                                                                                       \
+        four_depths four_depths                                                                                      \
+        "cmp r0, r12\n"                                                                                              \
+        "bne 2b\n"                                                                                                   \
+        "ldr r2, [sp, #8]\n"                                                                                         \
+        OCTAVO_STORE_ONE("r4", of_sum) OCTAVO_STORE_ONE("r5", of_sum)                                              \
+        OCTAVO_STORE_ONE("r6", of_sum) OCTAVO_STORE_ONE("r7", of_sum)                                              \
+        "ldr r12, [sp, #12]\n"                                                                                       \
+        "subs r12, #1\n"                                                                                             \
+        "strd r2, r12, [sp, #8]\n"                                                                                   \
+        "bne 1b\n"                                                                                                   \
+        "add sp, #20\n"                                                                                              \
+        "pop {r4-r11, pc}\n");                                                                                       \
+  }
+
+OCTAVO_ONE_PIXEL(octavo_products_of_one, OCTAVO_BYTES_FOUR_DEPTHS, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
+OCTAVO_ONE_PIXEL(octavo_products_of_one_4, OCTAVO_NIBBLES_FOUR_DEPTHS, OCTAVO_NIBBLES_BIAS, OCTAVO_NIBBLES_SUM)
+OCTAVO_ONE_PIXEL(octavo_products_of_one_16, OCTAVO_HALVES_FOUR_DEPTHS, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
 #endif
 
-/* The same in C; the only way for wide layers. */
+/* The same in C; the only way for wide layers. A weight of one of two channels, of the first depth and of the next. */
+OCTAVO_INLINE int32_t octavo_first(const int8_t *w, int32_t channel, int upper, int32_t bits) {
+  if (bits == 16) {
+    return ((const int16_t *)(const void *)w)[2 * channel];
+  }
+  return bits == 4 ? octavo_nibble(w[channel], upper) : w[channel];
+}
+
+OCTAVO_INLINE int32_t octavo_second(const int8_t *w, int32_t channel, int upper, int32_t bits) {
+  if (bits == 16) {
+    return ((const int16_t *)(const void *)w)[2 * channel + 1];
+  }
+  return bits == 4 ? octavo_nibble(w[2 + channel], upper) : w[2 + channel];
+}
+
+/* Of two channels of a block, the first or the last, and of both pixels. */
+OCTAVO_INLINE void octavo_quarter_plain(const int16_t *x, const int8_t *w, int32_t depth, const octavo_channels *channels,
+                                        int32_t channel, int8_t *out_p, int8_t *out_q, int32_t wide, int32_t bits) {
+  const int16_t *const end = x + 2 * depth;
+  const int upper = channel == 0;
+  int32_t p0 = channels->bias[channel], p1 = channels->bias[channel + 1], q0 = p0, q1 = p1;
+  for (w += bits == 4 ? 0 : channel * bits / 4; x != end; x += 4, w += bits) {
+    const int32_t a = octavo_first(w, 0, upper, bits), b = octavo_second(w, 0, upper, bits);
+    const int32_t c = octavo_first(w, 1, upper, bits), d = octavo_second(w, 1, upper, bits);
+    p0 += x[0] * a;
+    p1 += x[0] * c;
+    q0 += x[2] * a;
+    q1 += x[2] * c;
+    p0 += x[1] * b;
+    p1 += x[1] * d;
+    q0 += x[3] * b;
+    q1 += x[3] * d;
+  }
+  out_p[channel] = octavo_scaled(p0, channels->scale[channel], wide);
+  out_p[channel + 1] = octavo_scaled(p1, channels->scale[channel + 1], wide);
+  out_q[channel] = octavo_scaled(q0, channels->scale[channel], wide);
+  out_q[channel + 1] = octavo_scaled(q1, channels->scale[channel + 1], wide);
+}
+
 OCTAVO_KERNEL void octavo_products_plain(const int16_t *windows, const int8_t *weights,
                                          const octavo_channels *channels, int32_t depth, int8_t *out_p,
-                                         int8_t *out_q, int32_t blocks, int32_t wide) {
-  int32_t block, i, c;
-  for (block = 0; block < blocks; block++, channels++) {
-    const int16_t *x = windows;
-    int32_t p[4], q[4];
-    for (c = 0; c < 4; c++) {
-      p[c] = q[c] = channels->bias[c];
+                                         int8_t *out_q, int32_t blocks, int32_t wide, int32_t bits) {
+  for (; blocks > 0; blocks--, channels++, weights += depth * bits / 2, out_p += 4, out_q += 4) {
+    octavo_quarter_plain(windows, weights, depth, channels, 0, out_p, out_q, wide, bits);
+    octavo_quarter_plain(windows, weights, depth, channels, 2, out_p, out_q, wide, bits);
+  }
+}
+
+/* Of the pixel p alone. */
+OCTAVO_KERNEL void octavo_products_of_one_plain(const int16_t *windows, const int8_t *weights,
+                                                const octavo_channels *channels, int32_t depth, int8_t *out,
+                                                int32_t blocks, int32_t wide, int32_t bits) {
+  for (; blocks > 0; blocks--, channels++, out += 4) {
+    const int16_t *x = windows, *const end = windows + 2 * depth;
+    const int32_t next = bits == 4 ? 0 : bits / 2; /* from two channels' weights to those of the next two */
+    int32_t p0 = channels->bias[0], p1 = channels->bias[1], p2 = channels->bias[2], p3 = channels->bias[3];
+    for (; x != end; x += 4, weights += bits) {
+      const int8_t *const w = weights + next;
+      p0 += x[0] * octavo_first(weights, 0, 1, bits);
+      p0 += x[1] * octavo_second(weights, 0, 1, bits);
+      p1 += x[0] * octavo_first(weights, 1, 1, bits);
+      p1 += x[1] * octavo_second(weights, 1, 1, bits);
+      p2 += x[0] * octavo_first(w, 0, 0, bits);
+      p2 += x[1] * octavo_second(w, 0, 0, bits);
+      p3 += x[0] * octavo_first(w, 1, 0, bits);
+      p3 += x[1] * octavo_second(w, 1, 0, bits);
     }
-    for (i = 0; i < depth; i += 2, x += 4, weights += 8) {
-      const int8_t *w = weights;
-      for (c = 0; c < 4; c++, w += c == 2 ? 3 : 1) {
-        p[c] += x[0] * w[0] + x[1] * w[2];
-        q[c] += x[2] * w[0] + x[3] * w[2];
-      }
-    }
-    for (c = 0; c < 4; c++) {
-      *out_p++ = octavo_scaled(p[c], channels->scale[c], wide);
-      *out_q++ = octavo_scaled(q[c], channels->scale[c], wide);
-    }
+    out[0] = octavo_scaled(p0, channels->scale[0], wide);
+    out[1] = octavo_scaled(p1, channels->scale[1], wide);
+    out[2] = octavo_scaled(p2, channels->scale[2], wide);
+    out[3] = octavo_scaled(p3, channels->scale[3], wide);
   }
 }
 
 OCTAVO_INLINE void octavo_products_of(const octavo_conv *conv, const int16_t *windows, const int8_t *weights,
-                                      const octavo_channels *channels, int8_t *out_p, int8_t *out_q, int32_t blocks) {
+                                      const octavo_channels *channels, int8_t *out_p, int8_t *out_q, int32_t blocks,
+                                      int32_t bits) {
 #if OCTAVO_DSP
   if (!conv->wide) {
-    octavo_products(windows, weights, channels, conv->depth, out_p, out_q, blocks);
+    if (out_p == out_q) {
+      (bits == 4    ? octavo_products_of_one_4
+       : bits == 16 ? octavo_products_of_one_16
+                    : octavo_products_of_one)(windows, weights, channels, conv->depth, out_p, blocks);
+    } else {
+      (bits == 4    ? octavo_products_4
+       : bits == 16 ? octavo_products_16
+                    : octavo_products)(windows, weights, channels, conv->depth, out_p, out_q, blocks);
+    }
     return;
   }
 #endif
-  octavo_products_plain(windows, weights, channels, conv->depth, out_p, out_q, blocks, conv->wide);
+  if (out_p == out_q) {
+    octavo_products_of_one_plain(windows, weights, channels, conv->depth, out_p, blocks, conv->wide, bits);
+  } else {
+    octavo_products_plain(windows, weights, channels, conv->depth, out_p, out_q, blocks, conv->wide, bits);
+  }
 }
 
 /* Widen bytes, a multiple of four, into one pixel's places; returns the place of the next. */
@@ -184,11 +369,50 @@ OCTAVO_INLINE int16_t *octavo_widen_nothing(int16_t *to, int32_t count) {
   return to;
 }
 
-/* One pixel's window, of channels that are a multiple of four; taps of one row lie in a row. */
+/* Places of `taps` taps from a column on that lie in front of the image, in it, and behind it. */
+typedef struct {
+  int32_t before, inside, after;
+} octavo_span;
+
+OCTAVO_INLINE octavo_span octavo_span_of(int32_t left, int32_t taps, int32_t width, int32_t channels) {
+  octavo_span span;
+  if (left >= 0 && left + taps <= width) {
+    span.before = span.after = 0;
+    span.inside = taps * channels;
+  } else {
+    const int32_t before = octavo_clamp(-left, 0, taps), after = octavo_clamp(left + taps - width, 0, taps);
+    span.before = before * channels;
+    span.after = after * channels;
+    span.inside = octavo_clamp(taps - before - after, 0, taps) * channels;
+  }
+  return span;
+}
+
+/* Taps that lie in a row in memory. */
+OCTAVO_INLINE int32_t octavo_taps_in_a_row(const octavo_conv *conv) {
+  return conv->groups == 1 && conv->dilation_width == 1 ? conv->kernel_width : 1;
+}
+
+/* Whether all of a window lies in the image, each of its rows in a row in memory. */
+OCTAVO_INLINE int octavo_window_is_plain(const octavo_conv *conv, int32_t top, int32_t left) {
+  return top >= 0 && left >= 0 && left + conv->kernel_width <= conv->in_width && conv->groups == 1 &&
+         conv->dilation_width == 1 && top + (conv->kernel_height - 1) * conv->dilation_height < conv->in_height;
+}
+
+/* One pixel's window, of channels that are a multiple of four. */
 OCTAVO_INLINE void octavo_window(const octavo_conv *conv, const int8_t *in, int32_t channels, int32_t top,
                                  int32_t left, int16_t *to) {
-  const int32_t taps = conv->groups == 1 && conv->dilation_width == 1 ? conv->kernel_width : 1;
+  const int32_t taps = octavo_taps_in_a_row(conv), zero_point = conv->in_zero_point, width = conv->in_width;
+  const int32_t all = conv->in_channels;
+  octavo_span span = octavo_span_of(left, taps, width, channels);
   int32_t i, j;
+  if (octavo_window_is_plain(conv, top, left)) {
+    const int32_t down = conv->dilation_height * width * all;
+    for (in += (top * width + left) * all, i = conv->kernel_height; i > 0; i--, in += down) {
+      to = octavo_widen(to, in, taps * channels, zero_point);
+    }
+    return;
+  }
   for (i = 0; i < conv->kernel_height; i++) {
     const int32_t y = top + i * conv->dilation_height;
     if (y < 0 || y >= conv->in_height) {
@@ -197,87 +421,148 @@ OCTAVO_INLINE void octavo_window(const octavo_conv *conv, const int8_t *in, int3
     }
     for (j = 0; j < conv->kernel_width; j += taps) {
       const int32_t x = left + j * conv->dilation_width;
-      const int32_t before = octavo_clamp(-x, 0, taps), after = octavo_clamp(x + taps - conv->in_width, 0, taps);
-      const int32_t inside = taps - before - after;
-      to = octavo_widen_nothing(to, before * channels);
-      if (inside > 0) {
-        const int8_t *pixel = in + (y * conv->in_width + x + before) * conv->in_channels;
-        to = octavo_widen(to, pixel, inside * channels, conv->in_zero_point);
+      if (taps == 1) {
+        span = octavo_span_of(x, 1, width, channels);
       }
-      to = octavo_widen_nothing(to, after * channels);
+      to = octavo_widen_nothing(to, span.before);
+      if (span.inside > 0) {
+        to = octavo_widen(to, in + (y * width + (x < 0 ? 0 : x)) * all, span.inside, zero_point);
+      }
+      to = octavo_widen_nothing(to, span.after);
     }
   }
 }
 
-/* One pixel's window of any number of channels: its bytes are gathered first. */
-OCTAVO_INLINE void octavo_window_of_bytes(const octavo_conv *conv, const int8_t *in, int32_t channels, int32_t top,
-                                          int32_t left, int16_t *to, int8_t *bytes) {
-  int8_t *next = bytes;
-  int32_t i, j, c;
+OCTAVO_INLINE int8_t *octavo_gather(int8_t *to, const int8_t *from, int32_t count) {
+#if OCTAVO_DSP
+  for (; count >= 4; count -= 4, from += 4, to += 4) {
+    octavo_put_word(to, octavo_word(from));
+  }
+#endif
+  for (; count > 0; count--) {
+    *to++ = *from++;
+  }
+  return to;
+}
+
+OCTAVO_INLINE int8_t *octavo_gather_nothing(int8_t *to, int32_t count, int32_t zero_point) {
+  for (; count > 0; count--) {
+    *to++ = (int8_t)zero_point;
+  }
+  return to;
+}
+
+/* The bytes of one pixel's window, zero points where it leaves the image. */
+OCTAVO_INLINE void octavo_gather_window(const octavo_conv *conv, const int8_t *in, int32_t channels, int32_t top,
+                                        int32_t left, int8_t *to) {
+  const int32_t taps = octavo_taps_in_a_row(conv), zero_point = conv->in_zero_point, width = conv->in_width;
+  const int32_t all = conv->in_channels;
+  octavo_span span = octavo_span_of(left, taps, width, channels);
+  int32_t i, j;
+  if (octavo_window_is_plain(conv, top, left)) {
+    const int32_t down = conv->dilation_height * width * all;
+    for (in += (top * width + left) * all, i = conv->kernel_height; i > 0; i--, in += down) {
+      to = octavo_gather(to, in, taps * channels);
+    }
+    return;
+  }
   for (i = 0; i < conv->kernel_height; i++) {
     const int32_t y = top + i * conv->dilation_height;
-    for (j = 0; j < conv->kernel_width; j++) {
+    if (y < 0 || y >= conv->in_height) {
+      to = octavo_gather_nothing(to, conv->kernel_width * channels, zero_point);
+      continue;
+    }
+    for (j = 0; j < conv->kernel_width; j += taps) {
       const int32_t x = left + j * conv->dilation_width;
-      const int inside = y >= 0 && y < conv->in_height && x >= 0 && x < conv->in_width;
-      const int8_t *pixel = inside ? in + (y * conv->in_width + x) * conv->in_channels : 0;
-      for (c = 0; c < channels; c++) {
-        *next++ = inside ? pixel[c] : (int8_t)conv->in_zero_point;
+      if (taps == 1) {
+        span = octavo_span_of(x, 1, width, channels);
       }
+      to = octavo_gather_nothing(to, span.before, zero_point);
+      to = octavo_gather(to, in + (y * width + (x < 0 ? 0 : x)) * all, span.inside);
+      to = octavo_gather_nothing(to, span.after, zero_point);
     }
   }
-  memset(next, conv->in_zero_point, (size_t)(bytes + conv->depth - next));
-  (void)octavo_widen(to, bytes, conv->depth, conv->in_zero_point);
 }
 
-/* Rows row_begin .. row_end - 1 of the output.
+/* Rows row_begin .. row_end - 1 of the output, the weights of as many bits.
  *
  * scratch: 4 bytes a depth; another one where channels of a group are no multiple of four. Aligned to 4.
  * in and out may be the same where the kernel is a single tap, strides are 1 and there are no more channels out than in.
  */
-OCTAVO_KERNEL void octavo_conv_rows(const octavo_conv *conv, const int8_t *in, int8_t *out, void *scratch,
-                                    int32_t row_begin, int32_t row_end) {
+OCTAVO_INLINE void octavo_conv_rows_of(const octavo_conv *conv, const int8_t *in, int8_t *out, void *scratch,
+                                       int32_t row_begin, int32_t row_end, int32_t bits) {
   int16_t *windows = (int16_t *)scratch;
   int8_t *bytes = (int8_t *)scratch + 4 * conv->depth;
   const int32_t in_channels = conv->in_channels / conv->groups, out_channels = conv->out_channels / conv->groups;
-  const int32_t blocks = out_channels / 4, rest = out_channels % 4;
-  const int32_t end = row_end * conv->out_width;
-  int32_t pixel, group, i;
+  const int32_t blocks = out_channels / 4, rest = out_channels % 4, block_bytes = conv->depth * bits / 2;
+  const int32_t begin = row_begin * conv->out_width, end = row_end * conv->out_width;
+  const int pixels_are_windows = conv->kernel_height * conv->kernel_width * conv->groups == 1 &&
+                                 conv->stride_height * conv->stride_width == 1 && in_channels % 4 == 0;
+  int32_t pixel, group, i, row = row_begin, column = 0;
   memset(windows, 0, 4 * (size_t)conv->depth);
-  for (pixel = row_begin * conv->out_width; pixel < end; pixel += 2) {
+  if (in_channels % 4 != 0) {
+    memset(bytes, conv->in_zero_point, (size_t)conv->depth);
+  }
+  for (pixel = begin; pixel < end; pixel += 2) {
     const int8_t *weights = conv->weights;
     const octavo_channels *channels = conv->channels;
-    const int32_t pair = pixel + 1 < end; /* a last pixel alone is computed twice */
-    int8_t *out_p = out + pixel * conv->out_channels, *out_q = out_p + pair * conv->out_channels;
+    const int32_t count = pixel + 1 < end ? 2 : 1;
+    int8_t *out_p = out + pixel * conv->out_channels, *out_q = out_p + (count - 1) * conv->out_channels;
+    const int32_t next_row = column + 1 < conv->out_width ? row : row + 1;
+    const int32_t next_column = column + 1 < conv->out_width ? column + 1 : 0;
     for (group = 0; group < conv->groups; group++) {
-      for (i = 0; i < 2; i++) {
-        const int32_t at = pixel + (i & pair);
-        const int32_t row = at / conv->out_width, column = at % conv->out_width;
-        const int32_t top = row * conv->stride_height - conv->pad_top;
-        const int32_t left = column * conv->stride_width - conv->pad_left;
+      const int8_t *const from = in + group * in_channels;
+      for (i = 0; i < count && !pixels_are_windows; i++) {
+        const int32_t top = (i == 0 ? row : next_row) * conv->stride_height - conv->pad_top;
+        const int32_t left = (i == 0 ? column : next_column) * conv->stride_width - conv->pad_left;
         if (in_channels % 4 == 0) {
-          octavo_window(conv, in + group * in_channels, in_channels, top, left, windows + 2 * i);
+          octavo_window(conv, from, in_channels, top, left, windows + 2 * i);
         } else {
-          octavo_window_of_bytes(conv, in + group * in_channels, in_channels, top, left, windows + 2 * i, bytes);
+          octavo_gather_window(conv, from, in_channels, top, left, bytes);
+          (void)octavo_widen(windows + 2 * i, bytes, conv->depth, conv->in_zero_point);
         }
       }
-      if (blocks > 0) {
-        octavo_products_of(conv, windows, weights, channels, out_p, out_q, blocks);
+      for (i = 0; i < count && pixels_are_windows; i++) {
+        (void)octavo_widen(windows + 2 * i, in + (pixel + i) * in_channels, in_channels, conv->in_zero_point);
       }
-      weights += 4 * conv->depth * blocks;
+      if (blocks > 0) {
+        octavo_products_of(conv, windows, weights, channels, out_p, out_q, blocks, bits);
+      }
+      weights += block_bytes * blocks;
       channels += blocks;
       out_p += 4 * blocks;
       out_q += 4 * blocks;
       if (rest > 0) {
         int8_t last_p[4], last_q[4];
-        octavo_products_of(conv, windows, weights, channels, last_p, last_q, 1);
+        octavo_products_of(conv, windows, weights, channels, last_p, count == 2 ? last_q : last_p, 1, bits);
         memcpy(out_p, last_p, (size_t)rest);
-        memcpy(out_q, last_q, (size_t)rest);
-        weights += 4 * conv->depth;
+        memcpy(out_q, count == 2 ? last_q : last_p, (size_t)rest);
+        weights += block_bytes;
         channels++;
         out_p += rest;
         out_q += rest;
       }
     }
-    octavo_bound(out + pixel * conv->out_channels, (1 + pair) * conv->out_channels, conv->low, conv->high);
+    octavo_bound(out + pixel * conv->out_channels, count * conv->out_channels, conv->low, conv->high);
+    row = next_column + 1 < conv->out_width ? next_row : next_row + 1;
+    column = next_column + 1 < conv->out_width ? next_column + 1 : 0;
   }
+}
+
+/* Weights of eight bits. */
+OCTAVO_KERNEL void octavo_conv_rows(const octavo_conv *conv, const int8_t *in, int8_t *out, void *scratch,
+                                    int32_t row_begin, int32_t row_end) {
+  octavo_conv_rows_of(conv, in, out, scratch, row_begin, row_end, 8);
+}
+
+/* Weights of four bits: of two channels the upper half of a byte, of the next two the lower. */
+OCTAVO_KERNEL void octavo_conv_rows_4(const octavo_conv *conv, const int8_t *in, int8_t *out, void *scratch,
+                                      int32_t row_begin, int32_t row_end) {
+  octavo_conv_rows_of(conv, in, out, scratch, row_begin, row_end, 4);
+}
+
+/* Weights of eight bits held in sixteen, which saves taking them apart: channel by channel, two depths each. */
+OCTAVO_KERNEL void octavo_conv_rows_16(const octavo_conv *conv, const int8_t *in, int8_t *out, void *scratch,
+                                       int32_t row_begin, int32_t row_end) {
+  octavo_conv_rows_of(conv, in, out, scratch, row_begin, row_end, 16);
 }

@@ -1,4 +1,4 @@
-/* ADD, SUB, MUL, SQUARED_DIFFERENCE, MAXIMUM, MINIMUM: two tensors, one result each place; shapes may broadcast. */
+/* ADD, SUB, MUL, SQUARED_DIFFERENCE, PRELU, MAXIMUM, MINIMUM: two tensors, one result each place; shapes may broadcast. */
 
 /* Places of the operands: sizes of four dimensions, and each operand's step along them, 0 where it stretches. */
 typedef struct {
@@ -67,6 +67,17 @@ OCTAVO_KERNEL void octavo_squared_difference(const octavo_elementwise *op, const
   OCTAVO_EACH_PLACE(&op->places, {
     const int32_t difference = octavo_total(op, *x, *y);
     *out++ = octavo_stored(difference * difference, op);
+  })
+}
+
+/* PRELU: the factor of a is that of what is not negative, that of b of the product with the slope. */
+OCTAVO_KERNEL void octavo_prelu(const octavo_elementwise *op, const int8_t *a, const int8_t *b, int8_t *out) {
+  OCTAVO_EACH_PLACE(&op->places, {
+    const int32_t value = *x + op->a.offset;
+    const int32_t product = value < 0 ? value * (*y + op->b.offset) : value;
+    const octavo_factor *factor = value < 0 ? &op->b : &op->a;
+    const int32_t steps = octavo_rescale(product, factor->multiplier, factor->shift) + op->out.offset;
+    *out++ = (int8_t)octavo_clamp(steps, op->low, op->high);
   })
 }
 

@@ -9,9 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from octavo.errors import InputError
+from octavo.errors import ConfigError, InputError
 from octavo.load.loaded import Loaded
-from octavo.load.paths import existing
+from octavo.load.paths import KERAS_ENDINGS, existing
 
 __all__ = ["Loaded", "load"]
 
@@ -31,6 +31,7 @@ def load(source: Any, *, allow: Sequence[str] = (), signature: str | None = None
         The graph, and the remarks made on the way. `names` is filled for a keras.Model only.
 
     Raises:
+        ConfigError: for the signature of a model that has none.
         ModelFileError: for a file that is missing, truncated or not a model.
         UnsupportedLayerError: for a layer, an operator or a kind of model that cannot be read.
         InputError: for something that is no model at all.
@@ -43,19 +44,21 @@ def load(source: Any, *, allow: Sequence[str] = (), signature: str | None = None
         return _load_path(existing(Path(source)), allow, signature)
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(source, keras.Model):
+        _check_no_signature(signature, f"a keras.Model, '{source.name}'")
         return _load_keras_model(source, allow, keras.backend.backend())
     raise _not_a_model(source)
 
 
 def _load_keras_model(model: Any, allow: Sequence[str], backend: str) -> Loaded:
-    from octavo.load.keras_graph import load_keras, with_compute
+    from octavo.load.keras_graph import as_graph, load_keras, with_compute
     from octavo.load.keras_graph.functional import has_own_call
 
     if has_own_call(model) and backend == "tensorflow":
         from octavo.load.tensorflow import load_subclassed
 
         return load_subclassed(model)
-    return with_compute(load_keras(model, allow=allow), model)
+    graph = as_graph(model)
+    return with_compute(load_keras(graph, allow=allow), graph)
 
 
 def _load_path(path: Path, allow: Sequence[str], signature: str | None) -> Loaded:
@@ -67,7 +70,7 @@ def _load_path(path: Path, allow: Sequence[str], signature: str | None) -> Loade
         from octavo.load.tflite import load_tflite
 
         return load_tflite(path, signature)
-    if path.suffix in (".keras", ".h5", ".hdf5"):
+    if path.suffix in KERAS_ENDINGS:
         from octavo.load.keras_files import read_keras
         from octavo.load.keras_graph import load_keras, with_compute
 
@@ -80,6 +83,21 @@ def _load_path(path: Path, allow: Sequence[str], signature: str | None) -> Loade
         expected=".keras, .h5, .hdf5 or .tflite, or a SavedModel folder",
         fix="save the model with model.save('model.keras') and give that file",
     )
+
+
+def _check_no_signature(signature: str | None, found: str) -> None:
+    """Refuse the name of a signature for a model that has none.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    if signature is not None:
+        raise ConfigError(
+            "a Keras model has no signatures.",
+            got=f"signature={signature!r} for {found}",
+            expected="a signature of a .tflite file or a SavedModel",
+            fix="leave signature out",
+        )
 
 
 def _not_a_model(source: Any) -> InputError:

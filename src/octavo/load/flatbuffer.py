@@ -17,12 +17,19 @@ from ai_edge_litert import schema_py_generated as schema
 
 from octavo.dtypes import DType, unpack
 from octavo.errors import ModelFileError
-from octavo.ir.graph import fresh_name
 from octavo.ir.types import Graph, Node, NoOptions, Options, Shape, Tensor
 from octavo.load.structure import check_tables, content_bytes, vector
 from octavo.ops.schema import camel_case
 from octavo.ops.table import OPS
-from octavo.run.signature import DTYPES, Signature, not_a_model, quantization_of, read_signature, tensor_name
+from octavo.run.signature import (
+    DTYPES,
+    Signature,
+    first_name,
+    not_a_model,
+    quantization_of,
+    read_signature,
+    unique_names,
+)
 
 Value = int | float | bool | str | tuple[int, ...] | None
 
@@ -88,8 +95,8 @@ def _content_of(model: Any, signature: Signature) -> FileContent:
     check_tables(model, subgraph)
     tables = [subgraph.Tensors(i) for i in range(subgraph.TensorsLength())]
     operators = [subgraph.Operators(i) for i in range(subgraph.OperatorsLength())]
-    stored = [_stored_name(table, i) for i, table in enumerate(tables)]
-    names = _names(stored, signature)
+    stored = [first_name(table, i) for i, table in enumerate(tables)]
+    names = unique_names(stored, signature.inputs, signature.outputs)
     layers = _layers(operators, stored) | {port.index: names[port.index] for port in signature.inputs}
     made = {i for operator in operators for i in vector(operator.OutputsAsNumpy())}
     made |= {i for operator in operators for i in vector(operator.IntermediatesAsNumpy())}
@@ -106,18 +113,6 @@ def _content_of(model: Any, signature: Signature) -> FileContent:
     )
     shapes = [vector(table.ShapeSignatureAsNumpy()) or vector(table.ShapeAsNumpy()) for table in tables]
     return FileContent(graph, dict(zip(names, shapes, strict=True)))
-
-
-def _names(stored: Sequence[str], signature: Signature) -> list[str]:
-    """A unique name for each tensor; those of the signature come first."""
-    wanted = {port.index: port.name for port in (*signature.outputs, *signature.inputs)}
-    wanted.update({i: name for i, name in enumerate(stored) if i not in wanted})
-    names: dict[int, str] = {}
-    taken: set[str] = set()
-    for i, name in wanted.items():
-        names[i] = fresh_name(taken, name)
-        taken.add(names[i])
-    return [names[i] for i in range(len(stored))]
 
 
 def _layers(operators: Sequence[Any], stored: Sequence[str]) -> dict[int, str]:
@@ -234,11 +229,6 @@ def _plain(value: Any) -> Value:
 
 def _same(value: Any, other: Any) -> bool:
     return np.array_equal(value, other) if isinstance(value, np.ndarray) else bool(value == other)
-
-
-def _stored_name(table: Any, index: int) -> str:
-    """A tensor's name in the file; of names that a converter joined when it fused operators, the first."""
-    return tensor_name(table, index).split(";")[0] or f"tensor_{index}"
 
 
 def _text(stored: bytes | None) -> str:

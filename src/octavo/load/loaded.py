@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from octavo.ir.expected import Expected
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 
@@ -23,9 +24,11 @@ class Loaded:
         notes: Repairs made and other remarks.
         names: Graph tensor name by `id` of the Keras tensor it stands for; empty for other sources.
         compute: Runs the model that was read, where that is possible.
+        expected: What its layers say of the values they were trained on.
     """
 
     graph: Graph
     notes: tuple[Note, ...] = ()
     names: Mapping[int, str] = field(default_factory=dict)
     compute: Compute | None = None
+    expected: tuple[Expected, ...] = ()

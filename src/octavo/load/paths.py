@@ -8,6 +8,8 @@ from pathlib import Path
 from octavo.errors import ModelFileError
 from octavo.limits import unreadable
 
+KERAS_ENDINGS = (".keras", ".h5", ".hdf5")
+
 
 def existing(path: Path) -> Path:
     """The path itself, if there is something.
@@ -18,6 +20,8 @@ def existing(path: Path) -> Path:
     try:
         if path.exists():
             return path
+        if path.is_symlink():
+            raise _closed(path, "a symbolic link that leads nowhere, or in a circle")
         beside = sorted(item.name for item in path.parent.iterdir()) if path.parent.is_dir() else []
     except OSError as error:
         raise _closed(path, error.strerror or str(error)) from error

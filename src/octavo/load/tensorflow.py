@@ -166,8 +166,7 @@ def _signature(model: Any, name: str, wanted: str | None) -> Any:
             f"SavedModel '{name}' does not say which signature to read.",
             got=f"signatures {', '.join(map(repr, functions)) or 'none'}",
             expected=f"one signature, or one named '{wanted or SIGNATURE}'",
-            fix=f"export it with tf.saved_model.save(model, folder, signatures={{'{SIGNATURE}': function}}), or say "
-            "load(..., signature='its name')",
+            fix=f"export it with tf.saved_model.save(model, folder, signatures={{'{SIGNATURE}': function}})",
         )
     return chosen
 

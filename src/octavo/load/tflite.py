@@ -65,7 +65,7 @@ def _check_one_signature(names: Sequence[str]) -> None:
             "this TensorFlow Lite model does not say which signature to read.",
             got=f"signatures {', '.join(map(repr, names))}",
             expected="one signature, as each is a model of its own",
-            fix=f"convert it again with signature_keys=['{names[0]}'] alone, or say load(..., signature='{names[0]}')",
+            fix=f"say which: signature='{names[0]}'; or convert it again with signature_keys=['{names[0]}'] alone",
         )
 
 

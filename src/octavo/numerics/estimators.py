@@ -119,10 +119,65 @@ class LeastSquares:
         return float(lows[row]), float(highs[column])
 
 
+@dataclass(frozen=True, slots=True)
+class KullbackLeibler:
+    """The range whose integers keep most of what the distribution of the values says.
+
+        minimize over ends   sum p log(p / q)
+
+    p are the shares of the values by bin, cut ones counted at the ends; q spreads what falls into an integer's step,
+    cut values left out, evenly over the filled bins there. Zeros, which are exact, do not count. 16-bit integers take
+    the extremes, as there are steps enough.
+
+    Source: Migacz 2017, "8-bit Inference with TensorRT", pages 19-23, on the bins of `TensorStatistics`.
+    """
+
+    name: str = "kl"
+    needs_histogram: bool = True
+
+    def range_of(self, statistics: TensorStatistics, dtype: DType) -> Range:
+        """The best of 129 shares of the larger magnitude, which the other extreme keeps within, too."""
+        low, high = min(statistics.low, 0.0), max(statistics.high, 0.0)
+        assert statistics.histogram is not None, "a divergence needs histograms"
+        counts, edges = _ascending(statistics.histogram)
+        filled = np.flatnonzero(counts)
+        middles = np.clip((edges[filled] + edges[filled + 1]) / 2, statistics.low, statistics.high)
+        inside = np.abs(middles) >= np.finfo(np.float32).tiny
+        middles, filled = middles[inside], filled[inside]
+        shares, widths = counts[filled].astype(np.float64), edges[filled + 1] - edges[filled]
+        if dtype is DType.INT16 or not len(middles):
+            return low, high
+        steps = dtype.integer_range[1] - dtype.integer_range[0]
+        shares /= shares.sum()
+        ranges = [(max(low, -end), min(high, end)) for end in (max(-low, high) * _SHARES).tolist()]
+        losses = [_divergence(middles, widths, shares, *each, steps) for each in ranges]
+        return ranges[int(np.argmin(losses))]
+
+
 # What a name stands for, given the share that "percentile" keeps.
 ESTIMATORS: Mapping[str, Callable[[float], Estimator]] = MappingProxyType(
-    {"minmax": lambda percent: MinMax(), "percentile": Percentile, "mse": lambda percent: LeastSquares()}
+    {
+        "minmax": lambda percent: MinMax(),
+        "percentile": Percentile,
+        "mse": lambda percent: LeastSquares(),
+        "kl": lambda percent: KullbackLeibler(),
+    }
 )
+
+
+def _divergence(
+    middles: np.ndarray, widths: np.ndarray, shares: np.ndarray, low: float, high: float, steps: int
+) -> float:
+    """How much less the integers of a range tell than the values, in nats; bins ascend."""
+    kept = (middles >= low) & (middles <= high)
+    if not kept.any():
+        return np.inf
+    integers = np.rint((middles[kept] - low) * (steps / (high - low))).astype(np.int64)
+    p, width = shares[kept].copy(), widths[kept]
+    q = np.bincount(integers, p)[integers] * width / np.bincount(integers, width)[integers]
+    p[0] += shares[middles < low].sum()
+    p[-1] += shares[middles > high].sum()
+    return float(np.sum(p * np.log(p * q.sum() / q)))
 
 
 def _beyond(values: np.ndarray, counts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,10 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.numerics.fixed_point import Multiplier
+from octavo.ops.channelwise import always
 from octavo.ops.forms import emits, function_forms, layer_form, parameter
 from octavo.ops.fused import FusedActivation, Output, clamp_real, output_of
+from octavo.ops.limits import counted, largest_real, rescaled
 from octavo.ops.pointwise import Rescale, applies, from_zero, rescaling, run_rescale
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, SameAsOutput
@@ -159,8 +161,10 @@ RELU = OpSpec(
     shapes=same_shape,
     bounds=(0.0, math.inf),
     training=lambda ops: ops.relu,
+    channelwise=always,
     run_float=clamping_float(FusedActivation.RELU),
     integer=clamping_integer(FusedActivation.RELU),
+    output_scales=rescaled,
     in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=2, int16=3),
@@ -212,8 +216,10 @@ LEAKY_RELU = OpSpec(
     options=LeakyReluOptions,
     shapes=same_shape,
     training=lambda ops: lambda x, alpha: ops.leaky_relu(x, negative_slope=alpha),
+    channelwise=always,
     run_float=leaky_relu_float,
     integer=Kernel(prepare_leaky_relu, run_leaky_relu),
+    output_scales=lambda options, inputs: counted(max(1.0, abs(options.alpha)) * largest_real(inputs[0])),
     in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=1, int16=2),
@@ -235,6 +241,7 @@ PRELU = OpSpec(
     training=lambda ops: lambda x, alpha: ops.where(x >= 0, x, x * alpha),
     run_float=applies(lambda x, alpha: np.where(x >= 0, x, x * alpha)),
     integer=Kernel(prepare_prelu, run_prelu),
+    output_scales=lambda options, inputs: counted(max(1.0, largest_real(inputs[1])) * largest_real(inputs[0])),
     in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.expected import Expected
 from octavo.ir.graph import fresh_name
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, NoOptions, Options, Shape, Tensor
@@ -27,6 +28,7 @@ class GraphBuilder:
     Attributes:
         layer: The layer whose operators are emitted.
         step: Which of the calls inside the layer is; "" where it has a lowering of its own.
+        expected: What layers that normalize say of the values they were trained on.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class GraphBuilder:
         self.name = name
         self.layer = ""
         self.step = ""
+        self.expected: list[Expected] = []
         self._lower_activation, self._lower_calls = lower_activation, lower_calls
         self._tensors: dict[str, Tensor] = {}
         self._nodes: list[Node] = []
@@ -61,6 +64,10 @@ class GraphBuilder:
         if known is not None and known.data is not None and _same(known.data, array):
             return name
         return self._add(Tensor(fresh_name(self._tensors, name), array.shape, DType.of(array), array, layer=self.layer))
+
+    def expects(self, name: str, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Say what the layer at hand knows of a tensor: its statistics over the training data, see `Expected`."""
+        self.expected.append(Expected(name, self.layer, mean.astype(np.float64), variance.astype(np.float64)))
 
     @classmethod
     def extending(cls, graph: Graph) -> GraphBuilder:

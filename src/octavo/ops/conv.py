@@ -14,6 +14,8 @@ from octavo.ops import conv_kernels as kernels
 from octavo.ops.conv_kernels import Conv2DOptions, DepthwiseConv2DOptions, TransposeConvOptions
 from octavo.ops.conv_layers import lower_conv, lower_depthwise, lower_separable, lower_transpose
 from octavo.ops.fused import FusedActivation
+from octavo.ops.limits import overflowing, weighted
+from octavo.ops.products import of_operands, of_results
 from octavo.ops.roles import Bias, Data, Parameter, Weight, weight_types
 from octavo.ops.spec import Example, InPlace, KerasForm, OpSpec, Overlap
 from octavo.ops.window import Border, Padding
@@ -69,10 +71,14 @@ CONV_2D = OpSpec(
     options=Conv2DOptions,
     inputs=(Data(), Weight(0, weight_types(0, int4=PerAxis(0), hybrid=True), frozenset({DType.INT4})), Bias(0, 1)),
     shapes=kernels.conv_2d_shapes,
+    products=of_results(0),
     window=kernels.kernel_window,
     border=Border.ZERO,
     run_float=kernels.conv_2d_float,
     integer=kernels.CONV_2D_KERNEL,
+    output_scales=weighted(0),
+    obstacle=overflowing(0),
+    matrix_form=kernels.CONV_2D_MATRIX_FORM,
     fuses=True,
     version=conv_version,
     keras={
@@ -113,10 +119,14 @@ DEPTHWISE_CONV_2D = OpSpec(
     options=DepthwiseConv2DOptions,
     inputs=(Data(), Weight(3, weight_types(3, int4=PerAxis(3), hybrid=True), frozenset({DType.INT4})), Bias(0, 1)),
     shapes=kernels.depthwise_conv_2d_shapes,
+    products=of_results(3),
     window=kernels.kernel_window,
     border=Border.ZERO,
     run_float=kernels.depthwise_conv_2d_float,
     integer=kernels.DEPTHWISE_CONV_2D_KERNEL,
+    output_scales=weighted(3),
+    obstacle=overflowing(3),
+    matrix_form=kernels.DEPTHWISE_CONV_2D_MATRIX_FORM,
     in_place=InPlace(overlap=Overlap.ROWS),
     fuses=True,
     version=depthwise_version,
@@ -170,8 +180,11 @@ TRANSPOSE_CONV = OpSpec(
     options=TransposeConvOptions,
     inputs=(Parameter(), Weight(0, weight_types(0)), Data(), Bias(2, 1)),
     shapes=kernels.transpose_conv_shapes,
+    products=of_operands(2, 1, 3),
     run_float=kernels.transpose_conv_float,
     integer=kernels.TRANSPOSE_CONV_KERNEL,
+    output_scales=weighted(0, data=2, bias=3),
+    obstacle=overflowing(0, data=2, bias=3),
     fuses=True,
     version=transpose_conv_version,
     keras={

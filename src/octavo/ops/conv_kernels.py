@@ -15,6 +15,7 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
+from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.spec import Kernel
 from octavo.ops.window import Padding, Window, output_size, pad_before_after, patches, window_over
 
@@ -100,13 +101,29 @@ def run_conv_2d(constants: ConvConstants, arrays: Inputs[np.ndarray]) -> tuple[n
 
 def correlate(window: Window, images: np.ndarray, kernel_ohwi: np.ndarray) -> np.ndarray:
     """Every window times every kernel, [n, oh, ow, out]; channel group g feeds the g-th share of outputs."""
-    windows = np.moveaxis(patches(images, window), 3, -1)
-    positions, (out, *_, in_group) = windows.shape[:3], kernel_ohwi.shape
-    groups = images.shape[3] // in_group
+    windows = patches(images, window)
+    products = _grouped_rows(windows, kernel_ohwi.shape) @ _grouped_matrices(images.shape, kernel_ohwi)
+    return products.transpose(1, 0, 2).reshape(*windows.shape[:3], kernel_ohwi.shape[0])
+
+
+def _grouped_rows(windows: np.ndarray, kernel: Shape) -> np.ndarray:
+    """Windows [n, oh, ow, in, kh, kw] -> [groups, positions, kh * kw * in of a group]."""
+    windows, in_group = np.moveaxis(windows, 3, -1), kernel[3]
+    groups = windows.shape[5] // in_group
     rows = windows.reshape(*windows.shape[:5], groups, in_group).transpose(5, 0, 1, 2, 3, 4, 6)
-    matrices = kernel_ohwi.reshape(groups, out // groups, -1).transpose(0, 2, 1)
-    products = rows.reshape(groups, -1, matrices.shape[1]) @ matrices
-    return products.transpose(1, 0, 2).reshape(*positions, out)
+    return rows.reshape(groups, -1, windows.shape[3] * windows.shape[4] * in_group)
+
+
+def _grouped_matrices(images: Shape, kernel_ohwi: np.ndarray) -> np.ndarray:
+    groups = images[3] // kernel_ohwi.shape[3]
+    return kernel_ohwi.reshape(groups, kernel_ohwi.shape[0] // groups, -1).transpose(0, 2, 1)
+
+
+CONV_2D_MATRIX_FORM = MatrixForm(
+    rows=lambda options, images, kernel: _grouped_rows(patches(images, _window(options, images.shape, kernel)), kernel),
+    matrices=_grouped_matrices,
+    weight=lambda matrices, kernel: matrices.transpose(0, 2, 1).reshape(kernel),
+)
 
 
 def depthwise_conv_2d_shapes(options: DepthwiseConv2DOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
@@ -138,6 +155,21 @@ def correlate_depthwise(window: Window, images: np.ndarray, kernel_1hwc: np.ndar
     for i, j in np.ndindex(window.height, window.width):
         total += windows[..., i, j, None] * taps[i, j]
     return total.reshape(*windows.shape[:3], -1)
+
+
+def _channel_rows(options: DepthwiseConv2DOptions, images: np.ndarray, kernel: Shape) -> np.ndarray:
+    """[in, positions, kh * kw]."""
+    windows = patches(images, _window(options, images.shape, kernel))
+    return windows.transpose(3, 0, 1, 2, 4, 5).reshape(images.shape[3], -1, kernel[1] * kernel[2])
+
+
+DEPTHWISE_CONV_2D_MATRIX_FORM = MatrixForm(
+    rows=_channel_rows,
+    matrices=lambda images, kernel_1hwc: kernel_1hwc.reshape(
+        -1, images[3], kernel_1hwc.shape[3] // images[3]
+    ).transpose(1, 0, 2),
+    weight=lambda matrices, kernel: matrices.transpose(1, 0, 2).reshape(kernel),
+)
 
 
 def transpose_conv_shapes(options: TransposeConvOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:

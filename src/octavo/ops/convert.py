@@ -13,6 +13,7 @@ from octavo.ir.types import Options, PerAxis, Quantization, Tensor
 from octavo.numerics.affine import dequantize, quantize
 from octavo.ops.activation import same_shape
 from octavo.ops.fused import output_of
+from octavo.ops.limits import Scales, rescaled
 from octavo.ops.pointwise import Rescale, rescaling, run_rescale
 from octavo.ops.spec import InPlace, Kernel, OpSpec
 
@@ -48,6 +49,11 @@ def run_quantize(constants: QuantizeConstants | Rescale, arrays: Inputs[np.ndarr
     if isinstance(constants, Rescale):
         return run_rescale(constants, arrays)
     return (quantize(arrays[0], constants.parameters, constants.dtype),)
+
+
+def quantize_scales(options: Options, inputs: Inputs[Tensor]) -> Scales:
+    """The output scales of QUANTIZE: any of reals."""
+    return Scales() if inputs[0].quantization is None else rescaled(options, inputs)
 
 
 def prepare_dequantize(options: Options, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> Quantization:
@@ -101,6 +107,7 @@ QUANTIZE = OpSpec(
     converts=True,
     run_float=as_float32,
     integer=Kernel(prepare_quantize, run_quantize),
+    output_scales=quantize_scales,
     in_place=InPlace(),
     activations=INTEGERS,
     micro=INTEGERS | {DType.FLOAT32},

@@ -13,6 +13,9 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, PerAxis, PerTensor, Shape, Tensor
 from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
+from octavo.ops.limits import SPAN, largest_sum, overflow, overflowing, product_of_matrices, weighted
+from octavo.ops.matrix_form import MatrixForm
+from octavo.ops.products import of_results
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Bias, Data, Weight, weight_types
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec, TensorRef
@@ -77,6 +80,13 @@ def _rows(x: np.ndarray, weights_oi: np.ndarray, *, keep_num_dims: bool) -> np.n
     return x if keep_num_dims else x.reshape(-1, weights_oi.shape[1])
 
 
+FULLY_CONNECTED_MATRIX_FORM = MatrixForm(
+    rows=lambda options, x, weights: x.reshape(1, -1, weights[1]),
+    matrices=lambda x, weights_oi: weights_oi.T[np.newaxis],
+    weight=lambda matrices, weights: matrices[0].T.reshape(weights),
+)
+
+
 def fully_connected_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
     """FULLY_CONNECTED: float 1, hybrid 3, int8 4, rank kept 5, no bias 6, int16 7, int4 10, hybrid per channel 12.
 
@@ -134,6 +144,11 @@ def batch_matmul_shapes(options: BatchMatMulOptions, inputs: Inputs[Tensor]) -> 
     return ((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), rows, columns),)
 
 
+def batch_matmul_products(options: BatchMatMulOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
+    """Each value of the result is a sum over k products."""
+    return outputs[0].size * inputs[0].shape[-2 if options.adj_x else -1]
+
+
 def batch_matmul_float(options: BatchMatMulOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Float reference of BATCH_MATMUL."""
     x, y = inputs
@@ -174,6 +189,17 @@ def run_batch_matmul(constants: BatchMatMulConstants, arrays: Inputs[np.ndarray]
 
 def _product(adjoint: BatchMatMulOptions | BatchMatMulConstants, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (np.swapaxes(x, -1, -2) if adjoint.adj_x else x) @ (np.swapaxes(y, -1, -2) if adjoint.adj_y else y)
+
+
+def _terms(options: BatchMatMulOptions, x: Tensor) -> int:
+    """How many products are summed."""
+    return x.shape[-2 if options.adj_x else -1]
+
+
+def _overflowing(options: BatchMatMulOptions, inputs: Inputs[Tensor]) -> str:
+    """The obstacle of too many products for the accumulator."""
+    x, y = inputs
+    return overflow(_terms(options, x) * float(SPAN[x.dtype]) ** 2, largest_sum(x.dtype, y.dtype))
 
 
 def batch_matmul_training(ops: Any) -> Any:
@@ -217,9 +243,13 @@ FULLY_CONNECTED = OpSpec(
     options=FullyConnectedOptions,
     inputs=(Data(), Weight(0, weight_types(0, int4=PerTensor(), hybrid=True)), Bias(0, 1)),
     shapes=fully_connected_shapes,
+    products=of_results(0),
     training=fully_connected_training,
     run_float=fully_connected_float,
     integer=Kernel(prepare_fully_connected, run_fully_connected),
+    output_scales=weighted(0),
+    obstacle=overflowing(0),
+    matrix_form=FULLY_CONNECTED_MATRIX_FORM,
     fuses=True,
     exact=False,
     version=fully_connected_version,
@@ -244,12 +274,16 @@ FULLY_CONNECTED = OpSpec(
 
 BATCH_MATMUL = OpSpec(
     name="BATCH_MATMUL",
+    micro_name="BatchMatMul",
     options=BatchMatMulOptions,
     inputs=(Data(), Data()),
     shapes=batch_matmul_shapes,
+    products=batch_matmul_products,
     training=batch_matmul_training,
     run_float=batch_matmul_float,
     integer=Kernel(prepare_batch_matmul, run_batch_matmul),
+    output_scales=product_of_matrices(_terms),
+    obstacle=_overflowing,
     version=version_by_type(int8=2, int16=3),
     keras={
         "ops.Matmul": KerasForm(lower_matmul, lambda keras: (lambda x, y: keras.ops.matmul(x, y), ((4, 6), (6, 5)))),

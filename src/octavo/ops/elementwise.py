@@ -11,6 +11,7 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Tensor
 from octavo.ops import elementwise_kernels as kernels
+from octavo.ops.channelwise import where_channels_meet_their_own
 from octavo.ops.elementwise_kernels import AddOptions, DivOptions, MulOptions, SubOptions
 from octavo.ops.elementwise_layers import lower_divide, merging_form, operation_of_two_form
 from octavo.ops.fused import FusedActivation
@@ -94,8 +95,10 @@ ADD = OpSpec(
     shapes=kernels.broadcast_shape,
     affine=lambda constant, first: (np.ones(()), constant),
     training=lambda ops: ops.add,
+    channelwise=where_channels_meet_their_own,
     run_float=kernels.arithmetic_float(np.add),
     integer=kernels.sum_integer(1),
+    output_scales=kernels.sum_scales(largest_factor=256.0),
     in_place=InPlace((0, 1)),
     fuses=True,
     version=version_by_type(int8=2, int16=3),
@@ -110,8 +113,10 @@ SUB = OpSpec(
     shapes=kernels.broadcast_shape,
     affine=lambda constant, first: (-np.ones(()), constant) if first else (np.ones(()), -constant),
     training=lambda ops: ops.subtract,
+    channelwise=where_channels_meet_their_own,
     run_float=kernels.arithmetic_float(np.subtract),
     integer=kernels.sum_integer(-1),
+    output_scales=kernels.sum_scales(largest_factor=math.inf),
     in_place=InPlace((0, 1)),
     fuses=True,
     version=version_by_rank(int8=2, int16=5, wide=3),
@@ -128,6 +133,7 @@ MUL = OpSpec(
     training=lambda ops: ops.multiply,
     run_float=kernels.arithmetic_float(np.multiply),
     integer=kernels.MUL_KERNEL,
+    output_scales=kernels.product_scales,
     in_place=InPlace((0, 1)),
     fuses=True,
     exact=False,
@@ -165,6 +171,7 @@ SQUARED_DIFFERENCE = OpSpec(
     training=lambda ops: lambda x, y: ops.square(x - y),
     run_float=applies(lambda a, b: np.square(a - b)),
     integer=kernels.SQUARED_DIFFERENCE_KERNEL,
+    output_scales=kernels.squared_difference_scales,
     in_place=InPlace((0, 1)),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
@@ -179,6 +186,7 @@ MAXIMUM = OpSpec(
     outputs=(SameAsOutput(moves=True),),
     shapes=kernels.broadcast_shape,
     training=lambda ops: ops.maximum,
+    channelwise=where_channels_meet_their_own,
     run_float=applies(np.maximum),
     integer=moves(applies(np.maximum)),
     in_place=InPlace((0, 1)),
@@ -193,6 +201,7 @@ MINIMUM = OpSpec(
     outputs=(SameAsOutput(moves=True),),
     shapes=kernels.broadcast_shape,
     training=lambda ops: ops.minimum,
+    channelwise=where_channels_meet_their_own,
     run_float=applies(np.minimum),
     integer=moves(applies(np.minimum)),
     in_place=InPlace((0, 1)),

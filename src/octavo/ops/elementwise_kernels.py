@@ -12,8 +12,12 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.numerics.fixed_point import Multiplier
 from octavo.ops.fused import FusedActivation, Output, clamp_real, output_of
+from octavo.ops.limits import LARGEST_FACTOR, LARGEST_STEPS, MARGIN, OutputScales, Scales, largest_real
 from octavo.ops.pointwise import from_zero
 from octavo.ops.spec import FloatKernel, Kernel
+
+# Bits by which the terms of SQUARED_DIFFERENCE are taken finer.
+SQUARED_LEFT_SHIFT = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,43 @@ def _common_scale(a: Tensor, b: Tensor) -> float:
     return 2 * max(a.scale, b.scale)
 
 
+def sum_scales(largest_factor: float) -> OutputScales:
+    """The output scales of ADD and SUB, whose factors must be below 1.
+
+    Args:
+        largest_factor: Steps of an int8 output that a step of an input may be at most: XNNPACK's.
+
+    Source: tensorflow/lite/kernels/internal/quantization_util.cc, QuantizeMultiplierSmallerThanOneExp.
+    """
+
+    def scales(options: ArithmeticOptions, inputs: Inputs[Tensor]) -> Scales:
+        a, b = inputs
+        largest = 2.0 ** (_left_shift(a.dtype) - 1)
+        factor = largest if a.dtype is DType.INT16 else min(largest, largest_factor)
+        return Scales(MARGIN * max(a.scale, b.scale) / factor)
+
+    return scales
+
+
+def _left_shift(dtype: DType) -> int:
+    """Bits by which the terms of ADD and SUB are taken finer."""
+    return 15 if dtype is DType.INT16 else 20
+
+
+def product_scales(options: object, inputs: Inputs[Tensor]) -> Scales:
+    """The output scales of MUL; beyond what XNNPACK takes of int8, the kernel that LiteRT takes instead is wrong."""
+    a, b = inputs
+    reach = largest_real(a) * largest_real(b)
+    return Scales(MARGIN * max(a.scale * b.scale / LARGEST_FACTOR[a.dtype], reach / LARGEST_STEPS))
+
+
+def squared_difference_scales(options: object, inputs: Inputs[Tensor]) -> Scales:
+    """The output scales of SQUARED_DIFFERENCE, whose factor must be below 1 in LiteRT."""
+    a, b = inputs
+    reach = (largest_real(a) + largest_real(b)) ** 2
+    return Scales(MARGIN * max(_common_scale(a, b) ** 2 / 2.0 ** (2 * SQUARED_LEFT_SHIFT), reach / LARGEST_STEPS))
+
+
 def sum_integer(sign: int) -> Kernel[SumConstants]:
     """The integer kernel of ADD (sign 1) or SUB (sign -1).
 
@@ -113,7 +154,7 @@ def sum_integer(sign: int) -> Kernel[SumConstants]:
 
     def prepare(options: ArithmeticOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> SumConstants:
         (a, b), (y,) = inputs, outputs
-        shift = 15 if y.dtype is DType.INT16 else 20
+        shift = _left_shift(y.dtype)
         ratio = _common_scale(a, b) / ((1 << shift) * y.scale)
         return _sum_constants(a, b, sign, shift, ratio, output_of(y, options.fused_activation_function))
 
@@ -125,7 +166,7 @@ def sum_integer(sign: int) -> Kernel[SumConstants]:
 
 def prepare_squared_difference(options: NoOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> SumConstants:
     """The constants of SQUARED_DIFFERENCE."""
-    (a, b), (y,), shift = inputs, outputs, 7
+    (a, b), (y,), shift = inputs, outputs, SQUARED_LEFT_SHIFT
     common = _common_scale(a, b)
     ratio = common * common / ((1 << (2 * shift)) * y.scale)
     return _sum_constants(a, b, -1, shift, ratio, output_of(y))

@@ -15,6 +15,7 @@ from octavo.ir.types import Options, Tensor
 from octavo.numerics.lookup import Function, int8_table, int16_table, look_up_int8, look_up_int16, rounded_once
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import activation_form, emits, function_forms, operation_form, parameter
+from octavo.ops.limits import rescaled
 from octavo.ops.pointwise import applies
 from octavo.ops.poles import saturating
 from octavo.ops.spec import Emitter, Example, InPlace, KerasCall, Kernel, OpSpec
@@ -121,6 +122,7 @@ ELU = OpSpec(
     training=lambda ops: ops.elu,
     run_float=applies(_elu_float),
     integer=tabulated(lambda options, y: _elu),
+    output_scales=rescaled,
     in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),

@@ -31,6 +31,7 @@ def lower_batch_normalization(b: Emitter, call: KerasCall) -> str:
     """BatchNormalization: always MUL and ADD, scale `gamma / sqrt(variance + epsilon)`, shape (channels,)."""
     layer, (x,) = call.operation, call.inputs
     _require_last_axis(b, call, [layer.axis])
+    b.expects(x, call.weight("moving_mean"), call.weight("moving_variance"))
     scale = 1 / np.sqrt(call.weight("moving_variance").astype(np.float64) + layer.epsilon)
     scale *= call.weight("gamma") if layer.scale else 1
     offset = (call.weight("beta") if layer.center else 0) - call.weight("moving_mean") * scale
@@ -52,6 +53,7 @@ def lower_normalization(b: Emitter, call: KerasCall) -> str:
     deviation = np.maximum(np.sqrt(variance), KERAS_EPSILON)
     if layer.invert:
         return emit_affine(b, x, deviation, mean)
+    b.expects(x, mean, variance)
     return emit_affine(b, x, 1 / deviation, -mean / deviation)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
+from octavo.ops.channelwise import where_no_channel_is_added
 from octavo.ops.identity import where_the_shape_stays
 from octavo.ops.refuse import refuse, require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
@@ -153,6 +154,7 @@ PAD = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=pad_shapes,
     identity=where_the_shape_stays,
+    channelwise=where_no_channel_is_added,
     run_float=pad_float,
     integer=Kernel(prepare_pad, run_pad),
     version=version_by_type(int8=2, int16=3),
@@ -175,6 +177,7 @@ PAD = OpSpec(
 
 PADV2 = OpSpec(
     name="PADV2",
+    micro_name="PadV2",
     inputs=(Data(), Parameter(), Data()),
     outputs=(SameAsInput(moves=True),),
     shapes=pad_shapes,
@@ -195,6 +198,7 @@ MIRROR_PAD = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=pad_shapes,
     identity=where_the_shape_stays,
+    channelwise=where_no_channel_is_added,
     run_float=mirror_pad_float,
     integer=moves(mirror_pad_float),
     micro=frozenset({DType.FLOAT32, DType.INT8}),

@@ -10,6 +10,7 @@ import numpy as np
 
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
+from octavo.ops.channelwise import always
 from octavo.ops.fused import Clamp, FusedActivation, clamp_real, integer_bounds
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import SameAsInput
@@ -213,6 +214,7 @@ MAX_POOL_2D = OpSpec(
     window=pool_window,
     border=Border.LOWEST,
     training=max_pool_training,
+    channelwise=always,
     run_float=max_pool_float,
     integer=Kernel(prepare_pool, run_max_pool),
     fuses=True,
@@ -245,6 +247,7 @@ AVERAGE_POOL_2D = OpSpec(
     window=pool_window,
     border=Border.NOTHING,
     training=average_pool_training,
+    channelwise=always,
     run_float=average_pool_float,
     integer=Kernel(prepare_pool, run_average_pool),
     fuses=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from octavo.dtypes import DType
@@ -51,6 +53,13 @@ def lstm_shapes(options: LstmOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ..
     return ((*x.shape[:-1], units),)
 
 
+def lstm_products(options: LstmOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
+    """Each step of time multiplies the data and the hidden state with all weights, and the cell with two gates."""
+    weights = [tensor for i in (*INPUT_WEIGHTS, *RECURRENT_WEIGHTS) if (tensor := inputs.get(i)) is not None]
+    units = weights[0].shape[0]
+    return (outputs[0].size // units) * (sum(tensor.size for tensor in weights) + 3 * units)
+
+
 def _roles() -> tuple[Role, ...]:
     int8 = {DType.INT8: {DType.INT8: PerTensor()}}
     roles: dict[int, Role] = {DATA: Data(), HIDDEN: State(), CELL: State(DType.INT16, CELL_POWERS)}
@@ -78,10 +87,12 @@ def _example(
 
 UNIDIRECTIONAL_SEQUENCE_LSTM = OpSpec(
     name="UNIDIRECTIONAL_SEQUENCE_LSTM",
+    micro_name="UnidirectionalSequenceLSTM",
     options=LstmOptions,
     inputs=_roles(),
     intermediates=(*(Intermediate(DType.INT16, GATE_INPUT_SCALE),) * 4, Intermediate()),
     shapes=lstm_shapes,
+    products=lstm_products,
     run_float=lstm_float,
     integer=Kernel(prepare_lstm, run_lstm),
     bounds=(-1.0, 1.0),

@@ -13,7 +13,9 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.numerics.fixed_point import Multiplier, wrap_int32
+from octavo.ops.channelwise import where_channels_stay
 from octavo.ops.fused import Output, output_of
+from octavo.ops.limits import INT32_SUM, SPAN, Scales, counted, largest_real, overflow, rescaled
 from octavo.ops.refuse import refuse, require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
@@ -83,8 +85,7 @@ def scaled_sum_integer(*, mean: bool) -> Kernel[SumOfManyConstants]:
 
     def prepare(options: ReducerOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> SumOfManyConstants:
         (x, axes), (y,) = inputs, outputs
-        reduced = integers(axes)
-        count = math.prod(x.shape[axis] for axis in reduced)
+        reduced, count = integers(axes), terms_of(inputs)
         multiplier = Multiplier.of(x.scale / y.scale)
         if mean:
             bits = min(count.bit_length() - 1, 32, 31 + multiplier.shift_bits)
@@ -97,6 +98,22 @@ def scaled_sum_integer(*, mean: bool) -> Kernel[SumOfManyConstants]:
         return (constants.output.stored(constants.multiplier.times(centred)),)
 
     return Kernel(prepare, run)
+
+
+def terms_of(inputs: Inputs[Tensor]) -> int:
+    """How many values a reduction takes together."""
+    x, axes = inputs
+    return math.prod(x.shape[axis] for axis in integers(axes))
+
+
+def sum_scales(options: ReducerOptions, inputs: Inputs[Tensor]) -> Scales:
+    """The output scales of SUM."""
+    return counted(terms_of(inputs) * largest_real(inputs[0]))
+
+
+def too_many(options: ReducerOptions, inputs: Inputs[Tensor]) -> str:
+    """The obstacle of MEAN and SUM: their sums have 32 bits, of int16 too."""
+    return overflow(float(terms_of(inputs)) * SPAN[inputs[0].dtype], INT32_SUM)
 
 
 def emit_reduce(
@@ -152,8 +169,11 @@ MEAN = OpSpec(
     inputs=(Data(), Parameter()),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.mean),
+    channelwise=where_channels_stay,
     run_float=reduce_float(np.mean),
     integer=scaled_sum_integer(mean=True),
+    output_scales=rescaled,
+    obstacle=too_many,
     version=version_by_type(int8=2, int16=3),
     keras={
         "layers.GlobalAveragePooling1D": KerasForm(
@@ -175,8 +195,11 @@ SUM = OpSpec(
     inputs=(Data(), Parameter()),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.sum),
+    channelwise=where_channels_stay,
     run_float=reduce_float(np.sum),
     integer=scaled_sum_integer(mean=False),
+    output_scales=sum_scales,
+    obstacle=too_many,
     wrong_in_litert_reference=frozenset({DType.INT8, DType.INT16}),
     version=version_by_type(int8=2, int16=2),
     keras={
@@ -193,6 +216,7 @@ REDUCE_MAX = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.max),
+    channelwise=where_channels_stay,
     run_float=reduce_float(np.max),
     integer=moves(reduce_float(np.max)),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
@@ -211,6 +235,7 @@ REDUCE_MIN = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.min),
+    channelwise=where_channels_stay,
     run_float=reduce_float(np.min),
     integer=moves(reduce_float(np.min)),
     micro=frozenset({DType.FLOAT32, DType.INT8}),

@@ -12,6 +12,7 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.numerics.affine import round_half_away
+from octavo.ops.channelwise import always
 from octavo.ops.identity import where_the_shape_stays
 from octavo.ops.refuse import refuse, require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
@@ -215,6 +216,7 @@ RESIZE_NEAREST_NEIGHBOR = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=resize_shapes,
     identity=where_the_shape_stays,
+    channelwise=always,
     run_float=nearest_float,
     integer=moves(nearest_float),
     version=version_by_type(int8=3, int16=4, other=3),
@@ -237,6 +239,7 @@ RESIZE_BILINEAR = OpSpec(
     outputs=(SameAsInput(),),
     shapes=resize_shapes,
     identity=where_the_shape_stays,
+    channelwise=always,
     run_float=bilinear_float,
     integer=Kernel(prepare_bilinear, run_bilinear),
     micro=frozenset({DType.FLOAT32, DType.INT8}),

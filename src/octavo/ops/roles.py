@@ -6,7 +6,6 @@ A row states one role for each input and one rule for each output; everything th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -23,17 +22,19 @@ class Data:
 
     Attributes:
         smallest_scale: Below it kernels abort, or shift by more bits than their integers have.
+        largest_scale: By type, beyond it kernels answer wrongly.
         flat_beyond: Magnitude beyond which results move by less than half a step of any output; None where there is
             none.
-        nothing_below: How far below the largest along the last axis a value counts for nothing in any result; None
-            where each counts.
-        scales_below: Kernels are wrong at this scale and above; data that others read as well enters a range of its
-            own then, cut where results are flat.
+        flat_below: Distance from the largest value along the last axis from which on a value changes no result in
+            float32; None where there is none.
+        nothing_below: How far below the largest along the last axis a value counts for nothing in any integer result;
+            None where each counts.
     """
 
     smallest_scale: float = 0.0
+    largest_scale: Mapping[DType, float] = field(default_factory=dict)
     flat_beyond: float | None = None
-    scales_below: float = math.inf
+    flat_below: float | None = None
     nothing_below: float | None = None
 
 

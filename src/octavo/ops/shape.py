@@ -11,6 +11,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
+from octavo.ops.channelwise import where_rows_of_channels_stay
 from octavo.ops.identity import where_nothing_is_permuted, where_the_shape_stays
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
@@ -207,6 +208,7 @@ RESHAPE = OpSpec(
     shapes=reshape_shapes,
     identity=where_the_shape_stays,
     training=lambda ops: lambda x, shape: ops.reshape(x, tuple(int(size) for size in shape)),
+    channelwise=where_rows_of_channels_stay,
     run_float=reshape_float,
     integer=moves(reshape_float),
     in_place=InPlace(overlap=Overlap.ALIAS),
@@ -264,6 +266,7 @@ SQUEEZE = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=squeeze_shapes,
     identity=where_the_shape_stays,
+    channelwise=where_rows_of_channels_stay,
     run_float=squeeze_float,
     integer=moves(squeeze_float),
     in_place=InPlace(overlap=Overlap.ALIAS),
@@ -279,6 +282,7 @@ EXPAND_DIMS = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=expand_dims_shapes,
     identity=where_the_shape_stays,
+    channelwise=where_rows_of_channels_stay,
     run_float=expand_dims_float,
     integer=moves(expand_dims_float),
     in_place=InPlace(overlap=Overlap.ALIAS),

@@ -17,6 +17,7 @@ from octavo.numerics.transcendental import logistic, tanh
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import emits, function_forms
 from octavo.ops.fused import Output, output_of
+from octavo.ops.limits import MARGIN, Scales
 from octavo.ops.pointwise import applies, from_zero
 from octavo.ops.roles import Data, Fixed
 from octavo.ops.spec import Example, InPlace, Kernel, OpSpec
@@ -24,8 +25,8 @@ from octavo.ops.version import version_by_type
 
 # Integer bits of the fixed-point argument of the int8 kernels: |x| below 16.
 INPUT_BITS = 4
-# From here on a single step of the argument has no fixed-point form: kernels jump to the function's limit.
-TOO_COARSE = 2.0 ** (INPUT_BITS - 2)
+# Of the int16 kernels, whose positions are 1/12288: factors have 16 bits.
+LARGEST_POSITION_SCALE = 65535 / 12288
 
 
 def logistic_float(options: Options, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -216,7 +217,8 @@ def _saturated(values: np.ndarray) -> np.ndarray:
 
 LOGISTIC = OpSpec(
     name="LOGISTIC",
-    inputs=(Data(smallest_scale=2.0**-25, flat_beyond=12.0, scales_below=TOO_COARSE),),
+    # From 4 on, the int8 kernel takes one step for as good as infinite; the int16 kernel's factor has 16 bits.
+    inputs=(Data(2.0**-25, {DType.INT8: 4.0, DType.INT16: LARGEST_POSITION_SCALE}, flat_beyond=12.0),),
     outputs=(Fixed({DType.INT8: (1 / 256, -128), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
     bounds=(0.0, 1.0),
@@ -232,7 +234,7 @@ LOGISTIC = OpSpec(
 
 TANH = OpSpec(
     name="TANH",
-    inputs=(Data(smallest_scale=2.0**-25, flat_beyond=6.0, scales_below=TOO_COARSE),),
+    inputs=(Data(2.0**-25, {DType.INT8: 8.0, DType.INT16: LARGEST_POSITION_SCALE}, flat_beyond=6.0),),
     outputs=(Fixed({DType.INT8: (1 / 128, 0), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
     bounds=(-1.0, 1.0),
@@ -253,6 +255,8 @@ HARD_SWISH = OpSpec(
     training=lambda ops: ops.hard_silu,
     run_float=hard_swish_float,
     integer=Kernel(prepare_hard_swish, run_hard_swish),
+    # Kernels refuse a factor of 1, from 1/128 of a step of the input.
+    output_scales=lambda options, inputs: Scales(MARGIN * inputs[0].scale / 128),
     in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Tensor
+from octavo.numerics.affine import representable
 from octavo.numerics.fixed_point import Multiplier, rounding_divide_by_power_of_two
 from octavo.numerics.lookup import int16_table, look_up_int16, rounded_once
 from octavo.numerics.transcendental import (
@@ -33,6 +35,11 @@ from octavo.ops.version import version_by_type
 
 # Integer bits of differences to the row's maximum (|x| below 32) and of the sum of exponentials (below 4096).
 DIFFERENCE_BITS, SUM_BITS = 5, 12
+# The sum of exponentials from which on SOFTMAX shifts by more bits than an int32 has, and its results are 0 or 1 steps;
+# and the one that the int8 kernel of LOG_SOFTMAX cannot hold.
+SOFTMAX_SUM, LOG_SOFTMAX_SUM = 2.0**9, 2.0**SUM_BITS
+# What is expected of that sum may be wrong by this factor.
+CROWDED = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +204,25 @@ def run_log_softmax(constants: LogSoftmaxConstants, arrays: Inputs[np.ndarray]) 
     return (np.where(representable, np.clip(results, -128, 127), -128).astype(np.int8),)
 
 
+def crowded(largest_sum: float) -> Callable[[Any, Inputs[Tensor]], str]:
+    """The obstacle of int8 kernels where so many classes lie so close that their exponentials add up too far.
+
+    The sum is at most the number of classes, where all are alike; it is expected to be that of values which lie, on
+    average, half their range below the largest.
+    """
+
+    def obstacle(options: Options, inputs: Inputs[Tensor]) -> str:
+        (x,) = inputs
+        low, high = representable(x.parameters, x.dtype)
+        classes, spread = x.shape[-1], getattr(options, "beta", 1.0) * (high - low)
+        expected = classes * math.exp(-spread / 2)
+        if x.dtype is not DType.INT8 or classes < largest_sum or expected * CROWDED < largest_sum:
+            return ""
+        return f"its {classes} values lie within {spread:.3g} of each other, and int8 results of so many are all alike"
+
+    return obstacle
+
+
 def lower_softmax(b: Emitter, call: KerasCall) -> str:
     """keras.layers.Softmax, keras.activations.softmax and keras.ops.softmax, along any one axis but the batch's."""
     return _along_axis(b, call, "SOFTMAX", SoftmaxOptions())
@@ -232,13 +258,15 @@ SOFTMAX = OpSpec(
     options=SoftmaxOptions,
     # PreprocessSoftmaxScaling checks that the multiplier, scale * 2**26 for int8, is above 1; beta is 1 in all files.
     # exp(-12) is a fifth of a step of int16.
-    inputs=(Data(smallest_scale=2.0**-25, nothing_below=12.0),),
+    # Differences in int16, in units of 10/65535, are shifted within 32 bits; exp(-104) is less than float32 holds.
+    inputs=(Data(2.0**-25, {DType.INT16: 2.5}, flat_below=104.0, nothing_below=12.0),),
     outputs=(Fixed({DType.INT8: (1 / 256, -128), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
     bounds=(0.0, 1.0),
     training=lambda ops: lambda x, beta: ops.softmax(x * beta),
     run_float=softmax_float,
     integer=Kernel(prepare_softmax, run_softmax),
+    obstacle=crowded(SOFTMAX_SUM),
     version=version_by_type(int8=2, int16=3),
     exact=False,
     keras={
@@ -259,6 +287,7 @@ LOG_SOFTMAX = OpSpec(
     training=lambda ops: ops.log_softmax,
     run_float=log_softmax_float,
     integer=Kernel(prepare_log_softmax, run_log_softmax),
+    obstacle=crowded(LOG_SOFTMAX_SUM),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=2),

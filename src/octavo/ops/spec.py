@@ -19,6 +19,9 @@ from octavo.errors import GraphError
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.identity import never
+from octavo.ops.limits import OutputScales
+from octavo.ops.matrix_form import MatrixForm
+from octavo.ops.products import Products, none
 from octavo.ops.roles import Bias, Data, Free, Intermediate, Role, Rule, State, Weight
 from octavo.ops.window import Border
 
@@ -111,6 +114,8 @@ class Emitter(Protocol):
 
     def constant(self, array: np.ndarray, suffix: str) -> str: ...
 
+    def expects(self, name: str, mean: np.ndarray, variance: np.ndarray) -> None: ...
+
     def variable(self, shape: Shape, suffix: str) -> str: ...
 
     def shape(self, name: str) -> Shape: ...
@@ -183,6 +188,9 @@ class OpSpec:
         variadic: Whether the last role is that of any number of inputs.
         outputs: How the parameters of each output follow; the last rule is that of all further ones.
         shapes: Shape rule.
+        output_scales: The scales of the first output that kernels hold, where they depend on those of the inputs.
+        obstacle: Why kernels cannot compute a call rightly whatever the scale of the output, given its options and its
+            integer inputs; "" where they can.
         types: Types of the results where they are not that of the data: indices, truth values.
         window: Height and width, in taps, of a window that slides over images; None for other operators.
         border: What the window finds beyond the border of the images, where it pads.
@@ -197,12 +205,16 @@ class OpSpec:
         show_states: Emits float operators that compute, from the names of the inputs and of the first output, all
             values that states with parameters of their own take in a run from the reset: names by input index.
         of_shapes: Whether results are int32 lengths that follow from the inputs' shapes, whatever their values.
+        channelwise: Whether a call only scales its channels where those of its operands are scaled.
+        matrix_form: The operator as matrix products, where it has one weight and is linear in it.
+        products: How many products a call adds up, given its options, inputs and outputs.
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
         run_float: Reference on float32 arrays; returns the results, then the next value of each state.
         integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
         in_place: Inputs whose memory the output may take, if any.
         activations: Activation types with an integer kernel in LiteRT and, but for `micro`, in TensorFlow Lite Micro.
         micro: Activation types TensorFlow Lite Micro accepts.
+        micro_name: Its name in the resolver there, where that is not its own in camel case.
         fuses: Whether RELU-like operators can fuse into it.
         exact: False where LiteRT's reference kernel rounds in floating point, so that it equals the integer
             reference only within a step.
@@ -222,6 +234,8 @@ class OpSpec:
     intermediates: tuple[Intermediate, ...] = ()
     show_states: ShowStates | None = None
     shapes: InferShapes
+    output_scales: OutputScales | None = None
+    obstacle: Callable[[Any, Inputs[Tensor]], str] = lambda options, inputs: ""
     types: InferTypes | None = None
     window: Callable[[Any, Inputs[Tensor]], tuple[int, int]] | None = None
     border: Border | None = None
@@ -231,12 +245,16 @@ class OpSpec:
     of_shapes: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None
+    channelwise: Callable[[Any, Inputs[Tensor], Tensor], bool] = never
+    matrix_form: MatrixForm | None = None
+    products: Products = none
     pole: bool = False
     run_float: FloatKernel
     integer: Kernel[Any] | None = None
     in_place: InPlace | None = None
     activations: frozenset[DType] = frozenset({DType.INT8, DType.INT16})
     micro: frozenset[DType] = frozenset({DType.FLOAT32, DType.INT8, DType.INT16})
+    micro_name: str = ""
     fuses: bool = False
     exact: bool = True
     wrong_in_litert_reference: frozenset[DType] = frozenset()

@@ -16,6 +16,7 @@ from octavo.numerics.transcendental import inverse_square_root
 from octavo.ops.activation import same_shape
 from octavo.ops.forms import emits, operation_form
 from octavo.ops.fused import Output, output_of
+from octavo.ops.limits import SPAN, Scales, counted, largest_real, rescaled
 from octavo.ops.lookup import FLOAT_ONLY, NO_INT16_NEAR_ZERO
 from octavo.ops.pointwise import Rescale, applies, from_zero, rescaling
 from octavo.ops.poles import saturating, sqrt_training
@@ -77,6 +78,13 @@ def prepare_rsqrt(options: Options, inputs: Inputs[Tensor], outputs: Sequence[Te
     return Rescale(-x.zero_point, Multiplier.of(real), output_of(y))
 
 
+def rsqrt_scales(options: Options, inputs: Inputs[Tensor]) -> Scales:
+    """The output scales of RSQRT: 0 stands for all that is below half a step of the input, 1 for the first above it."""
+    (x,) = inputs
+    first, lowest = 1 / math.sqrt(x.scale), 1 / math.sqrt(x.scale / 2)
+    return Scales(counted(first).smallest, lowest / SPAN[x.dtype])
+
+
 def run_rsqrt(constants: Rescale, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of RSQRT for int8; 0 gives the largest integer.
 
@@ -95,6 +103,7 @@ ABS = OpSpec(
     training=lambda ops: ops.abs,
     run_float=applies(np.abs),
     integer=Kernel(prepare_abs, run_abs),
+    output_scales=rescaled,
     in_place=InPlace(),
     exact=False,
     version=version_by_type(int8=2, int16=3),
@@ -135,6 +144,7 @@ SQRT = OpSpec(
     pole=True,
     run_float=applies(np.sqrt),
     integer=Kernel(prepare_sqrt, run_sqrt),
+    output_scales=lambda options, inputs: counted(math.sqrt(largest_real(inputs[0]))),
     in_place=InPlace(),
     micro=FLOAT_ONLY,
     version=version_by_type(int8=2, int16=2),
@@ -150,6 +160,7 @@ RSQRT = OpSpec(
     pole=True,
     run_float=applies(lambda x: np.float32(1) / np.sqrt(x)),
     integer=Kernel(prepare_rsqrt, run_rsqrt),
+    output_scales=rsqrt_scales,
     in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),

@@ -18,6 +18,7 @@ from octavo.passes.fold_padding import fold_padding
 from octavo.passes.fuse_activations import fuse_activations
 from octavo.passes.graph_pass import Pass, Rewrite, declared
 from octavo.passes.merge_scaling import merge_scaling
+from octavo.passes.move_scaling import move_scaling
 
 PASSES: tuple[Pass, ...] = tuple(
     declared(each)
@@ -30,6 +31,8 @@ PASSES: tuple[Pass, ...] = tuple(
         drop_identities,
         # Before folding: a chain of additions and multiplications then folds or stays as a whole.
         merge_scaling,
+        # After merge_scaling: a chain moves as few nodes. Before fold_batch_norm, which looks for the layer in front.
+        move_scaling,
         # Before fuse_activations: a layer that applies an activation cannot take in what comes after it.
         fold_batch_norm,
         # Before fold_input_scaling: a PAD would stand between the multiplication and the layer.

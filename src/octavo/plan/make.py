@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from octavo.config import (
     ACTIVATION_TYPES,
+    LAYERS_SHOWN,
     WEIGHT_TYPES,
     LayerConfig,
     QuantizeConfig,
@@ -16,6 +17,7 @@ from octavo.config import (
 )
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
+from octavo.ir.graph import producers
 from octavo.ir.types import Granularity, Graph, Node, PerTensor
 from octavo.ops.operands import bias_inputs, data_inputs, real_outputs, weight_inputs
 from octavo.ops.roles import Bias, Weight
@@ -44,11 +46,12 @@ def make_plan(graph: Graph, config: QuantizeConfig) -> Plan:
         return Plan(scheme, {}, {}, (), _hybrid_weights(graph, scheme, config), (), (), ())
     types: dict[str, DType] = {}
     islands: list[Island] = []
+    guards = _guards(graph, scheme, config)
     for node in graph.nodes:
         if not _computes(graph, node):
             continue
         wanted = wanted_activations(node, scheme, config)
-        reason = float_reason(node, wanted, config)
+        reason = float_reason(node, wanted, config) or guards.get(node.outputs[0])
         if reason is not None:
             islands.append(Island(node.outputs[0], node.op, node.layer, reason))
         elif wanted is not None:
@@ -85,9 +88,10 @@ def check_skip(graph: Graph, patterns: Iterable[str]) -> None:
     """
     named = (*(node.layer for node in graph.nodes), *(tensor.layer for tensor in graph.tensors.values()))
     layers = tuple(dict.fromkeys(filter(None, named)))
+    operators = {operator_name(node) for node in graph.nodes}
     for pattern in patterns:
-        if not any(matches(layer, (pattern,)) for layer in layers):
-            raise unknown_name("layer", pattern, layers)
+        if pattern not in operators and not any(matches(layer, (pattern,)) for layer in layers):
+            raise unknown_name("layer", pattern, layers, LAYERS_SHOWN)
 
 
 def matches(layer: str, patterns: Iterable[str]) -> bool:
@@ -98,32 +102,70 @@ def matches(layer: str, patterns: Iterable[str]) -> bool:
     )
 
 
+def operator_name(node: Node) -> str:
+    """What names the operators of one kind in a layer alone: "scores:SOFTMAX"."""
+    return f"{node.layer}:{node.op}"
+
+
+def named_by(node: Node, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns means a node: its layer, or only the operators of its kind in there."""
+    return any(pattern == operator_name(node) or matches(node.layer, (pattern,)) for pattern in patterns)
+
+
 def own_config(layer: str, config: QuantizeConfig) -> LayerConfig:
     """What a configuration says of one layer alone; the first pattern that fits counts."""
     return next((own for own in config.layers if matches(layer, (own.pattern,))), LayerConfig(""))
 
 
+def own_config_of(node: Node, config: QuantizeConfig) -> LayerConfig:
+    """What a configuration says of the operators of a node's kind in its layer, or of the layer."""
+    return next((own for own in config.layers if named_by(node, (own.pattern,))), LayerConfig(""))
+
+
 def wanted_activations(node: Node, scheme: Scheme, config: QuantizeConfig) -> DType | None:
     """The type a node's activations shall have; None where they shall stay float."""
-    own = own_config(node.layer, config).activations
-    if matches(node.layer, config.skip):
+    own = own_config_of(node, config).activations
+    if named_by(node, config.skip):
         return None
     return scheme.activations if own is None else ACTIVATION_TYPES[own]
 
 
 def stays_float(node: Node, config: QuantizeConfig) -> bool:
     """Whether a configuration keeps a node in float, by `skip` or by the layer's own activations."""
-    return matches(node.layer, config.skip) or own_config(node.layer, config).activations == "float32"
+    return named_by(node, config.skip) or own_config_of(node, config).activations == "float32"
 
 
 def float_reason(node: Node, wanted: DType | None, config: QuantizeConfig) -> str | None:
     """Why a node cannot run on integers of the wanted type, or None if it can."""
     if wanted is None:
-        return "named in skip" if matches(node.layer, config.skip) else "float32 by the layer's configuration"
+        return "named in skip" if named_by(node, config.skip) else "float32 by the layer's configuration"
     spec = spec_of(node.op)
     if spec.integer is None or wanted not in spec.activations:
         return f"{node.op} has no {wanted.value} kernel"
     return None
+
+
+def _guards(graph: Graph, scheme: Scheme, config: QuantizeConfig) -> dict[str, str]:
+    """Operators by result that stay in float beside one with a pole, and why.
+
+    A constant that keeps the argument of a square root away from 0 is less than a step of it: added to integers, it is
+    lost, and the float operator behind makes infinity of 0.
+    """
+    makers, guards = producers(graph), {}
+    for node in graph.nodes:
+        wanted = wanted_activations(node, scheme, config)
+        if not spec_of(node.op).pole or float_reason(node, wanted, config) is None:
+            continue
+        for _, name in data_inputs(graph, node):
+            if name in makers and _is_affine(graph, makers[name]):
+                guards[name] = f"what it adds keeps {node.op} from its pole, which stays in float"
+    return guards
+
+
+def _is_affine(graph: Graph, node: Node) -> bool:
+    """Whether a node scales or adds a constant."""
+    operands = (name for _, name in data_inputs(graph, node))
+    return spec_of(node.op).affine is not None and any(graph.tensors[name].is_constant for name in operands)
 
 
 def _computes(graph: Graph, node: Node) -> bool:
@@ -153,7 +195,7 @@ def _natives(graph: Graph, types: Mapping[str, DType], default: DType) -> dict[s
 
 def wanted_weights(node: Node, scheme: Scheme, config: QuantizeConfig) -> DType:
     """The type a node's weights shall have."""
-    own = own_config(node.layer, config).weights
+    own = own_config_of(node, config).weights
     return scheme.weights if own is None else WEIGHT_TYPES[own]
 
 
@@ -161,7 +203,7 @@ def _weight_form(
     node: Node, role: Weight, activations: DType, scheme: Scheme, config: QuantizeConfig
 ) -> tuple[DType, Granularity]:
     """Type and granularity of a weight: int8 where some runtime has no kernel for the wanted type."""
-    own = own_config(node.layer, config)
+    own = own_config_of(node, config)
     per_axis = config.per_axis if own.per_axis is None else own.per_axis
     types, wanted = role.types[activations], wanted_weights(node, scheme, config)
     dtype = wanted if wanted in types else DType.INT8

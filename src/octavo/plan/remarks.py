@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from octavo.config import QuantizeConfig
+from octavo.config import EFFORTS, QuantizeConfig
 from octavo.dtypes import DType
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
@@ -49,3 +49,13 @@ def _wide_reason(graph: Graph, node: Node, name: str, dtype: DType, plan: Plan, 
     if hybrid and graph.tensors[name].size < MINIMUM_HYBRID_ELEMENTS:
         return f"they are fewer than {MINIMUM_HYBRID_ELEMENTS}"
     return "it has no kernel for float activations and int8 weights"
+
+
+def what_helps(plan: Plan, config: QuantizeConfig) -> str:
+    """What to try where a file answers otherwise than the float model, in words."""
+    ways = []
+    if any(not rule.dtype.is_float for rule in plan.weights) and config.effort != list(EFFORTS)[-1]:
+        ways.append(f"effort='{list(EFFORTS)[-1]}' with some hundred samples, which rounds weights by what they make")
+    if any(rule.dtype is DType.INT4 for rule in plan.weights):
+        ways.append("int8 weights for the layers that lose most, which `octavo search` finds")
+    return ", ".join((*ways, "`octavo diagnose` to find what loses most, quantization-aware training"))

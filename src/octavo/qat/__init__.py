@@ -25,3 +25,7 @@ __all__ = [
     "quantize_model",
     "strip",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,12 +10,15 @@ import numpy as np
 
 from octavo.condition import Conditioned
 from octavo.config import QuantizeConfig
+from octavo.dtypes import DType
 from octavo.errors import InputError, NonFiniteError
 from octavo.ir.notes import Note
+from octavo.ir.types import Quantization
 from octavo.load.keras_graph import load_keras
 from octavo.load.loaded import Loaded
 from octavo.plan.make import make_plan
-from octavo.plan.types import Plan, tensor_name
+from octavo.plan.types import Member, Plan, tensor_name
+from octavo.qat.layers.fake_quantize import FakeQuantize
 from octavo.qat.layers.kernel_rounding import kernel_roundings
 from octavo.qat.layers.model import QuantizationAwareModel
 from octavo.qat.prepare import prepare_as_named
@@ -23,8 +26,12 @@ from octavo.qat.surgery.insert import remove_fake_quantization
 from octavo.qat.surgery.origins import nudged_values
 from octavo.qat.surgery.weights import limits_as_weights, rounded_weights
 from octavo.quantization.assign import Range, assign
+from octavo.quantization.parameters import activation_parameters, settle_parameters
 from octavo.quantization.weights import largest_magnitude
 from octavo.stages import Measured, Prepared
+
+# Scales that float32 cannot tell apart by more than the rounding of a range's ends.
+SAME_SCALE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +57,12 @@ class Trained:
     @property
     def conditioned(self) -> Conditioned:
         """The graph to round, as training has conditioned it."""
-        return Conditioned(self.prepared.graph, self.limits, self.notes)
+        return Conditioned(self.prepared.graph, self.limits, notes=self.notes)
 
     @property
     def measured(self) -> Measured:
         """The ranges, as training has measured them."""
-        return Measured(self.ranges, "training")
+        return Measured(self.ranges, "training", self.ranges)
 
 
 def trained(model: QuantizationAwareModel) -> Trained:
@@ -108,10 +115,28 @@ def load_trained(model: QuantizationAwareModel, float_model: keras.Model) -> tup
 
 def round_as_kernels(model: QuantizationAwareModel, trained: Trained) -> None:
     """Leave in a model how its file's kernels round, so that in inference it predicts what the file predicts."""
+    settled = settle_parameters(trained.prepared.graph, trained.plan, trained.ranges, trained.limits).activations
+    for quantizer in model.fake_quantizers:
+        if quantizer.fixed is None:
+            dtype = DType(quantizer.integer)
+            _take_over(quantizer, settled[Member(tensor_name(quantizer.tensors[0]), dtype)], dtype)
     integer = assign(trained.prepared.graph, trained.plan, trained.ranges, trained.limits)
     roundings = kernel_roundings(trained.prepared.graph, integer)
     for layer in model.kernel_roundings:
         layer.set_rounding(roundings[layer.tensor])
+
+
+def _take_over(quantizer: FakeQuantize, parameters: Quantization, dtype: DType) -> None:
+    """Give a layer the range of these parameters, where kernels need another scale than the one it has learned."""
+    low, high = quantizer.real_range()
+    smallest, largest = dtype.integer_range
+    own = activation_parameters(low, high, dtype, quantizer.narrowest / (largest - smallest))
+    if np.allclose(own.scale, parameters.scale, rtol=SAME_SCALE, atol=0.0):
+        return
+    scale, zero_point = float(parameters.scale[0]), int(parameters.zero_point[0])
+    low = -largest * scale if dtype is DType.INT16 else (smallest - zero_point) * scale
+    sites = len(quantizer.tensors)
+    quantizer.set_range([low] * sites, [(largest - zero_point) * scale] * sites)
 
 
 def learned_ranges(model: QuantizationAwareModel) -> dict[str, Range]:

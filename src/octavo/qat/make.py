@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,9 +14,11 @@ from octavo.calibration.statistics import Statistics
 from octavo.condition import Method
 from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, configured, scheme_named
 from octavo.errors import ConfigError, InputError
+from octavo.evaluate.evidence import samples_wanted
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
-from octavo.load.keras_graph import load_keras
+from octavo.load.keras_files import read_keras
+from octavo.load.keras_graph import as_graph, load_keras
 from octavo.numerics.affine import Range
 from octavo.plan.make import check_skip, make_plan
 from octavo.plan.types import tensor_name
@@ -28,11 +32,11 @@ from octavo.qat.surgery.insert import insert_fake_quantization, remove_fake_quan
 from octavo.qat.surgery.origins import Origins, nudged_values, numbered_elements
 from octavo.qat.surgery.weights import weight_quantizers
 from octavo.qat.surgery.write_back import write_back
-from octavo.stages import Prepared, Source, calibrated_ranges, condition_prepared
+from octavo.stages import Prepared, Source, calibrated_ranges, condition_prepared, doubts
 
 
 def quantize_model(
-    model: keras.Model,
+    model: keras.Model | str | PathLike[str],
     scheme: str | None = None,
     training: TrainingConfig | None = None,
     *,
@@ -50,7 +54,8 @@ def quantize_model(
     """Make a model that trains with the rounding of its deployment.
 
     Args:
-        model: Built, Sequential or Functional, nested or not; it is not touched.
+        model: Built: Sequential, Functional, nested or with a `call` of its own; it is not touched. Or the path of a
+            .keras or .h5 file.
         scheme: "int8", "int16x8" or "int8x4"; None takes int8.
         training: Observers of ranges.
         config: Scheme, `skip`, `layers` and `per_axis` in one object, instead of them.
@@ -71,11 +76,12 @@ def quantize_model(
         makes the file of it.
 
     Raises:
-        InputError: for a model that is not built, is subclassed, or quantized already.
+        InputError: for a model that is not built, or quantized already.
+        ModelFileError: for a file that cannot be read.
         UnsupportedLayerError: for a layer without a form.
         ConfigError: for an unknown scheme or option; for learned ranges without data.
     """
-    training = training or TrainingConfig()
+    training, model = training or TrainingConfig(), as_graph(read_if_path(model, allow))
     options = configured(config, scheme=scheme, skip=skip, layers=layers, per_axis=per_axis)
     check_trainable(model, options.scheme, training, data)
     check_allowed(model, allow)
@@ -95,7 +101,9 @@ def quantize_model(
     for variable in copied.held:
         variable.trainable = False
     if data is not None:
+        source, seen = source.peek(prepared, samples_wanted(prepared.graph))
         start_ranges(result, calibrated_ranges(prepared, blueprint.plan, options, source))
+        result.notes = (*doubts(prepared, seen), *result.notes)
     return result
 
 
@@ -140,6 +148,7 @@ def apply(
         InputError: if no layer is marked; else as `quantize_model`.
     """
     check_trainable(model, scheme or "int8", training or TrainingConfig(), data)
+    model = as_graph(model)
     chosen = {path for path, _ in annotated_layers(model)}
     if not chosen:
         raise InputError(
@@ -164,6 +173,20 @@ def strip(model: QuantizationAwareModel) -> keras.Model:
     copy = keras.models.clone_model(float_model)
     copy.set_weights(float_model.get_weights())
     return copy
+
+
+def read_if_path(model: Any, allow: Sequence[str]) -> Any:
+    """The model in a Keras file; anything else as it is.
+
+    Raises:
+        ModelFileError, UnsupportedLayerError: as `octavo.quantize`.
+    """
+    if not isinstance(model, (str, PathLike)):
+        return model
+    stored = read_keras(Path(model), allow)[0]
+    if not isinstance(stored, QuantizationAwareModel):
+        load_keras(stored, allow=allow, stored=True)
+    return stored
 
 
 def check_allowed(model: keras.Model, allow: Sequence[str]) -> None:

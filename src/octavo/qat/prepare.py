@@ -15,7 +15,8 @@ from octavo.stages import Prepared, prepare_loaded
 def prepare_as_named(loaded: Loaded, paths: Mapping[str, str], passes: Sequence[Pass | Rewrite] = PASSES) -> Prepared:
     """Run the passes on the graph of a flat model, whose layers then bear the names of the user's model.
 
-    Where they would leave an activation that the model does not compute, those that make new ones are left out.
+    Where they would leave an activation that the model does not compute, one of those that make new ones is left out,
+    or all of them are.
 
     Raises:
         GraphError: for a pass that does not keep values: what it makes of the trained model is not what was trained.
@@ -23,9 +24,11 @@ def prepare_as_named(loaded: Loaded, paths: Mapping[str, str], passes: Sequence[
     known = [declared(each) for each in passes]
     for each in known:
         check_keeps_values(each)
-    prepared = prepare_loaded(loaded, known)
-    if any(name not in loaded.graph.tensors for node in prepared.graph.nodes for name in node.outputs):
-        prepared = prepare_loaded(loaded, [each for each in known if not each.makes_activations])
+    making = [each for each in known if each.makes_activations]
+    for left_out in ((), *((each,) for each in making), making):
+        prepared = prepare_loaded(loaded, [each for each in known if each not in left_out])
+        if all(name in loaded.graph.tensors for node in prepared.graph.nodes for name in node.outputs):
+            break
     return replace(prepared, graph=in_terms_of_user(prepared.graph, paths))
 
 

@@ -10,15 +10,13 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name, with_nodes
 from octavo.ir.types import Graph, Node, NoOptions, Quantization, Tensor
-from octavo.numerics.affine import RANGE_OF_ZEROS, Range, asymmetric, quantize, symmetric
-from octavo.ops.roles import Data, Role
+from octavo.numerics.affine import Range, quantize, representable
+from octavo.ops.roles import Role
 from octavo.ops.table import spec_of
 from octavo.plan.types import BiasRule, Edge, Member, Plan, WeightRule
 from octavo.quantization.bias import quantize_bias
-from octavo.quantization.weights import largest_magnitude, limit_for_bias, quantize_weight
-
-# A narrower range is as good as zero everywhere; its scale would push multipliers out of what kernels hold.
-SMALLEST_WIDTH = 1e-7
+from octavo.quantization.parameters import Parameters, saturating_parameters, settle_parameters
+from octavo.quantization.weights import quantize_weight
 
 
 def assign(
@@ -36,84 +34,31 @@ def assign(
     Returns:
         The graph with integer tensors, and QUANTIZE and DEQUANTIZE where integers meet float islands.
     """
-    assignment = _Assignment(graph, plan, group_parameters(graph, plan, ranges), limits or {})
+    assignment = _Assignment(graph, plan, settle_parameters(graph, plan, ranges, limits))
     for node in graph.nodes:
         assignment.convert(node)
     return assignment.finish()
 
 
-def group_parameters(graph: Graph, plan: Plan, ranges: Mapping[str, Range]) -> dict[Member, Quantization]:
-    """Parameters of every member of every group: the fixed ones, or those of the union of the observed ranges."""
-    parameters: dict[Member, Quantization] = {}
-    for group in plan.groups:
-        chosen = group.fixed
-        if chosen is None:
-            seen = [_range(graph.tensors[name], plan.range_name(name, group), ranges) for name in group.observed]
-            low, high = min(low for low, _ in seen), max(high for _, high in seen)
-            if group.widest is not None:
-                low, high = max(low, -group.widest), min(high, group.widest)
-            chosen = activation_parameters(low, high, group.dtype, group.smallest_scale)
-        if group.powers_of_two is not None:
-            chosen = power_of_two_parameters(chosen, *group.powers_of_two)
-        parameters.update((Member(name, group.dtype), chosen) for name in group.tensors)
-    return parameters
-
-
-def activation_parameters(low: float, high: float, dtype: DType, smallest_scale: float = 0.0) -> Quantization:
-    """Parameters of an activation with this range and 0; what is too narrow for the kernels is widened upwards.
-
-    Kernels demand zero point 0 of int16. Nothing but zeros is seen as `RANGE_OF_ZEROS`.
-    """
-    low, high = min(low, 0.0), max(high, 0.0)
-    smallest, largest = dtype.integer_range
-    width = max(SMALLEST_WIDTH, smallest_scale * (largest - smallest))
-    if low == high:
-        low, high = RANGE_OF_ZEROS
-    if high - low < width:
-        high = low + width
-    if dtype is DType.INT16:
-        return symmetric(max(abs(low), abs(high)), dtype)
-    return asymmetric(low, high, dtype)
-
-
-def power_of_two_parameters(parameters: Quantization, smallest: int, largest: int) -> Quantization:
-    """Symmetric parameters whose scale is the next 2**n, n from `smallest` to `largest`; beyond, values saturate."""
-    exponent = int(np.ceil(np.log2(np.float64(parameters.scale[0]))))
-    return Quantization(np.array(2.0 ** min(max(exponent, smallest), largest)), np.array(0))
-
-
-def saturating_parameters(role: Role, parameters: Quantization, dtype: DType) -> Quantization | None:
-    """Parameters for an input whose kernel is wrong at the scale that its data has; None where it is right."""
-    if not isinstance(role, Data) or role.flat_beyond is None or parameters.scale[0] < role.scales_below:
-        return None
-    return activation_parameters(-role.flat_beyond, role.flat_beyond, dtype, role.smallest_scale)
-
-
-def _range(tensor: Tensor, name: str, ranges: Mapping[str, Range]) -> Range:
-    if tensor.data is not None:
-        return float(tensor.data.min()), float(tensor.data.max())
-    return ranges[name] if name in ranges else ranges[tensor.name]
-
-
 class _Assignment:
     """The integer graph in the making."""
 
-    def __init__(
-        self, graph: Graph, plan: Plan, parameters: Mapping[Member, Quantization], limits: Mapping[str, np.ndarray]
-    ) -> None:
-        self.graph, self.plan, self.parameters = graph, plan, parameters
-        self.limits = _weight_limits(graph, plan, parameters, limits)
+    def __init__(self, graph: Graph, plan: Plan, settled: Parameters) -> None:
+        self.graph, self.plan = graph, plan
+        self.parameters, self.limits = settled.activations, settled.limits
         self.weight_rules = {Edge(rule.node, rule.input): rule for rule in plan.weights}
         self.bias_rules = {Edge(rule.node, rule.input): rule for rule in plan.biases}
         self.requantized = dict(plan.requantized)
         self.float_constants = {
             name for node in graph.nodes if node.outputs[0] not in plan.types for name in node.inputs
         }
+        poles = (node for node in graph.nodes if spec_of(node.op).pole and node.outputs[0] not in plan.types)
+        self.unbounded = {name for node in poles for name in node.outputs}
         self.nodes: list[Node] = []
         self.tensors = dict(graph.tensors)
         for name, dtype in plan.natives.items():
             tensor = graph.tensors[name]
-            self.tensors[name] = replace(tensor, dtype=dtype, quantization=parameters[Member(name, dtype)])
+            self.tensors[name] = replace(tensor, dtype=dtype, quantization=self.parameters[Member(name, dtype)])
         self.made: dict[tuple[object, ...], str] = {}
 
     def convert(self, node: Node) -> None:
@@ -173,13 +118,25 @@ class _Assignment:
         key = (op, name, target, dtype)
         if key not in self.made:
             source = self.graph.tensors[name]
+            entering = name
+            if target is not None and name in self.unbounded:
+                entering = self._bounded(name, representable(target, dtype)[1])
             converted = Tensor(
                 fresh_name(self.tensors, f"{name}/{suffix}"), source.shape, dtype, None, target, source.layer
             )
             self.tensors[converted.name] = converted
-            self.nodes.append(Node(op, (name,), (converted.name,), NoOptions(), source.layer))
+            self.nodes.append(Node(op, (entering,), (converted.name,), NoOptions(), source.layer))
             self.made[key] = converted.name
         return self.made[key]
+
+    def _bounded(self, name: str, largest: float) -> str:
+        """The float tensor `name`, at most as large: kernels cast what they quantize to int32, and infinity too."""
+        source = self.graph.tensors[name]
+        limit, result = (fresh_name(self.tensors, f"{name}/{suffix}") for suffix in ("largest", "bounded"))
+        self.tensors[limit] = Tensor(limit, (), data=np.array(largest, np.float32), layer=source.layer)
+        self.tensors[result] = Tensor(result, source.shape, layer=source.layer)
+        self.nodes.append(Node("MINIMUM", (name, limit), (result,), NoOptions(), source.layer))
+        return result
 
     def _weight(self, rule: WeightRule) -> str:
         values, parameters = quantize_weight(
@@ -203,19 +160,3 @@ class _Assignment:
             self.tensors[made] = Tensor(made, source.shape, dtype, values, parameters, source.layer)
             self.made[key] = made
         return self.made[key]
-
-
-def _weight_limits(
-    graph: Graph, plan: Plan, parameters: Mapping[Member, Quantization], learned: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Magnitude each weight's largest integer stands for, raised where a bias would overflow."""
-    limits: dict[str, np.ndarray] = {}
-    rules = {Edge(rule.node, rule.input): rule for rule in plan.weights}
-    for rule in plan.weights:
-        largest = largest_magnitude(graph.tensors[rule.tensor].values, rule.granularity)
-        limits[rule.tensor] = learned.get(rule.tensor, largest)
-    for bias in plan.biases:
-        values, rule = graph.tensors[bias.tensor].values, rules[Edge(bias.node, bias.weight)]
-        scale = float(parameters[Member(bias.data, plan.types[bias.node])].scale[0])
-        limits[rule.tensor] = limit_for_bias(limits[rule.tensor], values, scale, rule.dtype)
-    return limits

@@ -7,9 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from octavo.errors import ModelFileError
+from octavo.evaluate.memory import live_bytes, memory, stored_bytes
+from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, PerAxis, Quantization, Shape, Tensor
 from octavo.load.paths import model_bytes
 from octavo.load.tflite import read_tflite
+from octavo.ops.table import spec_of
 from octavo.ops.text import unusual_options
 from octavo.report.tables import TextTable, number
 
@@ -45,6 +48,8 @@ class OperatorLine:
         constant_bytes: Size of the constants it reads.
         constants: Their types, without those of shapes and the like.
         options: Those that do not have their usual value, as text by name.
+        products: Multiply-accumulates of a call.
+        live_bytes: Size of all activations and states that are needed while it runs, its inputs and results included.
     """
 
     op: str
@@ -52,6 +57,8 @@ class OperatorLine:
     constant_bytes: int
     constants: tuple[str, ...]
     options: dict[str, str]
+    products: int
+    live_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,8 @@ class Inspection:
         inputs, outputs: Of the model.
         operators: In execution order.
         tensors: All of them.
+        arena_bytes: TensorFlow Lite Micro's arena, None where it does not run the file or is not there.
+        arena_reason: Why not, else "".
     """
 
     name: str
@@ -74,6 +83,18 @@ class Inspection:
     outputs: tuple[TensorLine, ...]
     operators: tuple[OperatorLine, ...]
     tensors: tuple[TensorLine, ...]
+    arena_bytes: int | None
+    arena_reason: str
+
+    @property
+    def products(self) -> int:
+        """Multiply-accumulates of an inference."""
+        return sum(line.products for line in self.operators)
+
+    @property
+    def most_live(self) -> OperatorLine | None:
+        """The operator that most bytes are needed for, None where there is no operator."""
+        return max(self.operators, key=lambda line: line.live_bytes, default=None)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -87,7 +108,7 @@ class Inspection:
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
-        return {**asdict(self), "counts": self.counts}
+        return {**asdict(self), "counts": self.counts, "products": self.products}
 
 
 def inspect_file(path: Path) -> Inspection:
@@ -112,15 +133,18 @@ def inspect(model: bytes, graph: Graph) -> Inspection:
         model: Its bytes.
         graph: The graph read from them.
     """
-    lines = {name: _tensor_line(tensor) for name, tensor in graph.tensors.items()}
+    lines, used = {name: _tensor_line(tensor) for name, tensor in graph.tensors.items()}, memory(model)
+    operators = zip(graph.nodes, live_bytes(graph), strict=True)
     return Inspection(
         name=graph.name,
         file_bytes=len(model),
         constant_bytes=sum(line.bytes for line in lines.values()),
         inputs=tuple(lines[name] for name in graph.inputs),
         outputs=tuple(lines[name] for name in graph.outputs),
-        operators=tuple(_operator_line(node, lines) for node in graph.nodes),
+        operators=tuple(_operator_line(graph, node, lines, live) for node, live in operators),
         tensors=tuple(lines.values()),
+        arena_bytes=used.arena_bytes,
+        arena_reason=used.arena_reason,
     )
 
 
@@ -132,15 +156,21 @@ def operator_table(inspection: Inspection) -> TextTable:
             line.output.name,
             _shape(line.output.shape),
             line.output.dtype,
+            number(line.products) if line.products else "",
+            number(line.live_bytes),
+            number(line.constant_bytes) if line.constant_bytes else "",
             _parameters(line.output),
             ", ".join(line.constants),
-            number(line.constant_bytes) if line.constant_bytes else "",
             _options(line.options),
         )
         for line in inspection.operators
     )
-    header = ("operator", "output", "shape", "type", "scale, zero point", "constants", "bytes", "options")
-    return TextTable("Operators", header, rows, frozenset({6}))
+    names = "operator", "output", "shape", "type", "MACs", "RAM", "flash", "scale, zero point", "constants", "options"
+    note = (
+        "MACs: multiply-accumulates; RAM: bytes of the activations that are needed while the operator runs; flash: "
+        "bytes of its constants."
+    )
+    return TextTable("Operators", names, rows, frozenset({4, 5, 6}), note)
 
 
 def tensor_table(inspection: Inspection) -> TextTable:
@@ -166,11 +196,24 @@ def summary(inspection: Inspection) -> list[str]:
         f"'{inspection.name}': {size} bytes, {constants} of them constants",
         *ports,
         f"{len(inspection.operators)} operators, {integer} with integer results: {counts}",
+        f"{number(inspection.products)} multiply-accumulates; {_room(inspection)}",
     ]
 
 
+def _room(inspection: Inspection) -> str:
+    """What the model needs of RAM, in words."""
+    most, arena = inspection.most_live, inspection.arena_bytes
+    peak = (
+        f"at most {number(most.live_bytes)} bytes of activations, in {most.op} of '{most.output.name}'" if most else ""
+    )
+    told = (
+        f"{number(arena)} bytes of arena in TensorFlow Lite Micro" if arena else f"no arena: {inspection.arena_reason}"
+    )
+    return "; ".join(filter(None, (peak, told)))
+
+
 def _tensor_line(tensor: Tensor) -> TensorLine:
-    stored = 0 if tensor.data is None else -(-tensor.size * tensor.dtype.bits // 8)
+    stored = 0 if tensor.data is None else stored_bytes(tensor)
     quantization = tensor.quantization
     if quantization is None:
         return TensorLine(tensor.name, tensor.shape, tensor.dtype.value, stored, None, None, None)
@@ -189,11 +232,14 @@ def _axis(quantization: Quantization) -> int | None:
     return quantization.granularity.axis if isinstance(quantization.granularity, PerAxis) else None
 
 
-def _operator_line(node: Node, lines: dict[str, TensorLine]) -> OperatorLine:
+def _operator_line(graph: Graph, node: Node, lines: dict[str, TensorLine], live: int) -> OperatorLine:
     constants = [lines[name] for name in node.inputs if name is not None and lines[name].bytes]
     kinds = tuple(line.dtype + ("" if line.axis is None else " per axis") for line in constants)
     size = sum(line.bytes for line in constants)
-    return OperatorLine(node.op, lines[node.outputs[0]], size, kinds, unusual_options(node.options))
+    inputs = Inputs(None if name is None else graph.tensors[name] for name in node.inputs)
+    outputs = [graph.tensors[name] for name in node.outputs]
+    products = spec_of(node.op).products(node.options, inputs, outputs)
+    return OperatorLine(node.op, lines[node.outputs[0]], size, kinds, unusual_options(node.options), products, live)
 
 
 def _options(options: dict[str, str]) -> str:

@@ -28,7 +28,7 @@ def mapping_picture(mapping: LayerMapping) -> bytes:
     Raises:
         MissingDependencyError: without matplotlib.
     """
-    figure = _figure(10, 7.6)
+    figure = new_figure(10, 7.6)
     whole, close = figure.subplots(2, 1, height_ratios=(1, 1.05))
     _draw_ladder(whole, mapping)
     _draw_close_up(close, mapping)
@@ -37,7 +37,7 @@ def mapping_picture(mapping: LayerMapping) -> bytes:
     return buffer.getvalue()
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """An empty figure of so many inches, on the display-less Agg canvas."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -8,8 +8,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from octavo.evaluate.accuracy import OutputAccuracy
-from octavo.evaluate.fidelity import Fidelity
 from octavo.report.tables import island_values, number
 from octavo.report.terminal import print_lines, print_notes
 from octavo.result import QuantizedModel
@@ -17,11 +15,9 @@ from octavo.result import QuantizedModel
 
 def print_result(console: Console, result: QuantizedModel, path: Path) -> None:
     """Print what was made, how it was proven, what stayed in float, and all remarks."""
-    console.print(
-        f"[bold]{escape(str(path))}[/]: {result.scheme.title}, {number(len(result.model))} bytes", highlight=False
-    )
+    console.print(f"[bold]{escape(str(path))}[/]: {result.title}, {number(len(result.model))} bytes", highlight=False)
     print_lines(console, result.verification.notes if result.verification else ["Not verified: verify='off'."])
-    print_lines(console, fidelity_lines(result.fidelity) if result.fidelity else [])
+    print_lines(console, result.fidelity.sentences if result.fidelity else [])
     if result.islands:
         print_lines(console, [f"Left in float: {len(result.islands)} of {len(result.graph.nodes)} operators."])
     print_notes(console, result.notes)
@@ -49,22 +45,3 @@ def result_dict(result: QuantizedModel, path: Path) -> dict[str, object]:
         "notes": [{"stage": each.stage, "subject": each.subject, "text": each.text} for each in result.notes],
         "seconds": dict(result.seconds),
     }
-
-
-def fidelity_lines(fidelity: Fidelity) -> list[str]:
-    """One sentence an output and comparison."""
-    pairs = (
-        ("The float graph against Keras", fidelity.loading),
-        ("The file against the float graph", fidelity.rounding),
-    )
-    return [
-        f"{pair} on {fidelity.samples} samples: output '{output.name}' {_error_text(output)}."
-        for pair, outputs in pairs
-        for output in outputs
-    ]
-
-
-def _error_text(output: OutputAccuracy) -> str:
-    if output.sqnr_db is None:
-        return "is equal"
-    return f"has SQNR {output.sqnr_db:.1f} dB, largest error {output.max_error:.3g}"

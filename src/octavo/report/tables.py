@@ -58,7 +58,6 @@ EVALUATION_COLUMNS = (
     Column("file bytes", lambda e: number(e.memory.file_bytes)),
     Column("arena bytes", lambda e: number(e.memory.arena_bytes)),
     Column("ms 1 thread", lambda e: number(None if e.latency is None else e.latency.one_thread_ms, 3)),
-    Column("ms all cores", lambda e: number(None if e.latency is None else e.latency.all_cores_ms, 3)),
 )
 
 
@@ -135,13 +134,16 @@ def island_values(islands: Iterable[Island]) -> list[dict[str, str]]:
 
 
 def comparison_tables(
-    rows: Iterable[tuple[str, Evaluation, QuantizedModel]], failures: Iterable[tuple[str, str]] = ()
+    rows: Iterable[tuple[str, Evaluation, QuantizedModel]],
+    failures: Iterable[tuple[str, str]] = (),
+    doubts: Iterable[tuple[str, str]] = (),
 ) -> tuple[TextTable, ...]:
-    """What each scheme costs, what was run to prove each file, what stays in float, and which schemes failed.
+    """What each scheme costs, was run to prove each file, stays in float, failed, and is to be doubted.
 
     Args:
         rows: (name of the row, what was measured, what it was measured on).
         failures: (name of the row, why there is none).
+        doubts: (name of the row, what is doubtful).
 
     Returns:
         The first, and those of the others that have rows.
@@ -153,6 +155,7 @@ def comparison_tables(
         verification_table((name, made.verification) for name, _, made in rows if made.verification is not None),
         island_table((name, island) for name, _, made in rows for island in made.islands),
         TextTable("What could not be made", ("scheme", "reason"), tuple(failures)),
+        TextTable("What to doubt", ("scheme", "reason"), tuple(doubts)),
     )
     return (costs, *(table for table in others if table.rows))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,23 @@ from octavo.run.quiet import native_stderr
 from octavo.run.runtime import Runtime
 from octavo.run.signature import Port, checked_inputs, not_a_model, read_signature, run_failed
 
-_ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+_ARENA = re.compile(r"Arena allocation (total|head|tail) (\d+) bytes")
+_RECORDED = re.compile(r"'([^']+)' used (\d+) bytes .*for (\d+) ")
+
+
+@dataclass(frozen=True, slots=True)
+class Allocations:
+    """What the arena of a model holds on this machine.
+
+    Attributes:
+        total: Bytes of all of it.
+        head: Of them activations and scratch, which are the same on every machine.
+        recorded: (bytes, count) of each kind of bookkeeping, by TensorFlow Lite Micro's name for it.
+    """
+
+    total: int
+    head: int
+    recorded: Mapping[str, tuple[int, int]]
 
 
 class Micro(Runtime):
@@ -106,12 +123,18 @@ class Micro(Runtime):
 
         Its bookkeeping holds pointers, so that a 32-bit microcontroller takes a little less.
         """
+        return self.measure_allocations().total
+
+    def measure_allocations(self) -> Allocations:
+        """What the arena holds on this machine."""
         assert not self._keep_all, "keep_all makes an arena of its own"
         with native_stderr() as lines:
             self._interpreter.print_allocations()
-        found = _ARENA_TOTAL.search("\n".join(lines))
-        assert found is not None, f"tflite-micro reports its arena in an unknown form: {lines}"
-        return int(found[1])
+        told = "\n".join(lines)
+        parts = {name: int(size) for name, size in _ARENA.findall(told)}
+        assert parts.keys() >= {"total", "head"}, f"tflite-micro reports its arena in an unknown form: {lines}"
+        recorded = {name: (int(size), int(count)) for name, size, count in _RECORDED.findall(told)}
+        return Allocations(parts["total"], parts["head"], recorded)
 
     def _invoke(self) -> None:
         try:

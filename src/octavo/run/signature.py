@@ -44,7 +44,7 @@ class Signature:
     Attributes:
         inputs: In the file's order.
         outputs: In the file's order.
-        tensors: Index of every tensor by name, constants included.
+        tensors: Index of every tensor, constants included, by its name in the file and by its unique name.
         activation_bytes: Bytes of all tensors that are not constants, each counted whole.
         subgraph: Index of the subgraph it is the face of.
     """
@@ -79,10 +79,16 @@ def read_signature(model: bytes, wanted: str | None = None) -> Signature:
         tensors = [graph.Tensors(i) for i in range(graph.TensorsLength())]
         activations = [tensor for tensor in tensors if not _is_constant(root, tensor)]
         ins, outs = ({}, {}) if named is None else (_names(named, "Inputs"), _names(named, "Outputs"))
+        inputs, outputs = (
+            _ports(tensors, indices, names)
+            for indices, names in ((graph.InputsAsNumpy(), ins), (graph.OutputsAsNumpy(), outs))
+        )
+        whole = [tensor_name(tensor, i) for i, tensor in enumerate(tensors)]
+        unique = unique_names([first_name(tensor, i) for i, tensor in enumerate(tensors)], inputs, outputs)
         return Signature(
-            _ports(tensors, graph.InputsAsNumpy(), ins),
-            _ports(tensors, graph.OutputsAsNumpy(), outs),
-            {tensor_name(tensor, i): i for i, tensor in enumerate(tensors)},
+            inputs,
+            outputs,
+            {name: i for names in (whole, unique) for i, name in enumerate(names)},
             sum(_bytes(tensor) for tensor in activations),
             subgraph,
         )
@@ -106,6 +112,23 @@ def signature_names(model: bytes) -> tuple[str, ...]:
 def tensor_name(tensor: Any, index: int) -> str:
     """A tensor's name in the file; tools that strip names leave only its index to go by."""
     return (tensor.Name() or b"").decode() or f"tensor_{index}"
+
+
+def first_name(tensor: Any, index: int) -> str:
+    """A tensor's name in the file; of names that a converter joined when it fused operators, the first."""
+    return tensor_name(tensor, index).split(";")[0] or f"tensor_{index}"
+
+
+def unique_names(stored: Sequence[str], inputs: Sequence[Port], outputs: Sequence[Port]) -> list[str]:
+    """A name of its own for each tensor of a file, of those stored there; what the signature says comes first."""
+    wanted = {port.index: port.name for port in (*outputs, *inputs)}
+    wanted.update({i: name for i, name in enumerate(stored) if i not in wanted})
+    names: dict[int, str] = {}
+    taken: set[str] = set()
+    for i, name in wanted.items():
+        names[i] = fresh_name(taken, name)
+        taken.add(names[i])
+    return [names[i] for i in range(len(stored))]
 
 
 def _signature(root: Any, wanted: str | None) -> Any:

@@ -1,24 +1,24 @@
 /* Runs a model on every vector of a file of the host, and writes its results and what they cost to another.
  *
- * model.h, which is written for each model, says its sizes. A record of results holds the outputs, padded to four
+ * octavo_harness.h, which is written for each model, says its sizes. A record of results holds the outputs, padded to four
  * bytes, then the ticks that one call took and what it returned.
  */
 #include <stdint.h>
 #include <string.h>
 
-#include "model.h"
+#include "octavo_harness.h"
 
 int32_t octavo_call_host(int32_t operation, const void *arguments);
 
 #define SYSTICK ((volatile uint32_t *)0xE000E010u)
 
-static int8_t in[MODEL_IN_BYTES];
+static int8_t in[HARNESS_IN_BYTES];
 static struct {
-  int8_t out[(MODEL_OUT_BYTES + 3) / 4 * 4];
+  int8_t out[(HARNESS_OUT_BYTES + 3) / 4 * 4];
   uint32_t ticks;
   int32_t returned;
 } record;
-static uint32_t arena[(MODEL_ARENA_BYTES + 3) / 4];
+static uint32_t arena[(HARNESS_ARENA_BYTES + 3) / 4];
 
 static uint32_t opened(const char *name, uint32_t mode) {
   const uint32_t arguments[3] = {(uint32_t)name, mode, (uint32_t)strlen(name)};
@@ -32,27 +32,27 @@ static int32_t moved(int32_t operation, uint32_t file, const void *bytes, uint32
 }
 
 static int call(void) {
-#if MODEL_INS == 1
+#if HARNESS_INS == 1
   const int8_t *const given = in;
 #else
-  static const int32_t in_places[] = MODEL_IN_PLACES;
-  const int8_t *given[MODEL_INS];
+  static const int32_t in_places[] = HARNESS_IN_PLACES;
+  const int8_t *given[HARNESS_INS];
   int i;
-  for (i = 0; i < MODEL_INS; i++) {
+  for (i = 0; i < HARNESS_INS; i++) {
     given[i] = in + in_places[i];
   }
 #endif
-#if MODEL_OUTS == 1
+#if HARNESS_OUTS == 1
   int8_t *const made = record.out;
 #else
-  static const int32_t out_places[] = MODEL_OUT_PLACES;
-  int8_t *made[MODEL_OUTS];
+  static const int32_t out_places[] = HARNESS_OUT_PLACES;
+  int8_t *made[HARNESS_OUTS];
   int j;
-  for (j = 0; j < MODEL_OUTS; j++) {
+  for (j = 0; j < HARNESS_OUTS; j++) {
     made[j] = record.out + out_places[j];
   }
 #endif
-  return MODEL_INVOKE(given, made, arena);
+  return HARNESS_INVOKE(given, made, arena);
 }
 
 int main(void) {

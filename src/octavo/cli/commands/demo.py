@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
 from octavo.cli.options import Json, Seed
@@ -28,6 +27,7 @@ def demo(
     from octavo.demo.overview import print_overview
     from octavo.demo.tour import Tour, run_tour
     from octavo.report.progress import progress_bar
+    from octavo.report.terminal import console
 
     start_keras()
     with progress_bar() as progress:
@@ -35,5 +35,5 @@ def demo(
     if as_json:
         print_json(result.to_dict())
     else:
-        print_overview(Console(), result)
+        print_overview(console(), result)
     raise typer.Exit(CHECK_SAID_NO if result.comparison.failures else DONE)

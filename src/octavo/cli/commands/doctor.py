@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
 from octavo.cli.options import Json
@@ -14,15 +13,16 @@ from octavo.cli.output import print_json
 
 def doctor(as_json: Json = False) -> None:
     """Tell what is installed, what is missing and how to get it; exit 1 if Octavo cannot work."""
-    from octavo.doctor import diagnose
-    from octavo.report.diagnosis import diagnosis_table, verdict
-    from octavo.report.terminal import print_lines, print_table
+    from octavo.doctor import look_around
+    from octavo.report.installation import installation_table, tools_table, verdict
+    from octavo.report.terminal import console, print_lines, print_table
 
-    diagnosis = diagnose()
+    installation = look_around()
     if as_json:
-        print_json(asdict(diagnosis))
+        print_json(asdict(installation))
     else:
-        console = Console()
-        print_table(console, diagnosis_table(diagnosis))
-        print_lines(console, verdict(diagnosis))
-    raise typer.Exit(CHECK_SAID_NO if diagnosis.problems else DONE)
+        screen = console()
+        print_table(screen, installation_table(installation))
+        print_table(screen, tools_table(installation))
+        print_lines(screen, verdict(installation))
+    raise typer.Exit(CHECK_SAID_NO if installation.problems else DONE)

@@ -1,31 +1,51 @@
-"""`octavo inspect`: what a .tflite file holds."""
+"""`octavo inspect`: what a model file holds."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from octavo.cli.options import Json
-from octavo.cli.output import print_json
+from octavo.cli.options import Allow, Json
+from octavo.cli.output import print_json, start_keras_for
 
 
 def inspect(
-    model: Annotated[Path, typer.Argument(help="A .tflite file, whoever made it.", show_default=False)],
-    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor, too.")] = False,
+    model: Annotated[
+        Path, typer.Argument(help="A .tflite file, whoever made it, or a .keras or .h5 file.", show_default=False)
+    ],
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor of a .tflite file, too.")] = False,
+    allow: Allow = None,
     as_json: Json = False,
 ) -> None:
-    """Show the operators, tensors, parameters and sizes of a file, whoever made it."""
+    """Show what a file holds: operators, sizes, work and RAM of a .tflite file, the layers of a Keras model."""
+    from octavo.load.paths import KERAS_ENDINGS
     from octavo.report.inspection import inspect_file, operator_table, summary, tensor_table
-    from octavo.report.terminal import print_lines, print_table
+    from octavo.report.layers import inspect_model, layer_table, model_summary
+    from octavo.report.terminal import console, print_lines, print_table
 
-    inspection = inspect_file(model)
+    if model.suffix in KERAS_ENDINGS:
+        layers = inspect_model(_read(model, tuple(allow or ())))
+        lines, tables, values = model_summary(layers), [layer_table(layers)], layers.to_dict()
+    else:
+        found = inspect_file(model)
+        tables = [operator_table(found), *([tensor_table(found)] if tensors else [])]
+        lines, values = summary(found), found.to_dict()
     if as_json:
-        print_json(inspection.to_dict())
+        print_json(values)
         return
-    console = Console()
-    print_lines(console, summary(inspection))
-    for table in (operator_table(inspection), *([tensor_table(inspection)] if tensors else [])):
-        print_table(console, table)
+    screen = console()
+    print_lines(screen, lines)
+    for table in tables:
+        print_table(screen, table)
+
+
+def _read(path: Path, allow: tuple[str, ...]) -> Any:
+    """The model in a Keras file, trained for quantization or not."""
+    start_keras_for(path)
+    from octavo.load.keras_files import read_keras
+    from octavo.trained import opened
+
+    model = opened(path, allow)
+    return read_keras(path, allow)[0] if model is path else model

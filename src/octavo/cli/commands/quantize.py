@@ -6,24 +6,47 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from octavo.cli.options import Allow, DataPath, Divisor, Json, ModelPath, Samples, Seed, Skip, one_of
-from octavo.cli.output import print_json, start_keras_for
-from octavo.config import IO_TYPES, SCHEMES
+from octavo.cli.options import (
+    Allow,
+    DataPath,
+    Divisor,
+    Effort,
+    Force,
+    Json,
+    ModelPath,
+    Report,
+    Samples,
+    Seed,
+    Signature,
+    Skip,
+    To,
+    one_of,
+)
+from octavo.cli.output import check_free, command_line, marked, print_json, start_keras_for
+from octavo.config import IO_TYPES, LAYER_TYPES, SCHEMES, LayerConfig, layer_of_type
 from octavo.numerics.estimators import ESTIMATORS
+from octavo.write.array import form_of
 
 
 def quantize(
     model: ModelPath,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write; MODEL_SCHEME.tflite if not given.")
+        Path | None,
+        typer.Option("--out", "-o", help="File to write, .tflite, or .h, .cc, .c; MODEL_SCHEME.tflite if not given."),
     ] = None,
-    scheme: Annotated[str, typer.Option(help=f"{one_of(SCHEMES)}.")] = "int8",
+    to: To = None,
+    scheme: Annotated[
+        str | None, typer.Option(help=f"{one_of(SCHEMES)}; int8 if not given, or what the model was trained for.")
+    ] = None,
     data: DataPath = None,
     samples: Samples = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(help=f"NAME=TYPE: a layer of another type, {one_of(LAYER_TYPES)}; may be repeated."),
+    ] = None,
     per_tensor: Annotated[
         bool, typer.Option("--per-tensor", help="One weight scale a tensor instead of one a channel.")
     ] = False,
@@ -32,28 +55,59 @@ def quantize(
     estimator: Annotated[str, typer.Option(help=f"How ranges are made: {one_of(ESTIMATORS)}.")] = "minmax",
     percentile: Annotated[float, typer.Option(help="Share of values, in percent, that 'percentile' keeps.")] = 99.99,
     verify: Annotated[str, typer.Option(help="sample, full or off.")] = "sample",
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Give operands that larger ones leave few steps a scale of their own.")
+    ] = False,
+    effort: Effort = "fast",
     allow: Allow = None,
+    signature: Signature = None,
+    force: Force = False,
     seed: Seed = 0,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Quantize a model and prove the file before writing it."""
-    from octavo.files import check_place
     from octavo.pipeline import quantize as run
     from octavo.report.progress import progress_bar
     from octavo.report.result import print_result, result_dict
+    from octavo.report.terminal import console
+    from octavo.trained import is_quantization_aware, opened
 
-    out = out or Path(f"{model.stem}_{scheme}.tflite")
-    check_place(out)
+    if report is not None:
+        check_free("--report", report, force)
     start_keras_for(model)
+    source = opened(str(model), tuple(allow or ()))
+    trained = (source.quantization.scheme, "qat") if is_quantization_aware(source) else ()
+    out = out or Path(f"{marked(model, *(trained or (scheme or 'int8',)))}.tflite")
+    form_of(out, to)
+    check_free("--out", out, force)
     with progress_bar() as progress:
         result = run(
-            str(model), scheme, None if data is None else str(data), skip=tuple(skip or ()), per_axis=not per_tensor,
+            source, scheme, None if data is None else str(data), skip=tuple(skip or ()), per_axis=not per_tensor,
+            layers=[layer_named(each) for each in layer or ()],
             input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,
             samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify,  # type: ignore[arg-type]
-            allow=tuple(allow or ()), progress=progress,
+            effort=effort, mend=mend, allow=tuple(allow or ()), signature=signature, progress=progress,
         )  # fmt: skip
-    path = result.save(out)
+    path = result.save(out, to)
+    if report is not None and data is not None:
+        from octavo.pages.report import shown_of_data, write_report
+        from octavo.stages import prepare
+
+        prepared = prepare(source, tuple(allow or ()), signature)
+        samples_shown = shown_of_data(prepared, str(data), integer_divisor)
+        write_report(report, prepared, samples_shown, quantized=result, commands=[command_line()])
     if as_json:
         print_json(result_dict(result, path))
     else:
-        print_result(Console(), result, path)
+        print_result(console(), result, path)
+
+
+def layer_named(text: str) -> LayerConfig:
+    """What `--layer` says of a layer.
+
+    Raises:
+        ConfigError: for an unknown type; one without a layer is unknown, too.
+    """
+    name, _, kind = text.rpartition("=")
+    return layer_of_type(name, kind if name else text)

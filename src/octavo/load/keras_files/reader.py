@@ -47,6 +47,15 @@ def read_keras(path: str | Path, allow: Collection[str] = ()) -> tuple[Any, tupl
         return _construct(stored, place), notes
 
 
+def stored_class(path: Path) -> str:
+    """The name of the class that a file says its model is of, "" if it does not say.
+
+    Raises:
+        ModelFileError: if the file is truncated or not a model.
+    """
+    return str(read_stored(path).config.get("class_name", ""))
+
+
 def _mended(stored: StoredModel) -> tuple[dict[str, Any], tuple[Note, ...]]:
     """The configuration of a file as Keras 3 reads it; only HDF5 files of Keras 2 need mending."""
     if stored.path.suffix == ".keras" or stored.keras_version.startswith("3."):

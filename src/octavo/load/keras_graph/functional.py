@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,51 @@ def has_own_call(model: Any) -> bool:
 
     function = getattr(model, "_functional", model)
     return not _author(model).__module__.startswith("keras.src.") or not isinstance(function, keras.Function | None)
+
+
+def as_graph(model: Any) -> Any:
+    """Of a model with a `call` of its own, the Functional model around a call of it on symbols; any other as it is.
+
+    Raises:
+        UnsupportedLayerError: if it was never called, or its call cannot be traced.
+    """
+    import keras
+
+    if not isinstance(model, keras.Model) or not has_own_call(model):
+        return model
+    shapes = (model.get_build_config() or {}).get("input_shape")
+    if shapes is None:
+        raise _without_graph(model, "a model that was never called", "call it once on a batch of data, model(x[:1])")
+    try:
+        inputs = _symbols(shapes)
+        return keras.Model(inputs, model(inputs), name=model.name)
+    except Exception as error:  # whatever the model's own code raises
+        # Keras says first which call it was, and then, in bold, what the code raised.
+        lines = re.sub(r"\x1b\[\d*m", "", str(error)).split("\n\n")
+        got = f"{type(error).__name__}: {lines[min(1, len(lines) - 1)].strip() or 'no message'}"
+        fix = "compute with keras.ops and layers in call(), on one argument that holds all inputs"
+        raise _without_graph(model, got, fix) from error
+
+
+def _symbols(shapes: Any, name: str | None = None) -> Any:
+    """Inputs of these shapes, batch included, in lists and dicts as they are; in a dict they bear its names."""
+    import keras
+
+    if isinstance(shapes, dict):
+        return {key: _symbols(shape, key) for key, shape in shapes.items()}
+    if all(isinstance(size, int | None) for size in shapes):
+        return keras.Input(tuple(shapes)[1:], name=name)
+    return [_symbols(shape) for shape in shapes]
+
+
+def _without_graph(model: Any, got: str, fix: str) -> UnsupportedLayerError:
+    return UnsupportedLayerError(
+        f"model '{model.name}' ({type(model).__name__}) computes its outputs in Python code, which cannot be traced.",
+        got=got,
+        expected="a model whose call() runs on symbols, of shapes that are known",
+        fix=f"{fix}; or work on Keras's TensorFlow backend, whose converter reads such models "
+        "(pip install 'octavo[tensorflow]')",
+    )
 
 
 def is_graph_of_layers(operation: Any) -> bool:

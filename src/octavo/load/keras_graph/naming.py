@@ -43,6 +43,15 @@ def output_names(graph: Graph, outputs: Any) -> dict[str, str]:
     return {name: key for name, key in pairs if name in made_by and key not in graph.tensors}
 
 
+def input_names(graph: Graph, inputs: Any) -> dict[str, str]:
+    """New names, by old ones, that call the inputs of a model whose inputs are a dict by their keys, as its data do."""
+    if not isinstance(inputs, dict) or len(inputs) != len(graph.inputs):
+        return {}
+    names = {name: key for name, key in zip(graph.inputs, sorted(inputs), strict=True) if name != key}
+    taken = graph.tensors.keys() - set(graph.inputs)
+    return {} if any(key in taken for key in names.values()) else names
+
+
 def rename_tensors(graph: Graph, names: Mapping[str, str]) -> Graph:
     """The graph with tensors renamed, old name to new; the same object if none is."""
     if not names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from octavo.config import nearest
 from octavo.errors import UnsupportedLayerError
 from octavo.ops.table import KERAS_FORMS
 
@@ -22,7 +23,7 @@ def no_form(path: str, name: str, got: str) -> UnsupportedLayerError:
     return UnsupportedLayerError(
         f"layer '{path}' ({class_name}) has no TensorFlow Lite form.",
         got=got,
-        expected=f"one of keras.{group}: " + ", ".join(known),
+        expected=f"one of keras.{group}: {nearest(class_name, known)}; `octavo ops` shows all",
         fix="replace it by layers of this list or by keras.ops calls, or run it outside the model",
     )
 

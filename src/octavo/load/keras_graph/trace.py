@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from octavo.config import unknown_name
+from octavo.config import LAYERS_SHOWN, unknown_name
 from octavo.errors import InputError, OctavoError, UnsupportedLayerError
 from octavo.ir.graph import fresh_name
 from octavo.ir.notes import Note
 from octavo.load.keras_graph import refusals
-from octavo.load.keras_graph.call import Call, map_leaves, references, to_numpy
+from octavo.load.keras_graph.call import Call, flat, is_array, map_leaves, references, to_numpy
 from octavo.load.keras_graph.channels import comes_first, lower_channels_last
 from octavo.load.keras_graph.checks import check_call, check_ranks
 from octavo.load.keras_graph.form_names import form_name
@@ -30,7 +30,7 @@ from octavo.load.keras_graph.functional import (
     trace,
 )
 from octavo.load.keras_graph.integer_inputs import with_integer_inputs
-from octavo.load.keras_graph.naming import output_names, rename_tensors, result_names
+from octavo.load.keras_graph.naming import input_names, output_names, rename_tensors, result_names
 from octavo.load.keras_graph.shadow import Shadows
 from octavo.load.loaded import Loaded
 from octavo.ops.build import GraphBuilder
@@ -86,10 +86,16 @@ def load_keras(
     names = {key: cast.get(name, name) for key, name in tracer.names.items()}
     for name in cast.values():
         tracer.notes.pop(name, None)
-    for renaming in (result_names(graph, tracer.results), output_names(graph, function._outputs_struct)):
+    expected = tracer.builder.expected
+    for renaming in (
+        result_names(graph, tracer.results),
+        output_names(graph, function._outputs_struct),
+        input_names(graph, function._inputs_struct),
+    ):
         graph = rename_tensors(graph, renaming)
         names = {key: renaming.get(name, name) for key, name in names.items()}
-    return Loaded(graph, tuple(tracer.notes.values()), names)
+        expected = [replace(each, tensor=renaming.get(each.tensor, each.tensor)) for each in expected]
+    return Loaded(graph, tuple(tracer.notes.values()), names, expected=tuple(expected))
 
 
 # A result of a call: the name of a tensor of the graph or, where it depends on no input, its value.
@@ -175,7 +181,7 @@ class _Tracer:
             ConfigError: naming the closest layer.
         """
         for name in sorted(self._allow.difference(self._paths.values())):
-            raise unknown_name("layer in allow", name, tuple(self._paths.values()))
+            raise unknown_name("layer in allow", name, tuple(self._paths.values()), LAYERS_SHOWN)
 
     def _node(self, path: str, operation: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Value, ...]:
         """One call at `path`: of a nested model, or of a layer or operation."""
@@ -197,7 +203,7 @@ class _Tracer:
         path, name = self.builder.layer, form_name(operation)
         own = lowering_of(operation)
         if own is not None:
-            return _flat(own(self.builder, Call(operation, args, kwargs, self._values)))
+            return flat(own(self.builder, Call(operation, args, kwargs, self._values)))
         known = self._without_tensors(operation, name, args, kwargs)
         if known is not None:
             return known
@@ -250,11 +256,11 @@ class _Tracer:
 
     def _lower(self, name: str, call: Call) -> tuple[str, ...]:
         if name in JOINING or name.startswith("layers."):
-            args = map_leaves(lambda leaf: TensorRef(self._operand(leaf)) if _is_array(leaf) else leaf, call.args)
+            args = map_leaves(lambda leaf: TensorRef(self._operand(leaf)) if is_array(leaf) else leaf, call.args)
             call = Call(call.operation, args, call.kwargs, call.values)
         path, own_name = self.builder.layer, getattr(call.operation, "name", "")
         try:
-            return _flat(KERAS_FORMS[name].lower(self.builder, call))
+            return flat(KERAS_FORMS[name].lower(self.builder, call))
         except UnsupportedLayerError as error:
             if path == own_name:
                 raise
@@ -387,11 +393,3 @@ class _Tracer:
 
 def _arguments(node: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return node.arguments.args, node.arguments.kwargs
-
-
-def _flat(result: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (result,) if isinstance(result, str) else tuple(result)
-
-
-def _is_array(leaf: Any) -> bool:
-    return isinstance(leaf, np.ndarray) and leaf.ndim > 0

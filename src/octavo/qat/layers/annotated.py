@@ -18,6 +18,9 @@ class Annotated(keras.layers.Layer):
     def __init__(self, layer: keras.layers.Layer, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(name=name or layer.name, dtype=dtype or layer.dtype_policy)
         self.layer = layer
+        # A Sequential asks its first layer for it, of a layer made with `input_shape=`.
+        if hasattr(layer, "_input_shape_arg"):
+            self._input_shape_arg = layer._input_shape_arg
 
     def build(self, input_shape: Any) -> None:
         """Build the layer."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from octavo.dtypes import DType
@@ -108,6 +109,12 @@ class FakeQuantize(keras.layers.Layer):
             return None
         low, high = ops.convert_to_numpy(self.low) / weight, ops.convert_to_numpy(self.high) / weight
         return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+
+    def real_range(self) -> tuple[float, float]:
+        """(low, high) of the group, constants counted in, and cut where nothing reads beyond; of known ranges."""
+        lows, highs = zip(*(self.real_ranges() or [(0.0, 0.0)]), strict=True)
+        widest = np.inf if self.widest is None else self.widest
+        return max(min(*lows, self.least), -widest), min(max(*highs, self.most), widest)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

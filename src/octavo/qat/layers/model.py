@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Self
 
 import keras
 
 from octavo.config import QuantizeConfig
+from octavo.errors import InputError
 from octavo.ir.notes import Note
 from octavo.qat.layers.fake_quantize import FakeQuantize
 from octavo.qat.layers.kernel_rounding import KernelRounding
@@ -22,20 +24,39 @@ class QuantizationAwareModel(keras.Model):
     """A functional model with fake quantization inside; compile, fit, evaluate, save and load it as any other.
 
     Attributes:
-        quantization: The scheme and options its fake quantization stands for.
         paths: For layers that are called otherwise here, the path of the layer in the user's model.
-        notes: What conditioning before training brought.
+        notes: What conditioning before training brought, and what is to be doubted of the data it started from.
     """
 
-    quantization: QuantizeConfig
-    paths: dict[str, str]
+    paths: Mapping[str, str] = MappingProxyType({})
     notes: tuple[Note, ...] = ()
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(inputs, outputs, name=name, **kwargs)
         # Keras counts the variables of a model that is an attribute among this one's.
-        self._held = SimpleNamespace(teacher=None)
+        self._held = SimpleNamespace(teacher=None, quantization=None)
         connect(self.layers)
+
+    @property
+    def quantization(self) -> QuantizeConfig:
+        """The scheme and options its fake quantization stands for.
+
+        Raises:
+            InputError: for what `keras.models.clone_model` makes of such a model: it copies layers and nothing else.
+        """
+        if self._held.quantization is None:
+            raise InputError(
+                f"this copy of model '{self.name}' does not know what it was trained for.",
+                got="a model that keras.models.clone_model made",
+                expected="a model of octavo.qat.quantize_model, or one loaded from its file",
+                fix="take the weights back, original.set_weights(copy.get_weights()), and go on with the original; to "
+                "copy a model with all it knows, call type(model).from_config(model.get_config())",
+            )
+        return self._held.quantization
+
+    @quantization.setter
+    def quantization(self, quantization: QuantizeConfig) -> None:
+        self._held.quantization = quantization
 
     def distill(self, teacher: keras.Model | None) -> None:
         """Let a float model's outputs take the place of the labels in the loss; None takes the labels again.
@@ -84,3 +105,7 @@ class QuantizationAwareModel(keras.Model):
     def quantized_layers(self) -> tuple[QuantizedLayer, ...]:
         """Layers whose weights are fake-quantized."""
         return tuple(layer for layer in self.layers if isinstance(layer, QuantizedLayer))
+
+
+# Files of HDF5 name a model's class without its package.
+keras.saving.get_custom_objects()[QuantizationAwareModel.__name__] = QuantizationAwareModel

@@ -26,11 +26,29 @@ def conv_weights(kernel_ohwi: np.ndarray, groups: int) -> tuple[np.ndarray, int]
 
 
 def depthwise_weights(kernel_1hwc: np.ndarray) -> np.ndarray:
-    """The blocks of depthwise.c: int16, of four channels tap by tap, in the order 0, 2, 1, 3; flat."""
-    taps = kernel_1hwc.reshape(-1, kernel_1hwc.shape[-1]).astype(np.int16)
-    padded = np.pad(taps, [(0, 0), (0, -taps.shape[1] % 4)])
-    blocks = padded.reshape(len(taps), -1, 4)[:, :, [0, 2, 1, 3]]
-    return np.ascontiguousarray(blocks.transpose(1, 0, 2)).ravel()
+    """The weights of depthwise.c: int8 [channel, height, width], flat."""
+    return np.ascontiguousarray(kernel_1hwc[0].transpose(2, 0, 1)).ravel()
+
+
+def halves(weights: np.ndarray) -> np.ndarray:
+    """Weights of four bits, flat, two in a byte, the first in its upper half: `octavo_weight`."""
+    pairs = np.pad(weights, (0, weights.size % 2)).reshape(-1, 2)
+    return _in_a_byte(pairs[:, 0], pairs[:, 1])
+
+
+def conv_halves(arranged: np.ndarray) -> np.ndarray:
+    """The blocks of `octavo_conv_rows_4` from those of `conv_weights`: two channels above two others, in four bytes."""
+    words = arranged.reshape(-1, 2, 4)
+    return _in_a_byte(words[:, 0].ravel(), words[:, 1].ravel())
+
+
+def conv_words(arranged: np.ndarray) -> np.ndarray:
+    """The blocks of `octavo_conv_rows_16` from those of `conv_weights`: int16, both depths of a channel together."""
+    return np.ascontiguousarray(arranged.astype(np.int16).reshape(-1, 2, 2).swapaxes(1, 2)).ravel()
+
+
+def _in_a_byte(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    return ((upper.astype(np.uint8) << 4) | (lower.astype(np.uint8) & 15)).view(np.int8)
 
 
 def channel_blocks(scaling: Scaling, groups: int = 1) -> list[list[int]]:

@@ -6,6 +6,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from octavo.ir.types import Graph, Node
+from octavo.ops.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One operator in C for some rows of its result.
+
+    Attributes:
+        statement: As those of a `Call`, on addresses that row 0 has or would have; `{begin}` and `{end}` are the rows.
+        reach: Rows of each data operand that a row of the result needs.
+        stride: Rows from its first one to that of the next row.
+        pad: Rows that the first row's reach lies above the operand.
+    """
+
+    statement: str
+    reach: int = 1
+    stride: int = 1
+    pad: int = 0
+
+    @classmethod
+    def under(cls, statement: str, window: Window) -> Rows:
+        """Those of an operator that moves a window."""
+        return cls(statement, (window.height - 1) * window.dilation_h + 1, window.stride_h, window.pad_top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +42,7 @@ class Call:
         scratch_bytes: Memory it needs while it runs.
         reads_first: Whether the result may take the memory of the first operand for a reason that the operator's row
             cannot know: the kernel has read all that a place still needs before it writes there.
+        rows: The same by rows, None if its kernel only knows the whole.
     """
 
     kernel: str
@@ -26,6 +50,7 @@ class Call:
     statements: tuple[str, ...] = ()
     scratch_bytes: int = 0
     reads_first: bool = False
+    rows: Rows | None = None
 
 
 # Given the graph, the node and a prefix for the names of its constants.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from octavo.dtypes import DType
 from octavo.ir.types import Node, Tensor
 from octavo.numerics.fixed_point import Multiplier
 from octavo.ops.accumulate import AccumulatorConstants
@@ -14,8 +15,6 @@ from octavo.ops.elementwise_kernels import SumConstants
 from octavo.ops.fused import Output
 from octavo.write.c.refuse import refuse
 
-# Largest |x - zero_point| of int8.
-_REACH = 255
 # Below it a sum can be doubled, and the rounding added to its product, in 32 bits.
 _NARROW = 1 << 30
 
@@ -26,16 +25,20 @@ class Scaling:
 
     Attributes:
         bias: int64 [channels].
-        scale: int64 [channels, 3]: multiplier; then offset and right shift, or zero point and shift where `wide`.
+        scale: int64 [channels, 3], as `octavo_channels` says.
+        dead: bool [channels]: channels of one result, whatever comes in, where weights must count as zeros.
         wide: Whether `octavo_rescale` is needed, as sums or shifts leave the range of `octavo_scale_doubled`.
         low, high: What the fused activation leaves of int8.
+        weight_bits: 8, or 4 in half a byte.
     """
 
     bias: np.ndarray
     scale: np.ndarray
+    dead: np.ndarray
     wide: bool
     low: int
     high: int
+    weight_bits: int
 
 
 def scaling(
@@ -46,18 +49,25 @@ def scaling(
     Args:
         node: For errors.
         constants: Of its integer kernel.
-        weights: int8.
+        weights: int8 or int4.
         channel_axis: Dimension of the output channels in the weights.
         bias: int32, or None.
 
     Raises:
-        UnsupportedLayerError: if sums can leave int32, where every runtime wraps without a word.
+        UnsupportedLayerError: if weights are no constant or not symmetric, or if sums can leave int32, where every
+            runtime wraps without a word.
     """
-    assert weights.data is not None
+    if weights.data is None or weights.parameters.zero_point.any():
+        raise refuse(
+            node,
+            got="weights that are no constant, or have a zero point other than 0",
+            expected="constant weights with a zero point of 0",
+            fix="convert the model again with symmetric weights, as `octavo quantize` makes them",
+        )
     channels, requantization = weights.shape[channel_axis], constants.requantization
-    values = np.zeros(channels, np.int64) if bias is None or bias.data is None else bias.data.astype(np.int64)
-    others = tuple(axis for axis in range(len(weights.shape)) if axis != channel_axis)
-    largest = int((np.abs(weights.data.astype(np.int64)).sum(axis=others) * _REACH + np.abs(values)).max())
+    biases = np.zeros(channels, np.int64) if bias is None or bias.data is None else bias.data.astype(np.int64)
+    reach = _reach(np.moveaxis(weights.data, channel_axis, 0).reshape(channels, -1), constants.input_offset)
+    largest = int(np.abs(biases + reach).max())
     if largest >= 1 << 31:
         raise refuse(
             node,
@@ -66,14 +76,38 @@ def scaling(
             fix="split the layer's inputs over several layers and add their results",
         )
     output = requantization.output
-    multipliers, shifts = (
-        np.broadcast_to(array, (channels,)) for array in (requantization.multiplier_q31, requantization.shift_bits)
+    results = [requantization.apply(sums.astype(np.float64), None)[0] for sums in biases + reach]
+    multipliers, shifts, zero_points = (
+        np.broadcast_to(array, (channels,))
+        for array in (requantization.multiplier_q31, requantization.shift_bits, np.int64(output.output_zero_point))
     )
-    right, zero_point = -shifts, output.output_zero_point
-    offsets = (np.int64(1) << np.clip(right - 1, 0, 31)) + (np.int64(zero_point) << np.clip(right, 0, 31))
-    narrow = largest < _NARROW and bool(((right >= 1) & (np.abs(offsets) < _NARROW)).all())
-    second, third = (offsets, right) if narrow else (np.full(channels, zero_point), shifts)
-    return Scaling(values, np.stack([multipliers, second, third], axis=1), not narrow, output.low, output.high)
+    # A channel that training has killed has one result, whatever comes in: often by a bias out of all proportion.
+    dead = (results[0] == results[1]) & (shifts <= 0)
+    biases, shifts, zero_points = (
+        np.where(dead, constant, array)
+        for constant, array in ((0, biases), (-1, shifts), (results[0].astype(np.int64), zero_points))
+    )
+    reach, right = np.where(dead, 0, reach), -shifts
+    offsets = (np.int64(1) << np.clip(right - 1, 0, 31)) + (zero_points << np.clip(right, 0, 31))
+    # Weights of four bits are summed up sixteen times.
+    bits = 4 if weights.dtype is DType.INT4 else 8
+    limit = _NARROW >> 3 if bits == 4 else _NARROW
+    fits = np.abs(biases + reach).max() < limit and (right >= 1).all() and (np.abs(offsets) < _NARROW).all()
+    columns = (2 * multipliers - (1 << 32), offsets, right) if fits else (multipliers, zero_points, shifts)
+    return Scaling(biases, np.stack(columns, axis=1), dead, not fits, output.low, output.high, bits)
+
+
+def _reach(weights: np.ndarray, input_offset: int) -> np.ndarray:
+    """Least and largest sum of products with int8 data, of all or of some of the weights: int64 [2, channels].
+
+    Args:
+        weights: [channels, weights of each].
+        input_offset: Minus the zero point of the data.
+    """
+    low, high = (bound + input_offset for bound in DType.INT8.integer_range)
+    wide = weights.astype(np.int64)
+    ends = np.stack([wide * low, wide * high])
+    return np.stack([ends.min(axis=0).sum(axis=1), ends.max(axis=0).sum(axis=1)])
 
 
 @dataclass(frozen=True, slots=True)

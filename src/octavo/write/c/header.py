@@ -26,7 +26,7 @@ extern "C" {{
 {ports}
 /* Run the model once. Returns 0; -1 if the arena is missing or not aligned. Input and output must lie apart. */
 {signature};
-
+{rows}
 /* Run the model on a vector it carries. Returns 0 if the outputs are what the integer reference computed, else the
  * number of values that differ; -1 as above. Without {upper}_SELF_TEST set to 0 the vector takes a little flash. */
 #ifndef {upper}_SELF_TEST
@@ -57,7 +57,16 @@ static inline float {name}_dequantize(int8_t value, float scale, int32_t zero_po
 """
 
 
-def header(graph: Graph, name: str, arena_bytes: int, digest: str) -> str:
+_ROWS = """
+/* The same, but the input's rows are asked for when they are needed, each once, from the first to the last: `read`
+ * writes row `row`, of {upper}_INPUT_ROW_BYTES, and returns 0; anything else ends the run, which returns -2. */
+#define {upper}_INPUT_ROW_BYTES {row_bytes}
+typedef int (*{name}_row_reader)(void *context, int32_t row, int8_t *to);
+{signature};
+"""
+
+
+def header(graph: Graph, name: str, arena_bytes: int, digest: str, *, streamed: bool = False) -> str:
     """The text of NAME.h."""
     ports = [
         line
@@ -73,6 +82,7 @@ def header(graph: Graph, name: str, arena_bytes: int, digest: str) -> str:
         arena=max(arena_bytes, 4),
         ports="\n".join(ports),
         signature=signature(graph, name),
+        rows=_rows(graph, name) if streamed else "",
         self_test=self_test_signature(graph, name),
     )
 
@@ -81,6 +91,17 @@ def signature(graph: Graph, name: str) -> str:
     """The function that runs the model, as it is declared."""
     given = "const int8_t *in" if len(graph.inputs) == 1 else "const int8_t *const *in"
     return f"int {name}_invoke({given}, {_made(graph)}, void *arena)"
+
+
+def rows_signature(graph: Graph, name: str) -> str:
+    """The function that runs the model on an input it asks for row by row, as it is declared."""
+    return f"int {name}_invoke_rows({name}_row_reader read, void *context, {_made(graph)}, void *arena)"
+
+
+def _rows(graph: Graph, name: str) -> str:
+    shape = graph.tensors[graph.inputs[0]].shape
+    signature = rows_signature(graph, name)
+    return _ROWS.format(name=name, upper=name.upper(), row_bytes=shape[2] * shape[3], signature=signature)
 
 
 def self_test_signature(graph: Graph, name: str) -> str:

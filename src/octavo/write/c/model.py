@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib import resources
 
 from octavo.ir.types import Graph, Tensor
-from octavo.ops.table import spec_of
 from octavo.version import VERSION
 from octavo.write.c.call import Call
-from octavo.write.c.header import header, signature
+from octavo.write.c.fit import fitted
+from octavo.write.c.header import header
+from octavo.write.c.invoke import constant_name, invoke, ports
 from octavo.write.c.layout import Layout, lay_out
+from octavo.write.c.row_order import RowOrder
 from octavo.write.c.self_test import GoldenVector, self_test
 from octavo.write.c.table import data_operands, lower
-from octavo.write.c.text import array, comment
+from octavo.write.c.text import array
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,26 @@ class CModel:
         files: Content by file name.
         arena_bytes: Memory that the caller lends it for the time of a call.
         lower_bound_bytes: No plan of its tensors and scratch needs less.
+        order: Of the part that runs row by row, None if there is none.
     """
 
     name: str
     files: Mapping[str, str]
     arena_bytes: int
     lower_bound_bytes: int
+    order: RowOrder | None
 
 
-def write_c(graph: Graph, name: str, golden: GoldenVector, digest: str) -> CModel:
+def write_c(
+    graph: Graph,
+    name: str,
+    golden: GoldenVector,
+    digest: str,
+    ram_bytes: int | None = None,
+    *,
+    stream: bool = False,
+    fast: bool = False,
+) -> CModel:
     """Write an integer graph as C99.
 
     Args:
@@ -42,79 +55,65 @@ def write_c(graph: Graph, name: str, golden: GoldenVector, digest: str) -> CMode
         name: A C identifier.
         golden: What the self-test compares.
         digest: Of the file the model was read from.
+        ram_bytes: What arena, inputs and outputs may take together; a part of the model then runs row by row where it
+            does not fit as a whole.
+        stream: Read the input row by row, too, when its rows are needed; it then takes no memory of the caller's.
+        fast: Hold weights in twice their bytes where that saves instructions.
 
     Raises:
         UnsupportedLayerError: if an operator has no C kernel.
+        ConfigError: if it does not fit in any way, or its input cannot be streamed.
     """
-    calls = [lower(graph, node, f"{name}_{i}") for i, node in enumerate(graph.nodes)]
-    inputs, outputs = _ports(graph.inputs, "in"), _ports(graph.outputs, "out")
-    layout = lay_out(graph, calls, inputs, outputs)
+    calls = _calls(graph, name, fast=fast)
+    inputs, outputs = ports(graph.inputs, "in"), ports(graph.outputs, "out")
+    layout, order = fitted(graph, calls, inputs, outputs, ram_bytes, stream)
+    streamed = order is not None and order.streamed is not None
     source = "\n".join(
         [
             f"/* {name}: a model in C99, written by octavo {VERSION} from a .tflite file of digest",
             f" * {digest}. Needs memcpy and memset, and {layout.plan.arena_bytes} bytes of the caller's memory. */",
             f'#include "{name}.h"\n',
-            *_kernels(calls),
+            *_kernels(calls, order is not None),
             "/* The model: constants, operator by operator. */\n",
-            *_data_constants(graph, name, calls),
+            *(array("int8_t", constant_name(graph, name, t.name), t.values) for t in data_constants(graph, calls)),
             *(text for call in calls for text in call.constants),
-            _invoke(graph, name, calls, layout),
+            invoke(graph, name, calls, layout, order),
             self_test(graph, name, golden),
         ]
     )
-    head = header(graph, name, layout.plan.arena_bytes, digest)
-    return CModel(
-        name, {f"{name}.h": head, f"{name}.c": source}, layout.plan.arena_bytes, layout.plan.lower_bound_bytes
-    )
+    head = header(graph, name, layout.plan.arena_bytes, digest, streamed=streamed)
+    files = {f"{name}.h": head, f"{name}.c": source}
+    return CModel(name, files, layout.plan.arena_bytes, layout.plan.lower_bound_bytes, order)
 
 
-def _ports(names: Sequence[str], buffer: str) -> list[str]:
-    return [buffer] if len(names) == 1 else [f"{buffer}[{i}]" for i in range(len(names))]
+def lowered(graph: Graph, name: str) -> tuple[list[Call], Layout]:
+    """The operators of a graph in C, and the places of its tensors where each operator runs as a whole.
+
+    Raises:
+        UnsupportedLayerError: if an operator has no C kernel.
+    """
+    calls = _calls(graph, name)
+    return calls, lay_out(graph, calls, ports(graph.inputs, "in"), ports(graph.outputs, "out"))
 
 
-def _kernels(calls: Sequence[Call]) -> list[str]:
+def _calls(graph: Graph, name: str, *, fast: bool = False) -> list[Call]:
+    return [lower(graph, node, f"{name}_{i}", fast=fast) for i, node in enumerate(graph.nodes)]
+
+
+def _kernels(calls: Sequence[Call], by_rows: bool) -> list[str]:
     """The text of the kernels that are called, and of what they share, each once."""
-    folder = files("octavo") / "kernels"
-    used = ["common.h", *(f"{kernel}.c" for kernel in dict.fromkeys(call.kernel for call in calls) if kernel)]
+    folder = resources.files("octavo") / "kernels"
+    kernels = dict.fromkeys([call.kernel for call in calls if call.kernel] + ["rows"] * by_rows)
+    used = ["common.h", *(f"{kernel}.c" for kernel in kernels)]
     guard = "#ifndef OCTAVO_WEIGHTS\n#define OCTAVO_WEIGHTS /* an attribute that places constants */\n#endif\n"
     return [guard, *((folder / name).read_text(encoding="utf-8") for name in used)]
 
 
-def _constant_name(graph: Graph, name: str, tensor: Tensor) -> str:
-    return f"{name}_constant_{list(graph.tensors).index(tensor.name)}"
-
-
-def _data_constants(graph: Graph, name: str, calls: Sequence[Call]) -> list[str]:
+def data_constants(graph: Graph, calls: Sequence[Call]) -> list[Tensor]:
     """Constants that kernels read as activations, and constant outputs."""
     found = {output: graph.tensors[output] for output in graph.outputs}
     for node, call in zip(graph.nodes, calls, strict=True):
         text = "".join(call.statements)
         read = (t for k, t in enumerate(data_operands(graph, node)) if f"{{x{k}}}" in text)
         found.update((t.name, t) for t in read)
-    return [array("int8_t", _constant_name(graph, name, t), t.data) for t in found.values() if t.data is not None]
-
-
-def _invoke(graph: Graph, name: str, calls: Sequence[Call], layout: Layout) -> str:
-    lines = []
-    for i, (node, call) in enumerate(zip(graph.nodes, calls, strict=True)):
-        lines.append(f"  /* {i}: {node.op}, {comment(node.layer)} */")
-        words = {
-            f"x{k}": _constant_name(graph, name, t) if t.data is not None else layout.places[t.name]
-            for k, t in enumerate(data_operands(graph, node))
-        }
-        words |= {"y": layout.places[node.outputs[0]], "scratch": layout.scratch.get(i, "")}
-        for statement in () if spec_of(node.op).reshapes and words["x0"] == words["y"] else call.statements:
-            for word, value in words.items():
-                statement = statement.replace(f"{{{word}}}", value)
-            lines.append(f"  {statement}")
-    for place, i in layout.late_outputs:
-        tensor = graph.tensors[graph.outputs[i]]
-        source = place if tensor.data is None else _constant_name(graph, name, tensor)
-        lines.append(f"  memcpy({_ports(graph.outputs, 'out')[i]}, {source}, {tensor.size});")
-    body = "\n".join(lines)
-    return (
-        f"{signature(graph, name)} {{\n"
-        "  int8_t *const base = (int8_t *)arena;\n"
-        "  if (base == 0 || ((uintptr_t)arena & 3u) != 0) {\n    return -1;\n  }\n"
-        f"{body}\n  return 0;\n}}\n"
-    )
+    return [tensor for tensor in found.values() if tensor.is_constant]

@@ -13,6 +13,7 @@ from octavo.ir.types import Graph, Node, Tensor
 from octavo.ops.operands import data_inputs
 from octavo.ops.table import spec_of
 from octavo.write.c.call import Call
+from octavo.write.c.refuse import refuse
 from octavo.write.c.text import braces, rows, structure
 
 _DIMENSIONS = 5
@@ -76,6 +77,13 @@ def _sources(graph: Graph, node: Node, data: Sequence[Tensor]) -> np.ndarray:
             start += tensor.size
         elif node.op == "PADV2" and tensor is not None and tensor.dtype is data[0].dtype:
             arrays.append(np.zeros(tensor.shape, np.int64))
+        elif tensor is not None and tensor.data is None:
+            raise refuse(
+                node,
+                got=f"'{tensor.name}', which says what is moved where, computed by the model",
+                expected="a constant",
+                fix="give the layer constant indices or shapes, or run the .tflite with TensorFlow Lite Micro",
+            )
         else:
             arrays.append(None if tensor is None else tensor.data)
     return np.asarray(spec_of(node.op).run_float(node.options, Inputs(arrays))[0], np.int64)

@@ -9,13 +9,14 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.numerics.fixed_point import Multiplier
 from octavo.numerics.transcendental import exp_on_negative_values
+from octavo.ops.activation import PReluConstants
 from octavo.ops.elementwise_kernels import ProductConstants, SumConstants
 from octavo.ops.pool import PoolConstants
 from octavo.ops.prepare import integer_kernel, prepared
 from octavo.ops.reduce import SumOfManyConstants
 from octavo.ops.resize import BilinearConstants
 from octavo.ops.softmax import DIFFERENCE_BITS, DifferenceConstants
-from octavo.write.c.call import Call, Lowering
+from octavo.write.c.call import Call, Lowering, Rows
 from octavo.write.c.constants import NarrowFactor, narrow_sum, places
 from octavo.write.c.refuse import refuse
 from octavo.write.c.text import array, braces, structure
@@ -38,7 +39,9 @@ def lower_pool(function: str) -> Lowering:
             ("padding", f"{window.pad_top}, {window.pad_left}"),
             ("low, high", f"{constants.clamp.low}, {constants.clamp.high}"),
         ]
-        return Call("pool", (structure("octavo_pool", f"{prefix}_op", fields),), _images(function, prefix, x, y))
+        definition = structure("octavo_pool", f"{prefix}_op", fields)
+        rows = Rows.under(f"{function}(&{prefix}_op, {{x0}}, {{y}}, {{begin}}, {{end}});", window)
+        return Call("pool", (definition,), _images(function, prefix, x, y), rows=rows)
 
     return lower
 
@@ -51,13 +54,13 @@ def lower_sum(graph: Graph, node: Node, prefix: str) -> Call:
     if narrow is None:
         return _sum_of_places(graph, node, prefix, "octavo_sum")
     fields = [
-        ("count", str(y.size)),
         ("sign of b", str(_sign(constants.input_2_multiplier))),
         *((name, _narrow(factor)) for name, factor in zip(("a", "b", "out"), narrow, strict=True)),
         ("low, high", f"{constants.output.low}, {constants.output.high}"),
     ]
-    call = f"octavo_sum_narrow(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-    return Call("sum", (structure("octavo_narrow_sum", f"{prefix}_op", fields),), (call,))
+    definition = structure("octavo_narrow_sum", f"{prefix}_op", fields)
+    call = f"octavo_sum_narrow(&{prefix}_op, {{x0}}{{from}}, {{x1}}{{from}}, {{y}}{{from}}, {{count}});"
+    return Call("sum", (definition,), (_all(call, y),), rows=_some(call, y))
 
 
 def lower_squared_difference(graph: Graph, node: Node, prefix: str) -> Call:
@@ -102,6 +105,23 @@ def lower_mul(graph: Graph, node: Node, prefix: str) -> Call:
     return Call("elementwise", (definition,), (call,))
 
 
+def lower_prelu(graph: Graph, node: Node, prefix: str) -> Call:
+    """PRELU."""
+    (x, alpha), constants = operands(graph, node), prepared(graph, node)
+    assert isinstance(constants, PReluConstants)
+    fields = [
+        ("places", _places(node, x, alpha)),
+        ("x: offset, multiplier, shift", _factor(constants.input_offset, constants.identity)),
+        ("slope, product", _factor(constants.alpha_offset, constants.alpha)),
+        ("sign of b, left shift", "1, 0"),
+        ("out: zero point", braces([constants.output.output_zero_point, 0, 0])),
+        ("low, high", f"{constants.output.low}, {constants.output.high}"),
+    ]
+    definition = structure("octavo_elementwise", f"{prefix}_op", fields)
+    call = f"octavo_prelu(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
+    return Call("elementwise", (definition,), (call,))
+
+
 def lower_extreme(function: str) -> Lowering:
     """MAXIMUM or MINIMUM by the kernel `function`."""
 
@@ -119,8 +139,8 @@ def lower_look_up(graph: Graph, node: Node, prefix: str) -> Call:
     (y,) = results(graph, node)
     every = Inputs([np.arange(-128, 128, dtype=np.int8)])
     table = array("int8_t", f"{prefix}_table", integer_kernel(node).run(prepared(graph, node), every)[0])
-    call = f"octavo_look_up({prefix}_table, {{x0}}, {{y}}, {y.size});"
-    return Call("lookup", (table,), (call,))
+    call = f"octavo_look_up({prefix}_table, {{x0}}{{from}}, {{y}}{{from}}, {{count}});"
+    return Call("lookup", (table,), (_all(call, y),), rows=_some(call, y))
 
 
 def lower_softmax(graph: Graph, node: Node, prefix: str) -> Call:
@@ -195,6 +215,21 @@ def lower_resize_bilinear(graph: Graph, node: Node, prefix: str) -> Call:
     ]
     calls = _images("octavo_resize_bilinear_rows", prefix, x, y)
     return Call("resize", (structure("octavo_resize", f"{prefix}_op", fields),), calls)
+
+
+def _all(call: str, y: Tensor) -> str:
+    """An elementwise call for all of a result."""
+    return call.replace("{from}", "").replace("{count}", str(y.size))
+
+
+def _some(call: str, y: Tensor) -> Rows | None:
+    """The same for some rows of it, None if it has none."""
+    if len(y.shape) != 4:
+        return None
+    row_bytes = y.shape[2] * y.shape[3]
+    return Rows(
+        call.replace("{from}", f" + {{begin}} * {row_bytes}").replace("{count}", f"({{end}} - {{begin}}) * {row_bytes}")
+    )
 
 
 def _images(function: str, prefix: str, x: Tensor, y: Tensor) -> tuple[str, ...]:

@@ -13,24 +13,23 @@ from octavo.ops.conv_kernels import ConvConstants, TransposeConvConstants
 from octavo.ops.dense import FullyConnectedConstants
 from octavo.ops.prepare import prepared
 from octavo.ops.window import Window
-from octavo.write.c.arrange import channel_blocks, conv_weights, depthwise_weights
-from octavo.write.c.call import Call
+from octavo.write.c.arrange import channel_blocks, conv_halves, conv_weights, conv_words, depthwise_weights, halves
+from octavo.write.c.call import Call, Rows
 from octavo.write.c.constants import Scaling, scaling
-from octavo.write.c.refuse import refuse
 from octavo.write.c.text import array, braces, rows, structure
 
 _ONE_TAP = Window(1, 1, 1, 1, 1, 1, 0, 0, 0, 0)
 
 
-def lower_conv(graph: Graph, node: Node, prefix: str) -> Call:
-    """CONV_2D, grouped ones too."""
+def lower_conv(graph: Graph, node: Node, prefix: str, *, widen: bool = False) -> Call:
+    """CONV_2D, grouped ones too; `widen` holds weights of eight bits in sixteen."""
     inputs, (y,) = operands(graph, node), results(graph, node)
     x, kernel, constants = inputs[0], inputs[1], prepared(graph, node)
     assert isinstance(constants, ConvConstants)
-    data = _weights(node, kernel)
     scale = scaling(node, constants, kernel, 0, inputs.get(2))
+    data = _weights(kernel, scale, 0)
     groups = x.shape[3] // kernel.shape[3]
-    return _conv(prefix, x, y, data, constants.window, scale, constants.input_offset, groups)
+    return _conv(prefix, x, y, data, constants.window, scale, constants.input_offset, groups, widen=widen)
 
 
 def lower_depthwise(graph: Graph, node: Node, prefix: str) -> Call:
@@ -38,40 +37,81 @@ def lower_depthwise(graph: Graph, node: Node, prefix: str) -> Call:
     inputs, (y,) = operands(graph, node), results(graph, node)
     x, kernel, constants = inputs[0], inputs[1], prepared(graph, node)
     assert isinstance(constants, ConvConstants)
-    data = _weights(node, kernel)
     scale = scaling(node, constants, kernel, 3, inputs.get(2))
+    data = _weights(kernel, scale, 3)
     if x.shape[3] != y.shape[3]:
         kernel_ohwi = data.transpose(3, 1, 2, 0)
         return _conv(prefix, x, y, kernel_ohwi, constants.window, scale, constants.input_offset, x.shape[3])
+    lying = _lying(x, y, data, constants.window)
+    call = _depthwise(prefix, *lying, scale, constants.input_offset)
+    return call if lying[0] is x else replace(call, rows=None)
+
+
+def _lying(x: Tensor, y: Tensor, kernel_1hwc: np.ndarray, window: Window) -> tuple[Tensor, Tensor, np.ndarray, Window]:
+    """A convolution along columns of one pixel as one along rows, which lie in memory alike."""
+    if x.shape[2] != 1 or y.shape[2] != 1 or window.width != 1:
+        return x, y, kernel_1hwc, window
+    images = [replace(t, shape=(t.shape[0], 1, t.shape[1], t.shape[3])) for t in (x, y)]
+    w = window
+    turned = Window(
+        1,
+        w.height,
+        w.stride_w,
+        w.stride_h,
+        w.dilation_w,
+        w.dilation_h,
+        w.pad_left,
+        w.pad_right,
+        w.pad_top,
+        w.pad_bottom,
+    )
+    return images[0], images[1], kernel_1hwc.swapaxes(1, 2), turned
+
+
+def _depthwise(
+    prefix: str, x: Tensor, y: Tensor, kernel_1hwc: np.ndarray, window: Window, scale: Scaling, input_offset: int
+) -> Call:
+    """A call of depthwise.c."""
+    lines = (window.height - 1) * window.dilation_h + 1
+    # octavo_pair_reach
+    pair = ((window.width - 1) * window.dilation_w + window.stride_w + 2) // 2 * 2
+    line = max((y.shape[2] - 1) // 2 * 2 * window.stride_w + pair, (window.pad_left + x.shape[2] + 1) // 2 * 2)
     fields = [
         ("in: height, width, channels", _numbers(x.shape[1:])),
         ("out: width", str(y.shape[2])),
-        *_window_fields(constants.window),
-        *_output_fields(constants.input_offset, scale),
+        *_window_fields(window),
+        ("lines, elements of each", f"{lines}, {line}"),
+        *_output_fields(input_offset, scale),
         ("weights", f"{prefix}_weights"),
         ("bias and scale of channels", f"{prefix}_channels"),
     ]
+    weights, suffix = depthwise_weights(kernel_1hwc), ""
+    if scale.weight_bits == 4:
+        weights, suffix = halves(weights), "_4"
     definitions = (
-        array("int16_t", f"{prefix}_weights", depthwise_weights(data)),
+        array("int8_t", f"{prefix}_weights", weights),
         _channels(prefix, scale),
         structure("octavo_depthwise", f"{prefix}_op", fields),
     )
-    call = f"octavo_depthwise_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, 0, {y.shape[1]});"
-    return Call("depthwise", definitions, _for_each_image(call, x, y))
+    call = f"octavo_depthwise_rows{suffix}(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, {{begin}}, {{end}});"
+    scratch_bytes = 8 * (lines + 1) * line + 16 * window.height * pair
+    statements = _for_each_image(call, x, y)
+    return Call("depthwise", definitions, statements, scratch_bytes, reads_first=True, rows=_by_rows(call, window))
 
 
-def lower_fully_connected(graph: Graph, node: Node, prefix: str) -> Call:
-    """FULLY_CONNECTED: its rows are the pixels of a convolution of one tap."""
+def lower_fully_connected(graph: Graph, node: Node, prefix: str, *, widen: bool = False) -> Call:
+    """FULLY_CONNECTED: its rows are the pixels of a convolution of one tap; `widen` as in `lower_conv`."""
     inputs, (y,) = operands(graph, node), results(graph, node)
     x, weights, constants = inputs[0], inputs[1], prepared(graph, node)
     assert isinstance(constants, FullyConnectedConstants)
-    data = _weights(node, weights)
     out, inner = weights.shape
     scale = scaling(node, constants, weights, 0, inputs.get(2))
+    data = _weights(weights, scale, 0)
     images = replace(x, shape=(1, 1, x.size // inner, inner))
     result = replace(y, shape=(1, 1, x.size // inner, out))
     kernel_ohwi = data.reshape(out, 1, 1, inner)
-    return _conv(prefix, images, result, kernel_ohwi, _ONE_TAP, scale, constants.input_offset, 1)
+    call = _conv(prefix, images, result, kernel_ohwi, _ONE_TAP, scale, constants.input_offset, 1, widen=widen)
+    return replace(call, rows=None)  # of its operands' dimensions none is an image's height
 
 
 def lower_transpose_conv(graph: Graph, node: Node, prefix: str) -> Call:
@@ -79,8 +119,8 @@ def lower_transpose_conv(graph: Graph, node: Node, prefix: str) -> Call:
     inputs, (y,) = operands(graph, node), results(graph, node)
     kernel, x, constants = inputs[1], inputs[2], prepared(graph, node)
     assert isinstance(constants, TransposeConvConstants)
-    data, place = _weights(node, kernel), constants.placement
-    scale = scaling(node, constants, kernel, 0, inputs.get(3))
+    scale, place = scaling(node, constants, kernel, 0, inputs.get(3)), constants.placement
+    data = _weights(kernel, scale, 0)
     fields = [
         ("in: height, width, channels", _numbers(x.shape[1:])),
         ("out: width, channels", _numbers(y.shape[2:])),
@@ -96,7 +136,7 @@ def lower_transpose_conv(graph: Graph, node: Node, prefix: str) -> Call:
         _channels(prefix, scale),
         structure("octavo_transpose_conv", f"{prefix}_op", fields),
     )
-    call = f"octavo_transpose_conv_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, 0, {y.shape[1]});"
+    call = f"octavo_transpose_conv_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{begin}}, {{end}});"
     return Call("transpose_conv", definitions, _for_each_image(call, x, y))
 
 
@@ -109,6 +149,8 @@ def _conv(
     scale: Scaling,
     input_offset: int,
     groups: int,
+    *,
+    widen: bool = False,
 ) -> Call:
     """A call of conv.c.
 
@@ -120,43 +162,45 @@ def _conv(
         scale: Of the sums.
         input_offset: Minus the zero point of the data.
         groups: Parts the channels are divided into.
+        widen: Hold weights of eight bits in sixteen.
     """
-    weights, depth = conv_weights(kernel_ohwi, groups)
+    (weights, depth), suffix = conv_weights(kernel_ohwi, groups), ""
+    if scale.weight_bits == 4:
+        weights, suffix = conv_halves(weights), "_4"
+    elif widen:
+        weights, suffix = conv_words(weights), "_16"
     fields = [
         ("in: height, width, channels", _numbers(x.shape[1:])),
         ("out: width, channels", _numbers(y.shape[2:])),
         *_window_fields(window),
         ("groups, padded depth", f"{groups}, {depth}"),
         *_output_fields(input_offset, scale),
-        ("weights", f"{prefix}_weights"),
+        ("weights", f"(const int8_t *){prefix}_weights"),
         ("bias and scale of channels", f"{prefix}_channels"),
     ]
     definitions = (
-        array("int8_t", f"{prefix}_weights", weights),
+        array(f"{weights.dtype.name}_t", f"{prefix}_weights", weights),
         _channels(prefix, scale, groups),
         structure("octavo_conv", f"{prefix}_op", fields),
     )
     gathers = x.shape[3] // groups % 4 != 0
     one_tap = window == _ONE_TAP and groups == 1
-    call = f"octavo_conv_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, 0, {y.shape[1]});"
+    call = f"octavo_conv_rows{suffix}(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, {{begin}}, {{end}});"
     return Call(
         "conv",
         definitions,
         _for_each_image(call, x, y),
         scratch_bytes=(5 if gathers else 4) * depth,
         reads_first=one_tap,
+        rows=_by_rows(call, window),
     )
 
 
-def _weights(node: Node, tensor: Tensor) -> np.ndarray:
-    if tensor.data is None or tensor.parameters.zero_point.any():
-        raise refuse(
-            node,
-            got="weights that are no constant, or have a zero point other than 0",
-            expected="constant weights with a zero point of 0",
-            fix="convert the model again with symmetric weights, as `octavo quantize` makes them",
-        )
-    return tensor.data
+def _weights(tensor: Tensor, scale: Scaling, channel_axis: int) -> np.ndarray:
+    """A layer's weights, zeros where a channel has one result whatever comes in."""
+    assert tensor.data is not None
+    shape = [-1 if axis == channel_axis else 1 for axis in range(len(tensor.shape))]
+    return np.where(scale.dead.reshape(shape), 0, tensor.data)
 
 
 def _window_fields(window: Window) -> list[tuple[str, str]]:
@@ -186,8 +230,14 @@ def _numbers(values: Sequence[int]) -> str:
     return ", ".join(map(str, values))
 
 
+def _by_rows(call: str, window: Window) -> Rows:
+    """The call for some rows of an only image."""
+    return Rows.under(call.replace("{0}", "").replace("{1}", ""), window)
+
+
 def _for_each_image(call: str, x: Tensor, y: Tensor) -> tuple[str, ...]:
-    """The call once for each image of the batch; `{0}` and `{1}` in it are the places of the image in both tensors."""
+    """The call for all rows, once for each image of the batch, whose places are `{0}` and `{1}` in it."""
+    call = call.replace("{begin}", "0").replace("{end}", str(y.shape[1]))
     sizes = [tensor.size // tensor.shape[0] for tensor in (x, y)]
     offsets = [["" if i == 0 else f" + {i * size}" for size in sizes] for i in range(x.shape[0])]
     return tuple(call.replace("{0}", a).replace("{1}", b) for a, b in offsets)

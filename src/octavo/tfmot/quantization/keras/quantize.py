@@ -1,17 +1,9 @@
-"""The names of tensorflow_model_optimization's Keras quantization, over `octavo.qat`.
-
-    from octavo import tfmot
-    q_aware_model = tfmot.quantization.keras.quantize_model(model)
-
-What differs from the original, and why, stands in docs/migrating-from-tfmot.md.
-"""
+"""tfmot's functions, and the config of one layer, over `octavo.qat`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -21,47 +13,10 @@ from octavo.config import LayerConfig
 from octavo.errors import ConfigError
 from octavo.qat.layers.fake_quantize import Observer
 from octavo.qat.surgery.flatten import annotated_layers
+from octavo.tfmot.quantization.keras.default_8bit import Default8BitQuantizeScheme
+from octavo.tfmot.quantization.keras.quantizers import OBSERVERS, Quantizer
 
 WEIGHT_TYPES_BY_BITS = {8: "int8", 4: "int4"}
-
-
-@dataclass(frozen=True, slots=True)
-class Quantizer:
-    """Base of the quantizers: how many bits, and how scales are shared.
-
-    Attributes:
-        num_bits: 8, or 4 for weights.
-        per_axis: One scale per output channel, for weights.
-        symmetric: Weights are; int8 activations are not.
-        narrow_range: Weights leave the smallest integer out; activations do not.
-    """
-
-    num_bits: int = 8
-    per_axis: bool = False
-    symmetric: bool = False
-    narrow_range: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LastValueQuantizer(Quantizer):
-    """Range of the last batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class MovingAverageQuantizer(Quantizer):
-    """Range by a moving average of the batches' extremes."""
-
-
-@dataclass(frozen=True, slots=True)
-class AllValuesQuantizer(Quantizer):
-    """Range of all batches."""
-
-
-OBSERVERS: dict[type[Quantizer], Observer] = {
-    LastValueQuantizer: "last",
-    MovingAverageQuantizer: "moving_average",
-    AllValuesQuantizer: "all",
-}
 
 
 class QuantizeConfig:
@@ -94,15 +49,11 @@ class QuantizeConfig:
         return {}
 
 
-class Default8BitQuantizeScheme:
-    """int8 weights per output channel and int8 activations; the only scheme tfmot had by name."""
-
-
 def quantize_model(to_quantize: keras.Model, quantized_layer_name_prefix: str = "quant_") -> qat.QuantizationAwareModel:
     """Make a whole model quantization aware, as tfmot's.
 
     Args:
-        to_quantize: Built, Sequential or Functional; also nested, shared and with keras.ops calls.
+        to_quantize: Built, Sequential or Functional; also nested, shared, subclassed and with keras.ops calls.
         quantized_layer_name_prefix: Accepted and not used: layers keep their names.
 
     Raises:
@@ -218,25 +169,3 @@ def quantize_scope(*custom_objects: dict[str, Any]) -> Iterator[None]:
     """Load quantization-aware models inside; importing this module already registers all of Octavo's layers."""
     with keras.saving.custom_object_scope({name: value for each in custom_objects for name, value in each.items()}):
         yield
-
-
-_quantize: dict[str, Callable[..., Any] | type] = {
-    "QuantizeConfig": QuantizeConfig,
-    "quantize_annotate_layer": quantize_annotate_layer,
-    "quantize_annotate_model": quantize_annotate_model,
-    "quantize_apply": quantize_apply,
-    "quantize_model": quantize_model,
-    "quantize_scope": quantize_scope,
-}
-quantization = SimpleNamespace(
-    keras=SimpleNamespace(
-        **_quantize,
-        quantizers=SimpleNamespace(
-            Quantizer=Quantizer,
-            LastValueQuantizer=LastValueQuantizer,
-            MovingAverageQuantizer=MovingAverageQuantizer,
-            AllValuesQuantizer=AllValuesQuantizer,
-        ),
-        default_8bit=SimpleNamespace(Default8BitQuantizeScheme=Default8BitQuantizeScheme),
-    )
-)

@@ -8,50 +8,51 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
+#include "octavo_harness.h"
 
 int main(void) {
-  static const size_t in_bytes[] = MODEL_IN_SIZES, out_bytes[] = MODEL_OUT_SIZES;
-  int8_t *ins[MODEL_INS], *outs[MODEL_OUTS];
-  uint32_t *arena = (uint32_t *)malloc(MODEL_ARENA_BYTES);
+  static const size_t in_bytes[] = HARNESS_IN_SIZES, out_bytes[] = HARNESS_OUT_SIZES;
+  int8_t *ins[HARNESS_INS], *outs[HARNESS_OUTS];
+  uint32_t *arena = (uint32_t *)malloc(HARNESS_ARENA_BYTES);
   int i;
-  for (i = 0; i < MODEL_INS; i++) {
+  for (i = 0; i < HARNESS_INS; i++) {
     ins[i] = (int8_t *)malloc(in_bytes[i]);
   }
-  for (i = 0; i < MODEL_OUTS; i++) {
+  for (i = 0; i < HARNESS_OUTS; i++) {
     outs[i] = (int8_t *)malloc(out_bytes[i]);
   }
   for (;;) {
     int8_t returned;
     size_t got = 0, wanted = 0;
-    for (i = 0; i < MODEL_INS; i++) {
+    for (i = 0; i < HARNESS_INS; i++) {
       got += fread(ins[i], 1, in_bytes[i], stdin);
       wanted += in_bytes[i];
     }
     if (got != wanted) {
       break;
     }
-    memset(arena, 0xA5, MODEL_ARENA_BYTES);
-#if MODEL_INS == 1
+    memset(arena, 0xA5, HARNESS_ARENA_BYTES);
+#if HARNESS_INS == 1
     const int8_t *const given = ins[0];
 #else
     const int8_t *const *given = (const int8_t *const *)ins;
 #endif
-#if MODEL_OUTS == 1
+#if HARNESS_OUTS == 1
     int8_t *const made = outs[0];
 #else
     int8_t *const *made = outs;
 #endif
-    returned = (int8_t)MODEL_INVOKE(given, made, arena);
-    for (i = 0; i < MODEL_OUTS; i++) {
+    returned = (int8_t)HARNESS_INVOKE(given, made, arena);
+    for (i = 0; i < HARNESS_OUTS; i++) {
       fwrite(outs[i], 1, out_bytes[i], stdout);
     }
-    returned = (int8_t)(returned != 0 ? returned : MODEL_SELF_TEST_RUN(made, arena));
+    returned = (int8_t)(returned != 0 ? returned : HARNESS_SELF_TEST_RUN(made, arena));
     fwrite(&returned, 1, 1, stdout);
-  }  for (i = 0; i < MODEL_INS; i++) {
+  }
+  for (i = 0; i < HARNESS_INS; i++) {
     free(ins[i]);
   }
-  for (i = 0; i < MODEL_OUTS; i++) {
+  for (i = 0; i < HARNESS_OUTS; i++) {
     free(outs[i]);
   }
   free(arena);

@@ -1,0 +1,72 @@
+"""`octavo search`: a type for each layer, under budgets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
+from octavo.cli.options import Allow, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip
+from octavo.cli.output import print_json, start_keras_for
+from octavo.config import LAYER_TYPES
+
+
+def search(
+    model: ModelPath,
+    data: Annotated[Path, typer.Option(help="Representative dataset: an .npz file or a folder of images.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; MODEL_mixed.tflite.")] = None,
+    flash: Annotated[str | None, typer.Option(help="Room for the file, such as 256KB.")] = None,
+    ram: Annotated[str | None, typer.Option(help="Room for the arena of TensorFlow Lite Micro.")] = None,
+    board: Annotated[str | None, typer.Option(help="A board, whose flash and RAM these are.")] = None,
+    types: Annotated[
+        str,
+        typer.Option(
+            help=f"Types beside int8, by commas, of {', '.join(name for name in LAYER_TYPES if name != 'int8')}."
+        ),
+    ] = "int4",
+    points: Annotated[int, typer.Option(min=2, help="Sizes of files to try.")] = 5,
+    state: Annotated[
+        Path | None, typer.Option(help="File that keeps what was measured; a search goes on from it.")
+    ] = None,
+    samples: Samples = None,
+    integer_divisor: Divisor = None,
+    skip: Skip = None,
+    effort: Effort = "good",
+    allow: Allow = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure what each layer loses at each type, and write the best file that fits.
+
+    Exits 1 if none fits; what was tried is shown.
+    """
+    from octavo.board.boards import board_of
+    from octavo.config import QuantizeConfig
+    from octavo.files import check_place
+    from octavo.report.progress import progress_bar
+    from octavo.report.terminal import console, print_lines, print_table
+    from octavo.search.search import search as run
+    from octavo.search.tables import search_tables, summary
+
+    out = out or Path(f"{model.stem}_mixed.tflite")
+    check_place(out)
+    room = None if board is None else board_of(board, flash, ram)
+    start_keras_for(model)
+    config = QuantizeConfig(skip=tuple(skip or ()), effort=effort, seed=seed)
+    with progress_bar() as progress:
+        found = run(
+            str(model), str(data), flash=room.flash_bytes if room else flash, ram=room.ram_bytes if room else ram,
+            types=[name.strip() for name in types.split(",")], points=points, config=config, samples=samples,
+            integer_divisor=integer_divisor, state=state, allow=tuple(allow or ()), progress=progress,
+        )  # fmt: skip
+    path = None if found.chosen is None else found.chosen.quantized.save(out)
+    if as_json:
+        print_json({**found.to_dict(), "path": None if path is None else str(path)})
+    else:
+        screen = console()
+        for table in search_tables(found):
+            print_table(screen, table)
+        print_lines(screen, summary(found, path, str(model), str(data)))
+    raise typer.Exit(CHECK_SAID_NO if path is None else DONE)

@@ -1,0 +1,106 @@
+"""What is done at each level of effort: methods in order, each kept where it helps on samples held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from octavo.condition.bias_correction import BiasCorrection
+from octavo.condition.gptq import GPTQ
+from octavo.condition.method import Conditioned, Method, settled
+from octavo.condition.run import check_change, merged
+from octavo.condition.samples import Samples
+from octavo.condition.scale_channels import ScaleChannels
+from octavo.condition.trial import Trial, stacked
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph
+from octavo.numerics.estimators import Estimator
+from octavo.plan.types import Plan
+
+# One sample in so many is held out.
+HELD_OUT = 3
+# What all samples looked at may take.
+SAMPLES_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Methods in their order, and how many samples they and their judge look at in all."""
+
+    methods: tuple[Method, ...]
+    samples: int
+
+
+# By level; a level is the best of its own recipe and of those before it.
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "default": Recipe((BiasCorrection(),), 144),
+        "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection()), 192),
+    }
+)
+
+
+def recipes_up_to(effort: str) -> dict[str, Recipe]:
+    """The recipes of a level and of those before it, by level."""
+    names = list(RECIPES)
+    return {name: RECIPES[name] for name in names[: names.index(effort) + 1 if effort in names else 0]}
+
+
+def improve(graph: Graph, plan: Plan, samples: Samples, effort: str, estimator: Estimator) -> Conditioned:
+    """The best of what the recipes up to a level make of a planned graph, by samples held out.
+
+    Within a recipe, a method that does not help is left out, and said so.
+
+    Args:
+        graph: The float graph the plan was made of.
+        plan: Of the scheme at hand.
+        samples: Representative data.
+        effort: A level.
+        estimator: Of the ranges.
+    """
+    recipes = recipes_up_to(effort)
+    if not recipes or all(rule.dtype.is_float for rule in plan.weights):
+        return Conditioned(graph)
+    sample_bytes = sum(tensor.size * tensor.dtype.numpy.itemsize for tensor in samples.inputs)
+    most = max(HELD_OUT, SAMPLES_BYTES // max(1, sample_bytes))
+    taken = samples.some(min(most, max(recipe.samples for recipe in recipes.values())))
+    held = len(taken) // HELD_OUT
+    seen = taken[: len(taken) - held]
+    unseen = taken[len(taken) - held :] or taken
+    trial = Trial.of(graph, plan, estimator, seen, unseen)
+    plain = trial.sqnr_db(Conditioned(graph))
+    best, reached, level = Conditioned(graph), plain, "fast"
+    for name, recipe in recipes.items():
+        limit = recipe.samples - recipe.samples // HELD_OUT
+        allowed = replace(samples, data=stacked(seen[:limit]), integer_divisor=1, limit=None)
+        found, score = _judged(Conditioned(graph), plain, plan, allowed, recipe.methods, trial)
+        if score > reached:
+            best, reached, level = found, score, name
+        elif level == "fast":
+            best = replace(best, notes=found.notes)
+    where = f"{len(unseen)} samples held out" if held else "the samples themselves, too few to hold any out"
+    told = Note(
+        "effort",
+        graph.name,
+        f"'{level}' is best of {', '.join(('fast', *recipes))}: SQNR {reached:.1f} dB, of 'fast' {plain:.1f} dB, "
+        f"on {where}",
+    )
+    return settled(replace(best, notes=(*best.notes, told)))
+
+
+def _judged(
+    state: Conditioned, score: float, plan: Plan, samples: Samples, methods: Sequence[Method], trial: Trial
+) -> tuple[Conditioned, float]:
+    """What methods make of a state, those left out that do not help; and its score."""
+    for method in methods:
+        change = method.apply(state, plan, samples)
+        check_change(method.name, state.graph, change, plan)
+        after = merged(state, change)
+        reached = trial.sqnr_db(after)
+        if reached >= score:
+            state, score = after, reached
+        else:
+            text = f"left out, as it does not help: SQNR {score:.1f} dB before, {reached:.1f} dB with it"
+            state = replace(state, notes=(*state.notes, Note(method.name, state.graph.name, text)))
+    return state, score

@@ -1,0 +1,247 @@
+"""Rounding by products: the weights of a layer are rounded so that its outputs, not the weights, keep close.
+
+Source: Frantar et al. 2022, "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers". In
+execution order, each layer on the inputs that the rounded layers before it leave (Li et al. 2025, "GPTAQ", section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from octavo.condition.biases import own_biases
+from octavo.condition.method import Conditioned
+from octavo.condition.moments import Moments
+from octavo.condition.rounding import with_rounded_weights
+from octavo.condition.samples import Samples, check_samples
+from octavo.condition.segments import Segment, Values, affordable, run_segment, segments
+from octavo.ir.graph import consumers, producers, with_tensors
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph, Node, PerAxis
+from octavo.numerics.affine import dequantize, symmetric
+from octavo.numerics.feedback_rounding import product_error, refine, round_with_feedback
+from octavo.ops.matrix_form import MatrixForm
+from octavo.ops.table import spec_of
+from octavo.plan.types import Plan, WeightRule
+from octavo.quantization.weights import largest_magnitude
+
+# What the moments of one layer may take, several matrices of [groups, inputs, inputs] in float64.
+MOMENTS_BYTES = 1 << 30
+# Added to the variance of each input, as a share of their mean: what samples do not tell of.
+DAMPING = 0.01
+# Of the largest magnitude, what the largest integer may stand for; the best is taken, channel by channel.
+SHARES = (1.0, 0.92, 0.84, 0.76, 0.68)
+SWEEPS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class GPTQ:
+    """Round each planned weight so that the mean squared error of its layer's outputs is least.
+
+        minimize over integers q   mean |w . x - scale * q . x'|^2
+
+    x are the layer's inputs in float, x' those that the rounded layers before it leave. Where the layer has a bias of
+    its own, that takes the means, and only deviations from them count. A convolution is its windows times its kernel, a
+    depthwise one a small product for each channel. Activations stay in float.
+
+    Attributes:
+        samples: Look at so many at most, and at fewer where their activations would take too much memory.
+
+    Raises:
+        ConfigError: if `samples` is not positive.
+    """
+
+    samples: int = 128
+
+    def __post_init__(self) -> None:
+        check_samples("GPTQ", self.samples, 128)
+
+    @property
+    def name(self) -> str:
+        """The method's name."""
+        return "gptq"
+
+    def apply(self, before: Conditioned, plan: Plan, samples: Samples) -> Conditioned:
+        """Choose the integers of every weight that is a matrix; see `octavo.condition.method.Method.apply`."""
+        graph = before.graph
+        layers, notes = _layers(graph, plan, self.name)
+        if not layers:
+            return Conditioned(graph, notes=notes)
+        cuts = _cuts(graph, layers)
+        taken = samples.some(min(self.samples, affordable(graph, cuts)))
+        biases = own_biases(graph, plan, self.name)[0]
+        limits, deployed, shares = {}, {}, []
+        for layer, found in _walk(graph, with_rounded_weights(before, plan), layers, biases, cuts, taken):
+            limits[layer.rule.tensor], deployed[layer.rule.tensor] = found.limit, found.weight
+            deployed |= {} if found.bias is None else {biases[layer.node.outputs[0]]: found.bias}
+            shares.append(found.share)
+        told = Note(
+            self.name,
+            graph.name,
+            f"rounded the weights of {len(layers)} of {len({rule.node for rule in plan.weights})} layers by their "
+            f"outputs on {len(taken)} samples; the error is {np.median(shares):.0%} of what it was (median of layers)",
+        )
+        return Conditioned(graph, limits, deployed, (*notes, told))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A node with one planned weight that is a matrix, and the tensor it multiplies."""
+
+    node: Node
+    rule: WeightRule
+    data: str
+    matrix_form: MatrixForm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Solution:
+    """What a layer is deployed by, and its outputs' squared error, as a share of that of rounding to nearest."""
+
+    weight: np.ndarray
+    limit: np.ndarray
+    bias: np.ndarray | None
+    share: float
+
+
+def _layers(graph: Graph, plan: Plan, method: str) -> tuple[tuple[_Layer, ...], tuple[Note, ...]]:
+    """The layers to round, and a note for each that is left as it is."""
+    rules, readers = {(rule.node, rule.input): rule for rule in plan.weights}, consumers(graph)
+    layers, notes = [], []
+    for node in graph.nodes:
+        own = [rules[node.outputs[0], i] for i in range(len(node.inputs)) if (node.outputs[0], i) in rules]
+        if not own or own[0].dtype.is_float:
+            continue
+        reason = _left(graph, node, own, len(readers[own[0].tensor]))
+        if reason is None:
+            spec = spec_of(node.op)
+            assert spec.matrix_form is not None
+            layers.append(_Layer(node, own[0], str(node.inputs[spec.biases[0][1].data]), spec.matrix_form))
+        else:
+            notes.append(Note(method, node.layer, f"{reason}, and is rounded to nearest"))
+    return tuple(layers), tuple(notes)
+
+
+def _left(graph: Graph, node: Node, rules: Sequence[WeightRule], readers: int) -> str | None:
+    """Why a layer's weights are not rounded by their products, or None."""
+    form = spec_of(node.op).matrix_form
+    if form is None:
+        return f"{node.op} is no product with one weight"
+    if readers > 1:
+        return f"weight '{rules[0].tensor}' is read elsewhere too"
+    data = graph.tensors[str(node.inputs[spec_of(node.op).biases[0][1].data])]
+    if data.is_constant:
+        return "its input is constant"
+    groups, inputs, _ = form.matrices(data.shape, graph.tensors[rules[0].tensor].values).shape
+    if groups * inputs**2 * 8 * 8 > MOMENTS_BYTES:
+        return f"its {inputs:,} inputs are too many to measure together"
+    return None
+
+
+def _cuts(graph: Graph, layers: Sequence[_Layer]) -> tuple[Segment, ...]:
+    """The network in pieces, each up to what a layer multiplies."""
+    made_by = producers(graph)
+    return segments(graph, {made_by[layer.data].outputs[0] for layer in layers if layer.data in made_by})
+
+
+def _walk(
+    graph: Graph,
+    rounded: Graph,
+    layers: Sequence[_Layer],
+    biases: Mapping[str, str],
+    cuts: Sequence[Segment],
+    samples: Sequence[Values],
+) -> Iterator[tuple[_Layer, _Solution]]:
+    """Solve layer after layer, each behind those that were solved."""
+    wanted, given = [dict(sample) for sample in samples], [dict(sample) for sample in samples]
+    known = graph.inputs
+    for cut in (None, *cuts):
+        if cut is not None:
+            known = graph.nodes[cut.stop - 1].outputs
+            for each, frontier in ((graph, wanted), (rounded, given)):
+                run_segment(each, cut, each.nodes[cut.stop - 1], frontier)
+        for layer in (layer for layer in layers if layer.data in known):
+            (node,) = (node for node in rounded.nodes if node.outputs == layer.node.outputs)
+            bias, weight = biases.get(node.outputs[0]), rounded.tensors[str(node.inputs[layer.rule.input])]
+            found = _solved(graph, layer, weight.values, bias, wanted, given)
+            changed = [replace(weight, data=found.weight)]
+            if bias is not None:
+                changed.append(replace(rounded.tensors[bias], data=found.bias))
+            rounded = with_tensors(rounded, changed)
+            yield layer, found
+
+
+def _solved(
+    graph: Graph,
+    layer: _Layer,
+    nearest: np.ndarray,
+    bias: str | None,
+    wanted: Sequence[Values],
+    given: Sequence[Values],
+) -> _Solution:
+    """The integers, limits and bias of one layer.
+
+    Args:
+        graph: In float.
+        layer: The layer.
+        nearest: Its weight rounded to nearest.
+        bias: Its own bias, if it has one that may change.
+        wanted, given: The values of each sample in float, and behind the rounded layers.
+    """
+    weight, data, rule, form = graph.tensors[layer.rule.tensor].values, layer.data, layer.rule, layer.matrix_form
+    rows = (
+        (
+            form.rows(layer.node.options, x[data], weight.shape),
+            form.rows(layer.node.options, y[data], weight.shape),
+        )
+        for x, y in zip(wanted, given, strict=True)
+    )
+    moments = Moments.of(rows, len(given), centred=bias is not None)
+    damped, shape = moments.damped(DAMPING), graph.tensors[data].shape
+    matrices = form.matrices(shape, weight).astype(np.float64)
+    target = matrices + np.linalg.solve(damped, (moments.cross - moments.given) @ matrices)
+    limit, q = _best(target, damped, largest_magnitude(form.weight(target, weight.shape), rule.granularity), rule)
+    found = dequantize(form.weight(q, weight.shape).astype(np.int64), symmetric(limit, rule.dtype, rule.granularity))
+    plain, final = (form.matrices(shape, each) for each in (nearest, found))
+    before, after = (float(product_error(each - target, damped).sum()) for each in (plain, final))
+    share = after / before if before else 1.0
+    if bias is None:
+        return _Solution(found, limit, None, share)
+    old = graph.tensors[bias].values
+    shift = _means(moments.wanted_mean, matrices) - _means(moments.given_mean, final)
+    return _Solution(found, limit, (old + shift.reshape(old.shape)).astype(np.float32), share)
+
+
+def _best(
+    target: np.ndarray, moments: np.ndarray, largest_weight: np.ndarray, rule: WeightRule
+) -> tuple[np.ndarray, np.ndarray]:
+    """Limits, float32, and integers [groups, inputs, outputs]: of `SHARES`, the one of least error for each limit."""
+    groups, _, outputs = target.shape
+    largest = rule.dtype.integer_range[1]
+    limits = np.stack([largest_weight * np.float32(share) for share in SHARES])
+    scales = np.stack([symmetric(limit, rule.dtype, rule.granularity).scale.astype(np.float64) for limit in limits])
+    per_output = np.broadcast_to(
+        scales.reshape(len(SHARES), groups if isinstance(rule.granularity, PerAxis) else 1, -1),
+        (len(SHARES), groups, outputs),
+    )
+    # All shares at once, as more outputs of the same inputs.
+    scale = np.concatenate(per_output, axis=-1)[:, np.newaxis]
+    tried = np.tile(target, len(SHARES))
+    q = round_with_feedback(tried, moments, scale, largest)
+    errors = product_error(q * scale - tried, moments).reshape(groups, len(SHARES), outputs).transpose(1, 0, 2)
+    if isinstance(rule.granularity, PerAxis):
+        best = errors.argmin(axis=0)
+    else:
+        best = np.full((groups, outputs), errors.sum(axis=(1, 2)).argmin())
+    chosen = best[np.newaxis, :, np.newaxis]
+    q = np.take_along_axis(np.stack(np.split(q, len(SHARES), axis=-1)), chosen, axis=0)[0]
+    scale = np.take_along_axis(per_output[:, :, np.newaxis], chosen, axis=0)[0]
+    limit = np.take_along_axis(limits, best.reshape(1, -1)[:, : limits.shape[1]], axis=0)[0]
+    return limit, refine(q, target, moments, scale, largest, SWEEPS)
+
+
+def _means(inputs: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+    """Mean outputs of each channel, of mean inputs [groups, inputs]."""
+    return np.einsum("gi,gio->go", inputs, matrices)

@@ -1,0 +1,79 @@
+"""First and second moments of a layer's inputs: in float, and behind layers that were rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+# Rows that are multiplied at once.
+_BLOCK = 1 << 11
+# Rows that are looked at of all samples together; of more, evenly spaced ones serve.
+ROWS = 1 << 14
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """Moments of inputs x in float and x' as given, over samples and positions; float64.
+
+    Attributes:
+        wanted_mean, given_mean: Means of x and of x', [groups, inputs].
+        given: mean x' x'^T, [groups, inputs, inputs].
+        cross: mean x' x^T, likewise.
+    """
+
+    wanted_mean: np.ndarray
+    given_mean: np.ndarray
+    given: np.ndarray
+    cross: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[np.ndarray, np.ndarray]], samples: int, *, centred: bool) -> Self:
+        """Gather moments.
+
+        Args:
+            rows: (x, x') of each sample, [groups, rows, inputs].
+            samples: How many, at least 1.
+            centred: Whether second moments are those of deviations from the means.
+        """
+        count, centre = 0, np.zeros((1, 1, 1), np.float32)
+        sums, products = [np.zeros(1)] * 2, [np.zeros((1, 1, 1))] * 2
+        for wanted, given in _blocks(rows, samples):
+            if not count:
+                # Near the mean, so that float32 products keep what deviates from it.
+                centre = wanted.mean(axis=1, keepdims=True) * np.float32(centred)
+            pair = given - centre, wanted - centre
+            count += wanted.shape[1]
+            sums = [a + b.sum(axis=1, dtype=np.float64) for a, b in zip(sums, pair, strict=True)]
+            turned = pair[0].transpose(0, 2, 1)
+            products = [a + (turned @ b).astype(np.float64) for a, b in zip(products, pair, strict=True)]
+        means = [each / count for each in sums]
+        given, cross = (each / count for each in products)
+        if centred:
+            given, cross = (
+                moment - means[0][:, :, np.newaxis] * mean[:, np.newaxis]
+                for moment, mean in zip((given, cross), means, strict=True)
+            )
+        return cls(means[1] + centre[:, 0], means[0] + centre[:, 0], given, cross)
+
+    def damped(self, share: float) -> np.ndarray:
+        """The second moments of x', each variance raised by a share of their mean: positive definite."""
+        size = self.given.shape[1]
+        mean = np.trace(self.given, axis1=1, axis2=2) / size
+        raised = np.where(mean > 0, share * mean, 1.0)
+        return self.given + raised[:, np.newaxis, np.newaxis] * np.eye(size)
+
+
+def _blocks(rows: Iterable[tuple[np.ndarray, np.ndarray]], samples: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Some rows of each sample, in blocks."""
+    block: list[tuple[np.ndarray, np.ndarray]] = []
+    for wanted, given in rows:
+        stride = max(1, -(-wanted.shape[1] * samples // ROWS))
+        block.append((wanted[:, ::stride], given[:, ::stride]))
+        if sum(each.shape[1] for each, _ in block) >= _BLOCK:
+            yield tuple(np.concatenate(each, axis=1) for each in zip(*block, strict=True))  # type: ignore[misc]
+            block = []
+    if block:
+        yield tuple(np.concatenate(each, axis=1) for each in zip(*block, strict=True))  # type: ignore[misc]

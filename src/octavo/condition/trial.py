@@ -1,0 +1,117 @@
+"""How far a network is from itself in float, deployed as a conditioning made it, on samples held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from octavo.calibration.ranges import estimate, observed_tensors
+from octavo.calibration.runner import calibrate
+from octavo.condition.method import Conditioned, settled
+from octavo.errors import ModelFileError, RuntimeEndedError
+from octavo.evaluate.predict import predict
+from octavo.ir.graph import drop_dead, producers
+from octavo.ir.types import Graph
+from octavo.numerics.estimators import Estimator
+from octavo.ops.operands import data_inputs
+from octavo.ops.roles import Fixed
+from octavo.ops.table import spec_of
+from octavo.plan.types import Plan
+from octavo.quantization.assign import assign
+from octavo.quantization.shrink import shrink_weights
+from octavo.write.tflite import write_tflite
+
+Values = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """Quantizes for a try, and compares with float.
+
+    Attributes:
+        plan: Of the scheme at hand.
+        estimator: Of the ranges.
+        seen: Samples that ranges are measured on, by input name.
+        held_out: Samples to compare on, likewise.
+        wanted: What float makes of them, by tensor: the outputs, or what enters a last operator of fixed output, as
+            softmax has, which would hide errors.
+    """
+
+    plan: Plan
+    estimator: Estimator
+    seen: Values
+    held_out: Values
+    wanted: Values
+
+    @classmethod
+    def of(
+        cls, graph: Graph, plan: Plan, estimator: Estimator, seen: Sequence[Values], held_out: Sequence[Values]
+    ) -> Self:
+        """A trial on these samples, batch 1 each; at least one of either."""
+        x = stacked(held_out)
+        wanted = predict(_written(graph, _compared(graph)), x)
+        return cls(plan, estimator, stacked(seen), x, wanted)
+
+    def sqnr_db(self, state: Conditioned) -> float:
+        """Signal to noise of what is compared, in dB; minus infinity for what no runtime computes."""
+        return decibels(self.noise_of(state))
+
+    def noise_of(self, state: Conditioned) -> float:
+        """The noise of a conditioned graph, quantized for it; infinite for what no runtime computes."""
+        try:
+            return self.noise(self._quantized(settled(state).graph, state))
+        except (ModelFileError, RuntimeEndedError):
+            return np.inf
+
+    def noise(self, graph: Graph) -> float:
+        """Squared difference of what is compared, as a share of its square; the mean of several.
+
+        Args:
+            graph: Quantized; it has the tensors of the float graph that are compared.
+
+        Raises:
+            ModelFileError, RuntimeEndedError: where the runtime does not compute it.
+        """
+        found = predict(_written(graph, tuple(self.wanted)), self.held_out)
+        return float(np.mean([_share_of_noise(found[name], wanted) for name, wanted in self.wanted.items()]))
+
+    def _quantized(self, graph: Graph, state: Conditioned) -> Graph:
+        if not self.plan.scheme.needs_data:
+            return shrink_weights(graph, self.plan, state.limits)
+        tensors = observed_tensors(graph, self.plan)
+        statistics = calibrate(graph, tensors, dict(self.seen), needs_histogram=self.estimator.needs_histogram)
+        return assign(graph, self.plan, estimate(graph, self.plan, statistics, self.estimator), state.limits)
+
+
+def decibels(noise: float) -> float:
+    """Signal to noise in dB, of noise as a share of the signal."""
+    return float(-10 * np.log10(max(noise, np.finfo(np.float64).tiny)))
+
+
+def _compared(graph: Graph) -> tuple[str, ...]:
+    """The outputs, or what enters a last operator of fixed parameters."""
+    made_by, names = producers(graph), []
+    for name in graph.outputs:
+        node = made_by.get(name)
+        entering = () if node is None or not isinstance(spec_of(node.op).rule(), Fixed) else data_inputs(graph, node)
+        moved = len(entering) == 1 and entering[0][1] in made_by
+        names.append(entering[0][1] if moved else name)
+    return tuple(dict.fromkeys(names))
+
+
+def _written(graph: Graph, names: tuple[str, ...]) -> bytes:
+    return write_tflite(drop_dead(replace(graph, outputs=names)))
+
+
+def stacked(samples: Sequence[Values]) -> dict[str, np.ndarray]:
+    """Samples by input name, batch 1 each, as one array an input."""
+    return {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
+
+
+def _share_of_noise(found: np.ndarray, wanted: np.ndarray) -> float:
+    signal = np.sum(np.square(wanted, dtype=np.float64))
+    noise = np.sum(np.square(found.astype(np.float64) - wanted))
+    return float(noise / signal) if signal else float(noise)

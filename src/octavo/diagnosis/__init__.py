@@ -1,0 +1,1 @@
+"""Which layer, why, and what to do: a quantized network held against its float original."""

@@ -1,0 +1,185 @@
+"""One way to quantize, made and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from octavo.calibration.ranges import estimate
+from octavo.calibration.runner import calibrate
+from octavo.condition import Method
+from octavo.config import LayerConfig, QuantizeConfig
+from octavo.diagnosis.layer_errors import mean_share, noise_share
+from octavo.diagnosis.samples import Arrays, Extremes, float_activations, rows
+from octavo.evaluate.accuracy import Marks, measure_outputs
+from octavo.evaluate.predict import predict
+from octavo.ir.types import Graph
+from octavo.plan.make import make_plan, own_config
+from octavo.plan.types import Plan
+from octavo.quantization.quantize import quantized_graph
+from octavo.run.signature import Port, read_signature
+from octavo.stages import Prepared, Source, conditioned_by
+from octavo.write.tflite import TFLITE
+
+# Share of samples by which two files are compared.
+USUAL = 0.95
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """How a network is quantized.
+
+    Attributes:
+        config: Options.
+        data: Calibration samples by input name.
+        extremes: Of these samples; what ranges are made of where extremes suffice.
+        methods: Of conditioning.
+    """
+
+    config: QuantizeConfig
+    data: Arrays
+    extremes: Extremes
+    methods: Sequence[Method] = ()
+
+    def made(self, prepared: Prepared) -> tuple[Graph, bytes, Plan]:
+        """The graph, the file and the plan.
+
+        Raises:
+            OctavoError: if it cannot be made.
+        """
+        plan = make_plan(prepared.graph, self.config)
+        conditioned = conditioned_by(self.methods, prepared, plan, Source(self.data), self.config)
+        ranges = {}
+        if plan.scheme.needs_data:
+            estimator, statistics = self.config.range_estimator, self.extremes.statistics()
+            if estimator.needs_histogram or conditioned.graph is not prepared.graph:
+                names = [name for name in float_activations(conditioned.graph) if name in set(plan.observed)]
+                statistics = calibrate(conditioned.graph, names, self.data, needs_histogram=estimator.needs_histogram)
+            ranges = estimate(conditioned.graph, plan, statistics, estimator)
+        graph = quantized_graph(conditioned.graph, plan, self.config, ranges, conditioned.limits)
+        return graph, TFLITE.write(graph, {"made_by": "octavo diagnose"}), plan
+
+    def with_layers(self, layers: Sequence[str], **own: str | bool) -> Trial:
+        """The same with something else for some layers, beside what the configuration says of them already."""
+        told = [
+            replace(own_config(layer, self.config), pattern=literal(layer), **own)  # type: ignore[arg-type]
+            for layer in layers
+        ]
+        kept = tuple(each for each in self.config.layers if each.pattern not in {one.pattern for one in told})
+        return replace(self, config=replace(self.config, layers=(*told, *kept)))
+
+    def with_config(self, **options: object) -> Trial:
+        """The same with other options."""
+        return replace(self, config=replace(self.config, **options))  # type: ignore[arg-type]
+
+    def on(self, kept: np.ndarray) -> Trial:
+        """The same, calibrated on some of the samples."""
+        return replace(self, data=rows(self.data, kept), extremes=self.extremes.only(kept))
+
+
+def literal(layer: str) -> str:
+    """A pattern that fits one name alone, or the layers within it."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in layer)
+
+
+def layer_text(layers: Sequence[LayerConfig]) -> str:
+    """Layer configurations as they are written in Python."""
+    return ", ".join(
+        "LayerConfig("
+        + ", ".join(
+            [
+                repr(each.pattern),
+                *(
+                    f"{name}={value!r}"
+                    for name in ("weights", "per_axis", "activations")
+                    if (value := getattr(each, name)) is not None
+                ),
+            ]
+        )
+        + ")"
+        for each in layers
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judge:
+    """What files are measured by.
+
+    Attributes:
+        x: Samples by the float graph's input names.
+        floats: The float network's outputs on them.
+        ports: The float file's outputs.
+        y: Labels by output name; None without any.
+        metric: As users name it.
+    """
+
+    x: Arrays
+    floats: Mapping[str, np.ndarray]
+    ports: tuple[Port, ...]
+    y: Mapping[str, np.ndarray] | None = None
+    metric: object = None
+
+    def of_file(self, model: bytes, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> Outcome:
+        """Run a file; its ports by the float graph's names.
+
+        Raises:
+            OctavoError: if it cannot run.
+        """
+        shapes = {port.name: port.shape for port in read_signature(model).inputs}
+        x = {inputs[name]: values.reshape(len(values), *shapes[inputs[name]][1:]) for name, values in self.x.items()}
+        found = predict(model, x)
+        return self.of({name: found[other].reshape(self.floats[name].shape) for name, other in outputs.items()})
+
+    def of(self, outputs: Mapping[str, np.ndarray]) -> Outcome:
+        """What outputs are worth."""
+        shares = noise_share(outputs, self.floats)
+        marks, ties = None, None
+        if self.y is not None:
+            accuracy = measure_outputs(outputs, self.ports, self.y, self.floats, self.metric)
+            marks = next((each.marks for each in accuracy if each.marks is not None), None)
+            ties = next((each.ties for each in accuracy if each.ties is not None), None)
+        return Outcome(shares, outputs, marks, ties)
+
+    def only(self, chosen: slice) -> Judge:
+        """By some of the samples."""
+        y = None if self.y is None else {name: values[chosen] for name, values in self.y.items()}
+        return replace(self, x=rows(self.x, chosen), floats=rows(self.floats, chosen), y=y)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a file is worth.
+
+    Attributes:
+        shares: Noise of each sample's outputs by their signal, see `noise_share`.
+        outputs: By the float graph's names.
+        marks: What each sample contributes to the metric; None without labels.
+        ties: Share of samples where several classes are largest, the float network's among them.
+    """
+
+    shares: np.ndarray
+    outputs: Mapping[str, np.ndarray] = field(repr=False)
+    marks: Marks | None = None
+    ties: float | None = None
+
+    @property
+    def loss(self) -> float:
+        """Mean share of the outputs' signal that is noise, 0 to 1."""
+        return mean_share(self.shares)
+
+    @property
+    def noise(self) -> float:
+        """Noise by signal of all samples but the worst twentieth, whose size is not bounded by 1."""
+        kept = max(1, int(len(self.shares) * USUAL))
+        return float(np.sort(self.shares)[:kept].mean())
+
+    @property
+    def metric(self) -> float | None:
+        """The metric over all samples."""
+        return None if self.marks is None else self.marks.value
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {"noise_share": self.loss, "metric": self.metric, "ties": self.ties}

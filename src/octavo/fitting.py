@@ -1,0 +1,181 @@
+"""Quantize, write and verify; and again with a wider type for operators that no scale of their own type serves.
+
+Such an operator is told by its row before anything is written, or by a runtime that it ends on real inputs. It is
+widened by name, with a note, instead of the model being refused: to int16, or to a float island where that does not
+serve either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from octavo.calibration.statistics import Statistics
+from octavo.condition import Conditioned
+from octavo.config import QuantizeConfig
+from octavo.data.sources import is_spent
+from octavo.dtypes import DType
+from octavo.errors import DatasetError
+from octavo.evaluate.proof import check_proven
+from octavo.evaluate.verification import Verification
+from octavo.evaluate.verify import verify
+from octavo.ir.graph import producers
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph, Node
+from octavo.ops.obstacles import obstacles
+from octavo.ops.table import spec_of
+from octavo.plan.make import make_plan, operator_name, own_config_of
+from octavo.plan.types import Plan
+from octavo.quantization.quantize import quantized_graph
+from octavo.stages import Clock, Measured, Prepared, Source, measure
+from octavo.version import VERSION
+from octavo.write.tflite import TFLITE
+
+Values = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan and the ranges to execute it by, and what was wider in it than was asked for.
+
+    Attributes:
+        config: What the plan is made by.
+        plan: Of the float graph.
+        measured: Ranges for it.
+        notes: One for each operator that was widened.
+    """
+
+    config: QuantizeConfig
+    plan: Plan
+    measured: Measured
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A written file that runtimes were not ended by.
+
+    Attributes:
+        draft: What it was made by.
+        graph: What was written.
+        model: The file.
+        verification: What the runtimes made of it; None where none was asked.
+    """
+
+    draft: Draft
+    graph: Graph
+    model: bytes
+    verification: Verification | None
+
+
+def fitted(
+    draft: Draft, prepared: Prepared, conditioned: Conditioned, source: Source, samples: Sequence[Values], clock: Clock
+) -> Fitted:
+    """Execute a draft, and where an operator stands in the way of its kernels, the draft with that operator widened.
+
+    Args:
+        draft: To start from.
+        prepared: The float graph.
+        conditioned: The same with the constants to round.
+        source: Data to measure ranges on that only a widened plan asks for.
+        samples: Real inputs to verify with.
+        clock: Gathers times.
+
+    Raises:
+        VerificationError: if a runtime does not compute what it should.
+        DatasetError: if a range is needed that was not measured, and data cannot be read again.
+    """
+    while True:
+        config, ranges = draft.config, draft.measured.ranges
+        with clock("quantize"):
+            graph = quantized_graph(conditioned.graph, draft.plan, config, ranges, conditioned.limits)
+            wider = widened(draft, obstacles(graph))
+        if wider is None:
+            with clock("write"):
+                model = TFLITE.write(graph, _metadata(draft))
+            with clock("verify"):
+                verification = None if config.verify == "off" else verify(model, graph, samples, config.verify)
+                wider = None if verification is None else widened(draft, _ended(graph, verification))
+            if wider is None:
+                check_proven(verification)
+                return Fitted(draft, graph, model, verification)
+        draft = replace(wider, plan=make_plan(prepared.graph, wider.config))
+        with clock("calibrate"):
+            draft = replace(draft, measured=_measured(draft, prepared, conditioned.graph, source))
+
+
+def widened(draft: Draft, found: Mapping[Node, str]) -> Draft | None:
+    """The draft that gives operators the next wider type, or None if there are none.
+
+    Weights of int4 become int8; activations int16 after int8, then float32. int16 is left out where not every runtime
+    has such a kernel. Operators of one kind in one layer widen together; those without an integer type in the plan are
+    left alone.
+
+    Args:
+        draft: As it is.
+        found: Why, by operator.
+    """
+    layers, notes = {}, []
+    for node, reason in found.items():
+        name, current = operator_name(node), draft.plan.types.get(node.outputs[0])
+        if current is None or name in layers:
+            continue
+        own = replace(own_config_of(node, draft.config), pattern=name)
+        if any(rule.dtype is DType.INT4 for rule in draft.plan.weights if rule.node == node.outputs[0]):
+            layers[name], change = replace(own, weights="int8"), "has weights of int8 instead of int4"
+        else:
+            spec = spec_of(node.op)
+            has_int16 = current is DType.INT8 and DType.INT16 in spec.activations & spec.micro
+            wider = DType.INT16 if has_int16 else DType.FLOAT32
+            layers[name] = replace(own, weights=None, activations=wider.value)
+            change = f"is {wider.value} instead of {current.value}"
+        notes.append(Note("plan", node.layer, f"{node.op} {change}: {reason}"))
+    if set(layers.values()) <= set(draft.config.layers):
+        return None
+    config = replace(draft.config, layers=(*layers.values(), *draft.config.layers))
+    return replace(draft, config=config, notes=(*draft.notes, *notes))
+
+
+def _ended(graph: Graph, verification: Verification) -> dict[Node, str]:
+    """The operators that end runtimes on real inputs, and what that was."""
+    makers = producers(graph)
+    return {makers[check.culprit]: check.reason for check in verification.runtimes if check.culprit in makers}
+
+
+def _measured(draft: Draft, prepared: Prepared, graph: Graph, source: Source) -> Measured:
+    """The ranges of a draft with those that its plan asks for anew.
+
+    Raises:
+        DatasetError: if one was not measured, follows from no row, and data cannot be read again.
+    """
+    known, plan = draft.measured.ranges, draft.plan
+    observed = ((name, plan.range_name(name, group)) for group in plan.groups for name in group.observed)
+    missing = {
+        name: filed
+        for name, filed in observed
+        if not {name, filed} & known.keys() and not graph.tensors[name].is_constant
+    }
+    if not missing:
+        return draft.measured
+    if source.data is not None and not isinstance(source.data, Statistics) and not is_spent(source.data):
+        again = measure(prepared, plan, graph, draft.config, source)
+        return replace(again, ranges={**again.ranges, **known})
+    makers = producers(graph)
+    bounds = {filed: spec_of(makers[name].op).bounds for name, filed in missing.items() if name in makers}
+    unbounded = [name for name, filed in missing.items() if not np.isfinite(bounds.get(filed, np.inf)).all()]
+    if unbounded:
+        raise DatasetError(
+            f"the range of '{unbounded[0]}' is needed: {draft.notes[-1]}.",
+            got="ranges that do not have it, and no data to measure it on",
+            expected="a representative dataset that can be read again",
+            fix="pass data=x_train[:500], or a function that returns a new generator",
+        )
+    return replace(draft.measured, ranges={**known, **bounds})
+
+
+def _metadata(draft: Draft) -> dict[str, object]:
+    scheme = draft.plan.scheme
+    made = {"made_by": f"octavo {VERSION}", "scheme": scheme.name, "seed": draft.config.seed}
+    return {**made, "ranges": draft.measured.origin} if scheme.needs_data else made

@@ -1,0 +1,161 @@
+"""Operands that meet others of far larger values under one scale, and are left with few of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from octavo.dtypes import DType
+from octavo.ir.graph import consumers, producers
+from octavo.ir.notes import Note
+from octavo.ir.types import Graph, Node, Quantization
+from octavo.numerics.affine import Range, representable
+from octavo.ops.operands import data_inputs
+from octavo.ops.roles import Fixed, SameAsInput
+from octavo.ops.table import spec_of
+from octavo.plan.types import Group, Member, Plan
+
+# As many as int4 has: what is left with fewer is stored worse than by the narrowest integers there are.
+FEW_STEPS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class CoarseOperand:
+    """An input of an operator that lays its inputs side by side under one scale, and what that leaves of it.
+
+    Attributes:
+        node, input: The place, as an `octavo.plan.types.Edge` names it.
+        tensor: What enters.
+        operand: Its layer.
+        op, layer: The operator and its layer.
+        low, high: Real extremes of the operand, 0 included.
+        steps: Width of these in steps of the shared scale; below `FEW_STEPS`.
+        dtype: The type whose integers they are.
+        layers: Layers that share the scale from the operator on, and those that read it: of another type, they leave
+            the operand a scale of its own.
+        is_output: Whether the scale is that of an output of the model.
+    """
+
+    node: str
+    input: int
+    tensor: str
+    operand: str
+    op: str
+    layer: str
+    low: float
+    high: float
+    steps: float
+    dtype: DType
+    layers: tuple[str, ...]
+    is_output: bool
+
+    @property
+    def note(self) -> Note:
+        """What is lost, and what helps."""
+        mends = [f"give '{self.operand}' out as an output of its own"] if self.is_output else []
+        mends.append(f"keep what shares the scale in float, skip={list(self.layers)!r}")
+        if self.dtype is DType.INT8:
+            configs = ", ".join(f"LayerConfig({layer!r}, activations='int16')" for layer in self.layers)
+            mends.append(f"or in int16, layers=[{configs}]")
+        text = (
+            f"{self.op} gives its operands one scale, and '{self.operand}', {self.low:.3g} to {self.high:.3g}, is left "
+            f"with {self.steps:.1f} steps of it where a scale of its own has {_steps(self.dtype)}: {', '.join(mends)}; "
+            "mend=True tries these and takes the best"
+        )
+        return Note("quantize", self.layer, text)
+
+
+def coarse_operands(
+    graph: Graph, plan: Plan, parameters: Mapping[Member, Quantization], ranges: Mapping[str, Range]
+) -> tuple[CoarseOperand, ...]:
+    """The operands that are left with few steps.
+
+    An operand of nothing but zeros loses nothing. Operators whose operands lie in the same places, such as MAXIMUM,
+    are not looked at: what is less than a step there is less than a step of the result.
+
+    Args:
+        graph: The float graph.
+        plan: Of it.
+        parameters: Of every member of every group.
+        ranges: Real (low, high) of each observed tensor by itself, by the names of `Plan.range_name`.
+    """
+    search = _Search(
+        graph,
+        plan,
+        parameters,
+        ranges,
+        {Member(name, group.dtype): group for group in plan.groups for name in group.tensors},
+        producers(graph),
+    )
+    joining = (node for node in graph.nodes if node.outputs[0] in plan.types and _lays_side_by_side(node))
+    return tuple(found for node in joining for found in search.of_node(node))
+
+
+def _lays_side_by_side(node: Node) -> bool:
+    spec = spec_of(node.op)
+    return spec.variadic and isinstance(spec.rule(), SameAsInput)
+
+
+def _steps(dtype: DType) -> int:
+    smallest, largest = dtype.integer_range
+    return largest - smallest
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What `coarse_operands` was given, the group of each member, and the maker of each tensor."""
+
+    graph: Graph
+    plan: Plan
+    parameters: Mapping[Member, Quantization]
+    ranges: Mapping[str, Range]
+    groups: Mapping[Member, Group]
+    made_by: Mapping[str, Node]
+
+    def of_node(self, node: Node) -> Iterator[CoarseOperand]:
+        """The operands of one operator that are left with few steps."""
+        dtype = self.plan.types[node.outputs[0]]
+        output = Member(node.outputs[0], dtype)
+        scale = self.parameters[output].scale[0]
+        smallest, largest = representable(self.parameters[output], dtype)
+        for i, name in data_inputs(self.graph, node):
+            found = self._range(name, self.groups[output])
+            if found is None:
+                continue
+            low, high = max(min(found[0], 0.0), smallest), min(max(found[1], 0.0), largest)
+            steps = (high - low) / float(scale)
+            if low < high and steps < FEW_STEPS:
+                operand = self.graph.tensors[name].layer or name
+                place = (node.outputs[0], i, name, operand, node.op, node.layer)
+                yield CoarseOperand(*place, low, high, steps, dtype, *self._behind(node, output))
+
+    def _range(self, name: str, group: Group) -> Range | None:
+        """What is known of a tensor by itself; of what was only moved, that of before; None for what was joined."""
+        tensor, node = self.graph.tensors[name], self.made_by.get(name)
+        if tensor.data is not None:
+            return (float(tensor.data.min()), float(tensor.data.max())) if tensor.size else None
+        rule = None if node is None else spec_of(node.op).rule()
+        if isinstance(rule, Fixed) and name in self.plan.natives:
+            dtype = self.plan.natives[name]
+            return representable(self.parameters[Member(name, dtype)], dtype)
+        found = self.ranges.get(self.plan.range_name(name, group), self.ranges.get(name))
+        if found is not None or node is None or not isinstance(rule, SameAsInput):
+            return found
+        entering = data_inputs(self.graph, node)
+        return self._range(entering[0][1], group) if len(entering) == 1 else None
+
+    def _behind(self, node: Node, output: Member) -> tuple[tuple[str, ...], bool]:
+        """Layers that share a scale from a node on, and that read what has it; and whether an output has it."""
+        readers, group, waiting = consumers(self.graph), self.groups[output], [node]
+        layers: dict[str, None] = {}
+        is_output = False
+        while waiting:
+            each = waiting.pop()
+            layers[each.layer or each.outputs[0]] = None
+            is_output |= any(name in self.graph.outputs for name in each.outputs)
+            for reader in (reader for name in each.outputs for reader in readers[name]):
+                if self.groups.get(Member(reader.outputs[0], output.dtype)) is group:
+                    waiting.append(reader)
+                else:
+                    layers[reader.layer or reader.outputs[0]] = None
+        return tuple(layers), is_output

@@ -1,0 +1,79 @@
+"""Samples made of a model alone give its batch normalizations what they remember, and serve for calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import octavo
+from octavo.errors import InputError
+
+
+def trained_on(x: np.ndarray) -> Any:
+    """A small network whose batch normalizations have seen these samples."""
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 3), name="image")
+    y = layers.Conv2D(6, 3, padding="same", name="conv")(inputs)
+    y = layers.BatchNormalization(momentum=0.0, name="norm")(y)
+    y = layers.Conv2D(8, 3, strides=2, activation="relu", name="second")(y)
+    y = layers.BatchNormalization(momentum=0.0, name="last")(y)
+    y = layers.Dense(4, activation="softmax", name="scores")(layers.GlobalAveragePooling2D()(y))
+    model = keras.Model(inputs, y)
+    for _ in range(3):
+        model(x, training=True)
+    return model
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.uniform(0, 255, (64, 8, 8, 3)).astype(np.float32)
+
+
+def misfit(model: Any, x: np.ndarray) -> float:
+    """How far what enters the last normalization is from what it remembers, in deviations."""
+    norm = model.get_layer("last")
+    entering = keras.Model(model.inputs, norm.input).predict(x, verbose=0)
+    mean, variance = (keras.ops.convert_to_numpy(each) for each in (norm.moving_mean, norm.moving_variance))
+    return float(np.abs(entering.mean(axis=(0, 1, 2)) - mean).max() / np.sqrt(variance.max()))
+
+
+@pytest.mark.every_backend
+def test_samples_have_the_statistics_that_normalizations_remember(pixels: np.ndarray, tmp_path: Path) -> None:
+    model = trained_on(pixels)
+    before = [np.array(each) for each in model.get_weights()]
+    samples = octavo.synthesize(model, 32, steps=30)
+    (name,) = samples
+    assert (name, samples[name].shape, samples[name].dtype) == ("image", (32, 8, 8, 3), np.float32)
+    noise = np.random.default_rng(0).normal(size=(32, 8, 8, 3)).astype(np.float32)
+    assert misfit(model, samples[name]) < misfit(model, noise) / 4
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    model.save(tmp_path / "model.keras")
+    again = octavo.synthesize(tmp_path / "model.keras", 32, steps=30)
+    assert np.array_equal(again[name], samples[name])
+
+
+def test_a_file_made_of_no_sample_answers_as_the_model_does(pixels: np.ndarray) -> None:
+    model = trained_on(pixels)
+    made = octavo.quantize(model, "int8", octavo.synthesize(model, 64, steps=30))
+    wanted, found = model.predict(pixels, verbose=0), np.asarray(made.predict(pixels))
+    from_noise = octavo.quantize(model, "int8", np.random.default_rng(0).normal(size=(64, 8, 8, 3)).astype(np.float32))
+    worse = np.asarray(from_noise.predict(pixels))
+    assert np.abs(found - wanted).mean() < np.abs(worse - wanted).mean()
+
+
+def test_progress_is_told_of_every_step(pixels: np.ndarray) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    octavo.synthesize(trained_on(pixels), 8, steps=3, progress=lambda *each: told.append(each))
+    assert told == [("synthesize", i, 3) for i in (1, 2, 3)]
+
+
+def test_a_model_without_normalization_remembers_nothing() -> None:
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    with pytest.raises(InputError, match=r"fix: +give samples: data=x_train\[:500\]; or choose scheme='dynamic'"):
+        octavo.synthesize(model)
