@@ -5,6 +5,7 @@
 #   make test-micro  all tests of models in C, each operator in files of its own, on every core, with more vectors
 #   make check    format, lint, types and structure
 #   make docs     write the generated pages again, and build the site of them and of the API into site/
+#   make conformance  docs/conformance.md again: every layer and function of Keras; some minutes
 #   make bench    figures against other tools, as ratios in one run
 #   make bench-micro  instructions, flash and RAM of MLPerf Tiny's networks in C, on emulated cores
 #   make mutants  small faults put into the arithmetic, the plan and the passes: which do the fast tests notice?
@@ -42,7 +43,7 @@ INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-che
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-micro check docs bench bench-micro mutants fuzz extremes clean
+.PHONY: demo test test-micro check docs conformance bench bench-micro mutants fuzz extremes clean
 
 demo: $(DEMO_STAMP)
 	@$(BIN)/octavo demo $(DEMO_ARGS)
@@ -65,6 +66,9 @@ check: $(TEST_STAMP)
 docs: $(DOCS_STAMP)
 	@$(BIN)/octavo ops --markdown > docs/operators.md.new && mv docs/operators.md.new docs/operators.md
 	@$(BIN)/python tools/site.py site
+
+conformance: $(TEST_STAMP)
+	@$(BIN)/python tools/conformance.py
 
 bench: $(BENCH_STAMP)
 	@$(BIN)/python -m bench $(BENCH_ARGS)

@@ -24,7 +24,7 @@ def test_a_layer_of_keras_is_read_as_it_computes_or_refused(name: str) -> None:
         inputs = [np.abs(array) + np.float32(0.1) for array in random_inputs(model)]
         try:
             expected = results(model, inputs)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, IndexError):
             # Keras builds some layers on inputs that they then do not take.
             continue
         if all(keras.backend.is_float_dtype(value.dtype.name) and np.isfinite(value).all() for value in expected):

@@ -118,3 +118,21 @@ def test_reducing_the_batch_is_refused(axis: object) -> None:
 def test_a_product_with_a_vector_is_refused() -> None:
     error = refusal_of(lambda x: ops.matmul(x, np.ones(4, np.float32)), SEQUENCE)
     assert "keras.ops.expand_dims" in error.fix
+
+
+VOLUME = (5, 4, 6, 2)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda padding: layers.Conv3D(3, (3, 2, 2), strides=(2, 1, 2), padding=padding),
+        lambda padding: layers.Conv3DTranspose(3, (3, 2, 2), strides=(2, 1, 3), padding=padding),
+        lambda padding: layers.Conv3DTranspose(3, (2, 3, 3), strides=(3, 2, 2), padding=padding),
+        lambda padding: layers.MaxPooling3D((2, 3, 2), strides=2, padding=padding),
+        lambda padding: layers.AveragePooling3D((2, 3, 2), strides=2, padding=padding),
+    ],
+)
+def test_volumes_compute_the_same_on_operators_for_images(layer: Callable[[str], Any], padding: str) -> None:
+    assert_computes_the_same(layer(padding), VOLUME, rounding=ROUNDING)

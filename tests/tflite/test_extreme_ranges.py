@@ -67,3 +67,17 @@ def test_activations_follow_each_other_at_the_fixed_scale_of_the_first(
     quantized = octavo.quantize(model, scheme, X, verify="full")
     assert quantized.verification is not None
     assert quantized.verification.ok
+
+
+@pytest.mark.parametrize("gate", ["silu", "tanh_shrink"])
+def test_a_gate_on_values_as_wide_as_the_kernel_cannot_resolve_reads_them_cut(gate: str) -> None:
+    # At a scale of 4 and above a step of the argument leaves what int8 kernels can express: they jump to the limits.
+    x = RNG.uniform(-1800, 1800, (20, 64)).astype(np.float32)
+    model = keras.Sequential([keras.Input((64,)), layers.Activation(getattr(keras.ops, gate))])
+    quantized = octavo.quantize(model, "int8", x, verify="full")
+    assert quantized.verification is not None
+    assert quantized.verification.ok
+    (cut,) = (tensor for name, tensor in quantized.graph.tensors.items() if name.endswith("saturated"))
+    assert cut.scale < 4
+    step = float(np.ptp(x)) / 255
+    assert np.abs(quantized.predict(x) - model.predict(x, verbose=0)).max() <= 2 * step

@@ -20,7 +20,7 @@ from typing import Any
 from octavo.calibration.fingerprint import fingerprint
 from octavo.calibration.gatherer import Gatherer, gatherer
 from octavo.calibration.instrument import instrumented, with_values
-from octavo.calibration.states import with_states_shown
+from octavo.calibration.states import with_states_shown, with_what_counts
 from octavo.calibration.statistics import Statistics
 from octavo.calibration.task import Task, task_of
 from octavo.data.dataset import Chunk, Dataset
@@ -77,6 +77,8 @@ def calibrate(
         RuntimeEndedError: naming the samples on which LiteRT ended its process.
     """
     showing, shown = with_states_shown(graph, tensors)
+    showing, counting = with_what_counts(showing, tensors)
+    shown |= counting
     task = task_of(showing, [shown.get(name, name) for name in tensors], needs_histogram=needs_histogram)
     inputs = [graph.tensors[name] for name in graph.inputs]
     dataset = Dataset(data, inputs, integer_divisor=integer_divisor, samples=samples)

@@ -1,11 +1,21 @@
-"""The states of operators, made visible: a variable shows only what a run leaves in it, not the values in between."""
+"""What stands for a tensor where its range is measured.
+
+A variable shows only what a run leaves in it, not the values in between; and of what a mask hides before a SOFTMAX, no
+value counts, however far below the others it is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from octavo.ir.types import Graph
+import numpy as np
+
+from octavo.ir.graph import consumers
+from octavo.ir.types import Graph, Node
 from octavo.ops.build import GraphBuilder
+from octavo.ops.elementwise_kernels import SubOptions
+from octavo.ops.reduce import emit_reduce
+from octavo.ops.roles import Data
 from octavo.ops.table import spec_of
 
 
@@ -30,3 +40,37 @@ def with_states_shown(graph: Graph, tensors: Sequence[str]) -> tuple[Graph, dict
         made = spec.show_states(builder, node.options, node.inputs, node.outputs[0])
         shown |= {str(name): made[i] for i, name in places.items()}
     return builder.finish(graph.outputs), shown
+
+
+def with_what_counts(graph: Graph, tensors: Sequence[str]) -> tuple[Graph, dict[str, str]]:
+    """Add operators that raise values of which no reader tells how small they are.
+
+        max(x, max(x, last axis) - d)  for x, of which every reader neglects what lies d below the largest
+
+    Returns:
+        The graph, and for each tensor that has some the one whose range counts.
+    """
+    readers = consumers(graph)
+    depths = {
+        name: depth
+        for name in tensors
+        if graph.tensors[name].shape
+        and name not in graph.outputs
+        and (depth := _neglected(readers[name], name)) is not None
+    }
+    if not depths:
+        return graph, {}
+    builder, shown = GraphBuilder.extending(graph), {}
+    for name, depth in depths.items():
+        builder.layer = f"{name}/counts"
+        largest = emit_reduce(builder, "REDUCE_MAX", name, [len(graph.tensors[name].shape) - 1], keep_dims=True)
+        floor = builder.emit("SUB", [largest, builder.constant(np.array(depth, np.float32), "depth")], SubOptions())
+        shown[name] = builder.emit("MAXIMUM", [name, floor])
+    return builder.finish(graph.outputs), shown
+
+
+def _neglected(readers: Sequence[Node], name: str) -> float | None:
+    """How far below the largest value every reader neglects others."""
+    roles = [spec_of(node.op).role(i) for node in readers for i, read in enumerate(node.inputs) if read == name]
+    depths = [role.nothing_below if isinstance(role, Data) else None for role in roles]
+    return None if not depths or None in depths else max(depth for depth in depths if depth is not None)

@@ -7,7 +7,7 @@ weights with an operator that widens them. Both become constants here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -26,6 +26,7 @@ from octavo.load.flatbuffer import FileContent, RawOptions, read_content, read_t
 from octavo.load.loaded import Loaded
 from octavo.load.paths import model_bytes
 from octavo.load.structure import contradiction
+from octavo.ops.cast import CastOptions, ElementType
 from octavo.ops.roles import Absent, State
 from octavo.ops.shape import ReshapeOptions, batch_open, placeholder
 from octavo.ops.table import OPS, spec_of
@@ -157,7 +158,7 @@ def _settle(file: FileContent) -> Graph:
     for node in graph.nodes:
         if node.op == "RESHAPE" and not isinstance(node.options, RawOptions):
             node = _with_open_batch(node, tensors, file.open_shapes[node.outputs[0]])
-        node = _with_absent_inputs(node)
+        node = _with_cast_types(_with_absent_inputs(node), tensors)
         operands = Inputs(None if name is None else tensors[name] for name in node.inputs)
         array = _evaluate(node, operands)
         if array is not None:
@@ -190,6 +191,16 @@ def _with_absent_inputs(node: Node) -> Node:
     roles = OPS[node.op].inputs[len(node.inputs) :] if node.op in OPS else ()
     absent = roles and all(isinstance(role, Absent) for role in roles)
     return replace(node, inputs=(*node.inputs, *(None for _ in roles))) if absent else node
+
+
+def _with_cast_types(node: Node, tensors: Mapping[str, Tensor]) -> Node:
+    """A CAST that says from and to which type, as its tensors do; converters leave it out."""
+    if node.op != "CAST" or node.inputs[0] is None:
+        return node
+    source, target = (tensors[name].dtype.name for name in (node.inputs[0], node.outputs[0]))
+    if not {source, target} <= set(ElementType.__members__):
+        return node
+    return replace(node, options=CastOptions(ElementType[source], ElementType[target]))
 
 
 def _evaluate(node: Node, operands: Inputs[Tensor]) -> np.ndarray | None:

@@ -22,7 +22,6 @@ IDENTITIES: dict[str, tuple[Any, ...]] = {
     "GaussianDropout": (0.2,),
     "GaussianNoise": (0.2,),
     "Identity": (),
-    "MixUp": (),
     "RandAugment": (),
     "RandomBrightness": (0.2,),
     "RandomColorDegeneration": (0.2,),

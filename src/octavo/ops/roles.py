@@ -27,12 +27,15 @@ class Data:
             none.
         flat_below: Distance from the largest value along the last axis from which on a value changes no result in
             float32; None where there is none.
+        nothing_below: How far below the largest along the last axis a value counts for nothing in any integer result;
+            None where each counts.
     """
 
     smallest_scale: float = 0.0
     largest_scale: Mapping[DType, float] = field(default_factory=dict)
     flat_beyond: float | None = None
     flat_below: float | None = None
+    nothing_below: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

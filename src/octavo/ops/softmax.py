@@ -257,8 +257,9 @@ SOFTMAX = OpSpec(
     name="SOFTMAX",
     options=SoftmaxOptions,
     # PreprocessSoftmaxScaling checks that the multiplier, scale * 2**26 for int8, is above 1; beta is 1 in all files.
+    # exp(-12) is a fifth of a step of int16.
     # Differences in int16, in units of 10/65535, are shifted within 32 bits; exp(-104) is less than float32 holds.
-    inputs=(Data(2.0**-25, {DType.INT16: 2.5}, flat_below=104.0),),
+    inputs=(Data(2.0**-25, {DType.INT16: 2.5}, flat_below=104.0, nothing_below=12.0),),
     outputs=(Fixed({DType.INT8: (1 / 256, -128), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
     bounds=(0.0, 1.0),

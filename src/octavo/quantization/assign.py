@@ -11,10 +11,11 @@ from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name, with_nodes
 from octavo.ir.types import Graph, Node, NoOptions, Quantization, Tensor
 from octavo.numerics.affine import Range, quantize, representable
+from octavo.ops.roles import Role
 from octavo.ops.table import spec_of
 from octavo.plan.types import BiasRule, Edge, Member, Plan, WeightRule
 from octavo.quantization.bias import quantize_bias
-from octavo.quantization.parameters import Parameters, settle_parameters
+from octavo.quantization.parameters import Parameters, saturating_parameters, settle_parameters
 from octavo.quantization.weights import quantize_weight
 
 
@@ -67,7 +68,10 @@ class _Assignment:
             inputs = tuple(self._float_input(name) for name in node.inputs)
         else:
             edges = ((Edge(node.outputs[0], i), name) for i, name in enumerate(node.inputs))
-            inputs = tuple(None if name is None else self._integer_input(edge, name, dtype) for edge, name in edges)
+            inputs = tuple(
+                None if name is None else self._integer_input(edge, name, dtype, spec_of(node.op).role(edge.input))
+                for edge, name in edges
+            )
             node = replace(node, intermediates=self._intermediates(node))
         self.nodes.append(replace(node, inputs=inputs))
 
@@ -86,7 +90,7 @@ class _Assignment:
             self.tensors[names[-1]] = Tensor(names[-1], (0,), dtype, None, parameters, node.layer)
         return tuple(names)
 
-    def _integer_input(self, edge: Edge, name: str, dtype: DType) -> str:
+    def _integer_input(self, edge: Edge, name: str, dtype: DType, role: Role) -> str:
         if edge in self.weight_rules:
             return self._weight(self.weight_rules[edge])
         if edge in self.bias_rules:
@@ -97,7 +101,9 @@ class _Assignment:
         target = self.parameters[member]
         if self.graph.tensors[name].is_constant:
             return self._constant(name, quantize(self.graph.tensors[name].values, target, dtype), target, dtype)
-        native = self.plan.natives.get(name)
+        native, cut = self.plan.natives.get(name), saturating_parameters(role, target, dtype)
+        if cut is not None:
+            return self._conversion("QUANTIZE", name, "saturated", cut, dtype)
         if native is dtype and member.tensor == name:
             return name
         return self._conversion("QUANTIZE", name, "quantized" if native is None else "requantized", target, dtype)

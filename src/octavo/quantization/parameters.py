@@ -13,6 +13,7 @@ from octavo.ir.types import Graph, Node, Quantization, Tensor
 from octavo.numerics.affine import RANGE_OF_ZEROS, Range, asymmetric, symmetric
 from octavo.ops.limits import MARGIN, Scales, rescaled
 from octavo.ops.operands import data_inputs
+from octavo.ops.roles import Data, Role
 from octavo.ops.table import spec_of
 from octavo.plan.types import Edge, Group, Member, Plan, WeightRule
 from octavo.quantization.weights import largest_magnitude, limit_for_bias, limit_for_sums
@@ -196,3 +197,12 @@ def _range_of(tensor: Tensor, name: str, ranges: Mapping[str, Range]) -> Range:
     if tensor.data is not None:
         return float(tensor.data.min()), float(tensor.data.max())
     return ranges[name] if name in ranges else ranges[tensor.name]
+
+
+def saturating_parameters(role: Role, parameters: Quantization, dtype: DType) -> Quantization | None:
+    """Parameters for an input whose kernel is wrong at the scale that its data has; None where it is right."""
+    if not isinstance(role, Data) or role.flat_beyond is None or dtype not in role.largest_scale:
+        return None
+    if parameters.scale[0] < role.largest_scale[dtype]:
+        return None
+    return activation_parameters(-role.flat_beyond, role.flat_beyond, dtype, role.smallest_scale)

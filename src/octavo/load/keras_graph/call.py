@@ -75,3 +75,13 @@ def leaves(value: Any) -> Iterator[Any]:
             yield from leaves(value[key])
     else:
         yield value
+
+
+def flat(result: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The names of results, of which there may be one."""
+    return (result,) if isinstance(result, str) else tuple(result)
+
+
+def is_array(leaf: Any) -> bool:
+    """Whether an argument is an array, as opposed to a tensor or a number."""
+    return isinstance(leaf, np.ndarray) and leaf.ndim > 0

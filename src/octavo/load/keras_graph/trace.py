@@ -15,7 +15,7 @@ from octavo.errors import InputError, OctavoError, UnsupportedLayerError
 from octavo.ir.graph import fresh_name
 from octavo.ir.notes import Note
 from octavo.load.keras_graph import refusals
-from octavo.load.keras_graph.call import Call, map_leaves, references, to_numpy
+from octavo.load.keras_graph.call import Call, flat, is_array, map_leaves, references, to_numpy
 from octavo.load.keras_graph.channels import comes_first, lower_channels_last
 from octavo.load.keras_graph.checks import check_call, check_ranks
 from octavo.load.keras_graph.form_names import form_name
@@ -29,6 +29,7 @@ from octavo.load.keras_graph.functional import (
     symbol,
     trace,
 )
+from octavo.load.keras_graph.integer_inputs import with_integer_inputs
 from octavo.load.keras_graph.naming import input_names, output_names, rename_tensors, result_names
 from octavo.load.keras_graph.shadow import Shadows
 from octavo.load.loaded import Loaded
@@ -81,7 +82,11 @@ def load_keras(
     tracer = _Tracer(model.name, allow, values, stored)
     outputs = tracer.walk(function, [tracer.input(tensor) for tensor in function.inputs], lambda call: call.name)
     tracer.check_allowed()
-    graph, names, expected = tracer.builder.finish(outputs), tracer.names, tracer.builder.expected
+    graph, cast = with_integer_inputs(tracer.builder.finish(outputs))
+    names = {key: cast.get(name, name) for key, name in tracer.names.items()}
+    for name in cast.values():
+        tracer.notes.pop(name, None)
+    expected = tracer.builder.expected
     for renaming in (
         result_names(graph, tracer.results),
         output_names(graph, function._outputs_struct),
@@ -198,7 +203,7 @@ class _Tracer:
         path, name = self.builder.layer, form_name(operation)
         own = lowering_of(operation)
         if own is not None:
-            return _flat(own(self.builder, Call(operation, args, kwargs, self._values)))
+            return flat(own(self.builder, Call(operation, args, kwargs, self._values)))
         known = self._without_tensors(operation, name, args, kwargs)
         if known is not None:
             return known
@@ -251,11 +256,11 @@ class _Tracer:
 
     def _lower(self, name: str, call: Call) -> tuple[str, ...]:
         if name in JOINING or name.startswith("layers."):
-            args = map_leaves(lambda leaf: TensorRef(self._operand(leaf)) if _is_array(leaf) else leaf, call.args)
+            args = map_leaves(lambda leaf: TensorRef(self._operand(leaf)) if is_array(leaf) else leaf, call.args)
             call = Call(call.operation, args, call.kwargs, call.values)
         path, own_name = self.builder.layer, getattr(call.operation, "name", "")
         try:
-            return _flat(KERAS_FORMS[name].lower(self.builder, call))
+            return flat(KERAS_FORMS[name].lower(self.builder, call))
         except UnsupportedLayerError as error:
             if path == own_name:
                 raise
@@ -388,11 +393,3 @@ class _Tracer:
 
 def _arguments(node: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return node.arguments.args, node.arguments.kwargs
-
-
-def _flat(result: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (result,) if isinstance(result, str) else tuple(result)
-
-
-def _is_array(leaf: Any) -> bool:
-    return isinstance(leaf, np.ndarray) and leaf.ndim > 0

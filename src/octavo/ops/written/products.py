@@ -11,8 +11,8 @@ import numpy as np
 from octavo.ops.spec import KerasForm
 from octavo.ops.written.recipe import is_symbol, written
 
-# Added to what a mask hides: float32 makes nothing of it behind a softmax, and integers are not stretched to infinity.
-HIDDEN = -1e4
+# Added to what a mask hides: exp of it is 0 in float32, and its scale no more than kernels add to that of scores.
+HIDDEN = -1e3
 
 
 def _ops() -> Any:

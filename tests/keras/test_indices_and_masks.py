@@ -1,0 +1,69 @@
+"""Indices, truth values and masks through the whole pipeline: what is written is proven, and what a mask hides costs
+no accuracy."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import octavo
+from octavo.dtypes import DType
+
+RNG = np.random.default_rng(0)
+IDS = RNG.integers(0, 1000, (32, 6)).astype(np.int32)
+SEQUENCES = RNG.normal(size=(32, 6, 8)).astype(np.float32)
+
+
+def of_ids() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    x = keras.Input((6,), dtype="int32", name="ids")
+    return keras.Model(x, layers.Dense(3)(layers.GRU(4)(layers.Embedding(1000, 8)(x))))
+
+
+def of_sequences(causal: bool) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    x = keras.Input((6, 8))
+    return keras.Model(x, layers.MultiHeadAttention(2, 4)(x, x, use_causal_mask=causal))
+
+
+def test_indices_stay_integers_and_the_words_behind_them_are_found() -> None:
+    quantized = octavo.quantize(of_ids(), data=IDS, verify="full")
+    assert quantized.graph.tensors["ids"].dtype is DType.INT32
+    assert not quantized.islands
+    assert quantized.verification is not None
+    assert quantized.verification.ok
+    assert quantized.fidelity is not None
+    assert all(output.sqnr_db is not None and output.sqnr_db > 20 for output in quantized.fidelity.rounding)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_mask_costs_attention_no_accuracy(causal: bool) -> None:
+    quantized = octavo.quantize(of_sequences(causal), data=SEQUENCES, verify="full")
+    assert not quantized.islands
+    assert quantized.verification is not None
+    assert quantized.verification.ok
+    assert quantized.fidelity is not None
+    assert all(output.sqnr_db is not None and output.sqnr_db > 25 for output in quantized.fidelity.rounding)
+
+
+def test_the_place_of_the_largest_score_is_an_output_of_an_integer_model() -> None:
+    keras.utils.set_random_seed(0)
+    x = keras.Input((6, 8))
+    model = keras.Model(x, ops.argmax(layers.Dense(5)(x), axis=-1))
+    quantized = octavo.quantize(model, data=SEQUENCES, verify="full")
+    assert not quantized.islands
+    (name,) = quantized.graph.outputs
+    assert quantized.graph.tensors[name].dtype is DType.INT32
+    agreed = np.mean(quantized.predict(SEQUENCES) == model.predict(SEQUENCES, verbose=0))
+    assert agreed > 0.9
+
+
+def test_a_comparison_is_a_named_float_island_and_the_choice_by_it_is_not() -> None:
+    keras.utils.set_random_seed(0)
+    x = keras.Input((6, 8))
+    model = keras.Model(x, ops.where(x > 0.0, layers.Dense(8)(x), 0.1 * x))
+    quantized = octavo.quantize(model, data=SEQUENCES, verify="full")
+    assert [island.op for island in quantized.islands] == ["GREATER"]
+    assert "GREATER has no int8 kernel" in quantized.islands[0].reason
