@@ -140,7 +140,7 @@ def test_only_a_bounded_number_of_samples_is_read_ahead() -> None:
         nonlocal ahead
         ahead = max(ahead, read - done)
 
-    observe(float_network(), source, threads=threads, progress=progress)
+    observe(float_network(), source, threads=threads, progress=progress, samples=20_000)
     # Two chunks a worker wait, one more is being read, and one is counted just before.
     assert 0 < ahead <= (2 * threads + 2) * MAXIMUM_BATCH * MAXIMUM_BATCHES < 20_000
 

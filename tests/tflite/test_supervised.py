@@ -245,7 +245,7 @@ def test_samples_that_end_calibration_are_named_with_the_model() -> None:
     worker = pool().take()
     pool().give_back(worker)  # the next to be taken
     with pytest.raises(RuntimeEndedError, match=r"LiteRT ends the process on samples \d+ to \d+ of model 'sleepy'"):
-        calibrate(graph, list(graph.outputs), source, threads=1)
+        calibrate(graph, list(graph.outputs), source, threads=1, samples=100_000)
     assert calibrate(graph, list(graph.outputs), images(), threads=1).samples == len(images())
 
 

@@ -183,7 +183,7 @@ def one_hot_training(ops: Any) -> Any:
     """ONE_HOT on Keras tensors."""
 
     def run(x: Any, depth: Any, on: Any, off: Any, *, axis: int) -> Any:
-        return ops.one_hot(x, int(depth), axis=axis) * (on - off) + off
+        return ops.one_hot(x, int(depth.reshape(())), axis=axis) * (on - off) + off
 
     return run
 

@@ -121,7 +121,7 @@ def _arg(name: str, kind: type[ArgMaxOptions | ArgMinOptions], function: str) ->
         inputs=(Data(), Parameter()),
         shapes=arg_shapes,
         types=arg_types,
-        training=lambda ops: lambda x, axis: getattr(ops, function)(x, axis=int(axis)),
+        training=lambda ops: lambda x, axis: getattr(ops, function)(x, axis=int(axis.reshape(()))),
         run_float=reference,
         integer=moves(reference),
         activations=frozenset({DType.INT8}),

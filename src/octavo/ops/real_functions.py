@@ -156,7 +156,7 @@ CUMSUM = OpSpec(
     options=CumsumOptions,
     inputs=(Data(), Parameter()),
     shapes=same_shape,
-    training=lambda ops: lambda x, axis: ops.cumsum(x, axis=int(axis)),
+    training=lambda ops: lambda x, axis: ops.cumsum(x, axis=int(axis.reshape(()))),
     run_float=cumsum_float,
     activations=frozenset(),
     micro=EVERYWHERE,
