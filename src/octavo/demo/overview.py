@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.markup import escape
 
-from octavo.board.boards import USUAL
+from octavo.board.boards import USUAL, board_named
+from octavo.comparison.on_board import where_it_runs
 from octavo.demo.toured import PAGE, Toured
 from octavo.report.mapping import in_words
 from octavo.report.tables import as_markdown, number
@@ -65,7 +66,8 @@ def recommendation(toured: Toured) -> str:
 
 def on_a_board(toured: Toured) -> str:
     """Whether there is a scheme for the board that people begin with, and what it takes there."""
-    return toured.comparison.best(board=USUAL).reason
+    best = toured.comparison.best(board=USUAL)
+    return best.reason if best.row is None else f"{where_it_runs(best.row, board_named(USUAL))}."
 
 
 def as_c(toured: Toured, folder: str = "") -> str:
