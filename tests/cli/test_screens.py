@@ -88,6 +88,21 @@ def test_a_file_that_exists_is_kept_unless_forced(
     assert out.read_bytes()[4:8] == b"TFL3"
 
 
+@pytest.mark.parametrize(("command", "option"), [("search", "--out"), ("diagnose", "--apply")])
+def test_what_is_searched_or_mended_is_written_as_what_is_quantized(
+    run: Run, small: Path, data: tuple[object, ...], tmp_path: Path, command: str, option: str
+) -> None:
+    out = tmp_path / "m.cc"
+    out.write_bytes(b"of somebody")
+    refused = fix_of(run(command, small, *data, option, out))
+    assert refused == f"say --force to replace it, or {option} for another place"
+    assert "name it" in fix_of(run(command, small, *data, option, tmp_path / "m.txt"))
+    assert out.read_bytes() == b"of somebody"
+    assert run(command, small, *data, option, out, "--force").code == 0
+    assert "m_len" in out.read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["m.cc"]
+
+
 @pytest.mark.parametrize("name", ["m.txt", "m"])
 def test_an_ending_that_says_nothing_is_refused_before_any_work(
     run: Run, small: Path, tmp_path: Path, name: str

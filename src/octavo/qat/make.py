@@ -95,7 +95,8 @@ def quantize_model(
         blueprint, prepared = _blueprint(copied, options)
     check_skip(prepared.graph, [layer.pattern for layer in training.layers])
     result = insert_fake_quantization(blueprint, weight_quantizers(blueprint, training), training)
-    result.quantization, result.notes = options, notes
+    result.trained_for(options)
+    result.notes = notes
     result.paths = {name: path for name, path in copied.paths.items() if name != path}
     result.distill(model if distill else None)
     for variable in copied.held:

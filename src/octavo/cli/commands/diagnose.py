@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, Divisor, Json, ModelPath, Report, Samples, Seed, Skip, one_of
-from octavo.cli.output import command_line, print_json, start_keras_for
+from octavo.cli.options import Allow, Divisor, Force, Json, ModelPath, Report, Samples, Seed, Skip, To, one_of
+from octavo.cli.output import check_free, command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 from octavo.numerics.estimators import ESTIMATORS
+from octavo.write.array import form_of
 
 
 def diagnose(
@@ -39,7 +40,9 @@ def diagnose(
     apply: Annotated[
         Path | None, typer.Option(help="Where to write the file with the mends that help, proven.")
     ] = None,
+    to: To = None,
     allow: Allow = None,
+    force: Force = False,
     seed: Seed = 0,
     report: Report = None,
     as_json: Json = False,
@@ -50,13 +53,14 @@ def diagnose(
     """
     from octavo.data.labelled import read_test_set
     from octavo.diagnosis.diagnose import diagnose as run
-    from octavo.files import check_place
     from octavo.report.progress import progress_bar
     from octavo.report.terminal import console, print_lines, print_table
 
-    for place in (apply, report):
+    if apply is not None:
+        form_of(apply, to)
+    for option, place in (("--apply", apply), ("--report", report)):
         if place is not None:
-            check_place(place)
+            check_free(option, place, force)
     judged = None if test is None else read_test_set(test, integer_divisor)
     start_keras_for(model)
     with progress_bar() as progress:
@@ -66,7 +70,7 @@ def diagnose(
             samples=samples, integer_divisor=integer_divisor, seed=seed, apply=apply is not None,
             allow=tuple(allow or ()), progress=progress,
         )  # fmt: skip
-    path = None if apply is None or found.mended is None else found.mended.save(apply)
+    path = None if apply is None or found.mended is None else found.mended.save(apply, to)
     if report is not None:
         from octavo.pages.report import shown_of_data, write_report
         from octavo.stages import prepare

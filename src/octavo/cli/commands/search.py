@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, Divisor, Effort, Json, ModelPath, Samples, Seed, Skip
-from octavo.cli.output import print_json, start_keras_for
+from octavo.cli.options import Allow, Divisor, Effort, Force, Json, ModelPath, Samples, Seed, Skip, To
+from octavo.cli.output import check_free, marked, print_json, start_keras_for
 from octavo.config import LAYER_TYPES
+from octavo.write.array import form_of
 
 
 def search(
     model: ModelPath,
     data: Annotated[Path, typer.Option(help="Representative dataset: an .npz file or a folder of images.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; MODEL_mixed.tflite.")] = None,
+    to: To = None,
     flash: Annotated[str | None, typer.Option(help="Room for the file, such as 256KB.")] = None,
     ram: Annotated[str | None, typer.Option(help="Room for the arena of TensorFlow Lite Micro.")] = None,
     board: Annotated[str | None, typer.Option(help="A board, whose flash and RAM these are.")] = None,
@@ -35,6 +37,7 @@ def search(
     skip: Skip = None,
     effort: Effort = "good",
     allow: Allow = None,
+    force: Force = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -44,14 +47,14 @@ def search(
     """
     from octavo.board.boards import board_of
     from octavo.config import QuantizeConfig
-    from octavo.files import check_place
     from octavo.report.progress import progress_bar
     from octavo.report.terminal import console, print_lines, print_table
     from octavo.search.search import search as run
     from octavo.search.tables import search_tables, summary
 
-    out = out or Path(f"{model.stem}_mixed.tflite")
-    check_place(out)
+    out = out or Path(f"{marked(model, 'mixed')}.tflite")
+    form_of(out, to)
+    check_free("--out", out, force)
     room = None if board is None else board_of(board, flash, ram)
     start_keras_for(model)
     config = QuantizeConfig(skip=tuple(skip or ()), effort=effort, seed=seed)
@@ -61,7 +64,7 @@ def search(
             types=[name.strip() for name in types.split(",")], points=points, config=config, samples=samples,
             integer_divisor=integer_divisor, state=state, allow=tuple(allow or ()), progress=progress,
         )  # fmt: skip
-    path = None if found.chosen is None else found.chosen.quantized.save(out)
+    path = None if found.chosen is None else found.chosen.quantized.save(out, to)
     if as_json:
         print_json({**found.to_dict(), "path": None if path is None else str(path)})
     else:

@@ -54,8 +54,11 @@ class QuantizationAwareModel(keras.Model):
             )
         return self._held.quantization
 
-    @quantization.setter
-    def quantization(self, quantization: QuantizeConfig) -> None:
+    def trained_for(self, quantization: QuantizeConfig) -> None:
+        """Say what the fake quantization stands for.
+
+        No setter: on TensorFlow, Keras reads an attribute before it sets it, which here is an error until it is known.
+        """
         self._held.quantization = quantization
 
     def distill(self, teacher: keras.Model | None) -> None:
@@ -85,7 +88,8 @@ class QuantizationAwareModel(keras.Model):
         quantization, paths = QuantizeConfig.from_mapping(config.pop("quantization")), config.pop("paths")
         notes = tuple(Note(**note) for note in config.pop("notes", ()))
         model = super().from_config(config, custom_objects)
-        model.quantization, model.paths, model.notes = quantization, paths, notes
+        model.trained_for(quantization)
+        model.paths, model.notes = paths, notes
         return model
 
     @property
