@@ -38,7 +38,7 @@ def fix_of(error: str) -> str:
         (("compare", "SMALL", "--test", "TEST", "--schemes", "float32,int8"), "float32, float16, dynamic"),
         (("inspect", "absent.tflite"), "check the path"),
         (("inspect", "."), "check the path and its permissions"),
-        (("inspect", "SMALL"), "check that the file was written and copied completely"),
+        (("inspect", "TEST"), "check that the file was written and copied completely"),
         (("demo", "--data", "absent.npz"), "pass the mnist.npz that Keras downloads"),
         (("demo", "--dataset", "minst"), "did you mean 'mnist'?"),
     ],
