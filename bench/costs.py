@@ -87,9 +87,12 @@ def cases() -> Iterator[Case]:
         shape = np.array([1, 2 * size, 2 * size, out], np.int32)
         options = TransposeConvOptions(Padding.SAME, 2, 2)
         yield Case("TRANSPOSE_CONV", (shape, normal(out, 3, 3, inner), (1, size, size, inner)), options)
-    for op in sorted(
-        LOWERINGS.keys() - {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "QUANTIZE"}
-    ):
+    for channels in (6, 48):
+        shape = np.array([1, 4, channels], np.int32)
+        yield Case("BROADCAST_TO", ((1, 1, channels), shape), OPS["BROADCAST_TO"].options())
+        yield Case("PRELU", ((1, 4, 4, channels), normal(1, 1, channels)), OPS["PRELU"].options())
+    written_out = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BROADCAST_TO", "PRELU"}
+    for op in sorted(LOWERINGS.keys() - written_out - {"QUANTIZE"}):
         yield from enlarged(op)
 
 
