@@ -163,3 +163,24 @@ def test_doctor_says_no_where_the_backend_asked_for_is_absent(run: Run, monkeypa
     seen = run("doctor")
     assert seen.code == 1
     assert "the Keras backend 'abacus' is not installed" in seen.out
+
+
+def test_compare_tests_on_a_folder_of_images_by_class(run: Run, tmp_path: Path) -> None:
+    import keras
+
+    image_module = pytest.importorskip("PIL.Image")
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((4, 4, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, name="scores")]
+    model = keras.Sequential(layers)
+    # The mean pixel in 0..1 above a half is the second class.
+    model.layers[-1].set_weights([np.array([[-1.0, 1.0]] * 3, np.float32), np.array([1.5, -1.5], np.float32)])
+    model.save(tmp_path / "m.keras")
+    for number, name in enumerate(("dark", "bright")):
+        (tmp_path / "images" / f"{number}_{name}").mkdir(parents=True)
+        for index in range(4):
+            pixels = (180 * number + 10 * index,) * 3
+            image_module.new("RGB", (4, 4), pixels).save(tmp_path / "images" / f"{number}_{name}" / f"{index}.png")
+    given = ("compare", tmp_path / "m.keras", "--data", tmp_path / "images", "--test", tmp_path / "images")
+    shown = run(*given, "--schemes", "float32,int8", "--integer-divisor", "255", "--json").json
+    assert [row["evaluation"]["outputs"][0]["top1"] for row in shown["rows"]] == [1.0, 1.0]
+    assert "--integer-divisor 255" in run(*given).err

@@ -13,6 +13,7 @@ from source_tree import imports, modules
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
     frozenset({"cli"}),
+    frozenset({"tutorial"}),
     frozenset({"demo"}),
     frozenset({""}),
     frozenset({"pages"}),

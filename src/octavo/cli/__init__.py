@@ -24,6 +24,7 @@ from octavo.cli.commands.quantize import quantize
 from octavo.cli.commands.report import report
 from octavo.cli.commands.search import search
 from octavo.cli.commands.train import train
+from octavo.cli.commands.tutorial import tutorial
 from octavo.cli.commands.verify import verify
 from octavo.cli.exit_codes import BAD_INPUT, CHECK_SAID_NO, DONE, INTERRUPTED, OUR_BUG
 from octavo.cli.output import CALLED_WITH, print_json_error
@@ -55,7 +56,22 @@ def help_of(
 
 
 # In the order of `octavo --help`.
-COMMANDS = (demo, quantize, compare, diagnose, report, search, train, inspect, fit, export, verify, ops, doctor)
+COMMANDS = (
+    demo,
+    tutorial,
+    quantize,
+    compare,
+    diagnose,
+    report,
+    search,
+    train,
+    inspect,
+    fit,
+    export,
+    verify,
+    ops,
+    doctor,
+)
 for command in COMMANDS:
     app.command()(command)
 app.command("help")(help_of)

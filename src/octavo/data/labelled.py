@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from octavo.data.arrays import DAMAGES, open_arrays
+from octavo.data.class_folders import images_by_class
 from octavo.data.dataset import Dataset, as_numpy, check_divisor, is_endless
 from octavo.data.sources import is_array, is_counted, pieces, started
 from octavo.errors import DatasetError
@@ -33,6 +34,7 @@ def read_test_set(
 
     Args:
         path: An .npz file with arrays x and y, or x_test and y_test as Keras's own data sets have; y may be absent.
+            Or a folder with one folder of images a class, RGB; they are shuffled.
         integer_divisor: What integer samples are divided by to become what the model was trained on.
         accepted: Pairs of names of samples and labels; the first pair found is read.
 
@@ -41,9 +43,13 @@ def read_test_set(
 
     Raises:
         ConfigError: if the divisor is not positive.
-        DatasetError: if the file cannot be read, has no such arrays, or holds integers and no divisor was given.
+        DatasetError: if the file cannot be read, has no such arrays, or holds integers and no divisor was given; or as
+            `images_by_class`.
     """
     check_divisor(integer_divisor)
+    if path.is_dir():
+        images = images_by_class(path)
+        return _real(path, images.x.astype(np.uint8), integer_divisor), images.y
     try:
         with open_arrays(path) as arrays:
             found = next((names for names in accepted if names[0] in arrays), None)
@@ -57,8 +63,17 @@ def read_test_set(
             expected="an .npz file, as numpy.savez writes it",
             fix="write it with numpy.savez('test.npz', x=x_test, y=y_test)",
         ) from error
+    return _real(path, x, integer_divisor), y
+
+
+def _real(path: Path, x: np.ndarray, integer_divisor: float | None) -> np.ndarray:
+    """Samples as float32.
+
+    Raises:
+        DatasetError: for integers without a divisor.
+    """
     if x.dtype.kind == "f":
-        return x.astype(np.float32), y
+        return x.astype(np.float32)
     if integer_divisor is None:
         raise DatasetError(
             f"the samples in '{path}' are integers, and the model takes real numbers.",
@@ -66,7 +81,7 @@ def read_test_set(
             expected="float32 values as the model was trained on",
             fix="say --integer-divisor 255 if it was trained on 0..1, --integer-divisor 1 if on 0..255",
         )
-    return (x / np.float32(integer_divisor)).astype(np.float32), y
+    return (x / np.float32(integer_divisor)).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

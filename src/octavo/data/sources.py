@@ -176,26 +176,44 @@ def _from_npz(path: Path, names: Sequence[str]) -> Any:
 
 def _images(folder: Path, channels: int) -> Iterator[Element]:
     """Every image below a folder, in the order of their paths, uint8 [height, width, channels]."""
-    image_module = _pillow()
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES):
-        if (closed := unreadable(path)) is not None:
-            raise _no_image(path, closed)
-        try:
-            with warnings.catch_warnings(), image_module.open(path) as image:
-                warnings.simplefilter("ignore")
-                if (problem := _image_problem(image)) is not None:
-                    raise _unfit_image(path, *problem)
-                pixels = np.asarray(image.convert(IMAGE_MODES.get(channels, "RGB")))
-        except (
-            OSError,
-            SyntaxError,
-            ValueError,
-            MemoryError,
-            image_module.DecompressionBombError,
-            *_DECODERS,
-        ) as error:
-            raise _no_image(path, str(error) or type(error).__name__) from error
-        yield (pixels.reshape(*pixels.shape[:2], -1),)
+        yield (read_image(path, channels),)
+
+
+def read_image(path: Path, channels: int, size: int | None = None) -> np.ndarray:
+    """The pixels of an image file, uint8 [height, width, channels].
+
+    Args:
+        path: Of a file that Pillow reads.
+        channels: 1, 3 or 4; the colours are converted.
+        size: Height and width to bring it to, bilinear; None leaves it as it is.
+
+    Raises:
+        DatasetError: if it is no whole image, or would lose what it holds.
+        MissingDependencyError: without Pillow.
+    """
+    image_module = _pillow()
+    if (closed := unreadable(path)) is not None:
+        raise _no_image(path, closed)
+    try:
+        with warnings.catch_warnings(), image_module.open(path) as image:
+            warnings.simplefilter("ignore")
+            if (problem := _image_problem(image)) is not None:
+                raise _unfit_image(path, *problem)
+            converted = image.convert(IMAGE_MODES.get(channels, "RGB"))
+            if size is not None and converted.size != (size, size):
+                converted = converted.resize((size, size), image_module.Resampling.BILINEAR)
+            pixels = np.asarray(converted)
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        MemoryError,
+        image_module.DecompressionBombError,
+        *_DECODERS,
+    ) as error:
+        raise _no_image(path, str(error) or type(error).__name__) from error
+    return pixels.reshape(*pixels.shape[:2], -1)
 
 
 # What Pillow's decoders let through of damaged files.

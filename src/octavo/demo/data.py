@@ -16,9 +16,9 @@ class Data:
     """Images and labels, split into a part to train on and a part held out.
 
     Attributes:
-        name: "digits" or "mnist".
+        name: "digits" or "mnist"; what else is learnt, by its file's name.
         x_train, x_test: float32 in [0, 1]; [n, 8, 8, 1] for digits, [n, 28, 28] for mnist.
-        y_train, y_test: Integers 0..9, shape [n].
+        y_train, y_test: Class numbers from 0, shape [n].
     """
 
     name: str

@@ -76,11 +76,19 @@ def train_further(model: keras.Model, data: Data, *, seed: int, progress: Progre
     fit(model, data, epochs=3 if data.name == "digits" else 1, stage=stage, progress=progress)
 
 
-def fit(model: keras.Model, data: Data, *, epochs: int, stage: str, progress: Progress) -> None:
-    """Compile and fit, telling `progress` of every batch."""
+def fit(
+    model: keras.Model,
+    data: Data,
+    *,
+    epochs: int,
+    stage: str,
+    progress: Progress,
+    batch_size: int = 32,
+    optimizer: str | keras.optimizers.Optimizer = "adam",
+) -> None:
+    """Compile and fit a classifier that ends in logits, telling `progress` of every batch."""
     import keras
 
-    batch_size = 32
     batches = -(-len(data.x_train) // batch_size)
     done = 0
 
@@ -89,6 +97,6 @@ def fit(model: keras.Model, data: Data, *, epochs: int, stage: str, progress: Pr
         done += 1
         progress(stage, done, epochs * batches)
 
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     counter = keras.callbacks.LambdaCallback(on_train_batch_end=count)
     model.fit(data.x_train, data.y_train, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[counter])

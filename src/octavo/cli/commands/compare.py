@@ -17,7 +17,13 @@ MATTERS = ("accuracy", "flash", "ram", "latency")
 
 def compare(
     model: ModelPath,
-    test: Annotated[Path, typer.Option(help="Held-out data: an .npz file with arrays x and y.", show_default=False)],
+    test: Annotated[
+        Path,
+        typer.Option(
+            help="Held-out data: an .npz file with arrays x and y, or a folder with one folder of images a class.",
+            show_default=False,
+        ),
+    ],
     data: DataPath = None,
     schemes: Annotated[str, typer.Option(help=f"Separated by commas, of {', '.join(SCHEMES)}; all if not given.")] = "",
     flash: Annotated[str, typer.Option(help="Room on the board for the file.")] = "1MB",
