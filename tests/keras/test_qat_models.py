@@ -378,7 +378,7 @@ def test_a_quantized_model_is_not_quantized_again() -> None:
         qat.quantize_model(qat.quantize_model(small()))
 
 
-def test_a_subclassed_model_is_refused_with_what_works() -> None:
+def test_a_subclassed_model_is_trained_by_what_its_call_does() -> None:
     class Own(keras.Model):
         def __init__(self) -> None:
             super().__init__()
@@ -389,11 +389,7 @@ def test_a_subclassed_model_is_refused_with_what_works() -> None:
 
     model = Own()
     model(np.zeros((1, 4), np.float32))
-    with pytest.raises(InputError, match=r"fix: +wrap its call") as caught:
-        qat.quantize_model(model)
-    x = keras.Input((4,))
-    assert "keras.Model(x, model(x))" in caught.value.fix
-    assert qat.quantize_model(keras.Model(x, model(x))).quantized_layers
+    assert qat.quantize_model(model).quantized_layers
 
 
 def test_a_call_on_a_variable_of_the_model_is_refused() -> None:
@@ -402,10 +398,17 @@ def test_a_call_on_a_variable_of_the_model_is_refused() -> None:
         qat.quantize_model(keras.Model(x, dense(x) * dense.bias))
 
 
-def test_a_layer_without_a_form_is_refused_by_name() -> None:
-    model = keras.Sequential([keras.Input((4, 2)), layers.LSTM(3, name="memory")])
-    with pytest.raises(UnsupportedLayerError, match="memory"):
-        qat.quantize_model(model)
+@pytest.mark.parametrize("memory", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+def test_a_layer_with_a_memory_trains_and_is_deployed_as_it_trained(memory: type[keras.Layer]) -> None:
+    model = keras.Sequential([keras.Input((4, 2)), memory(3), layers.Dense(3)])
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 4, 2)).astype(np.float32), rng.normal(size=(64, 3)).astype(np.float32)
+    trained = qat.quantize_model(model, data=x)
+    trained.compile("adam", "mse")
+    trained.fit(x, y, epochs=1, verbose=0)
+    quantized = octavo.quantize(trained)
+    assert not quantized.islands
+    assert octavo.parity(trained, quantized, x).argmax_mismatches == 0
 
 
 def test_a_form_of_operators_that_training_lacks_is_refused_by_the_layers_name(monkeypatch: pytest.MonkeyPatch) -> None:
