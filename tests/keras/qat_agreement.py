@@ -35,7 +35,7 @@ def assert_deployed_as_trained(model: keras.Model, quantized: QuantizedModel, in
             continue
         entering = {key: as_stored(graph, key, trained[key]) for key in piece.inputs}
         deployed = as_trained(graph, name, reference.run(piece, entering)[name])
-        difference = np.abs(deployed - trained[name]).max(initial=0)
+        difference = np.abs(deployed.astype(np.float64) - trained[name].astype(np.float64)).max(initial=0)
         bound = moved_by_one_step(piece, entering)[name] + step_of(graph, quantized_form(graph, name))
         assert difference <= bound, f"{name}: off by {difference:g}, {bound:g} is what rounding explains"
 

@@ -12,6 +12,7 @@ from qat_agreement import assert_deployed_as_trained
 import octavo
 from keras_agreement import random_inputs, results, spread_weights
 from octavo import qat
+from octavo.errors import UnsupportedLayerError
 from octavo.ops.composite import lower_identity
 from octavo.ops.table import KERAS_FORMS
 
@@ -24,6 +25,35 @@ BROKEN_IN_KERAS = {
     ("torch", "layers.AveragePooling2D"): "where padding is uneven, repeated borders are averaged",
 }
 
+# Forms that take one sample alone where their result does not begin with the batch, whatever the model is fed.
+OF_ONE_SAMPLE = {"ops.AdaptiveAveragePool", "ops.AdaptiveMaxPool", "ops.BroadcastTo"}
+# Forms that compute what training has no rounding for, on the way to their result; and others that do not train yet.
+REFUSED = (
+    "ops.Argsort",
+    "ops.Conv",
+    "ops.Cumprod",
+    "ops.DepthwiseConv",
+    "ops.Diff",
+    "ops.Glu",
+    "ops.Median",
+    "ops.Nancumprod",
+    "ops.Nanmedian",
+    "ops.Nanpercentile",
+    "ops.Nanprod",
+    "ops.Nanquantile",
+    "ops.Percentile",
+    "ops.Prod",
+    "ops.Quantile",
+    "ops.STFT",
+    "ops.SeparableConv",
+    "ops.Sort",
+)
+OPEN = {
+    "ops.Arctan2": "its file is not handed over, as it does not compute what it should",
+    "ops.ConvTranspose": "Keras's own operation hands padding and output_padding over in each other's place",
+    "ops.Heaviside": "its example has no value where it jumps",
+}
+
 
 def chunks() -> list[list[str]]:
     """The names of all forms, some at a time: a model of several costs little more than a model of one.
@@ -32,7 +62,8 @@ def chunks() -> list[list[str]]:
     """
     idle = {name for name in KERAS_FORMS if KERAS_FORMS[name].lower is lower_identity}
     broken = {name for backend, name in BROKEN_IN_KERAS if backend == keras.backend.backend()}
-    parts = (sorted(set(KERAS_FORMS) - idle - broken), sorted(idle - broken))
+    left_out = broken | OF_ONE_SAMPLE | set(REFUSED) | set(OPEN)
+    parts = (sorted(set(KERAS_FORMS) - idle - left_out), sorted(idle - broken))
     return [names[i : i + FORMS_AT_ONCE] for names in parts for i in range(0, len(names), FORMS_AT_ONCE)]
 
 
@@ -56,9 +87,18 @@ def example(name: str) -> tuple[list[keras.KerasTensor], list[keras.KerasTensor]
 def test_a_form_trains_and_is_deployed_as_it_trained(names: Sequence[str]) -> None:
     examples = [example(name) for name in names]
     inputs, outputs, values = ([part for each in examples for part in each[i]] for i in range(3))
+    # What answers by truth values or places has no slope.
+    outputs = [each for each in outputs if keras.backend.is_float_dtype(each.dtype)]
     model = qat.quantize_model(keras.Model(inputs, outputs))
     model.compile("sgd", ["mse"] * len(outputs))
     targets = [np.zeros((len(values[0]), *output.shape[1:]), np.float32) for output in outputs]
     loss = model.train_on_batch(values, targets)
     assert np.isfinite(loss if np.isscalar(loss) else loss[0])
     assert_deployed_as_trained(model, octavo.quantize(model), values)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_form_that_does_not_train_is_refused_by_its_layer(name: str) -> None:
+    inputs, outputs, _ = example(name)
+    with pytest.raises(UnsupportedLayerError, match=r"fix: +keep it in float with skip=\['"):
+        qat.quantize_model(keras.Model(inputs, outputs))
