@@ -134,7 +134,7 @@ def quantized_form(graph: Graph, name: str) -> str | None:
 def as_real(graph: Graph, name: str, values: np.ndarray) -> np.ndarray:
     parameters = graph.tensors[name].quantization
     if parameters is None:
-        return values
+        return values.astype(np.float64)
     return (values.astype(np.float64) - parameters.zero_point[0]) * parameters.scale[0]
 
 
