@@ -50,6 +50,7 @@ REFUSED = (
 )
 OPEN = {
     "ops.All": "a truth turns where a value lies within a step of zero",
+    "ops.Any": "likewise",
     "ops.Arctan2": "its file is not handed over, as it does not compute what it should",
     "ops.ConvTranspose": "Keras's own operation hands padding and output_padding over in each other's place",
     "ops.Heaviside": "training stops at a constant that has no element",
