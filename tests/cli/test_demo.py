@@ -56,7 +56,7 @@ def test_the_demo_leaves_every_model_and_a_page_that_shows_them(toured: tuple[Pa
     out, result = toured
     assert {path.name for path in out.iterdir()} == {
         *(f"digits_{row.lower().replace(' ', '_')}.tflite" for row in ROWS),
-        *("digits.keras", "samples.npz", "test.npz", "mapping.png", "overview.md", "report.html", "report.json"),
+        *("digits.keras", "samples.npz", "test.npz", "mapping.png", "overview.md", "report.html", "report.json", "c"),
     }
     page = (out / "overview.md").read_text()
     assert "(mapping.png)" in page
