@@ -21,6 +21,8 @@ DIFFERS = {
         ((backend, "ops.ConvTranspose") for backend in ("jax", "tensorflow", "torch")),
         "Keras's own operation hands padding and output_padding over in each other's place",
     ),
+    ("torch", "ops.CountNonzero"): "Keras's torch backend leaves the counted axis in the result",
+    ("torch", "ops.Cross"): "PyTorch warns of the axis that Keras leaves out",
     ("torch", "layers.AveragePooling2D"): "where padding is uneven, Keras's torch backend averages repeated borders",
 }
 

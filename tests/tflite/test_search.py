@@ -15,7 +15,8 @@ from keras_networks import convolutional, images
 from octavo.condition import trial
 from octavo.config import LAYER_TYPES, QuantizeConfig, layer_of_type
 from octavo.errors import ConfigError, DatasetError
-from octavo.search.search import Search, search
+from octavo.search.search import HELD_OUT, SEEN, Search, search
+from octavo.stages import Source, prepare
 
 DATA = images(40)
 CONFIG = QuantizeConfig(effort="fast")
@@ -131,5 +132,6 @@ def test_a_single_sample_is_too_few(model: Any) -> None:
 def test_the_model_of_a_point_is_one_of_its_types(model: Any, found: Search) -> None:
     point = found.points[-1]
     layers = [layer_of_type(layer, name) for layer, name in point.types.items()]
-    seen = DATA[: len(DATA) - len(DATA) * 64 // 256]
+    samples = Source(DATA, None, None).read_again(prepare(model)).some(len(DATA))
+    seen = np.concatenate([next(iter(each.values())) for each in samples[: -len(DATA) * HELD_OUT // (SEEN + HELD_OUT)]])
     assert octavo.quantize(model, "int8", seen, layers=layers, effort="fast").model == point.quantized.model

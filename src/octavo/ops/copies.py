@@ -183,7 +183,9 @@ def one_hot_training(ops: Any) -> Any:
     """ONE_HOT on Keras tensors."""
 
     def run(x: Any, depth: Any, on: Any, off: Any, *, axis: int) -> Any:
-        return ops.one_hot(x, int(depth.reshape(())), axis=axis) * (on - off) + off
+        behind = 0 if axis == -1 else len(x.shape) - axis
+        classes = ops.reshape(ops.arange(int(depth.reshape(()))), (-1, *[1] * behind))
+        return ops.cast(ops.equal(ops.expand_dims(x, axis), classes), "float32") * (on - off) + off
 
     return run
 

@@ -94,7 +94,8 @@ def gather_training(ops: Any) -> Any:
         if not batch_dims:
             return ops.take(x, indices, axis=axis)
         inner = {"axis": axis - 1 if axis > 0 else axis, "batch_dims": batch_dims - 1}
-        return ops.vectorized_map(lambda pair: run(*pair, **inner), (x, indices))
+        both = (ops.convert_to_tensor(x), ops.convert_to_tensor(indices))
+        return ops.vectorized_map(lambda pair: run(*pair, **inner), both)
 
     return run
 

@@ -129,6 +129,8 @@ def _distance(values: Any, mean: np.ndarray, deviation: np.ndarray, axis: int) -
     """Squared differences of mean and deviation, in deviations, averaged over channels."""
     ops, rank = keras.ops, len(values.shape)
     others = tuple(i for i in range(rank) if i != axis % rank)
+    values = ops.convert_to_tensor(values)
+    mean, deviation = ops.convert_to_tensor(mean), ops.convert_to_tensor(deviation)
     found = ops.mean(values, axis=others)
     spread = ops.sqrt(ops.var(values, axis=others) + 1e-12 * ops.square(deviation))
     return ops.mean(ops.square((found - mean) / deviation)) + ops.mean(ops.square(spread / deviation - 1.0))
@@ -166,7 +168,9 @@ def _best_start(taps: keras.Model, norms: list[Any], noise: list[np.ndarray]) ->
     def loss(scale: float, offset: float) -> float:
         found = taps.predict_on_batch([(scale * (each + offset)).astype(np.float32) for each in noise])
         found = found if isinstance(found, (list, tuple)) else [found]
-        total = sum(float(_distance(np.asarray(a), *b)) for a, b in zip(found, known, strict=False))
+        total = sum(
+            float(keras.ops.convert_to_numpy(_distance(np.asarray(a), *b))) for a, b in zip(found, known, strict=False)
+        )
         return total if np.isfinite(total) else np.inf
 
     tried = {(2.0**n, offset): loss(2.0**n, offset) for n in SCALES for offset in (0.0, 1.0, 2.0)}
