@@ -22,6 +22,7 @@ DIFFERS = {
         "Keras's own operation hands padding and output_padding over in each other's place",
     ),
     ("torch", "ops.CountNonzero"): "Keras's torch backend leaves the counted axis in the result",
+    ("tensorflow", "ops.UnravelIndex"): "Keras's tensorflow backend names a place beyond the shape",
     ("torch", "ops.Cross"): "PyTorch warns of the axis that Keras leaves out",
     ("torch", "layers.AveragePooling2D"): "where padding is uneven, Keras's torch backend averages repeated borders",
 }

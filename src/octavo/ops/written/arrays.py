@@ -219,7 +219,7 @@ def unravel(operation: Any, indices: Any) -> Any:
     made = []
     for size in reversed(operation.shape):
         made.append(ops.cast(ops.mod(rest, float(size)), "int32"))
-        rest = ops.floor(rest * (1.0 / size) + 1e-6)
+        rest = ops.floor((rest + 0.5) * (1.0 / size))
     return tuple(reversed(made))
 
 
