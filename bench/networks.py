@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.real_data import cifar_jpeg, mnist, place
+from octavo.tutorial.networks import Build, mobilenet_v1, mobilenet_v2
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -60,62 +61,16 @@ def resnet8(seed: int, data: Data) -> Any:
     return keras.models.load_model(place("models/resnet8.keras"), compile=False)
 
 
-def mobilenet_v1(seed: int, data: Data) -> Any:
-    """MobileNetV1 of width 0.25 on 32x32 images in 0..255, trained from scratch."""
-    import keras
+def from_scratch(build: Build) -> Callable[[int, Data], Any]:
+    """The start of a network of 32x32 images in 0..255 and ten classes that is trained from scratch."""
 
-    keras.utils.set_random_seed(seed)
-    layers = keras.layers
-    inputs = keras.Input((32, 32, 3))
-    x = convolution(
-        layers.Rescaling(1 / 127.5, offset=-1)(inputs), layers.Conv2D(16, 3, padding="same", use_bias=False)
-    )
-    for filters, stride in (
-        (16, 1),
-        (32, 2),
-        (32, 1),
-        (64, 2),
-        (64, 1),
-        (128, 2),
-        (128, 1),
-        (128, 1),
-        (256, 2),
-        (256, 1),
-    ):
-        x = convolution(x, layers.DepthwiseConv2D(3, stride, "same", use_bias=False))
-        x = convolution(x, layers.Conv2D(filters, 1, use_bias=False))
-    x = layers.GlobalAveragePooling2D()(x)
-    return pretrained(keras.Model(inputs, layers.Dense(10)(x), name="mobilenet_v1"), data, epochs=PRETRAINING)
+    def start(seed: int, data: Data) -> Any:
+        import keras
 
+        keras.utils.set_random_seed(seed)
+        return pretrained(build((32, 32, 3), 10), data, epochs=PRETRAINING)
 
-def mobilenet_v2(seed: int, data: Data) -> Any:
-    """MobileNetV2 of width 0.35 (inverted residuals, linear bottlenecks) on 32x32 images, trained from scratch."""
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    layers = keras.layers
-    inputs = keras.Input((32, 32, 3))
-    x = convolution(
-        layers.Rescaling(1 / 127.5, offset=-1)(inputs), layers.Conv2D(16, 3, padding="same", use_bias=False)
-    )
-    blocks = ((8, 1, 1), (8, 2, 6), (8, 1, 6), (16, 2, 6), (16, 1, 6), (24, 1, 6), (32, 2, 6), (32, 1, 6), (56, 1, 6))
-    for filters, stride, expansion in blocks:
-        entering = x
-        if expansion > 1:
-            x = convolution(x, layers.Conv2D(expansion * entering.shape[-1], 1, use_bias=False))
-        x = convolution(x, layers.DepthwiseConv2D(3, stride, "same", use_bias=False))
-        x = layers.BatchNormalization()(layers.Conv2D(filters, 1, use_bias=False)(x))
-        if stride == 1 and entering.shape[-1] == filters:
-            x = layers.Add()([entering, x])
-    x = layers.GlobalAveragePooling2D()(convolution(x, layers.Conv2D(160, 1, use_bias=False)))
-    return pretrained(keras.Model(inputs, layers.Dense(10)(x), name="mobilenet_v2"), data, epochs=PRETRAINING)
-
-
-def convolution(x: Any, layer: Any) -> Any:
-    """Convolution -> batch normalization -> ReLU6."""
-    import keras
-
-    return keras.layers.ReLU(6.0)(keras.layers.BatchNormalization()(layer(x)))
+    return start
 
 
 def pretrained(model: Any, data: Data, epochs: int) -> Any:
@@ -140,7 +95,7 @@ WORKS: Mapping[str, Work] = MappingProxyType(
     {
         "mnist": Work(mnist, tutorial_network, epochs=1, learning_rate=1e-3),
         "resnet8": Work(cifar, resnet8, epochs=3, learning_rate=1e-3, from_logits=False, schemes=("int8", "int8x4")),
-        "mobilenet_v1": Work(cifar, mobilenet_v1, epochs=2, learning_rate=1e-3),
-        "mobilenet_v2": Work(cifar, mobilenet_v2, epochs=2, learning_rate=1e-3),
+        "mobilenet_v1": Work(cifar, from_scratch(mobilenet_v1), epochs=2, learning_rate=1e-3),
+        "mobilenet_v2": Work(cifar, from_scratch(mobilenet_v2), epochs=2, learning_rate=1e-3),
     }
 )

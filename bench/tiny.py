@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.networks import convolution
+from octavo.tutorial.networks import activated
 
 
 def anomaly_detection() -> Any:
@@ -31,12 +31,12 @@ def visual_wake_words() -> Any:
 
     layers = keras.layers
     inputs = keras.Input((96, 96, 3))
-    x = convolution(inputs, layers.Conv2D(8, 3, 2, "same", use_bias=False))
+    x = activated(inputs, layers.Conv2D(8, 3, 2, "same", use_bias=False))
     for filters, stride in (
         (16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *[(128, 1)] * 5, (256, 2), (256, 1),
     ):  # fmt: skip
-        x = convolution(x, layers.DepthwiseConv2D(3, stride, "same", use_bias=False))
-        x = convolution(x, layers.Conv2D(filters, 1, use_bias=False))
+        x = activated(x, layers.DepthwiseConv2D(3, stride, "same", use_bias=False))
+        x = activated(x, layers.Conv2D(filters, 1, use_bias=False))
     x = layers.Flatten()(layers.AveragePooling2D(3)(x))
     return keras.Model(inputs, layers.Dense(2, activation="softmax")(x), name="visual_wake_words")
 

@@ -13,7 +13,7 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.cast import emit_cast
 from octavo.ops.identity import where_the_shape_stays
-from octavo.ops.refuse import refuse
+from octavo.ops.refuse import axes_of_sample, refuse
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
@@ -91,19 +91,11 @@ def lower_flip(b: Emitter, call: KerasCall) -> str:
     Raises:
         UnsupportedLayerError: if it turns the batch round.
     """
-    operation, (x,) = call.operation, call.inputs
-    rank = len(b.shape(x))
-    axes = range(rank) if operation.axis is None else np.atleast_1d(operation.axis).tolist()
-    if 0 in {axis % rank for axis in axes}:
-        raise refuse(
-            operation,
-            got=f"axis={operation.axis}, which turns the batch round",
-            expected=f"axes from 1 to {rank - 1}",
-            fix="name the axes, as in keras.ops.flip(x, axis=1)",
-        )
+    (x,) = call.inputs
+    axes = axes_of_sample(call.operation, len(b.shape(x)), "turns the batch round")
     # TensorFlow Lite Micro and LiteRT turn one axis round at a time.
     for axis in axes:
-        x = emit_reverse(b, x, [axis % rank])
+        x = emit_reverse(b, x, [axis])
     return x
 
 

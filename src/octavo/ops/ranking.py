@@ -12,7 +12,7 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.indices import IndexType
-from octavo.ops.refuse import refuse
+from octavo.ops.refuse import axes_of_sample
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import emit_expand_dims, integers, moves
 from octavo.ops.spec import Emitter, Example, FloatKernel, KerasCall, KerasForm, OpSpec
@@ -66,15 +66,7 @@ def lower_arg(op: str, options: Options) -> Callable[[Emitter, KerasCall], str]:
 
     def lower(b: Emitter, call: KerasCall) -> str:
         operation, (x,) = call.operation, call.inputs
-        rank = len(b.shape(x))
-        if operation.axis is None or operation.axis % rank == 0:
-            raise refuse(
-                operation,
-                got=f"axis={operation.axis}, which mixes samples of a batch",
-                expected=f"an axis from 1 to {rank - 1}",
-                fix="name the axis, as in keras.ops.argmax(x, axis=-1)",
-            )
-        axis = operation.axis % rank
+        (axis,) = axes_of_sample(operation, len(b.shape(x)), "mixes samples of a batch")
         found = b.emit(op, [x, b.constant(np.array(axis, np.int32), "axis")], options)
         return emit_expand_dims(b, found, axis) if operation.keepdims else found
 

@@ -16,7 +16,7 @@ from octavo.ops.elementwise_kernels import broadcast_shape
 from octavo.ops.elementwise_layers import operation_of_two_form, times
 from octavo.ops.forms import emits, operation_form
 from octavo.ops.pointwise import applies
-from octavo.ops.refuse import refuse
+from octavo.ops.refuse import axes_of_sample
 from octavo.ops.roles import Data, Parameter
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
 
@@ -99,16 +99,9 @@ def lower_cumsum(b: Emitter, call: KerasCall) -> str:
     Raises:
         UnsupportedLayerError: if it adds samples of a batch up.
     """
-    operation, (x,) = call.operation, call.inputs
-    rank = len(b.shape(x))
-    if operation.axis is None or operation.axis % rank == 0:
-        raise refuse(
-            operation,
-            got=f"axis={operation.axis}, which adds samples of a batch up",
-            expected=f"an axis from 1 to {rank - 1}",
-            fix="name the axis, as in keras.ops.cumsum(x, axis=-1)",
-        )
-    return b.emit("CUMSUM", [x, b.constant(np.array(operation.axis % rank, np.int32), "axis")], CumsumOptions())
+    (x,) = call.inputs
+    (axis,) = axes_of_sample(call.operation, len(b.shape(x)), "adds samples of a batch up")
+    return b.emit("CUMSUM", [x, b.constant(np.array(axis, np.int32), "axis")], CumsumOptions())
 
 
 SIN = _of_one("SIN", "sin")

@@ -16,7 +16,7 @@ from octavo.numerics.fixed_point import Multiplier, wrap_int32
 from octavo.ops.channelwise import where_channels_stay
 from octavo.ops.fused import Output, output_of
 from octavo.ops.limits import INT32_SUM, SPAN, Scales, counted, largest_real, overflow, rescaled
-from octavo.ops.refuse import refuse, require_channels_last
+from octavo.ops.refuse import axes_of_sample, require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
 from octavo.ops.spec import Emitter, Example, FloatKernel, KerasCall, KerasForm, Kernel, OpSpec
@@ -140,16 +140,8 @@ def reduction(op: str) -> Callable[[Emitter, KerasCall], str]:
 
     def lower(b: Emitter, call: KerasCall) -> str:
         operation, (x,) = call.operation, call.inputs
-        rank = len(b.shape(x))
-        axes = range(rank) if operation.axis is None else np.atleast_1d(operation.axis).tolist()
-        if 0 in {axis % rank for axis in axes}:
-            raise refuse(
-                operation,
-                got=f"axis={operation.axis}, which reduces the batch",
-                expected=f"axes from 1 to {rank - 1}",
-                fix=f"name the axes to reduce, as in keras.ops.{type(operation).__name__.lower()}(x, axis=-1)",
-            )
-        return emit_reduce(b, op, x, sorted(axis % rank for axis in axes), keep_dims=operation.keepdims)
+        axes = axes_of_sample(operation, len(b.shape(x)), "reduces the batch")
+        return emit_reduce(b, op, x, sorted(axes), keep_dims=operation.keepdims)
 
     return lower
 

@@ -18,10 +18,10 @@ def mobilenet_v1(shape: tuple[int, int, int], classes: int) -> Any:
     from keras import layers
 
     inputs, x = _entrance(shape)
-    x = _activated(x, layers.Conv2D(16, 3, padding="same", use_bias=False))
+    x = activated(x, layers.Conv2D(16, 3, padding="same", use_bias=False))
     for filters, stride in WIDTHS_V1:
-        x = _activated(x, layers.DepthwiseConv2D(3, stride, "same", use_bias=False))
-        x = _activated(x, layers.Conv2D(filters, 1, use_bias=False))
+        x = activated(x, layers.DepthwiseConv2D(3, stride, "same", use_bias=False))
+        x = activated(x, layers.Conv2D(filters, 1, use_bias=False))
     return _classifier(inputs, x, classes, "mobilenet_v1")
 
 
@@ -30,16 +30,16 @@ def mobilenet_v2(shape: tuple[int, int, int], classes: int) -> Any:
     from keras import layers
 
     inputs, x = _entrance(shape)
-    x = _activated(x, layers.Conv2D(16, 3, padding="same", use_bias=False))
+    x = activated(x, layers.Conv2D(16, 3, padding="same", use_bias=False))
     for filters, stride, expansion in BLOCKS_V2:
         entering = x
         if expansion > 1:
-            x = _activated(x, layers.Conv2D(expansion * entering.shape[-1], 1, use_bias=False))
-        x = _activated(x, layers.DepthwiseConv2D(3, stride, "same", use_bias=False))
+            x = activated(x, layers.Conv2D(expansion * entering.shape[-1], 1, use_bias=False))
+        x = activated(x, layers.DepthwiseConv2D(3, stride, "same", use_bias=False))
         x = layers.BatchNormalization()(layers.Conv2D(filters, 1, use_bias=False)(x))
         if stride == 1 and entering.shape[-1] == filters:
             x = layers.Add()([entering, x])
-    x = _activated(x, layers.Conv2D(160, 1, use_bias=False))
+    x = activated(x, layers.Conv2D(160, 1, use_bias=False))
     return _classifier(inputs, x, classes, "mobilenet_v2")
 
 
@@ -48,10 +48,10 @@ def resnet8(shape: tuple[int, int, int], classes: int) -> Any:
     from keras import layers
 
     inputs, x = _entrance(shape)
-    x = _activated(x, layers.Conv2D(16, 3, padding="same", use_bias=False))
+    x = activated(x, layers.Conv2D(16, 3, padding="same", use_bias=False))
     for filters, stride in STACKS_RESNET:
         entering = x
-        x = _activated(x, layers.Conv2D(filters, 3, stride, padding="same", use_bias=False))
+        x = activated(x, layers.Conv2D(filters, 3, stride, padding="same", use_bias=False))
         x = layers.BatchNormalization()(layers.Conv2D(filters, 3, padding="same", use_bias=False)(x))
         if entering.shape[-1] != filters:
             entering = layers.Conv2D(filters, 1, stride, padding="same")(entering)
@@ -67,7 +67,7 @@ def _entrance(shape: tuple[int, int, int]) -> tuple[Any, Any]:
     return inputs, keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
 
 
-def _activated(x: Any, layer: Any) -> Any:
+def activated(x: Any, layer: Any) -> Any:
     """Convolution -> batch normalization -> ReLU6."""
     from keras import layers
 
