@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import octavo
 from generated import NEEDS_EMULATOR
 from octavo.backend import start_keras
-from octavo.board.emulator import Image
-from octavo.export import export
-from octavo.numerics.affine import quantize
+from on_core import accuracies
 
 pytest.importorskip("sklearn")
 SHOWN = 100
@@ -39,13 +36,6 @@ def test_accuracy_measured_on_the_core_is_the_desks(core: str, tmp_path: Path) -
     made = octavo.quantize(model, "int8", data.x_train[:200])
     x, y = data.x_test[:SHOWN], data.y_test[:SHOWN]
     assert octavo.fit(made, board="nano33ble").fits
-
-    made.save(tmp_path / "digits.tflite")
-    export(tmp_path / "digits.tflite", tmp_path / "c")
-    given, out = (made.graph.tensors[names[0]] for names in (made.graph.inputs, made.graph.outputs))
-    image = Image(tmp_path / "c", "digits", [given.size], [out.size], core)
-    ran = image.run(quantize(x, given.parameters, given.dtype).reshape(len(x), -1))
-    on_board = float((ran.outputs.argmax(axis=1) == y).mean())
-    at_desk = float((np.asarray(made.predict(x)).argmax(axis=1) == y).mean())
+    on_board, at_desk = accuracies(made, x, y, core, tmp_path)
     assert on_board == at_desk
     assert on_board > 0.8

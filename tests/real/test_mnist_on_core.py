@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from shared_files import NEEDS_SHARED, mnist
 
 import octavo
 from generated import NEEDS_EMULATOR
 from octavo.backend import start_keras
-from octavo.board.emulator import Image
-from octavo.export import export
-from octavo.numerics.affine import quantize
+from on_core import accuracies
 
 pytestmark = NEEDS_SHARED
 
@@ -40,12 +37,6 @@ def test_accuracy_over_a_thousand_digits_on_the_core_is_the_desks(core: str, tmp
     made = octavo.quantize(model, "int8", train_x[:200])
     x, y = mnist("test", 1000)
     assert octavo.fit(made, board="nano33ble").fits
-    made.save(tmp_path / "mnist.tflite")
-    export(tmp_path / "mnist.tflite", tmp_path / "c")
-    given, out = (made.graph.tensors[names[0]] for names in (made.graph.inputs, made.graph.outputs))
-    image = Image(tmp_path / "c", "mnist", [given.size], [out.size], core)
-    ran = image.run(quantize(x, given.parameters, given.dtype).reshape(len(x), -1))
-    on_board = float((ran.outputs.argmax(axis=1) == y).mean())
-    at_desk = float((np.asarray(made.predict(x)).argmax(axis=1) == y).mean())
+    on_board, at_desk = accuracies(made, x, y, core, tmp_path)
     assert on_board == at_desk
     assert on_board > 0.9
