@@ -155,6 +155,7 @@ PAD = OpSpec(
     shapes=pad_shapes,
     identity=where_the_shape_stays,
     channelwise=where_no_channel_is_added,
+    training=lambda ops: lambda x, pads: ops.pad(x, tuple((int(a), int(b)) for a, b in pads)),
     run_float=pad_float,
     integer=Kernel(prepare_pad, run_pad),
     version=version_by_type(int8=2, int16=3),
