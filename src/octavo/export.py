@@ -200,7 +200,8 @@ def _check_integer(graph: Graph, path: str, accepted: tuple[DType, ...]) -> None
                 f"'{path}' is no int8 model: '{name}' is {tensor.dtype.value}.",
                 got=f"an input or output of type {tensor.dtype.value}",
                 expected="int8 inputs and outputs with a scale",
-                fix="quantize the float model with scheme='int8', and leave input_type and output_type at int8",
+                fix="quantize the float model with scheme='int8', leave input_type and output_type at int8, "
+                "and name what is wider still in layers=[LayerConfig('scores:SOFTMAX', activations='int8')]",
             )
 
 
