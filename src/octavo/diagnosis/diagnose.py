@@ -53,7 +53,7 @@ def diagnose(
     per_axis: bool = True,
     estimator: str | Estimator = "minmax",
     percentile: float = 99.99,
-    effort: str = "fast",
+    effort: str = "default",
     metric: Any = None,
     samples: int | None = None,
     integer_divisor: float | None = None,
