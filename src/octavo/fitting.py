@@ -7,7 +7,7 @@ serve either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from octavo.evaluate.verify import verify
 from octavo.ir.graph import producers
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
+from octavo.numerics.affine import Range
 from octavo.ops.obstacles import obstacles
 from octavo.ops.table import spec_of
 from octavo.plan.make import make_plan, operator_name, own_config_of
@@ -34,6 +35,7 @@ from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
 
 Values = Mapping[str, np.ndarray]
+Condition = Callable[[Plan], Conditioned]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +61,27 @@ class Fitted:
 
     Attributes:
         draft: What it was made by.
+        conditioned: The float graph with the constants that were rounded.
         graph: What was written.
         model: The file.
         verification: What the runtimes made of it; None where none was asked.
     """
 
     draft: Draft
+    conditioned: Conditioned
     graph: Graph
     model: bytes
     verification: Verification | None
 
 
 def fitted(
-    draft: Draft, prepared: Prepared, conditioned: Conditioned, source: Source, samples: Sequence[Values], clock: Clock
+    draft: Draft,
+    prepared: Prepared,
+    conditioned: Conditioned,
+    condition: Condition,
+    source: Source,
+    samples: Sequence[Values],
+    clock: Clock,
 ) -> Fitted:
     """Execute a draft, and where an operator stands in the way of its kernels, the draft with that operator widened.
 
@@ -79,6 +89,7 @@ def fitted(
         draft: To start from.
         prepared: The float graph.
         conditioned: The same with the constants to round.
+        condition: Makes that of another plan, whose weights are rounded otherwise.
         source: Data to measure ranges on that only a widened plan asks for.
         samples: Real inputs to verify with.
         clock: Gathers times.
@@ -100,10 +111,15 @@ def fitted(
                 wider = None if verification is None else widened(draft, prepared.graph, _ended(graph, verification))
             if wider is None:
                 check_proven(verification)
-                return Fitted(draft, graph, model, verification)
-        draft = replace(wider, plan=make_plan(prepared.graph, wider.config))
+                return Fitted(draft, conditioned, graph, model, verification)
+        before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config))
+        if draft.plan.weights != before.weights:
+            with clock("condition"):
+                earlier, conditioned = conditioned, condition(draft.plan)
+            if conditioned.graph is not earlier.graph:
+                draft = replace(draft, measured=Measured({}, draft.measured.origin, {}))
         with clock("calibrate"):
-            draft = replace(draft, measured=measured_for(draft, prepared, conditioned.graph, source))
+            draft = replace(draft, measured=measured_for(draft, before, prepared, conditioned.graph, source))
 
 
 def widened(draft: Draft, graph: Graph, found: Mapping[Node, str]) -> Draft | None:
@@ -150,13 +166,15 @@ def _ended(graph: Graph, verification: Verification) -> dict[Node, str]:
     return {makers[check.culprit]: check.reason for check in verification.runtimes if check.culprit in makers}
 
 
-def measured_for(draft: Draft, prepared: Prepared, graph: Graph, source: Source) -> Measured:
-    """The ranges of a draft with those that its plan asks for anew.
+def measured_for(draft: Draft, before: Plan, prepared: Prepared, graph: Graph, source: Source) -> Measured:
+    """The ranges of a draft, made for another plan, with those that its plan asks for anew.
+
+    A tensor whose group had a range before, which it cannot exceed, has that; no sample is run for it.
 
     Raises:
         DatasetError: if one was not measured, follows from no row, and data cannot be read again.
     """
-    known, plan = draft.measured.ranges, draft.plan
+    plan, known = draft.plan, {**_inherited(before, draft.measured.ranges), **draft.measured.ranges}
     observed = ((name, plan.range_name(name, group)) for group in plan.groups for name in group.observed)
     missing = {
         name: filed
@@ -164,7 +182,7 @@ def measured_for(draft: Draft, prepared: Prepared, graph: Graph, source: Source)
         if not {name, filed} & known.keys() and not graph.tensors[name].is_constant
     }
     if not missing:
-        return draft.measured
+        return replace(draft.measured, ranges=known)
     if source.data is not None and not isinstance(source.data, Statistics) and not is_spent(source.data):
         again = measure(prepared, plan, graph, draft.config, source)
         return replace(again, ranges={**again.ranges, **known})
@@ -179,6 +197,17 @@ def measured_for(draft: Draft, prepared: Prepared, graph: Graph, source: Source)
             fix="pass data=x_train[:500], or a function that returns a new generator",
         )
     return replace(draft.measured, ranges={**known, **bounds})
+
+
+def _inherited(plan: Plan, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The range of every tensor of the groups that have one."""
+    found: dict[str, Range] = {}
+    for group in plan.groups:
+        of_members = (ranges.get(plan.range_name(name, group)) for name in group.observed)
+        of_group = next(filter(None, of_members), None)
+        if of_group is not None:
+            found |= dict.fromkeys(group.tensors, of_group)
+    return found
 
 
 def _metadata(draft: Draft) -> dict[str, object]:

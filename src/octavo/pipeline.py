@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from octavo.arguments import NAMES, YES_OR_NO, check_kinds
 from octavo.calibration import gatherer
 from octavo.calibration.statistics import Statistics
-from octavo.condition import Method
+from octavo.condition import Conditioned, Method
 from octavo.config import LayerConfig, QuantizeConfig, configured
 from octavo.errors import ConfigError, InputError
 from octavo.evaluate.evidence import samples_wanted
@@ -57,7 +57,7 @@ def quantize(
     output_type: str | None = None,
     estimator: str | Estimator = "minmax",
     percentile: float = 99.99,
-    effort: str = "fast",
+    effort: str = "default",
     methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -87,7 +87,7 @@ def quantize(
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
         effort: What is done with `data` to lose less than rounding to nearest does: "fast" nothing, "default" corrects
             biases, "good" rounds weights by their layers' outputs. Every step is kept where it helps on samples held
-            out, and the notes tell.
+            out, and the notes tell; what can be read only once is quantized as "fast".
         methods: Instead of `effort`, what changes weights and biases before they are rounded, in order, such as
             `octavo.condition.BiasCorrection()`; they need `data`, and read it several times.
         samples: Use at most this many samples of `data`.
@@ -228,21 +228,25 @@ def quantize_prepared(
     clock = clock or Clock()
     with clock("plan"):
         plan = make_plan(prepared.graph, config) if trained is None else trained.plan
+
+    def condition(plan: Plan) -> Conditioned:
+        return trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
+
     with clock("condition"):
-        conditioned = trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
+        conditioned = condition(plan)
     wanted = verified_samples(config)
     source, seen = source.peek(prepared, None if wanted is None else max(wanted, samples_wanted(prepared.graph)))
     with clock("calibrate"):
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
     known = {tensor_name(name): each for name, each in measured.ranges.items()}
     samples = seen[:wanted] or random_samples(prepared.graph, config.seed, known)
-    made = fitted(Draft(config, plan, measured), prepared, conditioned, source, samples, clock)
+    made = fitted(Draft(config, plan, measured), prepared, conditioned, condition, source, samples, clock)
     draft, verification = made.draft, made.verification
     with clock("verify"):
         compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)
         lost = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
         doubtful = doubts(prepared, seen)
-    coarse = _coarse(conditioned.graph, draft.plan, draft.measured)
+    coarse = _coarse(made.conditioned.graph, draft.plan, draft.measured)
     return QuantizedModel(
         scheme=plan.scheme,
         graph=made.graph,
@@ -253,7 +257,7 @@ def quantize_prepared(
         notes=(
             *prepared.notes,
             *doubtful,
-            *conditioned.notes,
+            *made.conditioned.notes,
             *draft.measured.notes,
             *remarks(prepared.graph, draft.plan, draft.config),
             *draft.notes,
