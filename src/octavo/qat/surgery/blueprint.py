@@ -59,7 +59,7 @@ class Blueprint:
         for node in reversed(self.loaded.nodes):
             for name in node.outputs:
                 reader = readers[name][0] if len(readers[name]) == 1 else None
-                if name not in self.shown and reader is not None and _moves_values(reader):
+                if name not in self.shown and reader is not None and moves_values(reader):
                     moved = reader.outputs[0]
                     place = moved if moved in self.shown else places.get(moved)
                     if place is not None:
@@ -126,6 +126,6 @@ class Blueprint:
             yield from (node for node in by_depth[depth] if not node.is_input)
 
 
-def _moves_values(node: Node) -> bool:
+def moves_values(node: Node) -> bool:
     """Whether every value a node makes is one that it reads."""
     return all(getattr(spec_of(node.op).rule(i), "moves", False) for i in range(len(node.outputs)))
