@@ -24,6 +24,7 @@ from octavo.evaluate.verify import verify
 from octavo.ir.graph import producers
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
+from octavo.numerics.affine import Range
 from octavo.ops.obstacles import obstacles
 from octavo.ops.table import spec_of
 from octavo.plan.make import make_plan, operator_name, own_config_of
@@ -101,9 +102,9 @@ def fitted(
             if wider is None:
                 check_proven(verification)
                 return Fitted(draft, graph, model, verification)
-        draft = replace(wider, plan=make_plan(prepared.graph, wider.config))
+        before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config))
         with clock("calibrate"):
-            draft = replace(draft, measured=_measured(draft, prepared, conditioned.graph, source))
+            draft = replace(draft, measured=_measured(draft, before, prepared, conditioned.graph, source))
 
 
 def widened(draft: Draft, found: Mapping[Node, str]) -> Draft | None:
@@ -144,13 +145,15 @@ def _ended(graph: Graph, verification: Verification) -> dict[Node, str]:
     return {makers[check.culprit]: check.reason for check in verification.runtimes if check.culprit in makers}
 
 
-def _measured(draft: Draft, prepared: Prepared, graph: Graph, source: Source) -> Measured:
-    """The ranges of a draft with those that its plan asks for anew.
+def _measured(draft: Draft, before: Plan, prepared: Prepared, graph: Graph, source: Source) -> Measured:
+    """The ranges of a draft, made for another plan, with those that its plan asks for anew.
+
+    A tensor whose group had a range before, which it cannot exceed, has that; no sample is run for it.
 
     Raises:
         DatasetError: if one was not measured, follows from no row, and data cannot be read again.
     """
-    known, plan = draft.measured.ranges, draft.plan
+    plan, known = draft.plan, {**_inherited(before, draft.measured.ranges), **draft.measured.ranges}
     observed = ((name, plan.range_name(name, group)) for group in plan.groups for name in group.observed)
     missing = {
         name: filed
@@ -158,7 +161,7 @@ def _measured(draft: Draft, prepared: Prepared, graph: Graph, source: Source) ->
         if not {name, filed} & known.keys() and not graph.tensors[name].is_constant
     }
     if not missing:
-        return draft.measured
+        return replace(draft.measured, ranges=known)
     if source.data is not None and not isinstance(source.data, Statistics) and not is_spent(source.data):
         again = measure(prepared, plan, graph, draft.config, source)
         return replace(again, ranges={**again.ranges, **known})
@@ -173,6 +176,17 @@ def _measured(draft: Draft, prepared: Prepared, graph: Graph, source: Source) ->
             fix="pass data=x_train[:500], or a function that returns a new generator",
         )
     return replace(draft.measured, ranges={**known, **bounds})
+
+
+def _inherited(plan: Plan, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The range of every tensor of the groups that have one."""
+    found: dict[str, Range] = {}
+    for group in plan.groups:
+        of_members = (ranges.get(plan.range_name(name, group)) for name in group.observed)
+        of_group = next(filter(None, of_members), None)
+        if of_group is not None:
+            found |= dict.fromkeys(group.tensors, of_group)
+    return found
 
 
 def _metadata(draft: Draft) -> dict[str, object]:

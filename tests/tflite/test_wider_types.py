@@ -184,3 +184,22 @@ def test_a_border_of_infinity_is_told_to_be_a_number() -> None:
     padded = keras.ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=float("-inf"))
     with pytest.raises(NonFiniteError, match="write a number that lies beyond all values there"):
         octavo.quantize(keras.Model(inputs, layers.MaxPooling2D(2)(padded)), "int8", np.ones((4, 6, 6, 2), np.float32))
+
+
+def test_a_wider_type_reads_no_sample_again_for_a_range_that_its_group_had() -> None:
+    """The logits pass a Reshape, whose result was observed by none, as it holds what its input does."""
+    stack = [keras.Input((8,)), layers.Dense(1000), layers.Reshape((1, 1000)), layers.Softmax()]
+    reads = []
+
+    def samples() -> Iterator[np.ndarray]:
+        reads.append(len(X))
+        return iter(X)
+
+    model = keras.Sequential(stack)
+    quantized = octavo.quantize(model, "int8", samples, verify="off", effort="fast")
+    assert type_of(quantized, "SOFTMAX") is DType.INT16
+    check_no_runtime_ends(octavo.quantize(model, "int8", X, effort="fast"))
+    widened_reads = len(reads)
+    reads.clear()
+    octavo.quantize(keras.Sequential(stack[:-1]), "int8", samples, verify="off", effort="fast")
+    assert widened_reads == len(reads)
