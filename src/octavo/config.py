@@ -207,7 +207,7 @@ class QuantizeConfig:
     layers: tuple[LayerConfig, ...] = ()
     estimator: str | Estimator = "minmax"
     percentile: float = 99.99
-    effort: str = "fast"
+    effort: str = "default"
     seed: int = 0
     verify: Literal["sample", "full", "off"] = "sample"
 

@@ -17,7 +17,7 @@ from octavo.config import unknown_name
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, ModelFileError, OutputError
 from octavo.files import write_whole
-from octavo.ir.types import Graph
+from octavo.ir.types import Graph, Tensor
 from octavo.load.paths import existing
 from octavo.load.tflite import read_tflite
 from octavo.run import reference
@@ -159,13 +159,20 @@ def _written(path: Path, data: bytes) -> Path:
 
 def golden_vector(graph: Graph, seed: int) -> GoldenVector:
     """A random input, and what the integer reference makes of it."""
-    rng = np.random.default_rng(seed)
-    inputs = {}
-    for name in graph.inputs:
-        tensor = graph.tensors[name]
-        low, high = tensor.dtype.integer_range
-        inputs[name] = rng.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
+    inputs = drawn_inputs(graph, np.random.default_rng(seed))
     return GoldenVector(inputs, reference.run(graph, inputs))
+
+
+def drawn_inputs(graph: Graph, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Random inputs over all integers of their types, truth values among them; of reals, normally distributed ones."""
+
+    def drawn(tensor: Tensor) -> np.ndarray:
+        if tensor.dtype.is_float:
+            return rng.normal(size=tensor.shape).astype(tensor.dtype.numpy)
+        low, high = (0, 1) if tensor.dtype is DType.BOOL else tensor.dtype.integer_range
+        return rng.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
+
+    return {name: drawn(graph.tensors[name]) for name in graph.inputs}
 
 
 def _content(path: Path) -> bytes:

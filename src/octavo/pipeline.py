@@ -57,7 +57,7 @@ def quantize(
     output_type: str | None = None,
     estimator: str | Estimator = "minmax",
     percentile: float = 99.99,
-    effort: str = "fast",
+    effort: str = "default",
     methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -87,7 +87,7 @@ def quantize(
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
         effort: What is done with `data` to lose less than rounding to nearest does: "fast" nothing, "default" corrects
             biases, "good" rounds weights by their layers' outputs. Every step is kept where it helps on samples held
-            out, and the notes tell.
+            out, and the notes tell; what can be read only once is quantized as "fast".
         methods: Instead of `effort`, what changes weights and biases before they are rounded, in order, such as
             `octavo.condition.BiasCorrection()`; they need `data`, and read it several times.
         samples: Use at most this many samples of `data`.

@@ -30,7 +30,7 @@ from octavo.ir.types import Graph
 from octavo.run.signature import read_signature
 from octavo.run.supervised import Remote
 from octavo.run.targets import DEFAULT
-from octavo.run.worker import warm_up
+from octavo.run.worker import stop_children, warm_up
 
 MAXIMUM_THREADS = 8
 # Activations of one batch: few enough for a cache, enough to outweigh the cost of a call.
@@ -149,11 +149,6 @@ class _Crew:
         """Of everything that all have observed."""
         return reduce(Statistics.merge, (one.ask(Gatherer.statistics, measured_on) for one in self._all))
 
-    def stop(self) -> None:
-        """End what they are at."""
-        for one in self._all:
-            one.stop()
-
     def close(self) -> None:
         """Give the child processes back."""
         for one in self._all:
@@ -181,7 +176,7 @@ def _spread(crew: _Crew, chunks: Iterable[Chunk], workers: int) -> Iterator[int]
             while pending:
                 yield pending.popleft().result()
         except KeyboardInterrupt:
-            crew.stop()
+            stop_children()
             raise
         finally:
             for future in pending:

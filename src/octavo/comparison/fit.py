@@ -130,7 +130,7 @@ def _every_scheme(
             progress(name, done, len(schemes))
         try:
             source = Source(samples if scheme_named(name).needs_data else None)
-            made = quantize_prepared(prepared, QuantizeConfig(name, verify="off"), source)
+            made = quantize_prepared(prepared, QuantizeConfig(name, effort="fast", verify="off"), source)
             rows.append(footprint(made.model, made.graph, board, name))
         except (ModelFileError, RuntimeEndedError) as error:
             failures.append((name, error.what))

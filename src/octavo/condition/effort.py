@@ -36,8 +36,8 @@ class Recipe:
 # By level; a level is the best of its own recipe and of those before it.
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "default": Recipe((BiasCorrection(),), 144),
-        "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection()), 192),
+        "default": Recipe((BiasCorrection(measure=False),), 96),
+        "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection(measure=False)), 192),
     }
 )
 

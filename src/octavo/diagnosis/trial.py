@@ -11,7 +11,7 @@ from octavo.calibration.ranges import estimate
 from octavo.calibration.runner import calibrate
 from octavo.condition import Method
 from octavo.config import LayerConfig, QuantizeConfig
-from octavo.diagnosis.layer_errors import mean_share, noise_share
+from octavo.diagnosis.noise import mean_share, noise_share
 from octavo.diagnosis.samples import Arrays, Extremes, float_activations, rows
 from octavo.evaluate.accuracy import Marks, measure_outputs
 from octavo.evaluate.predict import predict

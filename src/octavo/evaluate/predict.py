@@ -54,6 +54,21 @@ def predictions(runtime: Runtime, x: Samples) -> Iterator[dict[str, np.ndarray]]
         yield {port.name: decode(results[port.name], port) for port in runtime.outputs}
 
 
+def one_by_one(model: bytes, x: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """Real outputs of a model file in LiteRT, sample by sample, for what is too large to hold of all.
+
+    Args:
+        model: The content of a .tflite file.
+        x: Real values by input name, first axis the sample; what is no input of the file is left out.
+
+    Raises:
+        DatasetError, NonFiniteError, RuntimeEndedError: as `predict`.
+    """
+    with DEFAULT.open(model) as runtime:
+        for i in range(len(next(iter(x.values())))):
+            yield from predictions(runtime, {port.name: x[port.name][i : i + 1] for port in runtime.inputs})
+
+
 def fitting(x: Samples, ports: Sequence[Port]) -> dict[str, np.ndarray]:
     """Samples by input name, after a check of names, count and shapes.
 

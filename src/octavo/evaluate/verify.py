@@ -2,13 +2,14 @@
 
 Each runtime keeps every intermediate tensor. An operator is judged on the runtime's own inputs to it: the reference
 kernel runs on those, and its result is compared with the runtime's. So an error shows where it arises and not again
-downstream; and where every operator is exact, so is the whole graph.
+downstream; and where every operator is exact, so is the whole graph. Runtimes and the reference work side by side.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from octavo.ops.stored import StoredOperator, is_random
 from octavo.run import reference
 from octavo.run.signature import read_signature
 from octavo.run.targets import TARGETS, Target
+from octavo.run.worker import stop_children
 
 # A sample is this many inputs, fewer where fewer make this many values to compare.
 SAMPLE_INPUTS = 4
@@ -53,8 +55,19 @@ def verify(
     ports = read_signature(model).inputs
     inputs = [{port.name: encode(np.asarray(sample[port.name]), port) for port in ports} for sample in samples]
     kept = [*graph.inputs, *(name for node in graph.nodes for name in node.outputs)]
-    truths = [reference.run(graph, values, keep=kept) for values in inputs]
-    return Verification(len(inputs), tuple(_check(target, model, graph, truths) for target in TARGETS))
+    truths: list[Future[Values]] = [Future() for _ in inputs]
+    with ThreadPoolExecutor(len(TARGETS), "verify") as pool:
+        checks = [pool.submit(_check, target, model, graph, inputs, truths) for target in TARGETS]
+        try:
+            for values, truth in zip(inputs, truths, strict=True):
+                truth.set_result(reference.run(graph, values, keep=kept))
+            return Verification(len(inputs), tuple(check.result() for check in checks))
+        except BaseException as error:  # Ctrl-C above all: nobody shall wait for what will not come
+            stop_children()
+            for truth in truths:
+                if not truth.done():
+                    truth.set_exception(error)
+            raise
 
 
 def sample_size(graph: Graph) -> int:
@@ -68,51 +81,55 @@ def _spread(samples: Sequence[Values], count: int) -> Sequence[Values]:
     return samples if len(samples) <= count else [samples[i * len(samples) // count] for i in range(count)]
 
 
-def _check(target: Target, model: bytes, graph: Graph, truths: Sequence[Values]) -> RuntimeCheck:
+def _check(
+    target: Target, model: bytes, graph: Graph, inputs: Sequence[Values], truths: Sequence[Future[Values]]
+) -> RuntimeCheck:
     """What one runtime makes of the file on all inputs; a reason where it does not run it."""
     node = None
     if not (reason := target.refuses(graph)):
         try:
-            return _examine(target, model, graph, truths)
+            return _examine(target, model, graph, inputs, truths)
         except MissingDependencyError as error:
             reason = f"{error.what} {error.fix}"
         except DatasetError as error:
             reason = f"{error.what} {error.got}"
         except ModelFileError as error:
             reason = f"{error.what} {error.got}"
-            node = culprit(target, graph, truths, ModelFileError) if target.required else None
+            node = culprit(target, graph, inputs, ModelFileError) if target.required else None
         except RuntimeEndedError as error:
-            found, node = blamed(error, target, graph, truths)
+            found, node = blamed(error, target, graph, inputs)
             reason = f"{found.what} {found.got}"
     at = "" if node is None else node.outputs[0]
     return RuntimeCheck(target.name, reason=reason, required=target.required, culprit=at)
 
 
-def _examine(target: Target, model: bytes, graph: Graph, truths: Sequence[Values]) -> RuntimeCheck:
-    """Run the file in one runtime on all inputs and judge every operator."""
+def _examine(
+    target: Target, model: bytes, graph: Graph, inputs: Sequence[Values], truths: Sequence[Future[Values]]
+) -> RuntimeCheck:
+    """Run the file in one runtime on all inputs and judge every operator, by what comes of the reference meanwhile."""
     names = [name for node in graph.nodes for name in reference.written(graph, node)]
     results: list[Difference] = []
     unseen: dict[str, None] = {}
     ends: list[Values] = []
     with target.open(model, keep_all=True) as runtime:
-        for truth in truths:
-            outputs, shown = runtime.run_first(_inputs(graph, truth), names)
+        for values, truth in zip(inputs, truths, strict=True):
+            outputs, shown = runtime.run_first(values, names)
             ends.append(outputs)
-            judged, hidden = _judge(target, graph, shown, truth)
+            judged, hidden = _judge(target, graph, shown, truth.result())
             results += judged
             unseen.update(dict.fromkeys(hidden))
     handed_over = ends
     if target.fuses:
         with target.open(model) as plain:
-            handed_over = [plain.run_first(_inputs(graph, truth))[0] for truth in truths]
+            handed_over = [plain.run_first(values)[0] for values in inputs]
     return RuntimeCheck(
         target.name,
-        inputs=len(truths),
+        inputs=len(inputs),
         operators=len(graph.nodes),
         differing=sum(each.differing for each in results),
         elements=sum(each.elements for each in results),
         differences=_differing(results),
-        outputs=_differing(_apart(graph, truths, handed_over)),
+        outputs=_differing(_apart(graph, [truth.result() for truth in truths], handed_over)),
         fusing=_differing(_apart(graph, ends, handed_over)),
         unseen=tuple(unseen),
         required=target.required,
@@ -122,10 +139,6 @@ def _examine(target: Target, model: bytes, graph: Graph, truths: Sequence[Values
 def _has_truth(target: Target, node: Node) -> bool:
     """Whether it is known what a runtime shall make of an operator; of one without a row LiteRT's default tells."""
     return not is_random(node) and (target.required or not isinstance(node.options, StoredOperator))
-
-
-def _inputs(graph: Graph, truth: Values) -> Values:
-    return {name: truth[name] for name in graph.inputs}
 
 
 def _apart(graph: Graph, expected: Sequence[Values], actual: Sequence[Values]) -> list[Difference]:

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from octavo.ir.graph import operands
 from octavo.ir.types import Graph, Tensor
 from octavo.version import VERSION
 from octavo.write.c.call import Call
 from octavo.write.c.fit import fitted
 from octavo.write.c.header import header
-from octavo.write.c.invoke import constant_name, invoke, ports
+from octavo.write.c.invoke import invoke
 from octavo.write.c.layout import Layout
+from octavo.write.c.ports import c_type, constant_name, ports
 from octavo.write.c.row_order import RowOrder
 from octavo.write.c.self_test import GoldenVector, self_test
 from octavo.write.c.table import data_operands, lower
@@ -51,7 +53,7 @@ def write_c(
     """Write an integer graph as C99.
 
     Args:
-        graph: int8 activations.
+        graph: Integer activations.
         name: A C identifier.
         golden: What the self-test compares.
         digest: Of the file the model was read from.
@@ -73,7 +75,10 @@ def write_c(
             f'#include "{name}.h"\n',
             *_kernels(calls, order is not None),
             "/* The model: constants, operator by operator. */\n",
-            *(array("int8_t", constant_name(graph, name, t.name), t.values) for t in data_constants(graph, calls)),
+            *(
+                array(c_type(t.dtype), constant_name(graph, name, t.name), t.values)
+                for t in data_constants(graph, calls)
+            ),
             *(text for call in calls for text in call.constants),
             invoke(graph, name, calls, layout, order),
             self_test(graph, name, golden),
@@ -96,7 +101,7 @@ def lowered(
 def _kernels(calls: Sequence[Call], by_rows: bool) -> list[str]:
     """The text of the kernels that are called, and of what they share, each once."""
     folder = resources.files("octavo") / "kernels"
-    kernels = dict.fromkeys([call.kernel for call in calls if call.kernel] + ["rows"] * by_rows)
+    kernels = dict.fromkeys([kernel for call in calls for kernel in call.kernels] + ["rows"] * by_rows)
     used = ["common.h", *(f"{kernel}.c" for kernel in kernels)]
     guard = "#ifndef OCTAVO_WEIGHTS\n#define OCTAVO_WEIGHTS /* an attribute that places constants */\n#endif\n"
     return [guard, *((folder / name).read_text(encoding="utf-8") for name in used)]
@@ -107,6 +112,7 @@ def data_constants(graph: Graph, calls: Sequence[Call]) -> list[Tensor]:
     found = {output: graph.tensors[output] for output in graph.outputs}
     for node, call in zip(graph.nodes, calls, strict=True):
         text = "".join(call.statements)
-        read = (t for k, t in enumerate(data_operands(graph, node)) if f"{{x{k}}}" in text)
+        read = [t for k, t in enumerate(data_operands(graph, node)) if f"{{x{k}}}" in text]
+        read += [t for k, t in enumerate(operands(graph, node).items) if t is not None and f"{{i{k}}}" in text]
         found.update((t.name, t) for t in read)
     return [tensor for tensor in found.values() if tensor.is_constant]

@@ -34,7 +34,7 @@ class Grid:
 def lower_alias(graph: Graph, node: Node, prefix: str) -> Call:
     """RESHAPE and its like: another shape of the same memory, copied only where it must lie in two places."""
     (y,) = results(graph, node)
-    return Call("", statements=(f"memcpy({{y}}, {{x0}}, {y.size});",))
+    return Call(statements=(f"memcpy({{y}}, {{x0}}, {y.bytes});",))
 
 
 def lower_move(graph: Graph, node: Node, prefix: str) -> Call:
@@ -54,7 +54,7 @@ def lower_move(graph: Graph, node: Node, prefix: str) -> Call:
         constants.append(text)
         statements.append(call)
         start += tensor.size
-    return Call("move", tuple(constants), tuple(statements))
+    return Call(("move",), tuple(constants), tuple(statements))
 
 
 def _fill(node: Node, data: Sequence[Tensor]) -> int | None:

@@ -41,7 +41,7 @@ def lower_pool(function: str) -> Lowering:
         ]
         definition = structure("octavo_pool", f"{prefix}_op", fields)
         rows = Rows.under(f"{function}(&{prefix}_op, {{x0}}, {{y}}, {{begin}}, {{end}});", window)
-        return Call("pool", (definition,), _images(function, prefix, x, y), rows=rows)
+        return Call(("pool",), (definition,), _images(function, prefix, x, y), rows=rows)
 
     return lower
 
@@ -60,7 +60,7 @@ def lower_sum(graph: Graph, node: Node, prefix: str) -> Call:
     ]
     definition = structure("octavo_narrow_sum", f"{prefix}_op", fields)
     call = f"octavo_sum_narrow(&{prefix}_op, {{x0}}{{from}}, {{x1}}{{from}}, {{y}}{{from}}, {{count}});"
-    return Call("sum", (definition,), (_all(call, y),), rows=_some(call, y))
+    return Call(("sum",), (definition,), (_all(call, y),), rows=_some(call, y))
 
 
 def lower_squared_difference(graph: Graph, node: Node, prefix: str) -> Call:
@@ -82,7 +82,7 @@ def _sum_of_places(graph: Graph, node: Node, prefix: str, function: str) -> Call
     ]
     definition = structure("octavo_elementwise", f"{prefix}_op", fields)
     call = f"{function}(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-    return Call("elementwise", (definition,), (call,))
+    return Call(("elementwise",), (definition,), (call,))
 
 
 def lower_mul(graph: Graph, node: Node, prefix: str) -> Call:
@@ -102,7 +102,7 @@ def lower_mul(graph: Graph, node: Node, prefix: str) -> Call:
     ]
     definition = structure("octavo_elementwise", f"{prefix}_op", fields)
     call = f"octavo_mul(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-    return Call("elementwise", (definition,), (call,))
+    return Call(("elementwise",), (definition,), (call,))
 
 
 def lower_prelu(graph: Graph, node: Node, prefix: str) -> Call:
@@ -119,7 +119,7 @@ def lower_prelu(graph: Graph, node: Node, prefix: str) -> Call:
     ]
     definition = structure("octavo_elementwise", f"{prefix}_op", fields)
     call = f"octavo_prelu(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-    return Call("elementwise", (definition,), (call,))
+    return Call(("elementwise",), (definition,), (call,))
 
 
 def lower_extreme(function: str) -> Lowering:
@@ -129,7 +129,7 @@ def lower_extreme(function: str) -> Lowering:
         a, b = operands(graph, node)
         definition = f"static const octavo_places {prefix}_op = {_places(node, a, b)};\n"
         call = f"{function}(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-        return Call("elementwise", (definition,), (call,))
+        return Call(("elementwise",), (definition,), (call,))
 
     return lower
 
@@ -140,7 +140,7 @@ def lower_look_up(graph: Graph, node: Node, prefix: str) -> Call:
     every = Inputs([np.arange(-128, 128, dtype=np.int8)])
     table = array("int8_t", f"{prefix}_table", integer_kernel(node).run(prepared(graph, node), every)[0])
     call = f"octavo_look_up({prefix}_table, {{x0}}{{from}}, {{y}}{{from}}, {{count}});"
-    return Call("lookup", (table,), (_all(call, y),), rows=_some(call, y))
+    return Call(("lookup",), (table,), (_all(call, y),), rows=_some(call, y))
 
 
 def lower_softmax(graph: Graph, node: Node, prefix: str) -> Call:
@@ -171,7 +171,7 @@ def lower_softmax(graph: Graph, node: Node, prefix: str) -> Call:
         array("int32_t", f"{prefix}_exponentials", exponentials),
         structure("octavo_softmax", f"{prefix}_op", fields),
     )
-    return Call("softmax", definitions, (f"octavo_softmax_rows(&{prefix}_op, {{x0}}, {{y}});",), reads_first=True)
+    return Call(("softmax",), definitions, (f"octavo_softmax_rows(&{prefix}_op, {{x0}}, {{y}});",), reads_first=True)
 
 
 def lower_reduce(function: str) -> Lowering:
@@ -198,7 +198,7 @@ def lower_reduce(function: str) -> Lowering:
             ),
         ]
         definition = structure("octavo_reduce", f"{prefix}_op", fields)
-        return Call("reduce", (definition,), (f"{function}(&{prefix}_op, {{x0}}, {{y}});",))
+        return Call(("reduce",), (definition,), (f"{function}(&{prefix}_op, {{x0}}, {{y}});",))
 
     return lower
 
@@ -214,7 +214,7 @@ def lower_resize_bilinear(graph: Graph, node: Node, prefix: str) -> Call:
         ("start", f"{constants.offsets_q10[0]}, {constants.offsets_q10[1]}"),
     ]
     calls = _images("octavo_resize_bilinear_rows", prefix, x, y)
-    return Call("resize", (structure("octavo_resize", f"{prefix}_op", fields),), calls)
+    return Call(("resize",), (structure("octavo_resize", f"{prefix}_op", fields),), calls)
 
 
 def _all(call: str, y: Tensor) -> str:

@@ -96,7 +96,7 @@ def _depthwise(
     call = f"octavo_depthwise_rows{suffix}(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, {{begin}}, {{end}});"
     scratch_bytes = 8 * (lines + 1) * line + 16 * window.height * pair
     statements = _for_each_image(call, x, y)
-    return Call("depthwise", definitions, statements, scratch_bytes, reads_first=True, rows=_by_rows(call, window))
+    return Call(("depthwise",), definitions, statements, scratch_bytes, reads_first=True, rows=_by_rows(call, window))
 
 
 def lower_fully_connected(graph: Graph, node: Node, prefix: str, *, widen: bool = False) -> Call:
@@ -137,7 +137,7 @@ def lower_transpose_conv(graph: Graph, node: Node, prefix: str) -> Call:
         structure("octavo_transpose_conv", f"{prefix}_op", fields),
     )
     call = f"octavo_transpose_conv_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{begin}}, {{end}});"
-    return Call("transpose_conv", definitions, _for_each_image(call, x, y))
+    return Call(("transpose_conv",), definitions, _for_each_image(call, x, y))
 
 
 def _conv(
@@ -187,7 +187,7 @@ def _conv(
     one_tap = window == _ONE_TAP and groups == 1
     call = f"octavo_conv_rows{suffix}(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, {{begin}}, {{end}});"
     return Call(
-        "conv",
+        ("conv",),
         definitions,
         _for_each_image(call, x, y),
         scratch_bytes=(5 if gathers else 4) * depth,
