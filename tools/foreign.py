@@ -127,6 +127,7 @@ def outcome(path: Path) -> tuple[str, str]:
 def data(path: Path) -> Any:
     """Random samples of a file's inputs, by position."""
     from octavo.errors import OctavoError
+    from octavo.ir.samples import sample_shape
     from octavo.run.signature import read_signature
 
     rng = np.random.default_rng(0)
@@ -136,7 +137,7 @@ def data(path: Path) -> Any:
         return None
     made = []
     for port in ports:
-        shape = (SAMPLES, *port.shape[1:])
+        shape = (SAMPLES, *sample_shape(port.shape))
         if port.dtype.is_float:
             made.append(rng.normal(size=shape).astype(np.float32))
         else:

@@ -111,7 +111,7 @@ def _unary() -> Iterator[tuple[str, Use]]:
     for name in names.split():
         function = getattr(tf.math, name)
         yield f"math.{name}", use(lambda x, f=function: f(x), ROWS)
-    for name in ["relu", "relu6", "elu", "crelu", "selu", "gelu", "swish", "leaky_relu", "softmax", "log_softmax", "l2_loss"]:
+    for name in ("relu", "relu6", "elu", "crelu", "selu", "gelu", "swish", "leaky_relu", "softmax", "log_softmax"):
         yield f"nn.{name}", use(getattr(tf.nn, name), ROWS)
 
 

@@ -259,16 +259,9 @@ def test_a_quantized_model_is_refused(scheme: str) -> None:
         load_tflite(write_tflite(network(scheme)))
 
 
-@pytest.mark.parametrize(
-    ("shape", "signature"),
-    [([4, 6, 6, 3], None), ([1, 6, 6, 3], [-1, -1, -1, 3]), ([6, 6, 3], None), ([], None)],
-    ids=["a batch of 4", "open height and width", "no batch", "scalar"],
-)
-def test_an_input_of_another_batch_or_open_size_is_refused(shape: list[int], signature: list[int] | None) -> None:
+def test_an_input_of_open_size_is_refused() -> None:
     def edit(model: Any, subgraph: Any) -> None:
-        tensor = subgraph.tensors[subgraph.inputs[0]]
-        tensor.shape = np.array(shape, np.int32)
-        tensor.shapeSignature = None if signature is None else np.array(signature, np.int32)
+        subgraph.tensors[subgraph.inputs[0]].shapeSignature = np.array([-1, -1, -1, 3], np.int32)
 
     with pytest.raises(
         ModelFileError, match=r"(?s)input 'image'.*fix: +convert the model again with a fixed input shape"

@@ -54,7 +54,7 @@ def verify(
         samples = _spread(samples, sample_size(graph))
     ports = read_signature(model).inputs
     inputs = [{port.name: encode(np.asarray(sample[port.name]), port) for port in ports} for sample in samples]
-    kept = [*graph.inputs, *(name for node in graph.nodes for name in node.outputs)]
+    kept = [*graph.inputs, *(name for node in graph.nodes for name in node.outputs), *graph.outputs]
     truths: list[Future[Values]] = [Future() for _ in inputs]
     with ThreadPoolExecutor(len(TARGETS), "verify") as pool:
         checks = [pool.submit(_check, target, model, graph, inputs, truths) for target in TARGETS]

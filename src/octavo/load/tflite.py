@@ -28,8 +28,8 @@ def load_tflite(source: str | PathLike[str] | bytes, signature: str | None = Non
         signature: Name of the signature to read, of a file that has several.
 
     Raises:
-        ModelFileError: if it is missing, not a .tflite file, malformed, quantized, or has inputs of a fixed batch or
-            open size, or several signatures of which none is chosen.
+        ModelFileError: if it is missing, not a .tflite file, malformed, quantized, or has inputs of an open size,
+            or several signatures of which none is chosen.
         UnsupportedLayerError: if LiteRT does not run an operator, or only a run tells the size of what it makes.
     """
     content = source if isinstance(source, bytes) else model_bytes(Path(source))
@@ -55,13 +55,13 @@ def _check_one_signature(names: Sequence[str]) -> None:
 
 def _check_inputs(shapes: dict[str, Shape]) -> None:
     for name, shape in shapes.items():
-        if shape[:1] in ((1,), (-1,)) and -1 not in shape[1:]:
+        if -1 not in shape[1:]:
             continue
         raise ModelFileError(
-            f"input '{name}' does not have a shape that Octavo can work with.",
+            f"input '{name}' leaves open what Octavo must know.",
             got=f"shape {shape}, where -1 is open",
-            expected="a batch of 1 or an open one, and all other dimensions fixed",
-            fix="convert the model again with a fixed input shape and batch 1",
+            expected="fixed dimensions behind the batch",
+            fix="convert the model again with a fixed input shape",
         )
 
 
