@@ -125,3 +125,10 @@ def test_inputs_of_different_batches_come_as_whole_samples() -> None:
     assert [[array.shape for array in chunk.arrays] for chunk in chunks] == [[(4, 6), (4, 3, 2)], [(1, 6), (1, 3, 2)]]
     with pytest.raises(DatasetError, match="different numbers of samples"):
         list(Dataset({**data, "w": np.ones((5, 2), np.float32)}, inputs).chunks(4))
+
+
+@pytest.mark.parametrize("kind", ["a batch of 4", "a vector"])
+def test_it_is_diagnosed_like_any_other(kind: str) -> None:
+    graph = GRAPHS[kind]()
+    x = np.random.default_rng(0).normal(size=(3, *sample_shape(graph.tensors["x"].shape))).astype(np.float32)
+    assert 0 < octavo.diagnose(write_tflite(graph), x).outcome.noise < 0.01
