@@ -21,6 +21,7 @@ from octavo.ir.graph import operands, producers
 from octavo.ir.types import Granularity, Graph, Node, PerTensor
 from octavo.ops.operands import bias_inputs, data_inputs, real_outputs, weight_inputs
 from octavo.ops.roles import Bias, Weight
+from octavo.ops.stored import StoredOperator
 from octavo.ops.table import OPS, spec_of
 from octavo.plan.groups import group_tensors, state_members
 from octavo.plan.types import BIAS_TYPES, BiasRule, Island, Plan, WeightRule
@@ -141,6 +142,8 @@ def float_reason(node: Node, wanted: DType | None, config: QuantizeConfig) -> st
     """Why a node cannot run on integers of the wanted type, or None if it can."""
     if wanted is None:
         return "named in skip" if named_by(node, config.skip) else "float32 by the layer's configuration"
+    if isinstance(node.options, StoredOperator):
+        return "Octavo has no row for it, and keeps it as the file stores it"
     spec = spec_of(node.op)
     if spec.integer is None or wanted not in spec.activations:
         return f"{node.op} has no {wanted.value} kernel"
