@@ -7,7 +7,7 @@ serve either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,16 +63,24 @@ class Fitted:
         graph: What was written.
         model: The file.
         verification: What the runtimes made of it; None where none was asked.
+        conditioned: The graph whose constants were rounded.
     """
 
     draft: Draft
     graph: Graph
     model: bytes
     verification: Verification | None
+    conditioned: Conditioned
 
 
 def fitted(
-    draft: Draft, prepared: Prepared, conditioned: Conditioned, source: Source, samples: Sequence[Values], clock: Clock
+    draft: Draft,
+    prepared: Prepared,
+    conditioned: Conditioned,
+    condition_by: Callable[[Plan], Conditioned],
+    source: Source,
+    samples: Sequence[Values],
+    clock: Clock,
 ) -> Fitted:
     """Execute a draft, and where an operator stands in the way of its kernels, the draft with that operator widened.
 
@@ -80,6 +88,7 @@ def fitted(
         draft: To start from.
         prepared: The float graph.
         conditioned: The same with the constants to round.
+        condition_by: Makes another such, where a plan rounds other constants than the one before.
         source: Data to measure ranges on that only a widened plan asks for.
         samples: Real inputs to verify with.
         clock: Gathers times.
@@ -101,10 +110,18 @@ def fitted(
                 wider = None if verification is None else widened(draft, prepared.graph, _ended(graph, verification))
             if wider is None:
                 check_proven(verification)
-                return Fitted(draft, graph, model, verification)
+                return Fitted(draft, graph, model, verification, conditioned)
         before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config))
+        old = conditioned
+        if set(before.weights) != set(draft.plan.weights):
+            with clock("condition"):
+                conditioned = condition_by(draft.plan)
         with clock("calibrate"):
-            draft = replace(draft, measured=measured_for(draft, before, prepared, conditioned.graph, source))
+            if conditioned.graph is old.graph:
+                measured = measured_for(draft, before, prepared, conditioned.graph, source)
+            else:  # other biases make other ranges; conditioning showed that samples can be read again
+                measured = measure(prepared, draft.plan, conditioned.graph, draft.config, source)
+            draft = replace(draft, measured=measured)
 
 
 def widened(draft: Draft, graph: Graph, found: Mapping[Node, str]) -> Draft | None:
