@@ -35,6 +35,7 @@ from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
 
 Values = Mapping[str, np.ndarray]
+Condition = Callable[[Plan], Conditioned]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +61,17 @@ class Fitted:
 
     Attributes:
         draft: What it was made by.
+        conditioned: The float graph with the constants that were rounded.
         graph: What was written.
         model: The file.
         verification: What the runtimes made of it; None where none was asked.
-        conditioned: The graph whose constants were rounded.
     """
 
     draft: Draft
+    conditioned: Conditioned
     graph: Graph
     model: bytes
     verification: Verification | None
-    conditioned: Conditioned
 
 
 def fitted(
@@ -110,7 +111,7 @@ def fitted(
                 wider = None if verification is None else widened(draft, prepared.graph, _ended(graph, verification))
             if wider is None:
                 check_proven(verification)
-                return Fitted(draft, graph, model, verification, conditioned)
+                return Fitted(draft, conditioned, graph, model, verification)
         before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config))
         old = conditioned
         if set(before.weights) != set(draft.plan.weights):

@@ -5,7 +5,7 @@ What comes before, load -> passes, is `octavo.stages.prepare`, which training sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -228,22 +228,25 @@ def quantize_prepared(
     clock = clock or Clock()
     with clock("plan"):
         plan = make_plan(prepared.graph, config) if trained is None else trained.plan
+
+    def condition(plan: Plan) -> Conditioned:
+        return trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
+
     with clock("condition"):
-        condition_by = _conditioning(prepared, config, source, methods, trained)
-        conditioned = condition_by(plan)
+        conditioned = condition(plan)
     wanted = verified_samples(config)
     source, seen = source.peek(prepared, None if wanted is None else max(wanted, samples_wanted(prepared.graph)))
     with clock("calibrate"):
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
     known = {tensor_name(name): each for name, each in measured.ranges.items()}
     samples = seen[:wanted] or random_samples(prepared.graph, config.seed, known)
-    made = fitted(Draft(config, plan, measured), prepared, conditioned, condition_by, source, samples, clock)
+    made = fitted(Draft(config, plan, measured), prepared, conditioned, condition, source, samples, clock)
     draft, conditioned, verification = made.draft, made.conditioned, made.verification
     with clock("verify"):
         compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)
         lost = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
         doubtful = doubts(prepared, seen)
-    coarse = _coarse(conditioned.graph, draft.plan, draft.measured)
+    coarse = _coarse(made.conditioned.graph, draft.plan, draft.measured)
     return QuantizedModel(
         scheme=plan.scheme,
         graph=made.graph,
@@ -254,7 +257,7 @@ def quantize_prepared(
         notes=(
             *prepared.notes,
             *doubtful,
-            *conditioned.notes,
+            *made.conditioned.notes,
             *draft.measured.notes,
             *remarks(prepared.graph, draft.plan, draft.config),
             *draft.notes,
@@ -266,16 +269,6 @@ def quantize_prepared(
         integer_divisor=source.divisor_for(prepared),
         seconds=clock.seconds,
     )
-
-
-def _conditioning(
-    prepared: Prepared, config: QuantizeConfig, source: Source, methods: Sequence[Method], trained: Trained | None
-) -> Callable[[Plan], Conditioned]:
-    """What makes the constants of a plan; training made its own."""
-    if trained is None:
-        return lambda plan: conditioned_by(methods, prepared, plan, source, config)
-    made = trained.conditioned
-    return lambda plan: made
 
 
 def _coarse(graph: Graph, plan: Plan, measured: Measured) -> tuple[CoarseOperand, ...]:

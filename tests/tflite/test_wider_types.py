@@ -128,11 +128,11 @@ def test_a_range_that_cannot_be_had_any_more_is_said_to_be_missing() -> None:
     (node,) = (node for node in prepared.graph.nodes if node.op == "LOG_SOFTMAX")
     wider = widened(draft, prepared.graph, {node: "a reason"})
     assert wider is not None
-    wider = replace(wider, plan=make_plan(prepared.graph, wider.config))
+    wider, before = replace(wider, plan=make_plan(prepared.graph, wider.config)), draft.plan
     spent = once()
     next(spent)
     with pytest.raises(DatasetError, match="pass data=x_train"):
-        measured_for(wider, draft.plan, prepared, prepared.graph, Source(spent))
+        measured_for(wider, before, prepared, prepared.graph, Source(spent))
 
 
 @pytest.mark.parametrize("activation", ["silu", "sigmoid"])
