@@ -17,6 +17,7 @@ from octavo.ir.types import Graph
 from octavo.ops.table import spec_of
 from octavo.write.c.call import Call
 from octavo.write.c.model import data_constants, lowered
+from octavo.write.c.order import ordered
 from octavo.write.c.sizes import constant_bytes
 
 NAME = "generated C"
@@ -48,6 +49,7 @@ def generated(graph: Graph, board: Board, *, build: bool = False) -> Generated:
             estimate.
     """
     try:
+        graph = ordered(graph)
         calls, layout, _ = lowered(graph, "model")
     except UnsupportedLayerError as error:
         return Generated(Way(NAME, f"{error.what} {error.fix}"))
