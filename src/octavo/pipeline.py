@@ -21,6 +21,7 @@ from octavo.evaluate.proof import random_samples, verified_samples
 from octavo.evaluate.verify import SAMPLE_INPUTS
 from octavo.fitting import Draft, fitted
 from octavo.ir.types import Graph
+from octavo.load.input_shape import InputShape
 from octavo.mending import check_mendable, mended
 from octavo.numerics.estimators import Estimator
 from octavo.plan.make import make_plan
@@ -66,6 +67,7 @@ def quantize(
     mend: bool = False,
     allow: Sequence[str] = (),
     signature: str | None = None,
+    input_shape: InputShape | None = None,
     progress: Progress | None = None,
 ) -> QuantizedModel:
     """Quantize a float model, write it, and prove what was written.
@@ -98,6 +100,9 @@ def quantize(
             notes on them name and what measures best; each way tried takes as long as the first.
         allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
         signature: Name of the signature to read, of a SavedModel or .tflite file that has several.
+        input_shape: What the model leaves open of its inputs: `(height, width, channels)`, a list of such for several
+            inputs, or a dict by name. With a batch in front, `(4, height, width, channels)`, the file takes that many
+            samples at once; data stays as it is, or comes as whole batches.
         progress: Told of long work.
 
     Returns:
@@ -106,7 +111,8 @@ def quantize(
     Raises:
         ModelFileError, UnsupportedLayerError: if the model cannot be loaded.
         DatasetError, NonFiniteError: if the data does not serve.
-        ConfigError: for an unknown option value, or one that a trained model has decided already.
+        ConfigError: for an unknown option value, one that a trained model has decided already, or an input shape that
+            does not fit.
         VerificationError: if the written file does not compute what it should.
     """
     options = {
@@ -129,13 +135,13 @@ def quantize(
         model = opened(model, allow)
         trained = what_training_decided(model)
     if trained is not None:
-        check_left_to_training(configured(config, **{**options, "scheme": None}), methods)
+        check_left_to_training(configured(config, **{**options, "scheme": None}), methods, input_shape)
         chosen = as_trained(configured(config, **options), scheme if config is None else config.scheme, trained)
     else:
         chosen = configured(config, **options)
     warm_up(1, gatherer.__name__)
     with clock("load"):
-        prepared = prepare(model, allow, signature) if trained is None else trained.prepared
+        prepared = prepare(model, allow, signature, input_shape) if trained is None else trained.prepared
     source = Source(data, samples, integer_divisor, progress)
     if mend:
         check_mendable(source, trained is not None)
@@ -161,6 +167,7 @@ def calibrate(
     integer_divisor: float | None = None,
     allow: Sequence[str] = (),
     signature: str | None = None,
+    input_shape: InputShape | None = None,
     progress: Progress | None = None,
 ) -> Statistics:
     """Measure what the activations of a model are, to quantize by it now or later.
@@ -174,7 +181,8 @@ def calibrate(
         q = octavo.quantize(model, data=both)
 
     Args:
-        model, data, config, skip, layers, samples, integer_divisor, allow, signature, progress: As for `quantize`,
+        model, data, config, skip, layers, samples, integer_divisor, allow, signature, input_shape, progress: As for
+            `quantize`,
             which must be given the same scheme, `skip` and `layers` then.
         scheme: One with integer activations; None takes int8.
         estimator: That of `quantize`; "percentile" and "mse" need values counted by bin.
@@ -191,7 +199,7 @@ def calibrate(
             expected="a float model",
             fix="quantize it as it is, octavo.quantize(model); or measure its float model, octavo.qat.strip(model)",
         )
-    prepared = prepare(model, allow, signature)
+    prepared = prepare(model, allow, signature, input_shape)
     plan = make_plan(prepared.graph, config)
     if not plan.scheme.needs_data:
         raise ConfigError(

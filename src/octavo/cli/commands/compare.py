@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Report, Samples, Seed, Signature, Skip
+from octavo.cli.options import (
+    Allow,
+    DataPath,
+    Divisor,
+    Effort,
+    InputShape,
+    Json,
+    ModelPath,
+    Report,
+    Samples,
+    Seed,
+    Signature,
+    Skip,
+    input_shape_of,
+)
 from octavo.cli.output import command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 
@@ -47,6 +61,7 @@ def compare(
     effort: Effort = "default",
     allow: Allow = None,
     signature: Signature = None,
+    input_shape: InputShape = None,
     seed: Seed = 0,
     report: Report = None,
     as_json: Json = False,
@@ -76,7 +91,7 @@ def compare(
         table = run(
             str(model), None if data is None else str(data), held_out, schemes=names, skip=tuple(skip or ()),
             samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress, metric=metric,
-            allow=tuple(allow or ()), signature=signature, effort=effort,
+            allow=tuple(allow or ()), signature=signature, effort=effort, input_shape=input_shape_of(input_shape),
             also={path.stem: path for path in also or ()}, flash=wishes.flash, ram=wishes.ram,
             matters=wishes.matters, board=board,
         )  # fmt: skip
@@ -84,7 +99,7 @@ def compare(
         from octavo.pages.report import shown_of_test, write_report
         from octavo.stages import prepare
 
-        prepared = prepare(str(model), tuple(allow or ()), signature)
+        prepared = prepare(str(model), tuple(allow or ()), signature, input_shape_of(input_shape))
         best = table.best().row
         write_report(
             report, prepared, shown_of_test(prepared, held_out, integer_divisor), comparison=table,
