@@ -148,7 +148,7 @@ def _loading(
     except Exception as error:  # whatever a backend raises; the file needs no backend
         reason = str(error).strip().partition("\n")[0]
         return (), (Note("load", graph.name, f"cannot be run by Keras, to compare with: {reason}"),)
-    wanted = {name: np.concatenate([result[name] for result in results]) for name in floats}
+    wanted = {name: np.concatenate([np.atleast_1d(result[name]) for result in results]) for name in floats}
     loading = compare_outputs(floats, wanted)
     return loading, tuple(
         Note(

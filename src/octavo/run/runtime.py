@@ -76,7 +76,9 @@ class Runtime(Protocol):
         for i in range(len(next(iter(inputs.values())))):
             self.reset()
             results.append(self.run({name: array[i : i + 1] for name, array in inputs.items()}))
-        return {port.name: np.concatenate([result[port.name] for result in results]) for port in self.outputs}
+        return {
+            port.name: np.concatenate([np.atleast_1d(result[port.name]) for result in results]) for port in self.outputs
+        }
 
     def __enter__(self) -> Self:
         return self
