@@ -30,6 +30,7 @@ from octavo.run.signature import (
     not_a_model,
     quantization_of,
     read_signature,
+    subgraph_signature,
     unique_names,
 )
 from octavo.write.stored import cut_out, operator_name, parsed, with_operands
@@ -82,6 +83,15 @@ def read_content(model: bytes, wanted: str | None = None) -> FileContent:
         RecursionError,
     ) as error:  # fmt: skip
         raise not_a_model(f"{len(model)} bytes that contradict themselves ({error})") from error
+
+
+def read_subgraph(content: bytes, index: int) -> FileContent:
+    """A subgraph of a file; its inputs and outputs are named like its tensors.
+
+    Raises:
+        ModelFileError: for a tensor of a type Octavo does not know.
+    """
+    return _content_of(content, subgraph_signature(content, index))
 
 
 def _content_of(content: bytes, signature: Signature) -> FileContent:

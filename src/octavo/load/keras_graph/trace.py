@@ -33,7 +33,7 @@ from octavo.load.keras_graph.functional import (
     trace,
 )
 from octavo.load.keras_graph.integer_inputs import with_integer_inputs
-from octavo.load.keras_graph.naming import input_names, output_names, rename_tensors, result_names
+from octavo.load.keras_graph.naming import named_as_in_keras
 from octavo.load.keras_graph.shadow import Shadows
 from octavo.load.loaded import Loaded
 from octavo.ops.build import GraphBuilder
@@ -91,15 +91,9 @@ def load_keras(
     names = {key: cast.get(name, name) for key, name in tracer.names.items()}
     for name in cast.values():
         tracer.notes.pop(name, None)
-    expected = tracer.builder.expected
-    for renaming in (
-        result_names(graph, tracer.results),
-        output_names(graph, function._outputs_struct),
-        input_names(graph, function._inputs_struct),
-    ):
-        graph = rename_tensors(graph, renaming)
-        names = {key: renaming.get(name, name) for key, name in names.items()}
-        expected = [replace(each, tensor=renaming.get(each.tensor, each.tensor)) for each in expected]
+    graph, renamed = named_as_in_keras(graph, tracer.results, function)
+    names = {key: renamed.get(name, name) for key, name in names.items()}
+    expected = (replace(each, tensor=renamed.get(each.tensor, each.tensor)) for each in tracer.builder.expected)
     return Loaded(with_batch(graph, batch), tuple(tracer.notes.values()), names, expected=tuple(expected))
 
 
