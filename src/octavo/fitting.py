@@ -24,11 +24,15 @@ from octavo.evaluate.verify import verify
 from octavo.ir.graph import producers
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
+from octavo.numerics.affine import Range, representable
 from octavo.ops.obstacles import obstacles
 from octavo.ops.table import spec_of
 from octavo.plan.make import make_plan, operator_name, own_config_of
+from octavo.plan.spans import Span, wide_spans
 from octavo.plan.types import Plan
+from octavo.quantization.parameters import group_range
 from octavo.quantization.quantize import quantized_graph
+from octavo.quantization.split_spans import split_spans
 from octavo.stages import Clock, Measured, Prepared, Source, measure
 from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
@@ -44,12 +48,14 @@ class Draft:
         config: What the plan is made by.
         plan: Of the float graph.
         measured: Ranges for it.
+        inside: Results of operators that run on int16, as their ranges ask for it.
         notes: One for each operator that was widened.
     """
 
     config: QuantizeConfig
     plan: Plan
     measured: Measured
+    inside: frozenset[str] = frozenset()
     notes: tuple[Note, ...] = ()
 
 
@@ -101,9 +107,63 @@ def fitted(
             if wider is None:
                 check_proven(verification)
                 return Fitted(draft, graph, model, verification)
-        draft = replace(wider, plan=make_plan(prepared.graph, wider.config))
+        draft = replace(wider, plan=make_plan(prepared.graph, wider.config, wider.inside))
         with clock("calibrate"):
             draft = replace(draft, measured=_measured(draft, prepared, conditioned.graph, source))
+
+
+def spread(draft: Draft, prepared: Prepared, conditioned: Conditioned) -> tuple[Draft, Prepared, Conditioned]:
+    """Give room to functions with a pole, such as the reciprocal root of a normalization, whose operand spans much.
+
+    What is around them runs on int16, and where that does not serve them, they are computed part by part. The float
+    graph still computes the same. Layers whose type is configured keep it.
+
+    Args:
+        draft: As measured.
+        prepared: The float graph.
+        conditioned: The same with the constants to round.
+    """
+    makers = producers(prepared.graph)
+    spans = [
+        span
+        for span in wide_spans(prepared.graph, draft.plan, draft.measured.extremes)
+        if all(own_config_of(makers[name], draft.config).activations is None for name in {span.node, *span.inside})
+    ]
+    if not spans:
+        return draft, prepared, conditioned
+    notes = tuple(_spread_note(makers[span.node], span) for span in spans)
+    split = split_spans(conditioned.graph, spans)
+    prepared = replace(prepared, graph=split_spans(prepared.graph, spans).graph)
+    plan = make_plan(prepared.graph, draft.config, split.inside)
+    ranges = {**draft.measured.ranges, **_entering(conditioned.graph, draft, plan), **split.ranges}
+    measured = replace(draft.measured, ranges=ranges)
+    # Outside it is the scheme's type, so that a model is called as ever.
+    config, shown = draft.config, split.inside.intersection(prepared.graph.outputs)
+    if shown and config.output_type is None:
+        config = replace(config, output_type=DType.INT8.value)
+    spread_out = Draft(config, plan, measured, split.inside, (*draft.notes, *notes))
+    return spread_out, prepared, replace(conditioned, graph=split.graph)
+
+
+def _entering(graph: Graph, draft: Draft, plan: Plan) -> dict[str, Range]:
+    """Ranges of what only another plan asks for: those of the groups it is in by the draft's."""
+    known, found = draft.measured.ranges, {}
+    groups = {name: group for group in draft.plan.groups for name in group.tensors}
+    for name in plan.observed:
+        if name in groups and name not in known and not graph.tensors[name].is_constant:
+            group = groups[name]
+            found[name] = (
+                group_range(graph, draft.plan, group, known)
+                if group.fixed is None
+                else representable(group.fixed, group.dtype)
+            )
+    return found
+
+
+def _spread_note(node: Node, span: Span) -> Note:
+    parts = f", and it is computed in {len(span.bounds) + 1} parts" if span.bounds else ""
+    found = f"they span a factor of {span.high / span.lowest:,.0f}, which int8 does not tell apart"
+    return Note("plan", node.layer, f"the values that {node.op} is taken of are int16: {found}{parts}")
 
 
 def widened(draft: Draft, found: Mapping[Node, str]) -> Draft | None:

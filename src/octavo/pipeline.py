@@ -19,7 +19,7 @@ from octavo.evaluate.evidence import samples_wanted
 from octavo.evaluate.fidelity import fidelity
 from octavo.evaluate.proof import random_samples, verified_samples
 from octavo.evaluate.verify import SAMPLE_INPUTS
-from octavo.fitting import Draft, fitted
+from octavo.fitting import Draft, fitted, spread
 from octavo.ir.types import Graph
 from octavo.mending import check_mendable, mended
 from octavo.numerics.estimators import Estimator
@@ -236,7 +236,10 @@ def quantize_prepared(
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
     known = {tensor_name(name): each for name, each in measured.ranges.items()}
     samples = seen[:wanted] or random_samples(prepared.graph, config.seed, known)
-    made = fitted(Draft(config, plan, measured), prepared, conditioned, source, samples, clock)
+    draft = Draft(config, plan, measured)
+    if trained is None and plan.scheme.needs_data:
+        draft, prepared, conditioned = spread(draft, prepared, conditioned)
+    made = fitted(draft, prepared, conditioned, source, samples, clock)
     draft, verification = made.draft, made.verification
     with clock("verify"):
         compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)
