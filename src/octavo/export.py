@@ -17,7 +17,7 @@ from octavo.config import unknown_name
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, ModelFileError, OutputError
 from octavo.files import write_whole
-from octavo.ir.types import Graph
+from octavo.ir.types import Graph, Tensor
 from octavo.load.paths import existing
 from octavo.load.tflite import read_tflite
 from octavo.run import reference
@@ -40,7 +40,7 @@ _WORDS = """
 """
 # Keywords, and headers that a NAME.h of that name would hide.
 _TAKEN = frozenset((*_WORDS.split(), "stdint", "string"))
-INTEGERS = (DType.INT8, DType.INT16)
+INTEGERS = (DType.INT8, DType.INT16, DType.UINT8)
 AIMS = ("size", "speed")
 
 
@@ -88,13 +88,13 @@ def export(
     stream: bool = False,
     optimize: str = "size",
 ) -> Exported:
-    """Write an int8 .tflite file as C, or as a project that has that C in it, with a vector to test it by.
+    """Write an integer .tflite file as C, or as a project that has that C in it, with a vector to test it by.
 
     Args:
         model: The file.
         folder: Made if it does not exist.
         to: A name of `TARGETS`: "c", two files; "arduino", a library as .zip; "cmake"; "esp-idf", a component; or
-            "tflm", what a program with TensorFlow Lite Micro needs instead, for which int16x8 will do, too.
+            "tflm", what a program with TensorFlow Lite Micro needs instead.
         name: A C identifier, the prefix of all that is defined; made of the file's name if None.
         force: Write into a folder that holds other files.
         seed: Of the vector that the self-test runs.
@@ -120,7 +120,7 @@ def export(
     name = _checked_name(identifier(path.stem) if name is None else name)
     content = _content(path)
     graph = read_tflite(content)
-    _check_integer(graph, str(path), INTEGERS if to == "tflm" else (DType.INT8,))
+    _check_integer(graph, str(path))
     if to == "tflm":
         _check_interpreted(ram, optimize, stream=stream)
         packed = _for_interpreter(content, graph, name, seed)
@@ -159,13 +159,20 @@ def _written(path: Path, data: bytes) -> Path:
 
 def golden_vector(graph: Graph, seed: int) -> GoldenVector:
     """A random input, and what the integer reference makes of it."""
-    rng = np.random.default_rng(seed)
-    inputs = {}
-    for name in graph.inputs:
-        tensor = graph.tensors[name]
-        low, high = tensor.dtype.integer_range
-        inputs[name] = rng.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
+    inputs = drawn_inputs(graph, np.random.default_rng(seed))
     return GoldenVector(inputs, reference.run(graph, inputs))
+
+
+def drawn_inputs(graph: Graph, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Random inputs over all integers of their types, truth values among them; of reals, normally distributed ones."""
+
+    def drawn(tensor: Tensor) -> np.ndarray:
+        if tensor.dtype.is_float:
+            return rng.normal(size=tensor.shape).astype(tensor.dtype.numpy)
+        low, high = (0, 1) if tensor.dtype is DType.BOOL else tensor.dtype.integer_range
+        return rng.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
+
+    return {name: drawn(graph.tensors[name]) for name in graph.inputs}
 
 
 def _content(path: Path) -> bytes:
@@ -191,15 +198,16 @@ def _checked_name(name: str) -> str:
     )
 
 
-def _check_integer(graph: Graph, path: str, accepted: tuple[DType, ...]) -> None:
-    """Refuse what is float, dynamic-range or too wide at its borders; operators are looked at one by one later."""
+def _check_integer(graph: Graph, path: str) -> None:
+    """Refuse what is float or dynamic-range at its borders; operators are looked at one by one later."""
     for name in (*graph.inputs, *graph.outputs):
         tensor = graph.tensors[name]
-        if tensor.dtype not in accepted or tensor.quantization is None:
+        real = tensor.dtype in INTEGERS and tensor.quantization is not None
+        if not real and tensor.dtype not in (DType.BOOL, DType.INT32):
             raise ModelFileError(
-                f"'{path}' is no int8 model: '{name}' is {tensor.dtype.value}.",
+                f"'{path}' is no integer model: '{name}' is {tensor.dtype.value}.",
                 got=f"an input or output of type {tensor.dtype.value}",
-                expected="int8 inputs and outputs with a scale",
+                expected="int8, uint8 or int16 inputs and outputs with a scale; places and truth values besides",
                 fix="quantize the float model with scheme='int8', and leave input_type and output_type at int8",
             )
 

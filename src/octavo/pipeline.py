@@ -5,14 +5,14 @@ What comes before, load -> passes, is `octavo.stages.prepare`, which training sh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from octavo.arguments import NAMES, YES_OR_NO, check_kinds
 from octavo.calibration import gatherer
 from octavo.calibration.statistics import Statistics
-from octavo.condition import Method
+from octavo.condition import Conditioned, Method
 from octavo.config import LayerConfig, QuantizeConfig, configured
 from octavo.errors import ConfigError, InputError
 from octavo.evaluate.evidence import samples_wanted
@@ -57,7 +57,7 @@ def quantize(
     output_type: str | None = None,
     estimator: str | Estimator = "minmax",
     percentile: float = 99.99,
-    effort: str = "fast",
+    effort: str = "default",
     methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -87,7 +87,7 @@ def quantize(
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
         effort: What is done with `data` to lose less than rounding to nearest does: "fast" nothing, "default" corrects
             biases, "good" rounds weights by their layers' outputs. Every step is kept where it helps on samples held
-            out, and the notes tell.
+            out, and the notes tell; what can be read only once is quantized as "fast".
         methods: Instead of `effort`, what changes weights and biases before they are rounded, in order, such as
             `octavo.condition.BiasCorrection()`; they need `data`, and read it several times.
         samples: Use at most this many samples of `data`.
@@ -229,18 +229,24 @@ def quantize_prepared(
     with clock("plan"):
         plan = make_plan(prepared.graph, config) if trained is None else trained.plan
     with clock("condition"):
-        conditioned = trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
+        condition_by = _conditioning(prepared, config, source, methods, trained)
+        conditioned = condition_by(plan)
     wanted = verified_samples(config)
     source, seen = source.peek(prepared, None if wanted is None else max(wanted, samples_wanted(prepared.graph)))
     with clock("calibrate"):
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
     known = {tensor_name(name): each for name, each in measured.ranges.items()}
     samples = seen[:wanted] or random_samples(prepared.graph, config.seed, known)
+<<<<<<< HEAD
     draft = Draft(config, plan, measured)
     if trained is None and plan.scheme.needs_data:
         draft, prepared, conditioned = spread(draft, prepared, conditioned)
     made = fitted(draft, prepared, conditioned, source, samples, clock)
     draft, verification = made.draft, made.verification
+=======
+    made = fitted(Draft(config, plan, measured), prepared, conditioned, condition_by, source, samples, clock)
+    draft, conditioned, verification = made.draft, made.conditioned, made.verification
+>>>>>>> main
     with clock("verify"):
         compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)
         lost = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
@@ -268,6 +274,16 @@ def quantize_prepared(
         integer_divisor=source.divisor_for(prepared),
         seconds=clock.seconds,
     )
+
+
+def _conditioning(
+    prepared: Prepared, config: QuantizeConfig, source: Source, methods: Sequence[Method], trained: Trained | None
+) -> Callable[[Plan], Conditioned]:
+    """What makes the constants of a plan; training made its own."""
+    if trained is None:
+        return lambda plan: conditioned_by(methods, prepared, plan, source, config)
+    made = trained.conditioned
+    return lambda plan: made
 
 
 def _coarse(graph: Graph, plan: Plan, measured: Measured) -> tuple[CoarseOperand, ...]:

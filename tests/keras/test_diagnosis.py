@@ -91,7 +91,7 @@ def test_a_healthy_network_raises_no_alarm(model: object, data: np.ndarray, test
 
 
 def test_shifted_means_are_told() -> None:
-    found = octavo.diagnose(planted.chain(), samples(64, 1), (samples(96, 2), None), scheme="int8x4")
+    found = octavo.diagnose(planted.chain(), samples(64, 1), (samples(96, 2), None), scheme="int8x4", effort="fast")
     assert found.findings[0].cause == "rounding_shifts"
     assert found.findings[0].mend.regained >= 0.5
 

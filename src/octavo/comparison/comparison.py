@@ -143,7 +143,7 @@ def compare(
     config: QuantizeConfig | None = None,
     skip: Sequence[str] = (),
     layers: Sequence[LayerConfig] = (),
-    effort: str = "fast",
+    effort: str = "default",
     methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,

@@ -38,12 +38,14 @@ class BiasCorrection:
 
     Attributes:
         samples: Look at so many at most, and at fewer where their activations would take too much memory.
+        measure: Whether to hold some more out and tell what they gain.
 
     Raises:
         ConfigError: if `samples` is not positive.
     """
 
     samples: int = 64
+    measure: bool = True
 
     def __post_init__(self) -> None:
         check_samples("BiasCorrection", self.samples, 64)
@@ -60,19 +62,20 @@ class BiasCorrection:
         if not places:
             return Conditioned(graph, notes=notes)
         cuts = segments(graph, places)
-        taken = samples.some(min(self.samples, affordable(graph, cuts)) * HELD_OUT // (HELD_OUT - 1))
-        held = len(taken) // HELD_OUT
+        count = min(self.samples, affordable(graph, cuts))
+        taken = samples.some(count * HELD_OUT // (HELD_OUT - 1) if self.measure else count)
+        held = len(taken) // HELD_OUT if self.measure else 0
         seen, unseen = taken[: len(taken) - held], taken[len(taken) - held :] or taken
         rounded = with_rounded_weights(before, plan)
         corrected = _corrected(graph, rounded, cuts, places, seen)
-        gain = _gain(graph, rounded, with_tensors(rounded, corrected.values()), unseen)
-        where = f"{len(unseen)} samples held out" if held else "the same samples, as there are too few to hold any out"
         layers = len({rule.node for rule in plan.weights})
         told = Note(
             self.name,
             graph.name,
             f"corrected the biases of {len(places)} of {layers} layers on {len(seen)} samples",
         )
+        where = f"{len(unseen)} samples held out" if held else "the same samples, as there are too few to hold any out"
+        gain = _gain(graph, rounded, with_tensors(rounded, corrected.values()), unseen) if self.measure else {}
         gains = (
             Note(
                 self.name,

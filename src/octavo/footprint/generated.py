@@ -45,7 +45,7 @@ def generated(graph: Graph, board: Board) -> Generated:
     costs = kernel_costs(board.processor)
     kernels = [_functions(call) for call in calls]
     used = [each for each in kernels if each]
-    ports = sum(graph.tensors[name].size for name in (*graph.inputs, *graph.outputs))
+    ports = sum(graph.tensors[name].bytes for name in (*graph.inputs, *graph.outputs))
     way = Way(
         NAME,
         flash={
@@ -70,10 +70,11 @@ def generated(graph: Graph, board: Board) -> Generated:
 
 def _constants(graph: Graph, calls: Sequence[Call]) -> Mapping[str, int]:
     """Bytes of weights, and of all other constants."""
-    sizes = [constant for call in calls for text in call.constants for constant in constant_bytes(text).items()]
-    weights = sum(size for name, size in sizes if name.endswith("_weights"))
-    data = sum(tensor.size for tensor in data_constants(graph, calls))
-    return {"weights": weights, "parameters": sum(size for _, size in sizes) - weights + data}
+    texts = dict.fromkeys(text for call in calls for text in call.constants)
+    sizes = {name: size for text in texts for name, size in constant_bytes(text).items()}
+    weights = sum(size for name, size in sizes.items() if name.endswith("_weights"))
+    data = sum(tensor.bytes for tensor in data_constants(graph, calls))
+    return {"weights": weights, "parameters": sum(sizes.values()) - weights + data}
 
 
 def _functions(call: Call) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from octavo.board.boards import Board
 from octavo.footprint.generated import generated
-from octavo.footprint.live import live_bytes, tensor_bytes
+from octavo.footprint.live import live_bytes
 from octavo.footprint.mends import mends
 from octavo.footprint.micro import in_micro
 from octavo.footprint.parts import Footprint, OperatorCost
@@ -39,6 +39,6 @@ def _operator(graph: Graph, node: Node, live_bytes: int) -> OperatorCost:
         node.op,
         node.layer or node.outputs[0],
         spec_of(node.op).products(node.options, inputs, outputs),
-        sum(map(tensor_bytes, constants)),
+        sum(tensor.bytes for tensor in constants),
         live_bytes,
     )

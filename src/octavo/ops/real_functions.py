@@ -16,7 +16,6 @@ from octavo.ops.elementwise_kernels import broadcast_shape
 from octavo.ops.elementwise_layers import operation_of_two_form, times
 from octavo.ops.forms import emits, operation_form
 from octavo.ops.pointwise import applies
-from octavo.ops.refuse import axes_of_sample
 from octavo.ops.roles import Data, Parameter
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
 
@@ -93,17 +92,6 @@ def cumsum_float(options: CumsumOptions, inputs: Inputs[np.ndarray]) -> tuple[np
     return (np.flip(sums, axis).copy() if options.reverse else sums,)
 
 
-def lower_cumsum(b: Emitter, call: KerasCall) -> str:
-    """keras.ops.cumsum along an axis of a sample.
-
-    Raises:
-        UnsupportedLayerError: if it adds samples of a batch up.
-    """
-    (x,) = call.inputs
-    (axis,) = axes_of_sample(call.operation, len(b.shape(x)), "adds samples of a batch up")
-    return b.emit("CUMSUM", [x, b.constant(np.array(axis, np.int32), "axis")], CumsumOptions())
-
-
 SIN = _of_one("SIN", "sin")
 COS = _of_one("COS", "cos")
 FLOOR = _of_one("FLOOR", "floor")
@@ -153,9 +141,6 @@ CUMSUM = OpSpec(
     run_float=cumsum_float,
     activations=frozenset(),
     micro=EVERYWHERE,
-    keras={
-        "ops.Cumsum": KerasForm(lower_cumsum, lambda keras: (lambda x: keras.ops.cumsum(x, axis=1), ((4, 6),))),
-    },
     examples=(
         Example(((1, 6, 5), None), {1: np.array(1, np.int32)}, CumsumOptions()),
         Example(((1, 6, 5), None), {1: np.array(2, np.int32)}, CumsumOptions()),

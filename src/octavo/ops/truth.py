@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
+from octavo.ops.cast import emit_cast
 from octavo.ops.elementwise_kernels import broadcast_shape
-from octavo.ops.elementwise_layers import operand
+from octavo.ops.elementwise_layers import alike
 from octavo.ops.pointwise import applies
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import moves
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec, TensorRef
 from octavo.ops.version import version_by_type
 
 COARSE = "float only: the int8 kernels scale differences by 256 times the scale, and abort at scales of 1 and above"
@@ -38,10 +39,19 @@ def truths(options: Options, inputs: Inputs[Tensor]) -> tuple[DType, ...]:
     return (DType.BOOL,)
 
 
-def _lower_pair(op: str) -> Callable[[Emitter, KerasCall], str]:
+def _as_truths(b: Emitter, values: Sequence[Any]) -> list[str]:
+    """Operands as truth values; what is not 0 is true."""
+    return [
+        emit_cast(b, value.name, DType.BOOL)
+        if isinstance(value, TensorRef)
+        else b.constant(np.asarray(value, np.bool_), "operand")
+        for value in values
+    ]
+
+
+def _lower(op: str, combine: Callable[[Emitter, Sequence[Any]], list[str]]) -> Callable[[Emitter, KerasCall], str]:
     def lower(b: Emitter, call: KerasCall) -> str:
-        values = [*call.args, *call.kwargs.values()]
-        return b.emit(op, [operand(b, value, f"operand_{i}") for i, value in enumerate(values)])
+        return b.emit(op, combine(b, [*call.args, *call.kwargs.values()]))
 
     return lower
 
@@ -60,7 +70,7 @@ def _comparison(kind: Compares) -> OpSpec:
         micro=frozenset({DType.FLOAT32}),
         keras={
             f"ops.{operation}": KerasForm(
-                _lower_pair(kind.name),
+                _lower(kind.name, alike),
                 lambda keras: (
                     lambda x, y: keras.ops.where(getattr(keras.ops, function)(x, y), x, 0.5),
                     ((4, 3), (4, 3)),
@@ -95,7 +105,7 @@ def _logical(name: str, operation: str, function: str) -> OpSpec:
         run_float=applies(combine),
         activations=frozenset(),
         micro=frozenset({DType.BOOL}),
-        keras={f"ops.{operation}": KerasForm(_lower_pair(name), example)},
+        keras={f"ops.{operation}": KerasForm(_lower(name, _as_truths), example)},
         examples=(
             Example(shapes, dtypes=dict.fromkeys(range(len(shapes)), DType.BOOL)),
             Example(((1, 7),) * len(shapes), dtypes=dict.fromkeys(range(len(shapes)), DType.BOOL)),
@@ -117,9 +127,7 @@ def select_float(options: Options, inputs: Inputs[np.ndarray]) -> tuple[np.ndarr
 def lower_where(b: Emitter, call: KerasCall) -> str:
     """keras.ops.where of three operands; numbers become constants of the type of the others."""
     condition, x, y = (*call.args, *call.kwargs.values())
-    names = [operand(b, x, "where_true"), operand(b, y, "where_false")]
-    chosen = condition.name if hasattr(condition, "name") else b.constant(np.asarray(condition, np.bool_), "condition")
-    return b.emit("SELECT_V2", [chosen, *names])
+    return b.emit("SELECT_V2", [*_as_truths(b, [condition]), *alike(b, [x, y])])
 
 
 _TRUTHS = np.random.default_rng(4).uniform(size=(1, 6, 5)) > 0.5

@@ -9,7 +9,7 @@ from io import BytesIO
 import numpy as np
 
 from octavo.board.plan_memory import Buffer, plan_memory
-from octavo.diagnosis.layer_errors import activations_of
+from octavo.diagnosis.downstream import activations_of
 from octavo.diagnosis.pair import own_pair
 from octavo.diagnosis.places import Place, places_of
 from octavo.diagnosis.samples import Arrays

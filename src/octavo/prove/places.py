@@ -113,7 +113,9 @@ def _differs(graph: Graph, vectors: Sequence[Values], run: Runner) -> str:
         folder = Path(name)
         for file, text in write_c(graph, NAME, golden_vector(graph, 0), "none").files.items():
             (folder / file).write_text(text, encoding="ascii")
-        packed = np.stack([np.concatenate([values[name].ravel() for name in graph.inputs]) for values in vectors])
+        packed = np.stack(
+            [np.concatenate([values[name].ravel().view(np.int8) for name in graph.inputs]) for values in vectors]
+        )
         made = run(graph, folder, packed)
     truths = [reference.run(graph, values, keep=graph.outputs) for values in vectors]
     return first_difference(graph, made, truths)
@@ -131,10 +133,11 @@ def first_difference(graph: Graph, made: np.ndarray, truths: Sequence[Values]) -
     start = 0
     for name in graph.outputs:
         wanted = np.stack([truth[name].ravel() for truth in truths])
-        got = made[:, start : start + wanted.shape[1]]
-        start += wanted.shape[1]
+        size = graph.tensors[name].bytes
+        got = np.ascontiguousarray(made[:, start : start + size]).view(wanted.dtype)
+        start += size
         if not np.array_equal(got, wanted):
-            gap = np.abs(got.astype(int) - wanted)
+            gap = np.abs(got.astype(np.int64) - wanted.astype(np.int64))
             i, node = makers.get(name, (0, None))
             where = f"{i}: {node.op} of layer '{node.layer or name}'" if node else f"output '{name}'"
             return f"{where} first: {np.count_nonzero(gap)} of {gap.size} values, by up to {gap.max()}"
@@ -142,7 +145,7 @@ def first_difference(graph: Graph, made: np.ndarray, truths: Sequence[Values]) -
 
 
 def _sizes(graph: Graph) -> tuple[list[int], list[int]]:
-    ins, outs = ([graph.tensors[name].size for name in names] for names in (graph.inputs, graph.outputs))
+    ins, outs = ([graph.tensors[name].bytes for name in names] for names in (graph.inputs, graph.outputs))
     return ins, outs
 
 

@@ -13,6 +13,7 @@ from octavo.board.emulator import CORES
 from octavo.config import unknown_name
 from octavo.evaluate.verification import Verification
 from octavo.evaluate.verify import verify
+from octavo.export import drawn_inputs
 from octavo.ir.types import Graph
 from octavo.load.paths import existing, model_bytes
 from octavo.load.tflite import read_tflite
@@ -76,21 +77,9 @@ def prove(model: str | PathLike[str], cores: Sequence[str] = EMULATED, vectors: 
         return Proof(None, self_tests(path, cores))
     content = model_bytes(path)
     graph = read_tflite(content)
-    drawn = [_drawn(graph, np.random.default_rng([seed, i])) for i in range(vectors)]
+    drawn = [drawn_inputs(graph, np.random.default_rng([seed, i])) for i in range(vectors)]
     reals = [{name: _real(graph, name, array) for name, array in values.items()} for values in drawn]
     return Proof(verify(content, graph, reals, "full"), in_c(graph, drawn, cores))
-
-
-def _drawn(graph: Graph, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    values = {}
-    for name in graph.inputs:
-        tensor = graph.tensors[name]
-        if tensor.quantization is None:
-            values[name] = rng.normal(size=tensor.shape).astype(tensor.dtype.numpy)
-        else:
-            low, high = tensor.dtype.integer_range
-            values[name] = rng.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
-    return values
 
 
 def _real(graph: Graph, name: str, array: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def compare(
     samples: Samples = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
-    effort: Effort = "fast",
+    effort: Effort = "default",
     allow: Allow = None,
     signature: Signature = None,
     seed: Seed = 0,

@@ -58,7 +58,7 @@ def quantize(
     mend: Annotated[
         bool, typer.Option("--mend", help="Give operands that larger ones leave few steps a scale of their own.")
     ] = False,
-    effort: Effort = "fast",
+    effort: Effort = "default",
     allow: Allow = None,
     signature: Signature = None,
     force: Force = False,

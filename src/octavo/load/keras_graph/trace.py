@@ -17,7 +17,7 @@ from octavo.ir.notes import Note
 from octavo.load.keras_graph import refusals
 from octavo.load.keras_graph.call import Call, flat, is_array, map_leaves, references, to_numpy
 from octavo.load.keras_graph.channels import comes_first, lower_channels_last
-from octavo.load.keras_graph.checks import check_call, check_ranks
+from octavo.load.keras_graph.checks import check_call, check_ranks, mixes_batch
 from octavo.load.keras_graph.form_names import form_name
 from octavo.load.keras_graph.functional import (
     Traced,
@@ -40,7 +40,7 @@ from octavo.ops.spec import TensorRef
 from octavo.ops.table import KERAS_FORMS
 
 # Operations whose result follows from the shape of their input alone.
-BY_SHAPE = frozenset({"ops.OnesLike", "ops.ZerosLike", "ops.FullLike"})
+BY_SHAPE = frozenset({"ops.OnesLike", "ops.ZerosLike", "ops.FullLike", "ops.EmptyLike"})
 
 # Operations that join tensors and arrays alike.
 JOINING = frozenset({"ops.Concatenate", "ops.Stack"})
@@ -168,6 +168,8 @@ class _Tracer:
         """Emit one call and note what its results are in the graph."""
         args, kwargs = map_leaves(lambda leaf: self._in_graph_terms(leaf, values), _arguments(node))
         results = self._node(path, operation, args, kwargs)
+        if mixes_batch(node):
+            self._note(path, "mixes the samples of a batch; in the file a batch is one sample")
         for tensor, result in zip(node.outputs, results, strict=True):
             values[id(tensor)] = result
             if isinstance(result, str):
