@@ -24,17 +24,12 @@ from octavo.evaluate.verify import verify
 from octavo.ir.graph import producers
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
-<<<<<<< HEAD
 from octavo.numerics.affine import Range, representable
-=======
-from octavo.numerics.affine import Range
->>>>>>> main
 from octavo.ops.obstacles import obstacles
 from octavo.ops.table import spec_of
 from octavo.plan.make import make_plan, operator_name, own_config_of
 from octavo.plan.spans import Span, wide_spans
 from octavo.plan.types import Plan
-from octavo.quantization.parameters import group_range
 from octavo.quantization.quantize import quantized_graph
 from octavo.quantization.split_spans import split_spans
 from octavo.stages import Clock, Measured, Prepared, Source, measure
@@ -119,17 +114,12 @@ def fitted(
                 wider = None if verification is None else widened(draft, prepared.graph, _ended(graph, verification))
             if wider is None:
                 check_proven(verification)
-<<<<<<< HEAD
-                return Fitted(draft, graph, model, verification)
-        draft = replace(wider, plan=make_plan(prepared.graph, wider.config, wider.inside))
-=======
                 return Fitted(draft, graph, model, verification, conditioned)
-        before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config))
+        before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config, wider.inside))
         old = conditioned
         if set(before.weights) != set(draft.plan.weights):
             with clock("condition"):
                 conditioned = condition_by(draft.plan)
->>>>>>> main
         with clock("calibrate"):
             if conditioned.graph is old.graph:
                 measured = measured_for(draft, before, prepared, conditioned.graph, source)
@@ -138,8 +128,7 @@ def fitted(
             draft = replace(draft, measured=measured)
 
 
-<<<<<<< HEAD
-def spread(draft: Draft, prepared: Prepared, conditioned: Conditioned) -> tuple[Draft, Prepared, Conditioned]:
+def spread(draft: Draft, prepared: Prepared) -> tuple[Draft, Prepared] | None:
     """Give room to functions with a pole, such as the reciprocal root of a normalization, whose operand spans much.
 
     What is around them runs on int16, and where that does not serve them, they are computed part by part. The float
@@ -148,7 +137,9 @@ def spread(draft: Draft, prepared: Prepared, conditioned: Conditioned) -> tuple[
     Args:
         draft: As measured.
         prepared: The float graph.
-        conditioned: The same with the constants to round.
+
+    Returns:
+        The draft of another graph, and that graph; None where there is no such function.
     """
     makers = producers(prepared.graph)
     spans = [
@@ -157,34 +148,16 @@ def spread(draft: Draft, prepared: Prepared, conditioned: Conditioned) -> tuple[
         if all(own_config_of(makers[name], draft.config).activations is None for name in {span.node, *span.inside})
     ]
     if not spans:
-        return draft, prepared, conditioned
+        return None
     notes = tuple(_spread_note(makers[span.node], span) for span in spans)
-    split = split_spans(conditioned.graph, spans)
-    prepared = replace(prepared, graph=split_spans(prepared.graph, spans).graph)
-    plan = make_plan(prepared.graph, draft.config, split.inside)
-    ranges = {**draft.measured.ranges, **_entering(conditioned.graph, draft, plan), **split.ranges}
-    measured = replace(draft.measured, ranges=ranges)
+    split, known = split_spans(prepared.graph, spans), draft.measured.ranges
+    plan = make_plan(split.graph, draft.config, split.inside)
+    measured = replace(draft.measured, ranges={**_inherited(draft.plan, known), **known, **split.ranges})
     # Outside it is the scheme's type, so that a model is called as ever.
-    config, shown = draft.config, split.inside.intersection(prepared.graph.outputs)
-    if shown and config.output_type is None:
+    config = draft.config
+    if config.output_type is None and not split.inside.isdisjoint(split.graph.outputs):
         config = replace(config, output_type=DType.INT8.value)
-    spread_out = Draft(config, plan, measured, split.inside, (*draft.notes, *notes))
-    return spread_out, prepared, replace(conditioned, graph=split.graph)
-
-
-def _entering(graph: Graph, draft: Draft, plan: Plan) -> dict[str, Range]:
-    """Ranges of what only another plan asks for: those of the groups it is in by the draft's."""
-    known, found = draft.measured.ranges, {}
-    groups = {name: group for group in draft.plan.groups for name in group.tensors}
-    for name in plan.observed:
-        if name in groups and name not in known and not graph.tensors[name].is_constant:
-            group = groups[name]
-            found[name] = (
-                group_range(graph, draft.plan, group, known)
-                if group.fixed is None
-                else representable(group.fixed, group.dtype)
-            )
-    return found
+    return Draft(config, plan, measured, split.inside, (*draft.notes, *notes)), replace(prepared, graph=split.graph)
 
 
 def _spread_note(node: Node, span: Span) -> Note:
@@ -193,10 +166,7 @@ def _spread_note(node: Node, span: Span) -> Note:
     return Note("plan", node.layer, f"the values that {node.op} is taken of are int16: {found}{parts}")
 
 
-def widened(draft: Draft, found: Mapping[Node, str]) -> Draft | None:
-=======
 def widened(draft: Draft, graph: Graph, found: Mapping[Node, str]) -> Draft | None:
->>>>>>> main
     """The draft that gives operators the next wider type, or None if there are none.
 
     Weights of int4 become int8; activations int16 after int8, then float32. int16 is left out where not every runtime
@@ -274,11 +244,13 @@ def measured_for(draft: Draft, before: Plan, prepared: Prepared, graph: Graph, s
 
 
 def _inherited(plan: Plan, ranges: Mapping[str, Range]) -> dict[str, Range]:
-    """The range of every tensor of the groups that have one."""
+    """The range of every tensor of the groups that have one, measured or fixed."""
     found: dict[str, Range] = {}
     for group in plan.groups:
         of_members = (ranges.get(plan.range_name(name, group)) for name in group.observed)
         of_group = next(filter(None, of_members), None)
+        if group.fixed is not None:
+            of_group = representable(group.fixed, group.dtype)
         if of_group is not None:
             found |= dict.fromkeys(group.tensors, of_group)
     return found

@@ -6,6 +6,7 @@ What comes before, load -> passes, is `octavo.stages.prepare`, which training sh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -237,16 +238,17 @@ def quantize_prepared(
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
     known = {tensor_name(name): each for name, each in measured.ranges.items()}
     samples = seen[:wanted] or random_samples(prepared.graph, config.seed, known)
-<<<<<<< HEAD
     draft = Draft(config, plan, measured)
-    if trained is None and plan.scheme.needs_data:
-        draft, prepared, conditioned = spread(draft, prepared, conditioned)
-    made = fitted(draft, prepared, conditioned, source, samples, clock)
-    draft, verification = made.draft, made.verification
-=======
-    made = fitted(Draft(config, plan, measured), prepared, conditioned, condition_by, source, samples, clock)
+    if trained is None and (wide := spread(draft, prepared)) is not None:
+        draft, prepared = wide
+        condition_by = _conditioning(prepared, draft.config, source, methods, trained)
+        with clock("condition"):
+            conditioned = condition_by(draft.plan)
+        if conditioned.graph is not prepared.graph:
+            with clock("calibrate"):
+                draft = replace(draft, measured=measure(prepared, draft.plan, conditioned.graph, config, source))
+    made = fitted(draft, prepared, conditioned, condition_by, source, samples, clock)
     draft, conditioned, verification = made.draft, made.conditioned, made.verification
->>>>>>> main
     with clock("verify"):
         compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)
         lost = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)

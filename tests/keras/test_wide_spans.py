@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,8 +12,6 @@ import pytest
 import octavo
 from octavo.config import LayerConfig
 from octavo.dtypes import DType
-from octavo.errors import UnsupportedLayerError
-from octavo.export import export
 from octavo.numerics.affine import asymmetric, dequantize, quantize
 
 pytest.importorskip("tflite_micro")
@@ -72,16 +69,12 @@ def test_rows_of_different_magnitude_lose_what_int8_itself_does(name: str) -> No
     assert made.verification.runtimes[0].exact
 
 
-def test_rows_alike_and_layers_kept_in_int8_stay_int8(tmp_path: Path) -> None:
+def test_rows_alike_and_layers_kept_in_int8_stay_int8() -> None:
     model, alike, apart = model_of(NORMALIZATIONS["layer"]), rows(60, spread=1), rows(60, spread=20)
     (name,) = {layer.name for layer in model.layers[1:]}
     kept = octavo.quantize(model, "int8", apart, layers=[LayerConfig(name, activations="int8")])
     for made in (octavo.quantize(model, "int8", alike), kept):
         assert DType.INT16 not in {tensor.dtype for tensor in made.graph.tensors.values()}
-    octavo.quantize(model, "int8", apart).save(tmp_path / "wide.tflite")
-    with pytest.raises(UnsupportedLayerError, match="activations='int8'"):
-        export(tmp_path / "wide.tflite", tmp_path / "wide")
-    export(kept.save(tmp_path / "kept.tflite"), tmp_path / "kept")
 
 
 def test_a_spectrum_of_noise_keeps_its_small_values() -> None:

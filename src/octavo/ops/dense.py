@@ -17,11 +17,8 @@ from octavo.ops.limits import SPAN, largest_sum, overflow, overflowing, product_
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.products import of_results
 from octavo.ops.roles import Bias, Data, Weight, weight_types
-<<<<<<< HEAD
-from octavo.ops.signs import as_operands
-=======
 from octavo.ops.shape import emit_reshape
->>>>>>> main
+from octavo.ops.signs import as_operands
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec, TensorRef
 from octavo.ops.version import version_by_type
 

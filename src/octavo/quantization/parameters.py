@@ -93,7 +93,7 @@ class _Settling:
         self.biases = {Edge(rule.node, rule.weight): rule for rule in plan.biases}
         self.requantized = dict(plan.requantized)
         self.groups = {Member(name, group.dtype): group for group in plan.groups for name in group.tensors}
-        self.ranges = {group: group_range(graph, plan, group, ranges) for group in plan.groups if group.fixed is None}
+        self.ranges = {group: _range(graph, plan, group, ranges) for group in plan.groups if group.fixed is None}
         self.activations: dict[Member, Quantization] = {}
         for group in plan.groups:
             self._choose(group, group.smallest_scale)
@@ -186,7 +186,7 @@ class _Settling:
         return replace(self.graph.tensors[name], dtype=member.dtype, data=None, quantization=self.activations[member])
 
 
-def group_range(graph: Graph, plan: Plan, group: Group, ranges: Mapping[str, Range]) -> Range:
+def _range(graph: Graph, plan: Plan, group: Group, ranges: Mapping[str, Range]) -> Range:
     """The union of a group's observed ranges, cut where no reader tells values apart."""
     seen = [_range_of(graph.tensors[name], plan.range_name(name, group), ranges) for name in group.observed]
     low, high = min(low for low, _ in seen), max(high for _, high in seen)

@@ -179,8 +179,7 @@ def lower(graph: Graph, node: Node, prefix: str, *, fast: bool = False) -> Call:
                 f"{node.op} in layer '{node.layer}' works on {tensor.dtype.value}, for which there are no C kernels.",
                 got=f"tensor '{tensor.name}' of type {tensor.dtype.value}",
                 expected=", ".join(dtype.value for dtype, ops in LOWERINGS.items() if node.op in ops),
-                fix="quantize the float model with scheme='int8', leave input and output types at int8, and keep "
-                f"int16 out of layers, with layers=[octavo.LayerConfig('{node.layer}', activations='int8')]",
+                fix="quantize the float model with scheme='int8', and leave input and output types at int8",
             )
     chosen = LOWERINGS[dtype][node.op]
     if fast and dtype is DType.INT8:
