@@ -152,7 +152,13 @@ def spread(draft: Draft, prepared: Prepared) -> tuple[Draft, Prepared] | None:
     notes = tuple(_spread_note(makers[span.node], span) for span in spans)
     split, known = split_spans(prepared.graph, spans), draft.measured.ranges
     plan = make_plan(split.graph, draft.config, split.inside)
-    measured = replace(draft.measured, ranges={**_inherited(draft.plan, known), **known, **split.ranges})
+    fixed = {
+        name: representable(group.fixed, group.dtype)
+        for group in draft.plan.groups
+        if group.fixed is not None
+        for name in group.tensors
+    }
+    measured = replace(draft.measured, ranges={**fixed, **_inherited(draft.plan, known), **known, **split.ranges})
     # Outside it is the scheme's type, so that a model is called as ever.
     config = draft.config
     if config.output_type is None and not split.inside.isdisjoint(split.graph.outputs):
@@ -244,13 +250,11 @@ def measured_for(draft: Draft, before: Plan, prepared: Prepared, graph: Graph, s
 
 
 def _inherited(plan: Plan, ranges: Mapping[str, Range]) -> dict[str, Range]:
-    """The range of every tensor of the groups that have one, measured or fixed."""
+    """The range of every tensor of the groups that have one."""
     found: dict[str, Range] = {}
     for group in plan.groups:
         of_members = (ranges.get(plan.range_name(name, group)) for name in group.observed)
         of_group = next(filter(None, of_members), None)
-        if group.fixed is not None:
-            of_group = representable(group.fixed, group.dtype)
         if of_group is not None:
             found |= dict.fromkeys(group.tensors, of_group)
     return found
