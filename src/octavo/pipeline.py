@@ -6,6 +6,7 @@ What comes before, load -> passes, is `octavo.stages.prepare`, which training sh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +20,7 @@ from octavo.evaluate.evidence import samples_wanted
 from octavo.evaluate.fidelity import fidelity
 from octavo.evaluate.proof import random_samples, verified_samples
 from octavo.evaluate.verify import SAMPLE_INPUTS
-from octavo.fitting import Draft, fitted
+from octavo.fitting import Draft, fitted, spread
 from octavo.ir.types import Graph
 from octavo.load.input_shape import InputShape
 from octavo.mending import check_mendable, mended
@@ -248,7 +249,16 @@ def quantize_prepared(
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
     known = {tensor_name(name): each for name, each in measured.ranges.items()}
     samples = seen[:wanted] or random_samples(prepared.graph, config.seed, known)
-    made = fitted(Draft(config, plan, measured), prepared, conditioned, condition, source, samples, clock)
+    draft = Draft(config, plan, measured)
+    if trained is None and (wide := spread(draft, prepared)) is not None:
+        draft, prepared = wide
+        config = draft.config
+        with clock("condition"):
+            conditioned = condition(draft.plan)
+        if conditioned.graph is not prepared.graph:
+            with clock("calibrate"):
+                draft = replace(draft, measured=measure(prepared, draft.plan, conditioned.graph, config, source))
+    made = fitted(draft, prepared, conditioned, condition, source, samples, clock)
     draft, conditioned, verification = made.draft, made.conditioned, made.verification
     with clock("verify"):
         compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)

@@ -20,6 +20,7 @@ from octavo.ops.limits import INT32_SUM, SPAN, Scales, counted, largest_real, ov
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
+from octavo.ops.signs import as_operands
 from octavo.ops.spec import Emitter, Example, FloatKernel, KerasCall, KerasForm, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
@@ -158,6 +159,7 @@ MEAN = OpSpec(
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.mean),
     channelwise=where_channels_stay,
+    positive=as_operands,
     run_float=reduce_float(np.mean),
     integer=scaled_sum_integer(mean=True),
     output_scales=rescaled,
@@ -184,6 +186,7 @@ SUM = OpSpec(
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.sum),
     channelwise=where_channels_stay,
+    positive=as_operands,
     run_float=reduce_float(np.sum),
     integer=scaled_sum_integer(mean=False),
     output_scales=sum_scales,
