@@ -15,6 +15,7 @@ from octavo.calibration import gatherer
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Conditioned, Method
 from octavo.config import LayerConfig, QuantizeConfig, configured
+from octavo.dataless import with_samples
 from octavo.errors import ConfigError, InputError
 from octavo.evaluate.evidence import samples_wanted
 from octavo.evaluate.fidelity import fidelity
@@ -78,8 +79,9 @@ def quantize(
             `octavo.qat.quantize_model`, or its file, is written by the plan and ranges it was trained with.
         scheme: "int8", "int16x8", "dynamic", "float16" or "float32"; None takes int8, or the trained one.
         data: Representative dataset, prepared as in training: an array, .npz, folder of images, generator function,
-            tf.data, PyDataset or DataLoader; or what `calibrate` measured. The integer schemes need it; to the others
-            it only serves verification.
+            tf.data, PyDataset or DataLoader; or what `calibrate` measured. The integer schemes need it; where it is not
+            given they make some of what batch normalizations remember (`octavo.synthesize`). To the others it only
+            serves verification.
         config: All of the options in one object, instead of `scheme` and those that it has a field for.
         skip: Layer names or shell patterns kept in float; a single one may stand alone.
         layers: What is different for some layers: the type of their weights, or its granularity.
@@ -144,6 +146,10 @@ def quantize(
     with clock("load"):
         prepared = prepare(model, allow, signature, input_shape) if trained is None else trained.prepared
     source = Source(data, samples, integer_divisor, progress)
+    if trained is None:
+        with clock("synthesize"):
+            source, made_up = with_samples(source, prepared, model, chosen, allow)
+        prepared = replace(prepared, notes=(*prepared.notes, *made_up))
     if mend:
         check_mendable(source, trained is not None)
     made = quantize_prepared(prepared, chosen, source, methods=methods, trained=trained, clock=clock)
