@@ -146,7 +146,7 @@ def quantize(
     with clock("load"):
         prepared = prepare(model, allow, signature, input_shape) if trained is None else trained.prepared
     source = Source(data, samples, integer_divisor, progress)
-    if trained is None:
+    if trained is None and data is None:
         with clock("synthesize"):
             source, made_up = with_samples(source, prepared, model, chosen, allow)
         prepared = replace(prepared, notes=(*prepared.notes, *made_up))
