@@ -13,7 +13,7 @@ from octavo.board.boards import parse_bytes
 from octavo.comparison.comparison import Comparison
 from octavo.diagnosis.found import Diagnosis
 from octavo.diagnosis.samples import Arrays
-from octavo.files import write_whole
+from octavo.files import figures_beside, write_whole
 from octavo.pages.views import arena_over_time, flipped, layer_views
 from octavo.report.page.render import render
 from octavo.report.tables import TextTable
@@ -81,7 +81,7 @@ def write_page(path: Path, content: Mapping[str, Any]) -> Path:
     page = render(content)
     plain = {name: value for name, value in content.items() if name != "flipped"}
     plain["flipped"] = [{k: v for k, v in each.items() if k != "picture"} for each in content.get("flipped", [])]
-    write_whole(path.with_suffix(".json"), json.dumps(plain, indent=1).encode())
+    write_whole(figures_beside(path), json.dumps(plain, indent=1).encode())
     return write_whole(path, page.encode())
 
 
