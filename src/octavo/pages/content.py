@@ -61,8 +61,9 @@ def page_content(
         content["scheme"] = quantized.scheme.name
         if quantized.scheme.needs_data:
             content["views"] = layer_views(prepared.graph, quantized.graph, x)
-            room = content.get("board", {}).get("ram_bytes")
-            content["arena"] = {**arena_over_time(quantized.graph), "board_bytes": room}
+            arena = arena_over_time(quantized.graph)
+            if arena is not None:
+                content["arena"] = {**arena, "board_bytes": content.get("board", {}).get("ram_bytes")}
         content["proof"] = list(quantized.verification.notes) if quantized.verification else []
         content["flipped"] = _flips(comparison, quantized, x, labels)
     return content
