@@ -24,12 +24,14 @@ from octavo.evaluate.verify import verify
 from octavo.ir.graph import producers
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
-from octavo.numerics.affine import Range
+from octavo.numerics.affine import Range, representable
 from octavo.ops.obstacles import obstacles
 from octavo.ops.table import spec_of
 from octavo.plan.make import make_plan, operator_name, own_config_of
+from octavo.plan.spans import Span, wide_spans
 from octavo.plan.types import Plan
 from octavo.quantization.quantize import quantized_graph
+from octavo.quantization.split_spans import split_spans
 from octavo.stages import Clock, Measured, Prepared, Source, measure
 from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
@@ -46,12 +48,14 @@ class Draft:
         config: What the plan is made by.
         plan: Of the float graph.
         measured: Ranges for it.
+        inside: Results of operators that run on int16, as their ranges ask for it.
         notes: One for each operator that was widened.
     """
 
     config: QuantizeConfig
     plan: Plan
     measured: Measured
+    inside: frozenset[str] = frozenset()
     notes: tuple[Note, ...] = ()
 
 
@@ -78,7 +82,7 @@ def fitted(
     draft: Draft,
     prepared: Prepared,
     conditioned: Conditioned,
-    condition: Condition,
+    condition_by: Callable[[Plan], Conditioned],
     source: Source,
     samples: Sequence[Values],
     clock: Clock,
@@ -89,7 +93,7 @@ def fitted(
         draft: To start from.
         prepared: The float graph.
         conditioned: The same with the constants to round.
-        condition: Makes that of another plan, whose weights are rounded otherwise.
+        condition_by: Makes another such, where a plan rounds other constants than the one before.
         source: Data to measure ranges on that only a widened plan asks for.
         samples: Real inputs to verify with.
         clock: Gathers times.
@@ -112,14 +116,61 @@ def fitted(
             if wider is None:
                 check_proven(verification)
                 return Fitted(draft, conditioned, graph, model, verification)
-        before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config))
-        if draft.plan.weights != before.weights:
+        before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config, wider.inside))
+        old = conditioned
+        if set(before.weights) != set(draft.plan.weights):
             with clock("condition"):
-                earlier, conditioned = conditioned, condition(draft.plan)
-            if conditioned.graph is not earlier.graph:
-                draft = replace(draft, measured=Measured({}, draft.measured.origin, {}))
+                conditioned = condition_by(draft.plan)
         with clock("calibrate"):
-            draft = replace(draft, measured=measured_for(draft, before, prepared, conditioned.graph, source))
+            if conditioned.graph is old.graph:
+                measured = measured_for(draft, before, prepared, conditioned.graph, source)
+            else:  # other biases make other ranges; conditioning showed that samples can be read again
+                measured = measure(prepared, draft.plan, conditioned.graph, draft.config, source)
+            draft = replace(draft, measured=measured)
+
+
+def spread(draft: Draft, prepared: Prepared) -> tuple[Draft, Prepared] | None:
+    """Give room to functions with a pole, such as the reciprocal root of a normalization, whose operand spans much.
+
+    What is around them runs on int16, and where that does not serve them, they are computed part by part. The float
+    graph still computes the same. Layers whose type is configured keep it.
+
+    Args:
+        draft: As measured.
+        prepared: The float graph.
+
+    Returns:
+        The draft of another graph, and that graph; None where there is no such function.
+    """
+    makers = producers(prepared.graph)
+    spans = [
+        span
+        for span in wide_spans(prepared.graph, draft.plan, draft.measured.extremes)
+        if all(own_config_of(makers[name], draft.config).activations is None for name in {span.node, *span.inside})
+    ]
+    if not spans:
+        return None
+    notes = tuple(_spread_note(makers[span.node], span) for span in spans)
+    split, known = split_spans(prepared.graph, spans), draft.measured.ranges
+    plan = make_plan(split.graph, draft.config, split.inside)
+    fixed = {
+        name: representable(group.fixed, group.dtype)
+        for group in draft.plan.groups
+        if group.fixed is not None
+        for name in group.tensors
+    }
+    measured = replace(draft.measured, ranges={**fixed, **_inherited(draft.plan, known), **known, **split.ranges})
+    # Outside it is the scheme's type, so that a model is called as ever.
+    config = draft.config
+    if config.output_type is None and not split.inside.isdisjoint(split.graph.outputs):
+        config = replace(config, output_type=DType.INT8.value)
+    return Draft(config, plan, measured, split.inside, (*draft.notes, *notes)), replace(prepared, graph=split.graph)
+
+
+def _spread_note(node: Node, span: Span) -> Note:
+    parts = f", and it is computed in {len(span.bounds) + 1} parts" if span.bounds else ""
+    found = f"they span a factor of {span.high / span.lowest:,.0f}, which int8 does not tell apart"
+    return Note("plan", node.layer, f"the values that {node.op} is taken of are int16: {found}{parts}")
 
 
 def widened(draft: Draft, graph: Graph, found: Mapping[Node, str]) -> Draft | None:

@@ -13,12 +13,14 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
 from octavo.numerics.fixed_point import Multiplier, wrap_int32
+from octavo.ops.axes import named_axes
 from octavo.ops.channelwise import where_channels_stay
 from octavo.ops.fused import Output, output_of
 from octavo.ops.limits import INT32_SUM, MARGIN, SPAN, Scales, counted, largest_real, overflow, rescaled
-from octavo.ops.refuse import axes_of_sample, require_channels_last
+from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
+from octavo.ops.signs import as_operands
 from octavo.ops.spec import Emitter, Example, FloatKernel, KerasCall, KerasForm, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
@@ -140,16 +142,11 @@ def lower_global_average(b: Emitter, call: KerasCall) -> str:
 
 
 def reduction(op: str) -> Callable[[Emitter, KerasCall], str]:
-    """The lowering of a keras.ops reduction to `op`; the batch must stay.
-
-    Raises (the lowering):
-        UnsupportedLayerError: if it reduces the batch dimension.
-    """
+    """The lowering of a keras.ops reduction to `op`."""
 
     def lower(b: Emitter, call: KerasCall) -> str:
         operation, (x,) = call.operation, call.inputs
-        axes = axes_of_sample(operation, len(b.shape(x)), "reduces the batch")
-        return emit_reduce(b, op, x, sorted(axes), keep_dims=operation.keepdims)
+        return emit_reduce(b, op, x, named_axes(len(b.shape(x)), operation.axis), keep_dims=operation.keepdims)
 
     return lower
 
@@ -170,6 +167,7 @@ MEAN = OpSpec(
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.mean),
     channelwise=where_channels_stay,
+    positive=as_operands,
     run_float=reduce_float(np.mean),
     integer=scaled_sum_integer(mean=True),
     output_scales=mean_scales,
@@ -196,6 +194,7 @@ SUM = OpSpec(
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.sum),
     channelwise=where_channels_stay,
+    positive=as_operands,
     run_float=reduce_float(np.sum),
     integer=scaled_sum_integer(mean=False),
     output_scales=sum_scales,

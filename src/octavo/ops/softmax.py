@@ -24,10 +24,10 @@ from octavo.numerics.transcendental import (
     rescale,
 )
 from octavo.ops.activation import same_shape
+from octavo.ops.axes import named_axes
 from octavo.ops.forms import function_forms, parameter
-from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, Fixed
-from octavo.ops.shape import emit_transpose
+from octavo.ops.shape import emit_reshape, emit_transpose
 from octavo.ops.spec import Emitter, Example, KerasCall, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
@@ -219,33 +219,32 @@ def crowded(classes: Mapping[DType, int]) -> Callable[[Options, Inputs[Tensor], 
 
 
 def lower_softmax(b: Emitter, call: KerasCall) -> str:
-    """keras.layers.Softmax, keras.activations.softmax and keras.ops.softmax, along any one axis but the batch's."""
+    """keras.layers.Softmax, keras.activations.softmax and keras.ops.softmax, along one axis or several."""
     return _along_axis(b, call, "SOFTMAX", SoftmaxOptions())
 
 
 def lower_log_softmax(b: Emitter, call: KerasCall) -> str:
-    """keras.activations.log_softmax and keras.ops.log_softmax, along any one axis but the batch's."""
+    """keras.activations.log_softmax and keras.ops.log_softmax, along one axis or several."""
     return _along_axis(b, call, "LOG_SOFTMAX", NoOptions())
 
 
 def _along_axis(b: Emitter, call: KerasCall, op: str, options: Options) -> str:
-    """The operator works on the last axis; another changes places with it before and after."""
-    name, rank, axis = call.inputs[0], len(b.shape(call.inputs[0])), parameter(call, "axis")
-    axes = list(axis) if isinstance(axis, (tuple, list)) else [axis]
-    if len(axes) != 1 or axes[0] is None or axes[0] % rank == 0:
-        raise refuse(
-            call.operation,
-            got=f"axis={axis}",
-            expected="one axis, and not the batch's",
-            fix="reshape the axes into one with keras.layers.Reshape, and use axis=-1",
-        )
-    last = rank - 1
-    if axes[0] % rank == last:
+    """The operator works on the last axis; others are moved there, several into one, and back."""
+    name, shape, axis = call.inputs[0], b.shape(call.inputs[0]), parameter(call, "axis")
+    axes, rank = named_axes(len(shape), axis), len(shape)
+    if axes == (rank - 1,):
         return b.emit(op, [name], options)
-    exchange = list(range(rank))
-    exchange[axes[0] % rank], exchange[last] = last, axes[0] % rank
-    moved = b.emit(op, [emit_transpose(b, name, exchange, suffix="axis_last")], options, suffix="along_last_axis")
-    return emit_transpose(b, moved, exchange, suffix="")
+    if len(axes) == 1:
+        exchange = list(range(rank))
+        exchange[axes[0]], exchange[rank - 1] = rank - 1, axes[0]
+        moved = b.emit(op, [emit_transpose(b, name, exchange, suffix="axis_last")], options, suffix="along_last_axis")
+        return emit_transpose(b, moved, exchange, suffix="")
+    order = [*(i for i in range(rank) if i not in axes), *axes]
+    last = emit_transpose(b, name, order, suffix="axes_last")
+    row = emit_reshape(b, last, (*b.shape(last)[: rank - len(axes)], -1), suffix="row")
+    shares = b.emit(op, [row], options, suffix="along_last_axis")
+    laid_out = emit_reshape(b, shares, b.shape(last), suffix="laid_out")
+    return emit_transpose(b, laid_out, np.argsort(order).tolist(), suffix="")
 
 
 SOFTMAX = OpSpec(
