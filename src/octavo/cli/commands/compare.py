@@ -13,6 +13,7 @@ from octavo.cli.options import (
     DataPath,
     Divisor,
     Effort,
+    Force,
     InputShape,
     Json,
     ModelPath,
@@ -23,7 +24,7 @@ from octavo.cli.options import (
     Skip,
     input_shape_of,
 )
-from octavo.cli.output import command_line, print_json, start_keras_for
+from octavo.cli.output import check_page_free, command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 
 MATTERS = ("accuracy", "flash", "ram", "latency")
@@ -62,6 +63,7 @@ def compare(
     allow: Allow = None,
     signature: Signature = None,
     input_shape: InputShape = None,
+    force: Force = False,
     seed: Seed = 0,
     report: Report = None,
     as_json: Json = False,
@@ -74,12 +76,11 @@ def compare(
     from octavo.comparison.comparison import compare as run
     from octavo.comparison.recommendation import Wishes
     from octavo.data.labelled import read_test_set
-    from octavo.files import check_place
     from octavo.report.progress import progress_bar
     from octavo.report.terminal import console, print_lines, print_table
 
     if report is not None:
-        check_place(report)
+        check_page_free("--report", report, force)
     wishes = Wishes(none_or(flash), none_or(ram), [name.strip() for name in matters.split(",")] if matters else None)
     if board is not None:
         board_named(board)

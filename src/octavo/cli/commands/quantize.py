@@ -25,7 +25,7 @@ from octavo.cli.options import (
     input_shape_of,
     one_of,
 )
-from octavo.cli.output import check_free, command_line, marked, print_json, start_keras_for
+from octavo.cli.output import check_free, check_page_free, command_line, marked, print_json, start_keras_for
 from octavo.config import IO_TYPES, LAYER_TYPES, SCHEMES, LayerConfig, layer_of_type
 from octavo.numerics.estimators import ESTIMATORS
 from octavo.write.array import form_of
@@ -77,7 +77,7 @@ def quantize(
     from octavo.trained import is_quantization_aware, opened
 
     if report is not None:
-        check_free("--report", report, force)
+        check_page_free("--report", report, force)
     start_keras_for(model)
     source = opened(str(model), tuple(allow or ()))
     trained = (source.quantization.scheme, "qat") if is_quantization_aware(source) else ()
