@@ -70,6 +70,17 @@ def test_its_charts_are_there_without_javascript_and_its_figures_in_the_json(pag
     assert len(specs["layers"]) == len(content["views"])
 
 
+def test_the_arena_is_the_one_that_fit_counts(pages: Path, tmp_path: Path, run: Run) -> None:
+    arena = figures(pages, "small")["arena"]
+    quantized = tmp_path / "q.tflite"
+    model, data = pages / "small.keras", pages / "samples.npz"
+    assert run("quantize", model, "--data", data, "-o", quantized).code == 0
+    (row,) = run("fit", quantized, "--json").json["rows"]
+    (counted,) = (way["ram"] for way in row["ways"] if way["name"] == "generated C")
+    assert (arena["arena_bytes"], arena["ports_bytes"]) == (counted["arena"], counted["input and output"])
+    assert arena["arena_bytes"] == max(each["offset"] + each["bytes"] for each in arena["buffers"])
+
+
 def test_commands_take_a_page_to_write(run: Run, small: Path, tmp_path: Path) -> None:
     data, test = small.parent / "samples.npz", small.parent / "test.npz"
     for command in (

@@ -85,6 +85,14 @@ def generated(graph: Graph, board: Board, *, build: bool = False) -> Generated:
     return Generated(way, layout.plan)
 
 
+def arena_plan(graph: Graph) -> MemoryPlan | None:
+    """The plan of the arena that generated C has, as `generated` takes it; None for a graph without a C form."""
+    try:
+        return lowered(ordered(graph), "model")[1].plan
+    except UnsupportedLayerError:
+        return None
+
+
 def _scaled(estimate: tuple[float, ...], program: Built | None) -> tuple[float, ...]:
     """Instructions of operators, which together are what the emulator counted."""
     total = sum(estimate)

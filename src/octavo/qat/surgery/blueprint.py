@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -85,10 +86,21 @@ class Blueprint:
         }
         return operands | weights
 
-    def value_of(self, tensor: Any) -> np.ndarray:
-        """The present value of a tensor of the flat model that depends on no input."""
+    def value_of(self, tensor: Any, values: Mapping[int, np.ndarray] = MappingProxyType({})) -> np.ndarray:
+        """The value of a tensor of the flat model that depends on no input.
+
+        Args:
+            tensor: The tensor.
+            values: Of variables, by `id`, in place of their present ones.
+        """
         zeros = [np.zeros((1, *x.shape[1:]), x.dtype) for x in self.flat.inputs]
-        return np.asarray(keras.ops.convert_to_numpy(keras.Function(self.flat.inputs, tensor)(zeros)))
+        given = [
+            (variable, keras.ops.convert_to_tensor(values[id(variable)], variable.dtype))
+            for variable in self.flat.variables
+            if id(variable) in values
+        ]
+        with keras.StatelessScope(state_mapping=given):
+            return np.asarray(keras.ops.convert_to_numpy(keras.Function(self.flat.inputs, tensor)(zeros)))
 
     def is_inner(self, name: str) -> bool:
         """Whether no Keras call shows a tensor, nor its values moved."""
