@@ -12,7 +12,7 @@ import pytest
 
 from octavo.board.emulator import Emulated, Image, missing_tools
 from octavo.board.host import HostProgram
-from octavo.config import QuantizeConfig
+from octavo.config import LayerConfig, QuantizeConfig
 from octavo.export import drawn_inputs, golden_vector
 from octavo.ir.graph import drop_unused
 from octavo.ir.types import Graph
@@ -130,9 +130,11 @@ def first_difference(graph: Graph, original: Graph, values: Values, folder: Path
     return ""
 
 
-def quantized(graph: Graph, inputs: Sequence[Values], scheme: str = "int8") -> Graph:
+def quantized(
+    graph: Graph, inputs: Sequence[Values], scheme: str = "int8", layers: Sequence[LayerConfig] = ()
+) -> Graph:
     """A float graph of several operators, quantized with the ranges its tensors have on these inputs."""
-    plan = make_plan(graph, QuantizeConfig(scheme=scheme))
+    plan = make_plan(graph, QuantizeConfig(scheme=scheme, layers=tuple(layers)))
     names = [name for name in plan.observed if not graph.tensors[name].is_constant]
     runs = [reference.run(graph, values, names) for values in inputs]
     ranges = {

@@ -40,7 +40,7 @@ _WORDS = """
 """
 # Keywords, and headers that a NAME.h of that name would hide.
 _TAKEN = frozenset((*_WORDS.split(), "stdint", "string"))
-INTEGERS = (DType.INT8, DType.INT16)
+INTEGERS = (DType.INT8, DType.INT16, DType.UINT8)
 AIMS = ("size", "speed")
 
 
@@ -88,13 +88,13 @@ def export(
     stream: bool = False,
     optimize: str = "size",
 ) -> Exported:
-    """Write an int8 .tflite file as C, or as a project that has that C in it, with a vector to test it by.
+    """Write an integer .tflite file as C, or as a project that has that C in it, with a vector to test it by.
 
     Args:
         model: The file.
         folder: Made if it does not exist.
         to: A name of `TARGETS`: "c", two files; "arduino", a library as .zip; "cmake"; "esp-idf", a component; or
-            "tflm", what a program with TensorFlow Lite Micro needs instead, for which int16x8 will do, too.
+            "tflm", what a program with TensorFlow Lite Micro needs instead.
         name: A C identifier, the prefix of all that is defined; made of the file's name if None.
         force: Write into a folder that holds other files.
         seed: Of the vector that the self-test runs.
@@ -120,7 +120,7 @@ def export(
     name = _checked_name(identifier(path.stem) if name is None else name)
     content = _content(path)
     graph = read_tflite(content)
-    _check_integer(graph, str(path), INTEGERS if to == "tflm" else (DType.INT8,))
+    _check_integer(graph, str(path))
     if to == "tflm":
         _check_interpreted(ram, optimize, stream=stream)
         packed = _for_interpreter(content, graph, name, seed)
@@ -198,15 +198,16 @@ def _checked_name(name: str) -> str:
     )
 
 
-def _check_integer(graph: Graph, path: str, accepted: tuple[DType, ...]) -> None:
-    """Refuse what is float, dynamic-range or too wide at its borders; operators are looked at one by one later."""
+def _check_integer(graph: Graph, path: str) -> None:
+    """Refuse what is float or dynamic-range at its borders; operators are looked at one by one later."""
     for name in (*graph.inputs, *graph.outputs):
         tensor = graph.tensors[name]
-        if tensor.dtype not in accepted or tensor.quantization is None:
+        real = tensor.dtype in INTEGERS and tensor.quantization is not None
+        if not real and tensor.dtype not in (DType.BOOL, DType.INT32):
             raise ModelFileError(
-                f"'{path}' is no int8 model: '{name}' is {tensor.dtype.value}.",
+                f"'{path}' is no integer model: '{name}' is {tensor.dtype.value}.",
                 got=f"an input or output of type {tensor.dtype.value}",
-                expected="int8 inputs and outputs with a scale",
+                expected="int8, uint8 or int16 inputs and outputs with a scale; places and truth values besides",
                 fix="quantize the float model with scheme='int8', and leave input_type and output_type at int8",
             )
 

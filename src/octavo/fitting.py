@@ -7,7 +7,7 @@ serve either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,16 +63,24 @@ class Fitted:
         graph: What was written.
         model: The file.
         verification: What the runtimes made of it; None where none was asked.
+        conditioned: The graph whose constants were rounded.
     """
 
     draft: Draft
     graph: Graph
     model: bytes
     verification: Verification | None
+    conditioned: Conditioned
 
 
 def fitted(
-    draft: Draft, prepared: Prepared, conditioned: Conditioned, source: Source, samples: Sequence[Values], clock: Clock
+    draft: Draft,
+    prepared: Prepared,
+    conditioned: Conditioned,
+    condition_by: Callable[[Plan], Conditioned],
+    source: Source,
+    samples: Sequence[Values],
+    clock: Clock,
 ) -> Fitted:
     """Execute a draft, and where an operator stands in the way of its kernels, the draft with that operator widened.
 
@@ -80,6 +88,7 @@ def fitted(
         draft: To start from.
         prepared: The float graph.
         conditioned: The same with the constants to round.
+        condition_by: Makes another such, where a plan rounds other constants than the one before.
         source: Data to measure ranges on that only a widened plan asks for.
         samples: Real inputs to verify with.
         clock: Gathers times.
@@ -92,22 +101,30 @@ def fitted(
         config, ranges = draft.config, draft.measured.ranges
         with clock("quantize"):
             graph = quantized_graph(conditioned.graph, draft.plan, config, ranges, conditioned.limits)
-            wider = widened(draft, obstacles(graph))
+            wider = widened(draft, prepared.graph, obstacles(graph))
         if wider is None:
             with clock("write"):
                 model = TFLITE.write(graph, _metadata(draft))
             with clock("verify"):
                 verification = None if config.verify == "off" else verify(model, graph, samples, config.verify)
-                wider = None if verification is None else widened(draft, _ended(graph, verification))
+                wider = None if verification is None else widened(draft, prepared.graph, _ended(graph, verification))
             if wider is None:
                 check_proven(verification)
-                return Fitted(draft, graph, model, verification)
+                return Fitted(draft, graph, model, verification, conditioned)
         before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config))
+        old = conditioned
+        if set(before.weights) != set(draft.plan.weights):
+            with clock("condition"):
+                conditioned = condition_by(draft.plan)
         with clock("calibrate"):
-            draft = replace(draft, measured=_measured(draft, before, prepared, conditioned.graph, source))
+            if conditioned.graph is old.graph:
+                measured = measured_for(draft, before, prepared, conditioned.graph, source)
+            else:  # other biases make other ranges; conditioning showed that samples can be read again
+                measured = measure(prepared, draft.plan, conditioned.graph, draft.config, source)
+            draft = replace(draft, measured=measured)
 
 
-def widened(draft: Draft, found: Mapping[Node, str]) -> Draft | None:
+def widened(draft: Draft, graph: Graph, found: Mapping[Node, str]) -> Draft | None:
     """The draft that gives operators the next wider type, or None if there are none.
 
     Weights of int4 become int8; activations int16 after int8, then float32. int16 is left out where not every runtime
@@ -116,15 +133,21 @@ def widened(draft: Draft, found: Mapping[Node, str]) -> Draft | None:
 
     Args:
         draft: As it is.
-        found: Why, by operator.
+        graph: The float graph that the draft plans.
+        found: Why, by operator of the graph that was made; its results may have other names there.
     """
+    planned: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        if node.outputs[0] in draft.plan.types:
+            planned.setdefault(operator_name(node), []).append(node.outputs[0])
     layers, notes = {}, []
     for node, reason in found.items():
-        name, current = operator_name(node), draft.plan.types.get(node.outputs[0])
-        if current is None or name in layers:
+        name = operator_name(node)
+        if name not in planned or name in layers:
             continue
+        current = min((draft.plan.types[result] for result in planned[name]), key=lambda dtype: dtype.bits)
         own = replace(own_config_of(node, draft.config), pattern=name)
-        if any(rule.dtype is DType.INT4 for rule in draft.plan.weights if rule.node == node.outputs[0]):
+        if any(rule.dtype is DType.INT4 for rule in draft.plan.weights if rule.node in planned[name]):
             layers[name], change = replace(own, weights="int8"), "has weights of int8 instead of int4"
         else:
             spec = spec_of(node.op)
@@ -145,7 +168,7 @@ def _ended(graph: Graph, verification: Verification) -> dict[Node, str]:
     return {makers[check.culprit]: check.reason for check in verification.runtimes if check.culprit in makers}
 
 
-def _measured(draft: Draft, before: Plan, prepared: Prepared, graph: Graph, source: Source) -> Measured:
+def measured_for(draft: Draft, before: Plan, prepared: Prepared, graph: Graph, source: Source) -> Measured:
     """The ranges of a draft, made for another plan, with those that its plan asks for anew.
 
     A tensor whose group had a range before, which it cannot exceed, has that; no sample is run for it.

@@ -5,14 +5,14 @@ What comes before, load -> passes, is `octavo.stages.prepare`, which training sh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from octavo.arguments import NAMES, YES_OR_NO, check_kinds
 from octavo.calibration import gatherer
 from octavo.calibration.statistics import Statistics
-from octavo.condition import Method
+from octavo.condition import Conditioned, Method
 from octavo.config import LayerConfig, QuantizeConfig, configured
 from octavo.errors import ConfigError, InputError
 from octavo.evaluate.evidence import samples_wanted
@@ -229,15 +229,16 @@ def quantize_prepared(
     with clock("plan"):
         plan = make_plan(prepared.graph, config) if trained is None else trained.plan
     with clock("condition"):
-        conditioned = trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
+        condition_by = _conditioning(prepared, config, source, methods, trained)
+        conditioned = condition_by(plan)
     wanted = verified_samples(config)
     source, seen = source.peek(prepared, None if wanted is None else max(wanted, samples_wanted(prepared.graph)))
     with clock("calibrate"):
         measured = measure(prepared, plan, conditioned.graph, config, source) if trained is None else trained.measured
     known = {tensor_name(name): each for name, each in measured.ranges.items()}
     samples = seen[:wanted] or random_samples(prepared.graph, config.seed, known)
-    made = fitted(Draft(config, plan, measured), prepared, conditioned, source, samples, clock)
-    draft, verification = made.draft, made.verification
+    made = fitted(Draft(config, plan, measured), prepared, conditioned, condition_by, source, samples, clock)
+    draft, conditioned, verification = made.draft, made.conditioned, made.verification
     with clock("verify"):
         compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)
         lost = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
@@ -265,6 +266,16 @@ def quantize_prepared(
         integer_divisor=source.divisor_for(prepared),
         seconds=clock.seconds,
     )
+
+
+def _conditioning(
+    prepared: Prepared, config: QuantizeConfig, source: Source, methods: Sequence[Method], trained: Trained | None
+) -> Callable[[Plan], Conditioned]:
+    """What makes the constants of a plan; training made its own."""
+    if trained is None:
+        return lambda plan: conditioned_by(methods, prepared, plan, source, config)
+    made = trained.conditioned
+    return lambda plan: made
 
 
 def _coarse(graph: Graph, plan: Plan, measured: Measured) -> tuple[CoarseOperand, ...]:

@@ -152,7 +152,7 @@ class Source:
         inputs = [prepared.graph.tensors[name] for name in prepared.graph.inputs]
         dataset = Dataset(data, inputs, integer_divisor=self.divisor_for(prepared), samples=limit)
         rows = (
-            {tensor.name: array[i : i + 1] for tensor, array in zip(inputs, chunk.arrays, strict=True)}
+            {tensor.name: array[i].reshape(tensor.shape) for tensor, array in zip(inputs, chunk.arrays, strict=True)}
             for chunk in dataset.chunks(PEEK_CHUNK)
             for i in range(chunk.count)
         )

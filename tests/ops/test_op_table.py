@@ -123,7 +123,7 @@ def test_no_operator_and_no_keras_name_is_claimed_twice() -> None:
 
 def test_an_unknown_operator_is_refused_with_a_way_out() -> None:
     with pytest.raises(UnsupportedLayerError, match="add a row for it"):
-        spec_of("NO_SUCH_OPERATOR")
+        spec_of("NO_SUCH_OPERATOR").shapes(NoOptions(), Inputs(()))
 
 
 @examples

@@ -138,8 +138,11 @@ class _Crew:
                 rest, model = chunk.after(count), with_values(self._graph, self._task.made)
                 one.ask_for(self._samples(rest), rest.count, Gatherer.observe_each, rest, model)
         except RuntimeEndedError as error:
-            names = self._graph.inputs
-            singles = [dict(zip(names, sample.arrays, strict=True)) for sample in chunk.parts(1)]
+            inputs = [self._graph.tensors[name] for name in self._graph.inputs]
+            singles = [
+                {tensor.name: array.reshape(tensor.shape) for tensor, array in zip(inputs, sample.arrays, strict=True)}
+                for sample in chunk.parts(1)
+            ]
             told, _ = blamed(error, DEFAULT, self._graph, singles)
             raise told from error
         self._idle.append(one)

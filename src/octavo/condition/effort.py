@@ -12,9 +12,10 @@ from octavo.condition.method import Conditioned, Method, settled
 from octavo.condition.run import check_change, merged
 from octavo.condition.samples import Samples
 from octavo.condition.scale_channels import ScaleChannels
-from octavo.condition.trial import Trial, stacked
+from octavo.condition.trial import Trial
 from octavo.errors import NonFiniteError, RuntimeEndedError
 from octavo.ir.notes import Note
+from octavo.ir.samples import stacked
 from octavo.ir.types import Graph
 from octavo.numerics.estimators import Estimator
 from octavo.plan.types import Plan
@@ -78,7 +79,7 @@ def improve(graph: Graph, plan: Plan, samples: Samples, effort: str, estimator: 
     best, reached, level = Conditioned(graph), plain, "fast"
     for name, recipe in recipes.items():
         limit = recipe.samples - recipe.samples // HELD_OUT
-        allowed = replace(samples, data=stacked(seen[:limit]), integer_divisor=1, limit=None)
+        allowed = replace(samples, data=stacked(seen[:limit], graph.inputs), integer_divisor=1, limit=None)
         found, score = _judged(Conditioned(graph), plain, plan, allowed, recipe.methods, trial)
         if score > reached:
             best, reached, level = found, score, name

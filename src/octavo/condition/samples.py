@@ -80,7 +80,7 @@ class Samples:
         for chunk in dataset.chunks(_CHUNK):
             for row in range(chunk.count):
                 pairs = zip(self.inputs, chunk.arrays, strict=True)
-                yield {tensor.name: array[row : row + 1].copy() for tensor, array in pairs}
+                yield {tensor.name: array[row].reshape(tensor.shape).copy() for tensor, array in pairs}
 
     def some(self, count: int) -> tuple[dict[str, np.ndarray], ...]:
         """`count` samples, or as many as there are; at least one.

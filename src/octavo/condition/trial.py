@@ -14,6 +14,7 @@ from octavo.condition.method import Conditioned, settled
 from octavo.errors import ModelFileError, RuntimeEndedError
 from octavo.evaluate.predict import predict
 from octavo.ir.graph import drop_dead, producers
+from octavo.ir.samples import stacked
 from octavo.ir.types import Graph
 from octavo.numerics.estimators import Estimator
 from octavo.ops.operands import data_inputs
@@ -51,9 +52,9 @@ class Trial:
         cls, graph: Graph, plan: Plan, estimator: Estimator, seen: Sequence[Values], held_out: Sequence[Values]
     ) -> Self:
         """A trial on these samples, batch 1 each; at least one of either."""
-        x = stacked(held_out)
+        x = stacked(held_out, graph.inputs)
         wanted = predict(_written(graph, _compared(graph)), x)
-        return cls(plan, estimator, stacked(seen), x, wanted)
+        return cls(plan, estimator, stacked(seen, graph.inputs), x, wanted)
 
     def sqnr_db(self, state: Conditioned) -> float:
         """Signal to noise of what is compared, in dB; minus infinity for what no runtime computes."""
@@ -104,11 +105,6 @@ def _compared(graph: Graph) -> tuple[str, ...]:
 
 def _written(graph: Graph, names: tuple[str, ...]) -> bytes:
     return write_tflite(drop_dead(replace(graph, outputs=names)))
-
-
-def stacked(samples: Sequence[Values]) -> dict[str, np.ndarray]:
-    """Samples by input name, batch 1 each, as one array an input."""
-    return {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
 
 
 def _share_of_noise(found: np.ndarray, wanted: np.ndarray) -> float:

@@ -167,7 +167,7 @@ def _parts(examined: Examined, judge: Judge) -> dict[str, object]:
     """What runtimes make of the file, and what training predicts."""
     parts: dict[str, object] = {}
     if examined.own or examined.subject.same_names:
-        sample = {examined.pair.inputs[name]: values for name, values in one(judge.x, 0).items()}
+        sample = {examined.pair.inputs[name]: values for name, values in one(judge.x, 0, examined.pair.floats).items()}
         parts["verification"] = verify(examined.model, examined.pair.integers, [sample])
     if examined.subject.aware is not None:
         from octavo.qat.parity import parity

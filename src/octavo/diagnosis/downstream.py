@@ -9,6 +9,7 @@ import numpy as np
 
 from octavo.diagnosis.samples import HELD_BYTES, Arrays, count_of, one
 from octavo.ir.graph import drop_dead, with_nodes
+from octavo.ir.samples import sample_shape
 from octavo.ir.types import Graph, Node
 from octavo.run.litert import LiteRT
 from octavo.write.tflite import write_tflite
@@ -33,8 +34,9 @@ def activations_of(graph: Graph, names: Sequence[str], x: Arrays) -> dict[str, n
     found = {name: x[name] for name in graph.inputs}
     if made:
         shown = Shown(replace(graph, outputs=made))
-        runs = [shown(one(x, i)) for i in range(count_of(x))]
-        found |= {name: np.stack([run[name].reshape(graph.tensors[name].shape[1:]) for run in runs]) for name in made}
+        runs = [shown(one(x, i, graph)) for i in range(count_of(x))]
+        shapes = {name: sample_shape(graph.tensors[name].shape) for name in made}
+        found |= {name: np.stack([run[name].reshape(shape) for run in runs]) for name, shape in shapes.items()}
     return found
 
 
@@ -53,7 +55,7 @@ class Downstream:
         size = sum(graph.tensors[name].size * graph.tensors[name].dtype.bits // 8 for name in made)
         held = made if size * count_of(x) <= HELD_BYTES else graph.outputs
         shown = Shown(replace(graph, outputs=tuple(name for name in held if name not in graph.inputs)))
-        samples = (one(x, i) for i in range(count_of(x)))
+        samples = (one(x, i, graph) for i in range(count_of(x)))
         self._held = [{**sample, **shown(sample)} for sample in samples]
 
     def outputs(self, graph: Graph | None = None) -> dict[str, np.ndarray]:
@@ -71,7 +73,7 @@ class Downstream:
             runs = [held | shown(held) for held in self._held]
         names = self._like.outputs if graph is None else graph.outputs
         pairs = zip(self._like.outputs, names, strict=True)
-        return {name: np.concatenate([run[own] for run in runs]) for name, own in pairs}
+        return {name: np.concatenate([np.atleast_1d(run[own]) for run in runs]) for name, own in pairs}
 
     def _changed(self, graph: Graph) -> tuple[Node, ...]:
         """The operators of a changed network that are not the network's own, or read what such ones make."""

@@ -163,7 +163,7 @@ def _close_look(
 
     with Opened(model, pair.integers, pair.inputs) as file:
         for i in range(count_of(x)):
-            sample = one(x, i)
+            sample = one(x, i, graph)
             values = run_twins(sample) | sample
             real = file.real_values(sample)
             given = {

@@ -11,7 +11,7 @@ import numpy as np
 
 from octavo.errors import ConfigError, DatasetError, NonFiniteError
 from octavo.evaluate.metrics import METRICS, Metric, class_numbers
-from octavo.evaluate.predict import Runtime, Samples, by_name, fitting, predictions
+from octavo.evaluate.predict import Runtime, Samples, by_name, predictions, rows_in
 from octavo.evaluate.tasks import (
     CLASS_NUMBERS,
     ONE_HOT,
@@ -160,7 +160,7 @@ def measure(
         ConfigError: for an unknown metric.
         NonFiniteError: for NaN or infinity in samples or outputs.
     """
-    judges = _judges(runtime.outputs, len(next(iter(fitting(x, runtime.inputs).values()))), y, floats, metric)
+    judges = _judges(runtime.outputs, rows_in(x, runtime.inputs), y, floats, metric)
     start = 0
     for outputs in predictions(runtime, x):
         for name, values in outputs.items():

@@ -14,6 +14,7 @@ from octavo.evaluate.saturation import MEND, saturated
 from octavo.ir.expected import Expected
 from octavo.ir.graph import drop_dead
 from octavo.ir.notes import Note
+from octavo.ir.samples import stacked
 from octavo.ir.types import Graph
 from octavo.write.tflite import write_tflite
 
@@ -68,7 +69,7 @@ def data_notes(stem: Stem, graph: Graph, samples: Sequence[Values]) -> tuple[Not
     """
     if not samples or not all(np.isfinite(array).all() for sample in samples for array in sample.values()):
         return ()
-    x = {name: np.concatenate([sample[name] for sample in samples]) for name in graph.inputs}
+    x = stacked(samples, graph.inputs)
     alike = tuple(_alike(x, graph))
     try:
         return alike or (*_misfit(stem, x), *saturated(graph, x))

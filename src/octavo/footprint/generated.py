@@ -70,10 +70,11 @@ def generated(graph: Graph, board: Board) -> Generated:
 
 def _constants(graph: Graph, calls: Sequence[Call]) -> Mapping[str, int]:
     """Bytes of weights, and of all other constants."""
-    sizes = [constant for call in calls for text in call.constants for constant in constant_bytes(text).items()]
-    weights = sum(size for name, size in sizes if name.endswith("_weights"))
+    texts = dict.fromkeys(text for call in calls for text in call.constants)
+    sizes = {name: size for text in texts for name, size in constant_bytes(text).items()}
+    weights = sum(size for name, size in sizes.items() if name.endswith("_weights"))
     data = sum(tensor.bytes for tensor in data_constants(graph, calls))
-    return {"weights": weights, "parameters": sum(size for _, size in sizes) - weights + data}
+    return {"weights": weights, "parameters": sum(sizes.values()) - weights + data}
 
 
 def _functions(call: Call) -> str:

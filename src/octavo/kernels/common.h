@@ -45,6 +45,19 @@ OCTAVO_INLINE int32_t octavo_clamp(int32_t value, int32_t low, int32_t high) {
   return value < low ? low : value > high ? high : value;
 }
 
+/* One of many values of eight bits, or of sixteen; and its place given another. */
+OCTAVO_INLINE int32_t octavo_value(const void *values, int32_t i, int32_t bits) {
+  return bits == 16 ? ((const int16_t *)values)[i] : ((const int8_t *)values)[i];
+}
+
+OCTAVO_INLINE void octavo_put_value(void *values, int32_t i, int32_t value, int32_t bits) {
+  if (bits == 16) {
+    ((int16_t *)values)[i] = (int16_t)value;
+  } else {
+    ((int8_t *)values)[i] = (int8_t)value;
+  }
+}
+
 OCTAVO_INLINE int8_t octavo_saturate(int32_t value) { return (int8_t)octavo_clamp(value, -128, 127); }
 
 /* A weight of four bits: a byte's upper half, or its lower. */

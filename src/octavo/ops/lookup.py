@@ -69,6 +69,14 @@ def _elu(x: np.ndarray) -> np.ndarray:
     return np.where(x < 0, rounded_once(np.exp)(np.minimum(x, np.float32(0))) - np.float32(1), x)
 
 
+def _lost_below_one(options: Options, inputs: Inputs[Tensor]) -> str:
+    """The obstacle of ELU: kernels take 1 from exp(x) in float32, which leaves nothing of x below its steps there."""
+    (x,) = inputs
+    if x.scale >= STEP_BELOW_ONE:
+        return ""
+    return f"its kernels tell exp(x) from 1 by steps of {STEP_BELOW_ONE:.3g}, its input comes in those of {x.scale:.3g}"
+
+
 @dataclass(frozen=True, slots=True)
 class GeluOptions(Options):
     """Options of GELU: by tanh, or by the error function."""
@@ -113,6 +121,8 @@ def lower_gelu(b: Emitter, call: KerasCall) -> str:
     return b.emit("GELU", call.inputs[:1], GeluOptions(bool(parameter(call, "approximate"))))
 
 
+# Of float32.
+STEP_BELOW_ONE = 2.0**-24
 FLOAT_ONLY = frozenset({DType.FLOAT32})
 NO_INT16_NEAR_ZERO = "int8 only: LiteRT's int16 table is too coarse near 0, where the function has no limit"
 
@@ -124,6 +134,7 @@ ELU = OpSpec(
     run_float=applies(_elu_float),
     integer=tabulated(lambda options, y: _elu),
     output_scales=rescaled,
+    obstacle=_lost_below_one,
     in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Tensor
-from octavo.numerics.affine import representable
 from octavo.numerics.fixed_point import Multiplier, rounding_divide_by_power_of_two
 from octavo.numerics.lookup import int16_table, look_up_int16, rounded_once
 from octavo.numerics.transcendental import (
@@ -35,11 +33,11 @@ from octavo.ops.version import version_by_type
 
 # Integer bits of differences to the row's maximum (|x| below 32) and of the sum of exponentials (below 4096).
 DIFFERENCE_BITS, SUM_BITS = 5, 12
-# The sum of exponentials from which on SOFTMAX shifts by more bits than an int32 has, and its results are 0 or 1 steps;
-# and the one that the int8 kernel of LOG_SOFTMAX cannot hold.
-SOFTMAX_SUM, LOG_SOFTMAX_SUM = 2.0**9, 2.0**SUM_BITS
-# What is expected of that sum may be wrong by this factor.
-CROWDED = 4.0
+# So many classes, all alike, have a sum of exponentials that kernels do not hold: the int8 one of SOFTMAX divides by
+# 2**32 from 512 on (an assertion of gemmlowp's, a result that is wrong where assertions are compiled out), that of
+# LOG_SOFTMAX leaves `SUM_BITS`, and the int16 one of SOFTMAX sums 32767 for each in an int32.
+SOFTMAX_CLASSES = {DType.INT8: 1 << 9, DType.INT16: (1 << 31) // 32767 + 1}
+LOG_SOFTMAX_CLASSES = {DType.INT8: 1 << SUM_BITS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,23 +202,20 @@ def run_log_softmax(constants: LogSoftmaxConstants, arrays: Inputs[np.ndarray]) 
     return (np.where(representable, np.clip(results, -128, 127), -128).astype(np.int8),)
 
 
-def crowded(largest_sum: float) -> Callable[[Any, Inputs[Tensor]], str]:
-    """The obstacle of int8 kernels where so many classes lie so close that their exponentials add up too far.
+def crowded(classes: Mapping[DType, int]) -> Callable[[Options, Inputs[Tensor], DType], str]:
+    """The hazard of kernels that do not hold the sum of exponentials of so many classes.
 
-    The sum is at most the number of classes, where all are alike; it is expected to be that of values which lie, on
-    average, half their range below the largest.
+    The sum is the number of classes where all are alike, which no ranges and no samples rule out.
     """
 
-    def obstacle(options: Options, inputs: Inputs[Tensor]) -> str:
+    def hazard(options: Options, inputs: Inputs[Tensor], dtype: DType) -> str:
         (x,) = inputs
-        low, high = representable(x.parameters, x.dtype)
-        classes, spread = x.shape[-1], getattr(options, "beta", 1.0) * (high - low)
-        expected = classes * math.exp(-spread / 2)
-        if x.dtype is not DType.INT8 or classes < largest_sum or expected * CROWDED < largest_sum:
+        limit = classes.get(dtype)
+        if limit is None or x.shape[-1] < limit:
             return ""
-        return f"its {classes} values lie within {spread:.3g} of each other, and int8 results of so many are all alike"
+        return f"{dtype.value} kernels end, or answer wrongly, on an input that makes {limit} classes alike"
 
-    return obstacle
+    return hazard
 
 
 def lower_softmax(b: Emitter, call: KerasCall) -> str:
@@ -265,7 +260,7 @@ SOFTMAX = OpSpec(
     training=lambda ops: lambda x, beta: ops.softmax(x * beta),
     run_float=softmax_float,
     integer=Kernel(prepare_softmax, run_softmax),
-    obstacle=crowded(SOFTMAX_SUM),
+    hazard=crowded(SOFTMAX_CLASSES),
     version=version_by_type(int8=2, int16=3),
     exact=False,
     keras={
@@ -286,7 +281,7 @@ LOG_SOFTMAX = OpSpec(
     training=lambda ops: ops.log_softmax,
     run_float=log_softmax_float,
     integer=Kernel(prepare_log_softmax, run_log_softmax),
-    obstacle=crowded(LOG_SOFTMAX_SUM),
+    hazard=crowded(LOG_SOFTMAX_CLASSES),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=2),

@@ -191,6 +191,8 @@ class OpSpec:
         output_scales: The scales of the first output that kernels hold, where they depend on those of the inputs.
         obstacle: Why kernels cannot compute a call rightly whatever the scale of the output, given its options and its
             integer inputs; "" where they can.
+        hazard: Why some input ends the kernels of a type of activations, or has them answer wrongly, whatever the
+            ranges and the samples, given options and float inputs; "" where none does.
         types: Types of the results where they are not that of the data: indices, truth values.
         window: Height and width, in taps, of a window that slides over images; None for other operators.
         border: What the window finds beyond the border of the images, where it pads.
@@ -240,6 +242,7 @@ class OpSpec:
     shapes: InferShapes
     output_scales: OutputScales | None = None
     obstacle: Callable[[Any, Inputs[Tensor]], str] = lambda options, inputs: ""
+    hazard: Callable[[Any, Inputs[Tensor], DType], str] = lambda options, inputs, dtype: ""
     types: InferTypes | None = None
     window: Callable[[Any, Inputs[Tensor]], tuple[int, int]] | None = None
     border: Border | None = None

@@ -17,10 +17,11 @@ from octavo.config import (
 )
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
-from octavo.ir.graph import producers
+from octavo.ir.graph import operands, producers
 from octavo.ir.types import Granularity, Graph, Node, PerTensor
 from octavo.ops.operands import bias_inputs, data_inputs, real_outputs, weight_inputs
 from octavo.ops.roles import Bias, Weight
+from octavo.ops.stored import StoredOperator
 from octavo.ops.table import OPS, spec_of
 from octavo.plan.groups import group_tensors, state_members
 from octavo.plan.tables import find_tables
@@ -59,6 +60,8 @@ def make_plan(graph: Graph, config: QuantizeConfig) -> Plan:
             continue
         wanted = wanted_activations(node, scheme, config)
         reason = float_reason(node, wanted, config) or guards.get(node.outputs[0])
+        if wanted is not None and reason is None and own_config_of(node, config).activations is None:
+            wanted, reason = safe_activations(graph, node, wanted)
         if reason is not None:
             islands.append(Island(node.outputs[0], node.op, node.layer, reason))
         elif wanted is not None:
@@ -146,11 +149,27 @@ def float_reason(node: Node, wanted: DType | None, config: QuantizeConfig) -> st
     """Why a node cannot run on integers of the wanted type, or None if it can."""
     if wanted is None:
         return "named in skip" if named_by(node, config.skip) else "float32 by the layer's configuration"
+    if isinstance(node.options, StoredOperator):
+        return "Octavo has no row for it, and keeps it as the file stores it"
     spec = spec_of(node.op)
     has_kernel = spec.integer is not None and wanted in spec.activations
     if not has_kernel and spec.on_integers(node.options, wanted) is None:
         return f"{node.op} has no {wanted.value} kernel"
     return None
+
+
+def safe_activations(graph: Graph, node: Node, wanted: DType) -> tuple[DType, str | None]:
+    """The narrowest type from `wanted` on whose kernels no input ends; and why it is none of integers, where it is not.
+
+    A type that a layer's configuration names is taken at its word instead.
+    """
+    spec, inputs = spec_of(node.op), operands(graph, node)
+    if not (hazard := spec.hazard(node.options, inputs, wanted)):
+        return wanted, None
+    wider = wanted is DType.INT8 and DType.INT16 in spec.activations & spec.micro
+    if wider and not spec.hazard(node.options, inputs, DType.INT16):
+        return DType.INT16, None
+    return DType.FLOAT32, hazard
 
 
 def _guards(graph: Graph, scheme: Scheme, config: QuantizeConfig) -> dict[str, str]:

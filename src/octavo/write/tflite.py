@@ -19,12 +19,13 @@ from ai_edge_litert import schema_py_generated as schema
 
 from octavo.dtypes import pack
 from octavo.ir.graph import operands, results
-from octavo.ir.types import Graph, NoOptions, Options, PerAxis, Quantization, Tensor
+from octavo.ir.types import Graph, Node, NoOptions, Options, PerAxis, Quantization, Tensor
 from octavo.ops.schema import camel_case
+from octavo.ops.stored import StoredOperator
 from octavo.ops.table import spec_of
+from octavo.write.stored import FILE_IDENTIFIER, merged, operator_code
 from octavo.write.writer import Writer
 
-FILE_IDENTIFIER = b"TFL3"
 METADATA_NAME = "octavo"
 # Oldest runtime that has every operator version written here; per-channel hybrid FULLY_CONNECTED, version 12, decides.
 MINIMUM_RUNTIME = "2.17.0"
@@ -44,7 +45,7 @@ def write_tflite(graph: Graph, metadata: Mapping[str, object] | None = None) -> 
     """
     buffers = _Buffers()
     index = {name: i for i, name in enumerate(graph.tensors)}
-    codes: dict[tuple[str, int], int] = {}
+    tables = _Shared(buffers)
 
     subgraph = schema.SubGraphT()
     subgraph.name = graph.name
@@ -53,21 +54,18 @@ def write_tflite(graph: Graph, metadata: Mapping[str, object] | None = None) -> 
     subgraph.outputs = np.array([index[name] for name in graph.outputs], np.int32)
     subgraph.operators = []
     for node in graph.nodes:
-        version = spec_of(node.op).version(operands(graph, node), results(graph, node))
-        operator = schema.OperatorT()
-        operator.opcodeIndex = codes.setdefault((node.op, version), len(codes))
+        operator = _operator(graph, node, tables)
         operator.inputs = np.array([-1 if name is None else index[name] for name in node.inputs], np.int32)
         operator.outputs = np.array([index[name] for name in node.outputs], np.int32)
         if node.intermediates:
             operator.intermediates = np.array([index[name] for name in node.intermediates], np.int32)
-        _set_options(operator, node.options)
         subgraph.operators.append(operator)
 
     model = schema.ModelT()
     model.version = 3
     model.description = "Octavo"
-    model.subgraphs = [subgraph]
-    model.operatorCodes = [_operator_code(op, version) for op, version in codes]
+    model.subgraphs = [subgraph, *tables.subgraphs]
+    model.operatorCodes = tables.codes
     model.signatureDefs = [_signature(graph, index)]
     model.metadata = [_metadata("min_runtime_version", MINIMUM_RUNTIME.encode(), buffers)]
     if metadata:
@@ -182,6 +180,44 @@ def _tensor(tensor: Tensor, buffers: _Buffers) -> schema.TensorT:
     return table
 
 
+class _Shared:
+    """What the operators of a file share.
+
+    Attributes:
+        codes: Operator codes, each once.
+        subgraphs: Those behind the main one, which control flow runs.
+    """
+
+    def __init__(self, buffers: _Buffers) -> None:
+        self.codes: list[schema.OperatorCodeT] = []
+        self.subgraphs: list[schema.SubGraphT] = []
+        self._buffers = buffers
+        self._index: dict[tuple[object, ...], int] = {}
+
+    def code(self, code: schema.OperatorCodeT) -> int:
+        """Index of an operator code like this one."""
+        key = tuple(vars(code).values())
+        if key not in self._index:
+            self._index[key] = len(self.codes)
+            self.codes.append(code)
+        return self._index[key]
+
+    def buffer(self, content: np.ndarray) -> int:
+        """Index of a buffer with these bytes."""
+        return self._buffers.add(content)
+
+
+def _operator(graph: Graph, node: Node, tables: _Shared) -> schema.OperatorT:
+    """A node's table, but for its tensors."""
+    if isinstance(node.options, StoredOperator):
+        return merged(node.options.content, tables, tables.subgraphs)
+    operator = schema.OperatorT()
+    version = spec_of(node.op).version(operands(graph, node), results(graph, node))
+    operator.opcodeIndex = tables.code(operator_code(node.op, version))
+    _set_options(operator, node.options)
+    return operator
+
+
 def _set_options(operator: schema.OperatorT, options: Options) -> None:
     if isinstance(options, NoOptions):
         return
@@ -193,15 +229,6 @@ def _set_options(operator: schema.OperatorT, options: Options) -> None:
     union = schema.BuiltinOptions2 if second else schema.BuiltinOptions
     setattr(operator, "builtinOptions2" if second else "builtinOptions", table)
     setattr(operator, "builtinOptions2Type" if second else "builtinOptionsType", getattr(union, options.table))
-
-
-def _operator_code(op: str, version: int) -> schema.OperatorCodeT:
-    code = schema.OperatorCodeT()
-    code.builtinCode = getattr(schema.BuiltinOperator, op)
-    # Readers older than the 32-bit field look here; 127 sends newer ones to it.
-    code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-    code.version = version
-    return code
 
 
 def _signature(graph: Graph, index: Mapping[str, int]) -> schema.SignatureDefT:

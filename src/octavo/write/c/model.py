@@ -31,6 +31,7 @@ class CModel:
         arena_bytes: Memory that the caller lends it for the time of a call.
         lower_bound_bytes: No plan of its tensors and scratch needs less.
         order: Of the part that runs row by row, None if there is none.
+        kernels: Files of the package that are part of it, without ending, each behind those that it builds upon.
     """
 
     name: str
@@ -38,6 +39,7 @@ class CModel:
     arena_bytes: int
     lower_bound_bytes: int
     order: RowOrder | None
+    kernels: tuple[str, ...] = ()
 
 
 def write_c(
@@ -68,25 +70,26 @@ def write_c(
     """
     calls, layout, order = lowered(graph, name, ram_bytes, stream=stream, fast=fast)
     streamed = order is not None and order.streamed is not None
+    kernels = tuple(dict.fromkeys([name for call in calls for name in call.kernels] + ["rows"] * (order is not None)))
     source = "\n".join(
         [
             f"/* {name}: a model in C99, written by octavo {VERSION} from a .tflite file of digest",
             f" * {digest}. Needs memcpy and memset, and {layout.plan.arena_bytes} bytes of the caller's memory. */",
             f'#include "{name}.h"\n',
-            *_kernels(calls, order is not None),
+            *_texts(kernels),
             "/* The model: constants, operator by operator. */\n",
             *(
                 array(c_type(t.dtype), constant_name(graph, name, t.name), t.values)
                 for t in data_constants(graph, calls)
             ),
-            *(text for call in calls for text in call.constants),
+            *dict.fromkeys(text for call in calls for text in call.constants),
             invoke(graph, name, calls, layout, order),
             self_test(graph, name, golden),
         ]
     )
     head = header(graph, name, layout.plan.arena_bytes, digest, streamed=streamed)
     files = {f"{name}.h": head, f"{name}.c": source}
-    return CModel(name, files, layout.plan.arena_bytes, layout.plan.lower_bound_bytes, order)
+    return CModel(name, files, layout.plan.arena_bytes, layout.plan.lower_bound_bytes, order, kernels)
 
 
 def lowered(
@@ -98,10 +101,9 @@ def lowered(
     return calls, layout, order
 
 
-def _kernels(calls: Sequence[Call], by_rows: bool) -> list[str]:
-    """The text of the kernels that are called, and of what they share, each once."""
+def _texts(kernels: Sequence[str]) -> list[str]:
+    """Of the kernels that are called, and of what they share."""
     folder = resources.files("octavo") / "kernels"
-    kernels = dict.fromkeys([kernel for call in calls for kernel in call.kernels] + ["rows"] * by_rows)
     used = ["common.h", *(f"{kernel}.c" for kernel in kernels)]
     guard = "#ifndef OCTAVO_WEIGHTS\n#define OCTAVO_WEIGHTS /* an attribute that places constants */\n#endif\n"
     return [guard, *((folder / name).read_text(encoding="utf-8") for name in used)]
