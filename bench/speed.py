@@ -45,6 +45,7 @@ def measure(model: str, repeats: int) -> dict[str, Any]:
         "converter_s": min(theirs["seconds"] for _, theirs in runs),
         "octavo_default_s": min(in_process("speed", "octavo_whole", model, "default")["seconds"] for _ in runs),
         "times_faster_than_converter": statistics.median(b["seconds"] / a["seconds"] for a, b in runs),
+        "times_faster_from_the_second_call_on": statistics.median(b["seconds"] / a["again"] for a, b in runs),
         "octavo_added_mb": statistics.median(ours["added_mb"] for ours, _ in runs),
         "converter_added_mb": statistics.median(theirs["added_mb"] for _, theirs in runs),
         "memory_share_of_converter": statistics.median(a["added_mb"] / b["added_mb"] for a, b in runs),
@@ -63,11 +64,18 @@ def load(model: str) -> tuple[Any, np.ndarray]:
 
 
 def octavo_whole(model: str, effort: str = "fast") -> dict[str, float]:
-    """Octavo's int8 file at a level of effort, without the proof."""
+    """Octavo's int8 file at a level of effort, without the proof; and another from the same process.
+
+    The first call starts the processes that run native code, the second has them.
+    """
     import octavo.pipeline  # imported before the clock starts, as TensorFlow is for the converter
 
     network, samples = load(model)
-    return _timed(lambda: octavo.quantize(network, "int8", samples, effort=effort, verify="off"))
+
+    def task() -> object:
+        return octavo.quantize(network, "int8", samples, effort=effort, verify="off")
+
+    return {**_timed(task), "again": seconds_of(task)}
 
 
 def converter_whole(model: str) -> dict[str, float]:

@@ -7,6 +7,7 @@ they are from a process's second call on; what the first one pays is told apart.
 from __future__ import annotations
 
 import statistics
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 from unittest.mock import patch
@@ -19,9 +20,9 @@ VERIFIED = 4
 
 
 class Inside:
-    """Stands in for a child process, and for those who keep them: calls in this process."""
+    """Stands in for a child process, and for those who keep them: calls in this process, one at a time."""
 
-    owner, alive = None, True
+    owner, alive, one_at_a_time = None, True, threading.RLock()
 
     def take(self) -> Inside:
         return Inside()
@@ -34,11 +35,12 @@ class Inside:
 
     def call(self, name: str, where: str, units: int, request: tuple[bool, Any, Any, Any]) -> Any:
         opens, function, args, kwargs = request
-        if not opens:
-            return function(self.held, *args, **kwargs)
-        self.held = None
-        self.held = function(*args, **kwargs)
-        return None
+        with self.one_at_a_time:
+            if not opens:
+                return function(self.held, *args, **kwargs)
+            self.held = None
+            self.held = function(*args, **kwargs)
+            return None
 
 
 def measure(model: str, repeats: int) -> dict[str, Any]:

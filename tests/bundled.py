@@ -2,20 +2,20 @@
 
 To what builds and runs it the bundle is a model of its own: its input is all models' inputs end to end; its output is
 all their outputs and then, a byte each, what their calls returned. On a machine with an allocator each model gets
-buffers of their exact sizes, so that the sanitizer sees every step beyond them; on a core the buffers lie at any
-address, as a caller's may.
+buffers of their exact sizes, so that the sanitizer sees every step beyond them; on a core bytes lie at any
+address, as a caller's may, and wider values at multiples of their size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
-from generated import NAME, Values, build_and_run_on_host, expected, packed, random_vectors, sizes
+from generated import NAME, Values, build_and_run_on_host, expected, random_vectors, sizes
 from octavo.board.emulator import Image
 from octavo.export import golden_vector
 from octavo.ir.types import Graph
@@ -75,26 +75,30 @@ class Bundle:
 
     @property
     def _in_bytes(self) -> int:
-        return sum(sum(sizes(graph, graph.inputs)) for graph in self.graphs.values())
+        return _places(self.graphs.values(), lambda graph: graph.inputs)[1]
 
     @property
     def _out_bytes(self) -> int:
-        return len(self.graphs) + sum(sum(sizes(graph, graph.outputs)) for graph in self.graphs.values())
+        return len(self.graphs) + _places(self.graphs.values(), lambda graph: graph.outputs)[1]
 
     def _packed(self) -> bytes:
-        rounds = zip(*(self.vectors[name] for name in self.graphs), strict=True)
-        return b"".join(
-            packed(graph, [values])
-            for every in rounds
-            for graph, values in zip(self.graphs.values(), every, strict=True)
-        )
+        places, end = _places(self.graphs.values(), lambda graph: graph.inputs)
+        rows = np.zeros((len(next(iter(self.vectors.values()))), end), np.int8)
+        for (name, graph), starts in zip(self.graphs.items(), places, strict=True):
+            for port, start in zip(graph.inputs, starts, strict=True):
+                for row, values in zip(rows, self.vectors[name], strict=True):
+                    row[start : start + graph.tensors[port].bytes] = values[port].ravel().view(np.int8)
+        return rows.tobytes()
 
     def _parts(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        lengths = [sum(sizes(graph, graph.outputs)) for graph in self.graphs.values()]
-        *parts, returned = np.split(rows, np.cumsum(lengths), axis=1)
-        failed = [name for name, column in zip(self.graphs, returned.T, strict=True) if column.any()]
+        places, end = _places(self.graphs.values(), lambda graph: graph.outputs)
+        failed = [name for name, column in zip(self.graphs, rows[:, end:].T, strict=True) if column.any()]
         assert not failed, "a call or the self-test failed"
-        return dict(zip(self.graphs, parts, strict=True))
+        parts = {}
+        for (name, graph), starts in zip(self.graphs.items(), places, strict=True):
+            ports = zip(starts, sizes(graph, graph.outputs), strict=True)
+            parts[name] = np.concatenate([rows[:, start : start + size] for start, size in ports], axis=1)
+        return parts
 
     def _write(self, folder: Path) -> None:
         models = [
@@ -113,22 +117,19 @@ class Bundle:
         (folder / f"{NAME}.c").write_text(self._source(models))
 
     def _source(self, models: Sequence[CModel]) -> str:
-        kernels = sorted(
-            (item for item in (files("octavo") / "kernels").iterdir() if item.name.endswith((".c", ".h"))),
-            key=lambda item: (item.name != "common.h", item.name),
-        )
-        texts = [item.read_text(encoding="utf-8") for item in kernels]
+        kernels = dict.fromkeys(kernel for model in models for kernel in model.kernels)
+        used = [files("octavo") / "kernels" / name for name in ("common.h", *(f"{kernel}.c" for kernel in kernels))]
+        texts = [item.read_text(encoding="utf-8") for item in used]
         parts = [f'#include "{NAME}.h"\n', *texts, _BUFFERS]
-        calls, given, made = [], 0, 0
-        ends = self._out_bytes - len(models)
+        calls = []
+        given, _ = _places(self.graphs.values(), lambda graph: graph.inputs)
+        made, ends = _places(self.graphs.values(), lambda graph: graph.outputs)
         for i, (model, graph) in enumerate(zip(models, self.graphs.values(), strict=True)):
             source = model.files[f"{model.name}.c"]
             for text in texts:
                 source = source.replace(text, "")
-            parts += [source, _wrapper(model, graph)]
-            calls.append(f"  out[{ends + i}] = {model.name}_run(in + {given}, out + {made}, arena);")
-            given += sum(sizes(graph, graph.inputs))
-            made += sum(sizes(graph, graph.outputs))
+            parts += [source, _wrapper(model, graph, given[i], made[i])]
+            calls.append(f"  out[{ends + i}] = {model.name}_run(in, out, arena);")
         body = "\n".join(calls)
         parts += [
             f"int {NAME}_invoke(const int8_t *in, int8_t *out, void *arena) {{\n{body}\n  return 0;\n}}\n",
@@ -142,29 +143,41 @@ def random_bundle(graphs: Mapping[str, Graph], count: int, *, fast: bool = False
     return Bundle(graphs, {name: random_vectors(graph, count) for name, graph in graphs.items()}, fast)
 
 
-def _wrapper(model: CModel, graph: Graph) -> str:
+def _places(graphs: Iterable[Graph], ports_of: Callable[[Graph], Sequence[str]]) -> tuple[list[list[int]], int]:
+    """Where each model's inputs or outputs lie in the bundle's, and where the last one ends."""
+    places, end = [], 0
+    for graph in graphs:
+        places.append([])
+        for tensor in (graph.tensors[port] for port in ports_of(graph)):
+            end += -end % tensor.dtype.numpy.itemsize
+            places[-1].append(end)
+            end += tensor.bytes
+    return places, end
+
+
+def _wrapper(model: CModel, graph: Graph, given: Sequence[int], made: Sequence[int]) -> str:
     """A function that gives a model buffers of its own, calls it and runs its self-test."""
     name, lines, ends = model.name, [], []
-    for kind, ports, buffer, source in (("x", graph.inputs, "in", True), ("y", graph.outputs, "out", False)):
-        place = 0
-        for i, size in enumerate(sizes(graph, ports)):
+    for kind, ports, buffer, places in (("x", graph.inputs, "in", given), ("y", graph.outputs, "out", made)):
+        for i, (size, place) in enumerate(zip(sizes(graph, ports), places, strict=True)):
             where = f"{buffer} + {place}"
-            given = where if source else f"__STDC_HOSTED__ ? 0 : {where}"
-            lines.append(f"  int8_t *const {kind}{i} = taken({given}, {size});")
-            ends.append(f"  returned({kind}{i}, {'0' if source else where}, {size});")
-            place += size
+            source = where if kind == "x" else f"__STDC_HOSTED__ ? 0 : {where}"
+            lines.append(f"  int8_t *const {kind}{i} = taken({source}, {size});")
+            ends.append(f"  returned({kind}{i}, {'0' if kind == 'x' else where}, {size});")
     lines.append(f"  int8_t *const lent = taken(arena, {max(model.arena_bytes, 4)});")
     ends.append(f"  returned(lent, 0, {max(model.arena_bytes, 4)});")
     xs, ys = (_list(kind, len(ports)) for kind, ports in (("x", graph.inputs), ("y", graph.outputs)))
     if len(graph.inputs) > 1:
-        lines.append(f"  const int8_t *const xs[{len(graph.inputs)}] = {{{xs}}};")
+        lines.append(f"  const void *const xs[{len(graph.inputs)}] = {{{xs}}};")
     if len(graph.outputs) > 1:
-        lines.append(f"  int8_t *const ys[{len(graph.outputs)}] = {{{ys}}};")
-    given, made = ("x0" if len(graph.inputs) == 1 else "xs"), ("y0" if len(graph.outputs) == 1 else "ys")
+        lines.append(f"  void *const ys[{len(graph.outputs)}] = {{{ys}}};")
+    # As pointers to nothing, which become those to whatever the model takes.
+    source = "(const void *)x0" if len(graph.inputs) == 1 else "(const void *)xs"
+    target = "(void *)y0" if len(graph.outputs) == 1 else "(void *)(uintptr_t)ys"
     lines += [
         f"  memset(lent, 0xA5, {max(model.arena_bytes, 4)});",
-        f"  int8_t failed = (int8_t)({name}_self_test({made}, lent) != 0);",
-        f"  failed = (int8_t)(failed | ({name}_invoke({given}, {made}, lent) != 0));",
+        f"  int8_t failed = (int8_t)({name}_self_test({target}, lent) != 0);",
+        f"  failed = (int8_t)(failed | ({name}_invoke({source}, {target}, lent) != 0));",
         *ends,
         "  return failed;",
     ]

@@ -12,8 +12,8 @@ import pytest
 
 from octavo.board.emulator import Emulated, Image, missing_tools
 from octavo.board.host import HostProgram
-from octavo.config import QuantizeConfig
-from octavo.export import golden_vector
+from octavo.config import LayerConfig, QuantizeConfig
+from octavo.export import drawn_inputs, golden_vector
 from octavo.ir.graph import drop_unused
 from octavo.ir.types import Graph
 from octavo.plan.make import make_plan
@@ -44,7 +44,7 @@ def write(
 
 def sizes(graph: Graph, names: Sequence[str]) -> list[int]:
     """Bytes of tensors."""
-    return [graph.tensors[name].size for name in names]
+    return [graph.tensors[name].bytes for name in names]
 
 
 def on_host(graph: Graph, vectors: Sequence[Values], folder: Path, *flags: str) -> np.ndarray:
@@ -101,14 +101,13 @@ def packed(graph: Graph, vectors: Sequence[Values]) -> bytes:
 def expected(graph: Graph, vectors: Sequence[Values]) -> np.ndarray:
     """What the integer reference computes: int8 [vectors, bytes of all outputs]."""
     runs = [reference.run(graph, values) for values in vectors]
-    return np.stack([np.concatenate([run[name].ravel() for name in graph.outputs]) for run in runs])
+    return np.stack([np.concatenate([run[name].ravel().view(np.int8) for name in graph.outputs]) for run in runs])
 
 
 def random_vectors(graph: Graph, count: int, seed: int = 1) -> list[Values]:
-    """Random inputs over all of int8."""
+    """Random inputs over all of their integers."""
     rng = np.random.default_rng(seed)
-    shapes = {name: graph.tensors[name].shape for name in graph.inputs}
-    return [{n: rng.integers(-128, 128, s).astype(np.int8) for n, s in shapes.items()} for _ in range(count)]
+    return [drawn_inputs(graph, rng) for _ in range(count)]
 
 
 def first_difference(graph: Graph, original: Graph, values: Values, folder: Path) -> str:
@@ -131,9 +130,11 @@ def first_difference(graph: Graph, original: Graph, values: Values, folder: Path
     return ""
 
 
-def quantized(graph: Graph, inputs: Sequence[Values], scheme: str = "int8") -> Graph:
+def quantized(
+    graph: Graph, inputs: Sequence[Values], scheme: str = "int8", layers: Sequence[LayerConfig] = ()
+) -> Graph:
     """A float graph of several operators, quantized with the ranges its tensors have on these inputs."""
-    plan = make_plan(graph, QuantizeConfig(scheme=scheme))
+    plan = make_plan(graph, QuantizeConfig(scheme=scheme, layers=tuple(layers)))
     names = [name for name in plan.observed if not graph.tensors[name].is_constant]
     runs = [reference.run(graph, values, names) for values in inputs]
     ranges = {

@@ -163,7 +163,7 @@ class LayerConfig:
 LAYER_TYPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "int4": {"weights": "int4"},
-        "int8": {},
+        "int8": {"weights": "int8", "activations": "int8"},
         "int16": {"activations": "int16"},
         "float32": {"activations": "float32"},
     }

@@ -20,6 +20,12 @@ class DType(enum.Enum):
     UINT8 = "uint8"
     INT4 = "int4"
     BOOL = "bool"
+    # What only operators kept as a file stores them make and read.
+    FLOAT64 = "float64"
+    COMPLEX64 = "complex64"
+    COMPLEX128 = "complex128"
+    UINT64 = "uint64"
+    UINT16 = "uint16"
 
     @property
     def numpy(self) -> np.dtype:
@@ -38,7 +44,7 @@ class DType(enum.Enum):
 
     @property
     def is_float(self) -> bool:
-        """Whether elements are real numbers as they stand."""
+        """Whether elements are real numbers as they stand, of a type that can be quantized."""
         return self in (DType.FLOAT32, DType.FLOAT16)
 
     @property
@@ -46,7 +52,7 @@ class DType(enum.Enum):
         """Smallest and largest integer of the type.
 
         Raises:
-            ValueError: for a float or boolean type.
+            ValueError: for a float, complex or boolean type.
         """
         if self.is_packed:
             return -(1 << self.bits - 1), (1 << self.bits - 1) - 1

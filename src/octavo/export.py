@@ -17,7 +17,7 @@ from octavo.config import unknown_name
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, ModelFileError, OutputError
 from octavo.files import write_whole
-from octavo.ir.types import Graph
+from octavo.ir.types import Graph, Tensor
 from octavo.load.paths import existing
 from octavo.load.tflite import read_tflite
 from octavo.run import reference
@@ -26,6 +26,7 @@ from octavo.run.targets import MICRO
 from octavo.write.c.model import CModel, write_c
 from octavo.write.c.self_test import GoldenVector
 from octavo.write.c.text import identifier
+from octavo.write.offline_plan import with_offline_plan
 from octavo.write.project.arduino import arduino
 from octavo.write.project.cmake import cmake
 from octavo.write.project.esp_idf import esp_idf
@@ -40,7 +41,7 @@ _WORDS = """
 """
 # Keywords, and headers that a NAME.h of that name would hide.
 _TAKEN = frozenset((*_WORDS.split(), "stdint", "string"))
-INTEGERS = (DType.INT8, DType.INT16)
+INTEGERS = (DType.INT8, DType.INT16, DType.UINT8)
 AIMS = ("size", "speed")
 
 
@@ -87,14 +88,15 @@ def export(
     ram: str | int | None = None,
     stream: bool = False,
     optimize: str = "size",
+    plan_memory: bool = False,
 ) -> Exported:
-    """Write an int8 .tflite file as C, or as a project that has that C in it, with a vector to test it by.
+    """Write an integer .tflite file as C, or as a project that has that C in it, with a vector to test it by.
 
     Args:
         model: The file.
         folder: Made if it does not exist.
         to: A name of `TARGETS`: "c", two files; "arduino", a library as .zip; "cmake"; "esp-idf", a component; or
-            "tflm", what a program with TensorFlow Lite Micro needs instead, for which int16x8 will do, too.
+            "tflm", what a program with TensorFlow Lite Micro needs instead.
         name: A C identifier, the prefix of all that is defined; made of the file's name if None.
         force: Write into a folder that holds other files.
         seed: Of the vector that the self-test runs.
@@ -103,6 +105,8 @@ def export(
         stream: Have `NAME_invoke_rows` ask for the input's rows when they are needed, so that it takes no memory.
         optimize: "size", or "speed": weights of eight bits are held in sixteen, which saves up to a quarter of the
             instructions on cores with the DSP extension, and doubles the flash that they take.
+        plan_memory: For "tflm": write a plan of the arena into the model, which TensorFlow Lite Micro follows where its
+            own is worse, and NAME.tflite with it.
 
     Raises:
         ModelFileError: if the file is missing, not a .tflite file, or has float inputs, outputs or operators.
@@ -120,16 +124,27 @@ def export(
     name = _checked_name(identifier(path.stem) if name is None else name)
     content = _content(path)
     graph = read_tflite(content)
-    _check_integer(graph, str(path), INTEGERS if to == "tflm" else (DType.INT8,))
+    _check_integer(graph, str(path))
+    planned: dict[str, bytes] = {}
     if to == "tflm":
         _check_interpreted(ram, optimize, stream=stream)
+        if plan_memory:
+            content, _ = with_offline_plan(content)
+            planned = {f"{name}.tflite": content}
         packed = _for_interpreter(content, graph, name, seed)
+    elif plan_memory:
+        raise ConfigError(
+            "generated C has the plan of its arena in its calls.",
+            got=f"plan_memory=True, to={to!r}",
+            expected="a plan for to='tflm' alone",
+            fix="leave plan_memory out",
+        )
     else:
         golden, digest = golden_vector(graph, seed), hashlib.sha256(content).hexdigest()
         ram_bytes = None if ram is None else parse_bytes(ram)
         written = write_c(graph, name, golden, digest, ram_bytes, stream=stream, fast=optimize == "speed")
         packed = Packed(name, graph, content, digest, golden, written, written.arena_bytes)
-    files = TARGETS[to](packed)
+    files = {**TARGETS[to](packed), **planned}
     _check_folder(Path(folder), {file.split("/")[0] for file in files}, force)
     paths = tuple(_written(Path(folder) / file, data) for file, data in files.items())
     return Exported(paths, name, packed.written, packed.arena_bytes)
@@ -159,13 +174,20 @@ def _written(path: Path, data: bytes) -> Path:
 
 def golden_vector(graph: Graph, seed: int) -> GoldenVector:
     """A random input, and what the integer reference makes of it."""
-    rng = np.random.default_rng(seed)
-    inputs = {}
-    for name in graph.inputs:
-        tensor = graph.tensors[name]
-        low, high = tensor.dtype.integer_range
-        inputs[name] = rng.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
+    inputs = drawn_inputs(graph, np.random.default_rng(seed))
     return GoldenVector(inputs, reference.run(graph, inputs))
+
+
+def drawn_inputs(graph: Graph, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Random inputs over all integers of their types, truth values among them; of reals, normally distributed ones."""
+
+    def drawn(tensor: Tensor) -> np.ndarray:
+        if tensor.dtype.is_float:
+            return rng.normal(size=tensor.shape).astype(tensor.dtype.numpy)
+        low, high = (0, 1) if tensor.dtype is DType.BOOL else tensor.dtype.integer_range
+        return rng.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
+
+    return {name: drawn(graph.tensors[name]) for name in graph.inputs}
 
 
 def _content(path: Path) -> bytes:
@@ -191,15 +213,16 @@ def _checked_name(name: str) -> str:
     )
 
 
-def _check_integer(graph: Graph, path: str, accepted: tuple[DType, ...]) -> None:
-    """Refuse what is float, dynamic-range or too wide at its borders; operators are looked at one by one later."""
+def _check_integer(graph: Graph, path: str) -> None:
+    """Refuse what is float or dynamic-range at its borders; operators are looked at one by one later."""
     for name in (*graph.inputs, *graph.outputs):
         tensor = graph.tensors[name]
-        if tensor.dtype not in accepted or tensor.quantization is None:
+        real = tensor.dtype in INTEGERS and tensor.quantization is not None
+        if not real and tensor.dtype not in (DType.BOOL, DType.INT32):
             raise ModelFileError(
-                f"'{path}' is no int8 model: '{name}' is {tensor.dtype.value}.",
+                f"'{path}' is no integer model: '{name}' is {tensor.dtype.value}.",
                 got=f"an input or output of type {tensor.dtype.value}",
-                expected="int8 inputs and outputs with a scale",
+                expected="int8, uint8 or int16 inputs and outputs with a scale; places and truth values besides",
                 fix="quantize the float model with scheme='int8', and leave input_type and output_type at int8",
             )
 

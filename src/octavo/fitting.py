@@ -7,7 +7,7 @@ serve either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,16 +24,20 @@ from octavo.evaluate.verify import verify
 from octavo.ir.graph import producers
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
+from octavo.numerics.affine import Range, representable
 from octavo.ops.obstacles import obstacles
 from octavo.ops.table import spec_of
 from octavo.plan.make import make_plan, operator_name, own_config_of
+from octavo.plan.spans import Span, wide_spans
 from octavo.plan.types import Plan
 from octavo.quantization.quantize import quantized_graph
+from octavo.quantization.split_spans import split_spans
 from octavo.stages import Clock, Measured, Prepared, Source, measure
 from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
 
 Values = Mapping[str, np.ndarray]
+Condition = Callable[[Plan], Conditioned]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +48,14 @@ class Draft:
         config: What the plan is made by.
         plan: Of the float graph.
         measured: Ranges for it.
+        inside: Results of operators that run on int16, as their ranges ask for it.
         notes: One for each operator that was widened.
     """
 
     config: QuantizeConfig
     plan: Plan
     measured: Measured
+    inside: frozenset[str] = frozenset()
     notes: tuple[Note, ...] = ()
 
 
@@ -59,19 +65,27 @@ class Fitted:
 
     Attributes:
         draft: What it was made by.
+        conditioned: The float graph with the constants that were rounded.
         graph: What was written.
         model: The file.
         verification: What the runtimes made of it; None where none was asked.
     """
 
     draft: Draft
+    conditioned: Conditioned
     graph: Graph
     model: bytes
     verification: Verification | None
 
 
 def fitted(
-    draft: Draft, prepared: Prepared, conditioned: Conditioned, source: Source, samples: Sequence[Values], clock: Clock
+    draft: Draft,
+    prepared: Prepared,
+    conditioned: Conditioned,
+    condition_by: Callable[[Plan], Conditioned],
+    source: Source,
+    samples: Sequence[Values],
+    clock: Clock,
 ) -> Fitted:
     """Execute a draft, and where an operator stands in the way of its kernels, the draft with that operator widened.
 
@@ -79,6 +93,7 @@ def fitted(
         draft: To start from.
         prepared: The float graph.
         conditioned: The same with the constants to round.
+        condition_by: Makes another such, where a plan rounds other constants than the one before.
         source: Data to measure ranges on that only a widened plan asks for.
         samples: Real inputs to verify with.
         clock: Gathers times.
@@ -91,22 +106,74 @@ def fitted(
         config, ranges = draft.config, draft.measured.ranges
         with clock("quantize"):
             graph = quantized_graph(conditioned.graph, draft.plan, config, ranges, conditioned.limits)
-            wider = widened(draft, obstacles(graph))
+            wider = widened(draft, prepared.graph, obstacles(graph))
         if wider is None:
             with clock("write"):
                 model = TFLITE.write(graph, _metadata(draft))
             with clock("verify"):
                 verification = None if config.verify == "off" else verify(model, graph, samples, config.verify)
-                wider = None if verification is None else widened(draft, _ended(graph, verification))
+                wider = None if verification is None else widened(draft, prepared.graph, _ended(graph, verification))
             if wider is None:
                 check_proven(verification)
-                return Fitted(draft, graph, model, verification)
-        draft = replace(wider, plan=make_plan(prepared.graph, wider.config))
+                return Fitted(draft, conditioned, graph, model, verification)
+        before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config, wider.inside))
+        old = conditioned
+        if set(before.weights) != set(draft.plan.weights):
+            with clock("condition"):
+                conditioned = condition_by(draft.plan)
         with clock("calibrate"):
-            draft = replace(draft, measured=_measured(draft, prepared, conditioned.graph, source))
+            if conditioned.graph is old.graph:
+                measured = measured_for(draft, before, prepared, conditioned.graph, source)
+            else:  # other biases make other ranges; conditioning showed that samples can be read again
+                measured = measure(prepared, draft.plan, conditioned.graph, draft.config, source)
+            draft = replace(draft, measured=measured)
 
 
-def widened(draft: Draft, found: Mapping[Node, str]) -> Draft | None:
+def spread(draft: Draft, prepared: Prepared) -> tuple[Draft, Prepared] | None:
+    """Give room to functions with a pole, such as the reciprocal root of a normalization, whose operand spans much.
+
+    What is around them runs on int16, and where that does not serve them, they are computed part by part. The float
+    graph still computes the same. Layers whose type is configured keep it.
+
+    Args:
+        draft: As measured.
+        prepared: The float graph.
+
+    Returns:
+        The draft of another graph, and that graph; None where there is no such function.
+    """
+    makers = producers(prepared.graph)
+    spans = [
+        span
+        for span in wide_spans(prepared.graph, draft.plan, draft.measured.extremes)
+        if all(own_config_of(makers[name], draft.config).activations is None for name in {span.node, *span.inside})
+    ]
+    if not spans:
+        return None
+    notes = tuple(_spread_note(makers[span.node], span) for span in spans)
+    split, known = split_spans(prepared.graph, spans), draft.measured.ranges
+    plan = make_plan(split.graph, draft.config, split.inside)
+    fixed = {
+        name: representable(group.fixed, group.dtype)
+        for group in draft.plan.groups
+        if group.fixed is not None
+        for name in group.tensors
+    }
+    measured = replace(draft.measured, ranges={**fixed, **_inherited(draft.plan, known), **known, **split.ranges})
+    # Outside it is the scheme's type, so that a model is called as ever.
+    config = draft.config
+    if config.output_type is None and not split.inside.isdisjoint(split.graph.outputs):
+        config = replace(config, output_type=DType.INT8.value)
+    return Draft(config, plan, measured, split.inside, (*draft.notes, *notes)), replace(prepared, graph=split.graph)
+
+
+def _spread_note(node: Node, span: Span) -> Note:
+    parts = f", and it is computed in {len(span.bounds) + 1} parts" if span.bounds else ""
+    found = f"they span a factor of {span.high / span.lowest:,.0f}, which int8 does not tell apart"
+    return Note("plan", node.layer, f"the values that {node.op} is taken of are int16: {found}{parts}")
+
+
+def widened(draft: Draft, graph: Graph, found: Mapping[Node, str]) -> Draft | None:
     """The draft that gives operators the next wider type, or None if there are none.
 
     Weights of int4 become int8; activations int16 after int8, then float32. int16 is left out where not every runtime
@@ -115,15 +182,21 @@ def widened(draft: Draft, found: Mapping[Node, str]) -> Draft | None:
 
     Args:
         draft: As it is.
-        found: Why, by operator.
+        graph: The float graph that the draft plans.
+        found: Why, by operator of the graph that was made; its results may have other names there.
     """
+    planned: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        if node.outputs[0] in draft.plan.types:
+            planned.setdefault(operator_name(node), []).append(node.outputs[0])
     layers, notes = {}, []
     for node, reason in found.items():
-        name, current = operator_name(node), draft.plan.types.get(node.outputs[0])
-        if current is None or name in layers:
+        name = operator_name(node)
+        if name not in planned or name in layers:
             continue
+        current = min((draft.plan.types[result] for result in planned[name]), key=lambda dtype: dtype.bits)
         own = replace(own_config_of(node, draft.config), pattern=name)
-        if any(rule.dtype is DType.INT4 for rule in draft.plan.weights if rule.node == node.outputs[0]):
+        if any(rule.dtype is DType.INT4 for rule in draft.plan.weights if rule.node in planned[name]):
             layers[name], change = replace(own, weights="int8"), "has weights of int8 instead of int4"
         else:
             spec = spec_of(node.op)
@@ -144,13 +217,15 @@ def _ended(graph: Graph, verification: Verification) -> dict[Node, str]:
     return {makers[check.culprit]: check.reason for check in verification.runtimes if check.culprit in makers}
 
 
-def _measured(draft: Draft, prepared: Prepared, graph: Graph, source: Source) -> Measured:
-    """The ranges of a draft with those that its plan asks for anew.
+def measured_for(draft: Draft, before: Plan, prepared: Prepared, graph: Graph, source: Source) -> Measured:
+    """The ranges of a draft, made for another plan, with those that its plan asks for anew.
+
+    A tensor whose group had a range before, which it cannot exceed, has that; no sample is run for it.
 
     Raises:
         DatasetError: if one was not measured, follows from no row, and data cannot be read again.
     """
-    known, plan = draft.measured.ranges, draft.plan
+    plan, known = draft.plan, {**_inherited(before, draft.measured.ranges), **draft.measured.ranges}
     observed = ((name, plan.range_name(name, group)) for group in plan.groups for name in group.observed)
     missing = {
         name: filed
@@ -158,7 +233,7 @@ def _measured(draft: Draft, prepared: Prepared, graph: Graph, source: Source) ->
         if not {name, filed} & known.keys() and not graph.tensors[name].is_constant
     }
     if not missing:
-        return draft.measured
+        return replace(draft.measured, ranges=known)
     if source.data is not None and not isinstance(source.data, Statistics) and not is_spent(source.data):
         again = measure(prepared, plan, graph, draft.config, source)
         return replace(again, ranges={**again.ranges, **known})
@@ -167,12 +242,23 @@ def _measured(draft: Draft, prepared: Prepared, graph: Graph, source: Source) ->
     unbounded = [name for name, filed in missing.items() if not np.isfinite(bounds.get(filed, np.inf)).all()]
     if unbounded:
         raise DatasetError(
-            f"the range of '{unbounded[0]}' is needed: {draft.notes[-1]}.",
+            f"the range of '{unbounded[0]}' is needed: {draft.notes[-1].text}.",
             got="ranges that do not have it, and no data to measure it on",
             expected="a representative dataset that can be read again",
             fix="pass data=x_train[:500], or a function that returns a new generator",
         )
     return replace(draft.measured, ranges={**known, **bounds})
+
+
+def _inherited(plan: Plan, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The range of every tensor of the groups that have one."""
+    found: dict[str, Range] = {}
+    for group in plan.groups:
+        of_members = (ranges.get(plan.range_name(name, group)) for name in group.observed)
+        of_group = next(filter(None, of_members), None)
+        if of_group is not None:
+            found |= dict.fromkeys(group.tensors, of_group)
+    return found
 
 
 def _metadata(draft: Draft) -> dict[str, object]:

@@ -17,6 +17,7 @@ from octavo.evaluate.predict import predict
 from octavo.ir.graph import drop_dead, operands
 from octavo.ir.inputs import Inputs
 from octavo.ir.notes import Note
+from octavo.ir.samples import stacked
 from octavo.ir.types import Graph
 from octavo.ops.table import spec_of
 from octavo.plan.make import own_config
@@ -74,7 +75,7 @@ def mended(
     """
     if not made.coarse:
         return made
-    x = {name: np.concatenate([sample[name] for sample in samples]) for name in graph.inputs}
+    x = stacked(samples, graph.inputs)
     joined = tuple(dict.fromkeys(each.node for each in made.coarse))
     wanted = _values(graph, joined, x)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 # What a layer is tried on; those whose input has another rank refuse in Keras, and are left out.
@@ -90,6 +91,7 @@ def models(name: str) -> Iterator[tuple[str, keras.Model]]:
                     inputs = [keras.Input(shape) for _ in range(count)]
                     result = call(layer, inputs)
                     model = keras.Model(inputs, result)
+                    model([np.ones((1, *shape), np.float32)] * count)
                 except Exception:
                     continue
                 yield f"{name}({options}) on {count} x {shape}", model

@@ -40,7 +40,10 @@ TENSORS = frozenset(
 )
 LISTS = frozenset({"xs", "choicelist"})
 SHAPES: tuple[tuple[int, ...], ...] = ((4, 6), (6,), (6, 8, 3), (4, 4), (4, 3, 2, 2))
+IMAGES = SHAPES[2:3]
 _ROWS = np.random.default_rng(3).uniform(0.2, 1.0, (6, 5)).astype(np.float32)
+_SHIFT = np.array([1, 0, 0.5, 0, 1, -0.5, 0, 0], np.float32)
+_CORNERS = np.array([[[0, 0], [0, 7], [5, 0], [5, 7]]], np.float32)
 # Values of other parameters, by name: the first is used everywhere, the others in a use each.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "axis": (-1, 1, (1, 2)),
@@ -254,6 +257,50 @@ SPECIAL: dict[str, tuple[tuple[Callable[..., Any], tuple[tuple[int, ...], ...]],
     ),
     "slice": ((lambda x: ops.slice(x, (0, 1, 2), (1, 2, 3)), ((4, 6),)),),
     "slice_update": ((lambda x, y: ops.slice_update(x, (0, 1, 2), y), ((4, 6), (2, 3))),),
+    "scatter": ((lambda x: ops.scatter(np.array([[1], [4], [1]]), ops.mean(x, axis=(0, 1)), (6,)), ((4, 3),)),),
+    "scatter_update": (
+        (lambda x: ops.scatter_update(x, [[0, 1, 2], [0, 0, 1]], np.array([3.0, -1.0], np.float32)), ((4, 6),)),
+        (lambda x: ops.scatter_update(x, [[0, 1, 2], [0, 0, 1]], ops.max(x, axis=(1, 2)) * np.ones(2)), ((4, 6),)),
+    ),
+    "fft": ((lambda x, y: ops.fft((x, y)), ((4, 6), (4, 6))),),
+    "fft2": ((lambda x, y: ops.fft2((x, y)), ((4, 6), (4, 6))),),
+    "ifft2": ((lambda x, y: ops.ifft2((x, y)), ((4, 6), (4, 6))),),
+    "irfft": (
+        (lambda x, y: ops.irfft((x, y)), ((4, 5), (4, 5))),
+        (lambda x, y: ops.irfft((x, y), 7), ((4, 5), (4, 5))),
+    ),
+    "istft": ((lambda x, y: ops.istft((x, y), 6, 3, 8), ((5, 5), (5, 5))),),
+    "in_top_k": ((lambda x, y: ops.in_top_k(ops.argmax(y, axis=-1), x, 2), ((6,), (6,))),),
+    "kron": ((lambda x: ops.kron(x, _ROWS[None, :2, :2]), ((2, 3),)),),
+    "meshgrid": ((lambda x: ops.meshgrid(ops.mean(x, axis=(0, 1)), np.arange(3.0)), ((4, 3),)),),
+    "image.map_coordinates": (
+        (lambda x: ops.image.map_coordinates(x, np.array([[0, 0], [0.5, 1.2], [1, 3]], np.float32), 1), ((4, 5),)),
+    ),
+    "image.affine_transform": (
+        (lambda x: ops.image.affine_transform(x, _SHIFT), ((6, 8, 3),)),
+        (lambda x: ops.image.affine_transform(x, _SHIFT, "nearest", fill_mode="reflect"), ((6, 8, 3),)),
+        (lambda x: ops.image.affine_transform(x, _SHIFT, fill_value=0.5), ((6, 8, 3),)),
+    ),
+    "image.perspective_transform": (
+        (lambda x: ops.image.perspective_transform(x, _CORNERS, _CORNERS * 0.5), ((6, 8, 3),)),
+    ),
+    "image.elastic_transform": (),
+    "image.scale_and_translate": (),
+    "image.crop_images": (
+        (lambda x: ops.image.crop_images(x, 1, 2, 1, 1), ((6, 8, 3),)),
+        (lambda x: ops.image.crop_images(x, 1, 2, target_height=3, target_width=4), ((6, 8, 3),)),
+    ),
+    "image.pad_images": (
+        (lambda x: ops.image.pad_images(x, 1, 2, 1, 1), ((6, 8, 3),)),
+        (lambda x: ops.image.pad_images(x, 1, 2, target_height=10, target_width=12), ((6, 8, 3),)),
+    ),
+    "image.ssim": ((lambda x, y: ops.image.ssim(x, y, 1.0, 3), ((6, 8, 3), (6, 8, 3))),),
+    "image.extract_patches": (
+        (lambda x: ops.image.extract_patches(x, 2), ((6, 8, 3),)),
+        (lambda x: ops.image.extract_patches(x, (3, 2), strides=1, padding="same"), ((6, 8, 3),)),
+        (lambda x: ops.image.extract_patches(x, 2, strides=1, dilation_rate=2), ((6, 8, 3),)),
+    ),
+    "image.extract_patches_3d": ((lambda x: ops.image.extract_patches_3d(x, 2), ((4, 4, 4, 2),)),),
     "bincount": (),
     "rearrange": (
         (lambda x: ops.rearrange(x, "b h w -> b (h w)"), ((4, 6),)),
@@ -271,21 +318,25 @@ SPECIAL: dict[str, tuple[tuple[Callable[..., Any], tuple[tuple[int, ...], ...]],
         (lambda x: ops.roll(x, 1, axis=1), ((4, 6),)),
         (lambda x: ops.roll(x, (1, -2), axis=(1, 2)), ((4, 6),)),
     ),
-    "kron": (),
-    "meshgrid": (),
     "unravel_index": ((lambda x: ops.unravel_index(ops.argmax(x, axis=-1), (2, 3))[0], ((4, 6),)),),
     "segment_sum": (),
     "segment_max": (),
     "segment_min": (),
     "segment_prod": (),
-    "in_top_k": (),
 }
 
 
 def functions() -> list[str]:
     """Names of the functions that `keras.ops` exports and that compute something of a model's tensors."""
-    exported = ((name, getattr(ops, name)) for name in dir(ops))
+    exported = [(name, getattr(ops, name)) for name in dir(ops)]
+    exported += [(f"image.{name}", getattr(ops.image, name)) for name in dir(ops.image)]
     return [name for name, value in exported if inspect.isfunction(value) and name not in NOT_INFERENCE]
+
+
+def function(name: str) -> Callable[..., Any]:
+    """The function of such a name."""
+    module, _, own = name.rpartition(".")
+    return getattr(getattr(ops, module) if module else ops, own)
 
 
 def models(name: str, limit: int = 5) -> Iterator[Use]:
@@ -294,11 +345,12 @@ def models(name: str, limit: int = 5) -> Iterator[Use]:
 
 
 def _models(name: str) -> Iterator[Use]:
-    for number, (function, shapes) in enumerate(SPECIAL[name] if name in SPECIAL else _derived(name)):
+    for number, (call, shapes) in enumerate(SPECIAL[name] if name in SPECIAL else _derived(name)):
         for dtype in ("float32", "int32"):
             try:
                 inputs = [keras.Input(shape, dtype=dtype) for shape in shapes]
-                model = keras.Model(inputs, function(*inputs))
+                model = keras.Model(inputs, call(*inputs))
+                model([np.ones((1, *shape), dtype) for shape in shapes])
             except Exception:
                 continue
             yield f"{name} {number} on {', '.join(map(str, shapes))} {dtype}", model
@@ -307,7 +359,7 @@ def _models(name: str) -> Iterator[Use]:
 
 def _derived(name: str) -> Iterator[tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]]:
     """Uses that follow from a signature: tensors in required places, then one optional parameter each."""
-    parameters = list(inspect.signature(getattr(ops, name)).parameters.values())
+    parameters = list(inspect.signature(function(name)).parameters.values())
     required = [each for each in parameters if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
     optional = [each.name for each in parameters if each.default is not each.empty and each.name in ARGUMENTS]
     tensors = [each.name for each in required if each.name in TENSORS]
@@ -319,18 +371,19 @@ def _derived(name: str) -> Iterator[tuple[Callable[..., Any], tuple[tuple[int, .
     given = [{each: ARGUMENTS[each][i % len(ARGUMENTS[each])] for each in others} for i in range(3 if others else 1)]
     given += [{**given[0], each: value} for each in optional for value in ARGUMENTS[each]]
     for keywords in given:
-        function = _call(name, tensors, lists, keywords)
-        fitting = (shape for shape in SHAPES if _runs(function, shape, count))
-        yield from ((function, (shape,) * count) for shape in islice(fitting, 1))
+        call = _call(name, tensors, lists, keywords)
+        shapes = IMAGES if name.startswith("image.") else SHAPES
+        fitting = (shape for shape in shapes if _runs(call, shape, count))
+        yield from ((call, (shape,) * count) for shape in islice(fitting, 1))
     if count == 2 and len(tensors) == 2:
-        yield lambda x: getattr(ops, name)(x, 0.75), (SHAPES[0],)
-        yield lambda x: getattr(ops, name)(x, _ROWS[:, 0]), (SHAPES[0],)
+        yield lambda x: function(name)(x, 0.75), (SHAPES[0],)
+        yield lambda x: function(name)(x, _ROWS[:, 0]), (SHAPES[0],)
 
 
-def _runs(function: Callable[..., Any], shape: tuple[int, ...], count: int) -> bool:
+def _runs(call: Callable[..., Any], shape: tuple[int, ...], count: int) -> bool:
     for dtype in ("float32", "int32"):
         try:
-            function(*(keras.Input(shape, dtype=dtype) for _ in range(count)))
+            call(*(keras.Input(shape, dtype=dtype) for _ in range(count)))
         except Exception:
             continue
         return True
@@ -340,6 +393,6 @@ def _runs(function: Callable[..., Any], shape: tuple[int, ...], count: int) -> b
 def _call(name: str, tensors: list[str], lists: list[str], keywords: dict[str, Any]) -> Callable[..., Any]:
     def call(*values: Any) -> Any:
         named = {each: list(values) for each in lists} or dict(zip(tensors, values, strict=True))
-        return getattr(ops, name)(**named, **keywords)
+        return function(name)(**named, **keywords)
 
     return call

@@ -7,6 +7,7 @@ import pytest
 
 from bundled import random_bundle
 from generated import NEEDS_COMPILER, quantized
+from octavo.dtypes import DType
 from octavo.ir.types import Graph
 from octavo.ops.build import GraphBuilder
 from octavo.ops.conv_kernels import Conv2DOptions, DepthwiseConv2DOptions
@@ -48,7 +49,7 @@ def takes_over(spec: OpSpec) -> bool:
     return spec.in_place is not None and spec.in_place.overlap in (Overlap.ELEMENTWISE, Overlap.ALIAS)
 
 
-CLAIMING = [name for name, (spec, _) in CASES.items() if spec.name in LOWERINGS and takes_over(spec)]
+CLAIMING = [name for name, (spec, _) in CASES.items() if spec.name in LOWERINGS[DType.INT8] and takes_over(spec)]
 # By what the C kernels read first, not by the row alone: a row of scores, the pixel of a window of one tap, an image's
 # rows under a window.
 BY_KERNEL = {

@@ -1,4 +1,4 @@
-"""Every operator that has a C kernel, on each int8 example of its row: bit for bit what the integer reference computes.
+"""Every operator that has a C kernel, on each example of its row: bit for bit what the integer reference computes.
 
 The reference equals TensorFlow Lite Micro on the same examples (tests/tflite/test_conformance.py). All examples are one
 program; in an exhaustive run each is also two files of its own, and all run on every core.
@@ -16,9 +16,12 @@ import pytest
 from bundled import Bundle
 from generated import NAME, NEEDS_COMPILER, NEEDS_EMULATOR, expected, on_core, on_host, random_vectors, write
 from octavo.board.emulator import CORES, Image
+from octavo.config import scheme_named
+from octavo.dtypes import DType
 from octavo.errors import UnsupportedLayerError, VerificationError
 from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph
+from octavo.ops.table import OPS
 from octavo.write.c.moves import lower_move
 from octavo.write.c.table import LOWERINGS
 from single_op import INTEGER_CASES, Values, as_integers, float_graph, integer_graph, samples
@@ -26,7 +29,7 @@ from single_op import INTEGER_CASES, Values, as_integers, float_graph, integer_g
 CASES = {
     name: case
     for name, case in INTEGER_CASES.items()
-    if case[0].name in LOWERINGS and case[2].scheme in ("int8", "int8x4")
+    if case[0].name in LOWERINGS[scheme_named(case[2].scheme).activations]
 }
 
 # The emulated board of a Cortex-M0 has no room for all examples at once.
@@ -86,12 +89,22 @@ def test_all_operators_equal_the_reference_on_every_core(core: str, tmp_path: Pa
 
 def test_what_every_int8_network_needs_has_a_kernel() -> None:
     tiny = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "AVERAGE_POOL_2D", "ADD", "RESHAPE"}
-    assert {*tiny, "SOFTMAX", "MEAN", "PAD", "CONCATENATION"} <= LOWERINGS.keys()
+    for table in (LOWERINGS[DType.INT8], LOWERINGS[DType.INT16]):
+        assert {*tiny, "SOFTMAX", "MEAN", "PAD", "CONCATENATION"} <= table.keys()
+
+
+@pytest.mark.parametrize("dtype", [DType.INT8, DType.INT16])
+def test_whatever_micro_computes_in_integers_has_a_kernel(dtype: DType) -> None:
+    rows = [spec for spec in OPS.values() if spec.integer is not None and dtype in spec.activations & spec.micro]
+    # What becomes of integers between them has none: reals.
+    assert {spec.name for spec in rows} - LOWERINGS[dtype].keys() == {"DEQUANTIZE"}
 
 
 def test_every_operator_with_a_c_kernel_has_integers_and_is_shown() -> None:
     # Between types there are no examples.
-    assert LOWERINGS.keys() - {case[0].name for case in CASES.values()} == {"QUANTIZE"}
+    for dtype in (DType.INT8, DType.INT16):
+        shown = {spec.name for spec, _, config in CASES.values() if scheme_named(config.scheme).activations is dtype}
+        assert LOWERINGS[dtype].keys() - shown == {"QUANTIZE"}
 
 
 @pytest.mark.parametrize("core", [pytest.param(core, marks=NEEDS_EMULATOR) for core in CORES])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from command_line import Run, runner
 from generated import NEEDS_COMPILER, quantized
 from octavo.board import emulator
+from octavo.config import LayerConfig
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, MissingDependencyError, ModelFileError, OutputError, UnsupportedLayerError
 from octavo.export import export
@@ -24,7 +26,7 @@ from octavo.ops.softmax import SoftmaxOptions
 from octavo.write.tflite import write_tflite
 
 
-def dense(scheme: str = "int8", outputs: int = 3, last: str = "SOFTMAX") -> Graph:
+def dense(scheme: str = "int8", outputs: int = 3, last: str = "SOFTMAX", layers: Sequence[LayerConfig] = ()) -> Graph:
     """A dense layer and what comes behind it, quantized."""
     rng = np.random.default_rng(3)
     b = GraphBuilder("dense")
@@ -33,7 +35,7 @@ def dense(scheme: str = "int8", outputs: int = 3, last: str = "SOFTMAX") -> Grap
     y = b.emit("FULLY_CONNECTED", [x, b.constant(weights, "w"), b.constant(bias, "b")], FullyConnectedOptions())
     y = b.emit(last, [y], SoftmaxOptions() if last == "SOFTMAX" else NoOptions(), suffix="y")
     graph = b.finish((y,))
-    return quantized(graph, [{"x": rng.normal(size=(1, 4)).astype(np.float32)}], scheme)
+    return quantized(graph, [{"x": rng.normal(size=(1, 4)).astype(np.float32)}], scheme, layers)
 
 
 @pytest.fixture
@@ -116,16 +118,19 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         export(tmp_path / "y.tflite", tmp_path / "c")
 
 
-@pytest.mark.parametrize("scheme", ["dynamic", "float16", "int16x8"])
-def test_a_model_with_other_inputs_than_int8_is_refused(tmp_path: Path, scheme: str) -> None:
+@pytest.mark.parametrize("scheme", ["dynamic", "float16"])
+def test_a_model_with_other_inputs_than_integers_is_refused(tmp_path: Path, scheme: str) -> None:
     (tmp_path / "x.tflite").write_bytes(write_tflite(dense(scheme)))
     with pytest.raises(ModelFileError, match=r"fix: +quantize the float model with scheme='int8'"):
         export(tmp_path / "x.tflite", tmp_path / "c")
 
 
 def test_an_operator_without_a_kernel_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.tflite").write_bytes(write_tflite(dense(last="LOG_SOFTMAX")))
-    with pytest.raises(UnsupportedLayerError, match=r"LOG_SOFTMAX in layer(.*\n)+.*fix: +replace the layer"):
+    b = GraphBuilder("top")
+    operands = [b.input("x", (1, 6)), b.constant(np.array(2, np.int32), "k")]
+    graph = quantized(b.finish(b.emit_many("TOPK_V2", operands, outputs=2)), [{"x": np.zeros((1, 6), np.float32)}])
+    (tmp_path / "x.tflite").write_bytes(write_tflite(graph))
+    with pytest.raises(UnsupportedLayerError, match=r"TOPK_V2 in layer(.*\n)+.*fix: +replace the layer"):
         export(tmp_path / "x.tflite", tmp_path / "c")
     assert not (tmp_path / "c").exists()
 
@@ -191,10 +196,14 @@ def test_dimensions_that_cannot_be_joined_are_named(tmp_path: Path) -> None:
     assert error.fix == "reshape its inputs to fewer dimensions"
 
 
-def test_a_softmax_too_wide_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.tflite").write_bytes(write_tflite(dense(outputs=4096)))
+def test_a_wide_softmax_has_16_bits_and_one_of_8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.tflite"
+    path.write_bytes(write_tflite(dense(outputs=4096)))
+    (header, _) = export(path, tmp_path / "wide").paths
+    assert "x_invoke(const int8_t *in, int16_t *out, void *arena)" in header.read_text()
+    path.write_bytes(write_tflite(dense(outputs=4096, layers=[LayerConfig(":SOFTMAX", activations="int8")])))
     with pytest.raises(UnsupportedLayerError, match=r"fix: +end the model before the softmax"):
-        export(tmp_path / "x.tflite", tmp_path / "c")
+        export(path, tmp_path / "c")
 
 
 def test_missing_tools_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from octavo.calibration.runner import calibrate
-from octavo.config import QuantizeConfig
+from octavo.config import LayerConfig, QuantizeConfig
 from octavo.errors import ConfigError, ModelFileError, OctavoError, RuntimeEndedError, RuntimeLimitError
 from octavo.evaluate.evaluation import evaluate
 from octavo.evaluate.memory import memory
@@ -30,7 +30,7 @@ from octavo.ir.types import Graph, Quantization
 from octavo.ops.build import GraphBuilder
 from octavo.ops.elementwise_kernels import AddOptions
 from octavo.ops.softmax import SoftmaxOptions
-from octavo.plan.make import make_plan
+from octavo.plan.make import make_plan, operator_name
 from octavo.quantization.assign import assign
 from octavo.run import reference
 from octavo.run.limits import MEMORY_VARIABLE, SECONDS_VARIABLE
@@ -46,8 +46,9 @@ Values = dict[str, np.ndarray]
 
 
 def quantized(graph: Graph, values: Values) -> Graph:
-    """An int8 graph by the ranges that its tensors have on some values."""
-    plan = make_plan(graph, QuantizeConfig("int8"))
+    """An int8 graph by the ranges that its tensors have on some values, a softmax over very many of them too."""
+    named = tuple(LayerConfig(operator_name(node), activations="int8") for node in graph.nodes)
+    plan = make_plan(graph, QuantizeConfig("int8", layers=named))
     measured = reference.run(graph, values, keep=[n for n in plan.observed if not graph.tensors[n].is_constant])
     return assign(graph, plan, {name: (float(a.min()), float(a.max())) for name, a in measured.items()})
 

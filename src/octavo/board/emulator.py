@@ -88,7 +88,7 @@ class Image:
         folder: Holds NAME.c and NAME.h; what is built goes there.
         name: The model's.
         inputs, outputs: Bytes of each.
-        core: A name of `CORES`.
+        core: A name of `CORES`, or a core of one's own.
         flags: More for the compiler; later ones win.
 
     Raises:
@@ -102,13 +102,13 @@ class Image:
         name: str,
         inputs: Sequence[int],
         outputs: Sequence[int],
-        core: str = "cortex-m4",
+        core: str | Core = "cortex-m4",
         flags: Sequence[str] = (),
     ) -> None:
         require_tools()
-        self._core, self._folder = CORES[core], folder
-        self._in_bytes, self._out_bytes = sum(inputs), sum(outputs)
-        self.path = folder / f"{name}_{core}.elf"
+        self._core, self._folder = CORES[core] if isinstance(core, str) else core, folder
+        self._inputs, self._outputs = inputs, outputs
+        self.path = folder / f"{name}_{self._core.machine}.elf"
         (folder / "octavo_harness.h").write_text(model_header(name, inputs, outputs), encoding="utf-8")
         with_firmware = [str(files("octavo") / "board" / "firmware" / file) for file in ("start.c", "main.c")]
         script = files("octavo") / "board" / "firmware" / "board.ld"
@@ -142,7 +142,9 @@ class Image:
         Raises:
             VerificationError: if the program faults, or writes fewer results than it was given vectors.
         """
-        (self._folder / "vectors.bin").write_bytes(np.ascontiguousarray(vectors, np.int8).tobytes())
+        parts = np.split(np.asarray(vectors, np.int8), np.cumsum(self._inputs)[:-1], axis=1)
+        given = np.concatenate([np.pad(part, ((0, 0), (0, -part.shape[1] % 4))) for part in parts], axis=1)
+        (self._folder / "vectors.bin").write_bytes(given.tobytes())
         results = self._folder / "results.bin"
         results.unlink(missing_ok=True)
         done = subprocess.run(
@@ -157,8 +159,9 @@ class Image:
             timeout=timeout_seconds,
             check=False,
         )  # fmt: skip
-        padded = -(-self._out_bytes // 4) * 4
-        record = np.dtype([("out", np.int8, (padded,)), ("ticks", "<u4"), ("returned", "<i4")])
+        record = np.dtype(
+            [("out", np.int8, (_padded_places(self._outputs)[-1],)), ("ticks", "<u4"), ("returned", "<i4")]
+        )
         content = results.read_bytes() if results.is_file() else b""
         if done.returncode != 0 or len(content) != record.itemsize * len(vectors):
             raise VerificationError(
@@ -169,7 +172,7 @@ class Image:
             )
         rows = np.frombuffer(content, record)
         counted = rows["ticks"].astype(np.int64) * NANOSECONDS_PER_MEGAHERTZ_TICK // self._core.clock_mhz
-        return Emulated(rows["out"][:, : self._out_bytes], counted, rows["returned"])
+        return Emulated(rows["out"][:, _columns(self._outputs)], counted, rows["returned"])
 
     def check_room(self) -> None:
         """Refuse to go on with a program that its emulated board has no memory for.
@@ -217,11 +220,22 @@ def require_tools() -> None:
         )
 
 
+def _padded_places(sizes: Sequence[int]) -> list[int]:
+    """Where parts begin that lie one behind another, each padded to four bytes; and where the last one ends."""
+    return [sum(-(-size // 4) * 4 for size in sizes[:i]) for i in range(len(sizes) + 1)]
+
+
+def _columns(sizes: Sequence[int]) -> np.ndarray:
+    """Where the bytes of parts that lie end to end are when they are padded."""
+    places = _padded_places(sizes)
+    return np.concatenate([np.arange(start, start + size) for start, size in zip(places, sizes, strict=False)])
+
+
 def model_header(name: str, inputs: Sequence[int], outputs: Sequence[int]) -> str:
     """octavo_harness.h, which tells a main program the model's names and sizes."""
 
     def places(sizes: Sequence[int]) -> str:
-        return ", ".join(str(sum(sizes[:i])) for i in range(len(sizes)))
+        return ", ".join(str(place) for place in _padded_places(sizes)[:-1])
 
     return "\n".join(
         [
@@ -230,8 +244,8 @@ def model_header(name: str, inputs: Sequence[int], outputs: Sequence[int]) -> st
             f"#define HARNESS_ARENA_BYTES {name.upper()}_ARENA_BYTES",
             f"#define HARNESS_INS {len(inputs)}",
             f"#define HARNESS_OUTS {len(outputs)}",
-            f"#define HARNESS_IN_BYTES {sum(inputs)}",
-            f"#define HARNESS_OUT_BYTES {sum(outputs)}",
+            f"#define HARNESS_IN_BYTES {_padded_places(inputs)[-1]}",
+            f"#define HARNESS_OUT_BYTES {_padded_places(outputs)[-1]}",
             f"#define HARNESS_SELF_TEST_RUN {name}_self_test",
             f"#define HARNESS_IN_SIZES {{{', '.join(map(str, inputs))}}}",
             f"#define HARNESS_OUT_SIZES {{{', '.join(map(str, outputs))}}}",

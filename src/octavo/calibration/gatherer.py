@@ -74,6 +74,8 @@ def can_batch(probe: Probe, chunk: Chunk, rows: int) -> bool:
     head = next(chunk.parts(min(rows, COMPARED)))
     if head.count == 1:
         return True
+    if not probe.takes_batches:
+        return False
 
     def measured(rows: int) -> Statistics | None:
         gatherer = Gatherer(probe, rows)

@@ -28,6 +28,11 @@ class Probe:
         self.task = task
         self._runtime = LiteRT(model, threads=threads)
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether the samples of every input can be the rows of a batch."""
+        return all(port.shape[:1] == (1,) for port in self._runtime.inputs)
+
     def add(self, chunk: Chunk, gathered: Mapping[str, Accumulator]) -> bool:
         """Run a chunk as one batch and add what its tensors hold.
 
@@ -85,7 +90,10 @@ class Probe:
         return all([accumulator.add(values[name]) for name, accumulator in gathered.items()])
 
     def _named(self, chunk: Chunk) -> dict[str, np.ndarray]:
-        return dict(zip(self.task.inputs, chunk.arrays, strict=True))
+        named = dict(zip(self.task.inputs, chunk.arrays, strict=True))
+        if chunk.count > 1:
+            return named
+        return {port.name: named[port.name].reshape(port.shape) for port in self._runtime.inputs}
 
 
 def _surely_finite(reduced: list[float]) -> bool:

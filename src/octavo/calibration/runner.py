@@ -30,7 +30,7 @@ from octavo.ir.types import Graph
 from octavo.run.signature import read_signature
 from octavo.run.supervised import Remote
 from octavo.run.targets import DEFAULT
-from octavo.run.worker import warm_up
+from octavo.run.worker import stop_children, warm_up
 
 MAXIMUM_THREADS = 8
 # Activations of one batch: few enough for a cache, enough to outweigh the cost of a call.
@@ -138,8 +138,11 @@ class _Crew:
                 rest, model = chunk.after(count), with_values(self._graph, self._task.made)
                 one.ask_for(self._samples(rest), rest.count, Gatherer.observe_each, rest, model)
         except RuntimeEndedError as error:
-            names = self._graph.inputs
-            singles = [dict(zip(names, sample.arrays, strict=True)) for sample in chunk.parts(1)]
+            inputs = [self._graph.tensors[name] for name in self._graph.inputs]
+            singles = [
+                {tensor.name: array.reshape(tensor.shape) for tensor, array in zip(inputs, sample.arrays, strict=True)}
+                for sample in chunk.parts(1)
+            ]
             told, _ = blamed(error, DEFAULT, self._graph, singles)
             raise told from error
         self._idle.append(one)
@@ -148,11 +151,6 @@ class _Crew:
     def statistics(self, measured_on: str) -> Statistics:
         """Of everything that all have observed."""
         return reduce(Statistics.merge, (one.ask(Gatherer.statistics, measured_on) for one in self._all))
-
-    def stop(self) -> None:
-        """End what they are at."""
-        for one in self._all:
-            one.stop()
 
     def close(self) -> None:
         """Give the child processes back."""
@@ -181,7 +179,7 @@ def _spread(crew: _Crew, chunks: Iterable[Chunk], workers: int) -> Iterator[int]
             while pending:
                 yield pending.popleft().result()
         except KeyboardInterrupt:
-            crew.stop()
+            stop_children()
             raise
         finally:
             for future in pending:

@@ -17,6 +17,7 @@ from octavo.errors import ModelFileError, RuntimeEndedError
 from octavo.evaluate.proof import random_samples
 from octavo.footprint.measure import footprint
 from octavo.footprint.parts import Footprint
+from octavo.ir.samples import stacked
 from octavo.ir.types import Graph
 from octavo.load.paths import existing, model_bytes
 from octavo.load.tflite import read_tflite
@@ -95,10 +96,10 @@ def fit(
     if is_quantization_aware(model):
         model = quantize(model)
     if isinstance(model, QuantizedModel):
-        return Fitting(place, (footprint(model.model, model.graph, place, model.scheme.name),))
+        return Fitting(place, (footprint(model.model, model.graph, place, model.scheme.name, build=True),))
     content, name = _content(model)
     if content is not None and not is_float(graph := read_tflite(content)):
-        return Fitting(place, (footprint(content, graph, place, name),))
+        return Fitting(place, (footprint(content, graph, place, name, build=True),))
     return _every_scheme(model, place, schemes, data, allow, progress)
 
 
@@ -140,4 +141,4 @@ def _every_scheme(
 def _random(graph: Graph) -> dict[str, np.ndarray]:
     """Samples that stand for a representative dataset where only sizes matter."""
     samples = random_samples(graph, 0)
-    return {name: np.concatenate([sample[name] for sample in samples]) for name in graph.inputs}
+    return stacked(samples, graph.inputs)

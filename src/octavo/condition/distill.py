@@ -11,8 +11,9 @@ from pathlib import Path
 
 from octavo.condition.method import Conditioned
 from octavo.condition.rounded_network import rounded_network, what_hinders
-from octavo.condition.samples import Samples, check_samples, stacked
+from octavo.condition.samples import Samples, check_samples
 from octavo.ir.notes import Note
+from octavo.ir.samples import stacked
 from octavo.ir.types import Graph
 from octavo.numerics.estimators import Estimator, MinMax
 from octavo.plan.types import Plan
@@ -79,7 +80,7 @@ class Distill:
         start_keras()
         from octavo.condition.training import Schedule, train
 
-        taken = stacked(samples.some(self.samples))
+        taken = stacked(samples.some(self.samples), graph.inputs)
         count = len(next(iter(taken.values())))
         network = rounded_network(before, plan, taken, self.estimator)
         schedule = Schedule(batch_of(graph, count), self.passes, self.rate, self.seed, self.minutes, self.resume)

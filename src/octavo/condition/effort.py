@@ -11,11 +11,12 @@ from octavo.condition.distill import Distill
 from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method, settled
 from octavo.condition.run import check_change, merged
-from octavo.condition.samples import Samples, stacked
+from octavo.condition.samples import Samples
 from octavo.condition.scale_channels import ScaleChannels
 from octavo.condition.trial import Trial
 from octavo.errors import NonFiniteError, RuntimeEndedError
 from octavo.ir.notes import Note
+from octavo.ir.samples import stacked
 from octavo.ir.types import Graph
 from octavo.numerics.estimators import Estimator
 from octavo.plan.types import Plan
@@ -90,7 +91,7 @@ def improve(
         return Conditioned(graph)
     best, reached, level = Conditioned(graph), plain, "fast"
     for name, recipe in recipes.items():
-        allowed = replace(samples, data=stacked(seen[: recipe.samples]), integer_divisor=1, limit=None)
+        allowed = replace(samples, data=stacked(seen[: recipe.samples], graph.inputs), integer_divisor=1, limit=None)
         start = (best, reached) if recipe.onward else (Conditioned(graph), plain)
         methods = [_seeded(method, estimator, seed) for method in recipe.methods]
         found, score = _judged(*start, plan, allowed, methods, trial)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -85,7 +85,7 @@ class Samples:
         for chunk in dataset.chunks(_CHUNK):
             for row in range(chunk.count):
                 pairs = zip(self.inputs, chunk.arrays, strict=True)
-                yield {tensor.name: array[row : row + 1].copy() for tensor, array in pairs}
+                yield {tensor.name: array[row].reshape(tensor.shape).copy() for tensor, array in pairs}
 
     def some(self, count: int) -> tuple[dict[str, np.ndarray], ...]:
         """`count` samples, or as many as there are; at least one.
@@ -99,11 +99,6 @@ class Samples:
             if len(kept) >= 2 * count:
                 kept = sorted(kept, key=itemgetter(0))[:count]
         return tuple(sample for _, sample in sorted(kept, key=itemgetter(0))[:count])
-
-
-def stacked(samples: Sequence[Values]) -> dict[str, np.ndarray]:
-    """Samples by input name, batch 1 each, as one array an input."""
-    return {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
 
 
 def _digest(sample: dict[str, np.ndarray]) -> bytes:

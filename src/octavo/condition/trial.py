@@ -11,10 +11,11 @@ import numpy as np
 from octavo.calibration.ranges import estimate, observed_tensors
 from octavo.calibration.runner import calibrate
 from octavo.condition.method import Conditioned, settled
-from octavo.condition.samples import Values, stacked
+from octavo.condition.samples import Values
 from octavo.errors import ModelFileError, RuntimeEndedError
 from octavo.evaluate.predict import predict
 from octavo.ir.graph import drop_dead, producers
+from octavo.ir.samples import stacked
 from octavo.ir.types import Graph
 from octavo.numerics.estimators import Estimator
 from octavo.ops.operands import data_inputs
@@ -50,9 +51,9 @@ class Trial:
         cls, graph: Graph, plan: Plan, estimator: Estimator, seen: Sequence[Values], held_out: Sequence[Values]
     ) -> Self:
         """A trial on these samples, batch 1 each; at least one of either."""
-        x = stacked(held_out)
+        x = stacked(held_out, graph.inputs)
         wanted = predict(_written(graph, compared_tensors(graph)), x)
-        return cls(plan, estimator, stacked(seen), x, wanted)
+        return cls(plan, estimator, stacked(seen, graph.inputs), x, wanted)
 
     def sqnr_db(self, state: Conditioned) -> float:
         """Signal to noise of what is compared, in dB; minus infinity for what no runtime computes."""

@@ -13,6 +13,7 @@ from octavo.data.sources import elements, is_counted, is_spent, length, started
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError
 from octavo.ir.graph import consumers
+from octavo.ir.samples import grouped, rows_in_sample, sample_shape
 from octavo.ir.types import Graph, Shape, Tensor
 
 # Calibration knows all it needs long before; a generator may have no end.
@@ -25,7 +26,7 @@ class Chunk:
 
     Attributes:
         start: Index of the first sample in the data.
-        arrays: For each input, in the input's dtype, shape (count, *sample).
+        arrays: For each input, in the input's dtype, shape (count, *sample), as `octavo.ir.samples` says.
     """
 
     start: int
@@ -56,7 +57,8 @@ class Dataset:
 
     Args:
         data: The samples.
-        inputs: The model's inputs; their first dimension is the batch.
+        inputs: The model's inputs; their first dimension is the batch. Of one above 1, data may come as rows or as
+            whole batches, which are the samples; see `octavo.ir.samples`.
         integer_divisor: What integer samples are divided by to become what the model was trained on: 255 for images
             that it saw in 0..1, 1 for images that it saw in 0..255 or that it rescales itself.
         samples: Read at most this many.
@@ -71,6 +73,9 @@ class Dataset:
     ) -> None:
         self._data, self._inputs, self._divisor, self._samples = data, tuple(inputs), integer_divisor, samples
         self._names = [tensor.name for tensor in inputs]
+        rows = {rows_in_sample(tensor.shape) for tensor in inputs}
+        # Of each sample, where data may come in pieces that are smaller.
+        self._rows = rows.pop() if len(rows) == 1 else 1
         check_divisor(integer_divisor)
         if samples is not None and samples < 1:
             raise ConfigError(
@@ -99,26 +104,35 @@ class Dataset:
         Raises:
             DatasetError: if there is no sample, or one does not fit the inputs.
         """
-        start, count, arrays = 0, 0, self._buffers(size)
+        start, count, arrays, wanted = 0, 0, self._buffers(size), size * self._rows
         for batch in self._limited():
             rows, taken = len(batch[0]), 0
             while taken < rows:
-                step = min(size - count, rows - taken)
+                step = min(wanted - count, rows - taken)
                 for array, part, tensor in zip(arrays, batch, self._inputs, strict=True):
                     _convert(part[taken : taken + step], array[count : count + step], tensor, self._divisor)
                 taken, count = taken + step, count + step
-                if count == size:
-                    yield Chunk(start, arrays)
-                    start, count, arrays = start + count, 0, self._buffers(size)
+                if count == wanted:
+                    yield self._chunk(start, arrays)
+                    start, count, arrays = start + size, 0, self._buffers(size)
         if count:
-            yield Chunk(start, tuple(array[:count] for array in arrays))
+            yield self._chunk(start, tuple(array[:count] for array in arrays))
         elif start == 0:
             raise self._empty()
 
+    def _chunk(self, start: int, arrays: tuple[np.ndarray, ...]) -> Chunk:
+        """Rows as samples."""
+        if self._rows == 1:
+            return Chunk(start, arrays)
+        pairs = zip(arrays, self._inputs, strict=True)
+        return Chunk(
+            start, tuple(each for array, tensor in pairs if (each := grouped(array, tensor.shape)) is not None)
+        )
+
     def _limited(self) -> Iterator[tuple[np.ndarray, ...]]:
-        """Batches, until as many samples as wanted are read."""
+        """Batches of rows, until those of as many samples as wanted are read."""
         data = started(self._data)
-        left = self._samples or (sys.maxsize if is_counted(data) else UNCOUNTED_SAMPLES)
+        left = (self._samples or (sys.maxsize if is_counted(data) else UNCOUNTED_SAMPLES)) * self._rows
         channels = self._inputs[0].shape[-1] if self._inputs[0].shape else 1
         for element in elements(data, self._names, channels):
             batch = self._batch(element)
@@ -128,9 +142,9 @@ class Dataset:
                 return
 
     def _batch(self, element: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
-        """One array for each input, shape (samples, *sample)."""
+        """One array for each input, shape (rows, *row)."""
         pairs = zip(element, self._inputs, strict=True)
-        batch = tuple(_with_batch(as_numpy(value, tensor), tensor, self._divisor) for value, tensor in pairs)
+        batch = tuple(self._rows_of(as_numpy(value, tensor), tensor) for value, tensor in pairs)
         if len({len(array) for array in batch}) > 1:
             raise DatasetError(
                 "the inputs have different numbers of samples.",
@@ -141,7 +155,30 @@ class Dataset:
         return batch
 
     def _buffers(self, size: int) -> tuple[np.ndarray, ...]:
-        return tuple(np.empty((size, *tensor.shape[1:]), tensor.dtype.numpy) for tensor in self._inputs)
+        rows = size * self._rows
+        return tuple(np.empty((rows, *self._row(tensor)), tensor.dtype.numpy) for tensor in self._inputs)
+
+    def _row(self, tensor: Tensor) -> Shape:
+        """The shape of what is gathered of an input: of rows, where all inputs take as many, else of whole samples."""
+        return sample_shape(tensor.shape) if self._rows == 1 else tensor.shape[1:]
+
+    def _rows_of(self, array: np.ndarray, tensor: Tensor) -> np.ndarray:
+        """The array with a leading dimension of rows, after a check of shape and dtype."""
+        one, whole = self._row(tensor), sample_shape(tensor.shape)
+        if array.shape == one:
+            array = array[np.newaxis]
+        elif array.ndim and array.shape[1:] == whole != one:
+            array = array.reshape(-1, *one)
+        found = array if self._rows > 1 and array.shape[1:] == one else grouped(array, tensor.shape)
+        if found is None:
+            raise DatasetError(
+                f"the data does not have the shape of input '{tensor.name}'.",
+                got=f"shape {array.shape}",
+                expected=f"shape (samples, {', '.join(map(str, whole))})",
+                fix=_reshape_hint(array.shape, whole),
+            )
+        _check_dtype(found, tensor, self._divisor)
+        return found
 
     def _empty(self) -> DatasetError:
         spent = is_spent(self._data)
@@ -213,22 +250,6 @@ def as_numpy(value: Any, tensor: Tensor) -> np.ndarray:
         expected=tensor.dtype.value,
         fix=f"convert it first, for example np.asarray(data, '{tensor.dtype.value}')",
     )
-
-
-def _with_batch(array: np.ndarray, tensor: Tensor, divisor: float | None) -> np.ndarray:
-    """The array with a leading sample dimension, after a check of shape and dtype."""
-    sample = tensor.shape[1:]
-    if array.shape == sample:
-        array = array[np.newaxis]
-    if array.shape[1:] != sample or array.ndim == 0:
-        raise DatasetError(
-            f"the data does not have the shape of input '{tensor.name}'.",
-            got=f"shape {array.shape}",
-            expected=f"shape (samples, {', '.join(map(str, sample))})",
-            fix=_reshape_hint(array.shape, sample),
-        )
-    _check_dtype(array, tensor, divisor)
-    return array
 
 
 def _reshape_hint(shape: Shape, sample: Shape) -> str:

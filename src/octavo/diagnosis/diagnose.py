@@ -16,7 +16,7 @@ from octavo.diagnosis.follow import Followed, follow_up, together
 from octavo.diagnosis.found import LOSSY, Diagnosis, Finding
 from octavo.diagnosis.layer_errors import layer_errors
 from octavo.diagnosis.places import places_of
-from octavo.diagnosis.samples import Arrays, Told, count_of, held, measure_extremes, one, rows
+from octavo.diagnosis.samples import Arrays, Extremes, Told, count_of, held, measure_extremes, one, rows
 from octavo.diagnosis.subject import Examined, Subject, examine, subject_of
 from octavo.diagnosis.trial import Judge, Outcome, Trial
 from octavo.errors import DatasetError
@@ -111,24 +111,25 @@ def diagnose(
     inputs = [graph.tensors[name] for name in graph.inputs]
     calibration = held(data, inputs, source.divisor_for(prepared), samples)
     held_out = None if test is None else labelled_samples(test, inputs, source.divisor_for(prepared))
-    x, y = _judged(graph, calibration, None) if held_out is None else _judged(graph, held_out.x, held_out.y)
     trial = Trial(subject.config, calibration, measure_extremes(graph, calibration, tell("calibrate")))
-    judge = _judge(graph, x, y, metric)
-    examined = examine(subject, trial, judge)
-    case = _case(examined, trial, judge, metric, tell("look at layers"))
+    x, y = (calibration, None) if held_out is None else (held_out.x, held_out.y)
+    some = _chosen(graph, count_of(x))
+    judge = _judge(graph, rows(x, some), _labels(graph, y, some), metric)
+    met = trial.extremes.only(some) if held_out is None else measure_extremes(graph, judge.x, _untold)
+    case = _case(examine(subject, trial, judge), trial, judge, met, tell("look at layers"))
     return _concluded(case, subject, apply, source, tell("try mends"))
 
 
-def _judged(graph: Graph, x: Arrays, y: Any) -> tuple[dict[str, np.ndarray], Any]:
-    """As many samples as are worth their time, evenly spread, with their labels."""
+def _chosen(graph: Graph, count: int) -> np.ndarray:
+    """As many samples, by index, as are worth their time, evenly spread."""
     values = max(1, sum(graph.tensors[name].size for node in graph.nodes for name in node.outputs))
     most = min(MOST_JUDGED, max(FEWEST_JUDGED, JUDGED_VALUES // values))
-    count = count_of(x)
-    chosen = np.arange(count) if count <= most else np.arange(most) * count // most
-    labels = None
-    if y is not None:
-        labels = {name: array[chosen] for name, array in labels_by_output(y, graph.outputs).items()}
-    return rows(x, chosen), labels
+    return np.arange(count) if count <= most else np.arange(most) * count // most
+
+
+def _labels(graph: Graph, y: Any, chosen: np.ndarray) -> Mapping[str, np.ndarray] | None:
+    """Labels of some samples by output name."""
+    return None if y is None else {name: each[chosen] for name, each in labels_by_output(y, graph.outputs).items()}
 
 
 def _judge(graph: Graph, x: Arrays, y: Mapping[str, np.ndarray] | None, metric: Any) -> Judge:
@@ -136,7 +137,7 @@ def _judge(graph: Graph, x: Arrays, y: Mapping[str, np.ndarray] | None, metric: 
     return Judge(x, predict(file, x), read_signature(file).outputs, y, metric)
 
 
-def _case(examined: Examined, trial: Trial, judge: Judge, metric: Any, told: Told) -> Case:
+def _case(examined: Examined, trial: Trial, judge: Judge, met: Extremes, told: Told) -> Case:
     floats = examined.pair.floats
     places = places_of(examined.pair)
     layers = {place.layer for place in places}
@@ -153,7 +154,7 @@ def _case(examined: Examined, trial: Trial, judge: Judge, metric: Any, told: Tol
         make_plan(floats, examined.subject.config),
         {error.layer: error for error in errors},
         seen,
-        measure_extremes(floats, judge.x, lambda done, total: None),
+        met,
         trial,
         examined.own,
         judge,
@@ -166,7 +167,7 @@ def _parts(examined: Examined, judge: Judge) -> dict[str, object]:
     """What runtimes make of the file, and what training predicts."""
     parts: dict[str, object] = {}
     if examined.own or examined.subject.same_names:
-        sample = {examined.pair.inputs[name]: values for name, values in one(judge.x, 0).items()}
+        sample = {examined.pair.inputs[name]: values for name, values in one(judge.x, 0, examined.pair.floats).items()}
         parts["verification"] = verify(examined.model, examined.pair.integers, [sample])
     if examined.subject.aware is not None:
         from octavo.qat.parity import parity
@@ -237,6 +238,10 @@ def _remarks(case: Case) -> tuple[str, ...]:
     if case.pair.unmatched:
         lines.append(f"Nothing in the file was found for: {', '.join(map(repr, case.pair.unmatched[:4]))}.")
     return tuple(lines)
+
+
+def _untold(done: int, total: int) -> None:
+    """For what takes little beside the rest."""
 
 
 def _told(progress: Progress | None) -> Any:

@@ -8,18 +8,17 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
+from octavo.diagnosis.downstream import Downstream, Shown
+from octavo.diagnosis.noise import Power, mean_share, noise_share
 from octavo.diagnosis.pair import Opened, Pair
 from octavo.diagnosis.places import Place, layer_of, with_rounding, with_twins
 from octavo.diagnosis.samples import Arrays, Told, count_of, float_activations, one
 from octavo.dtypes import DType
-from octavo.ir.graph import drop_dead, rename_inputs, with_nodes
+from octavo.ir.graph import rename_inputs, with_nodes
 from octavo.ir.types import Graph
 from octavo.numerics.affine import dequantize, quantize, representable
-from octavo.run.litert import LiteRT
-from octavo.write.tflite import write_tflite
 
 Score = Callable[[Mapping[str, np.ndarray]], float]
-SMALLEST_SIGNAL = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,52 +94,6 @@ class Seen:
         return float(living.max() / np.median(living)) if living.size > 1 else 1.0
 
 
-def noise_share(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Noise of each sample's outputs, by what outputs differ between samples; the worst output counts.
-
-        share[i] = mean((found[i] - wanted[i]) ** 2) / mean((wanted - mean over samples) ** 2)
-
-    What all samples have in common tells nothing of them. Outputs that hardly differ count as if they did by
-    `SMALLEST_SIGNAL` of their power.
-
-    Args:
-        found, wanted: Real values by output name, first axis the sample.
-
-    Returns:
-        Shape (samples,).
-    """
-    worst = np.zeros(len(next(iter(wanted.values()))))
-    for name, values in wanted.items():
-        flat = values.reshape(len(values), -1).astype(np.float64)
-        noise = ((found[name].reshape(flat.shape).astype(np.float64) - flat) ** 2).mean(axis=1)
-        signal = max(float(((flat - flat.mean(axis=0)) ** 2).mean()), SMALLEST_SIGNAL * float((flat**2).mean()))
-        worst = np.maximum(worst, noise / max(signal, float(np.finfo(np.float32).tiny)))
-    return worst
-
-
-def mean_share(shares: np.ndarray) -> float:
-    """The mean over samples, each at most 1: where noise is as strong as the signal, nothing more can be lost."""
-    return float(np.minimum(shares, 1.0).mean())
-
-
-class _Power:
-    """Signal and noise of one quantity over samples."""
-
-    def __init__(self) -> None:
-        self.signal, self.noise = 0.0, 0.0
-
-    def add(self, found: np.ndarray, wanted: np.ndarray) -> None:
-        real = wanted.astype(np.float64).ravel()
-        self.signal += float(real @ real)
-        self.noise += float(((found.astype(np.float64).ravel() - real) ** 2).sum())
-
-    @property
-    def decibels(self) -> float | None:
-        if not self.noise or not self.signal:
-            return None
-        return 10 * math.log10(self.signal / self.noise)
-
-
 def layer_errors(
     pair: Pair, places: Sequence[Place], model: bytes, x: Arrays, score: Score | None, told: Told
 ) -> tuple[tuple[LayerError, ...], Seen]:
@@ -158,16 +111,17 @@ def layer_errors(
     count = count_of(x)
     total = count + 2 * len(layers)
     powers, seen = _close_look(pair, places, model, x, lambda done: told(done, total))
-    wanted = _outputs(pair.floats, pair.floats, x)
+    network = Downstream(pair.floats, x)
+    wanted = network.outputs()
     errors = []
     for number, (layer, operators) in enumerate(layers.items()):
         own = [place for place in places if place.layer == layer]
         parts = ([p for p in own if p.kind != "activations"], [p for p in own if p.kind == "activations"])
-        found = [_outputs(with_rounding(pair.floats, part), pair.floats, x) if part else wanted for part in parts]
+        found = [network.outputs(with_rounding(pair.floats, part)) if part else wanted for part in parts]
         effects = [mean_share(noise_share(outputs, wanted)) for outputs in found]
         both = found[0] if not parts[1] else found[1] if not parts[0] else None
         if both is None and score is not None:
-            both = _outputs(with_rounding(pair.floats, own), pair.floats, x)
+            both = network.outputs(with_rounding(pair.floats, own))
         errors.append(
             replace(
                 _error(layer, operators, pair, own, powers, seen),
@@ -189,45 +143,27 @@ def _operators(graph: Graph, places: Sequence[Place]) -> dict[str, tuple[str, ..
     return {layer: tuple(operators) for layer, operators in layers.items()}
 
 
-def _outputs(graph: Graph, like: Graph, x: Arrays) -> dict[str, np.ndarray]:
-    """Outputs of a float graph on samples, by the names of `like`."""
-    runtime = LiteRT(write_tflite(drop_dead(graph)))
-    found = runtime.run_each({name: x[name] for name in graph.inputs})
-    return {name: found[port.name] for name, port in zip(like.outputs, runtime.outputs, strict=True)}
-
-
-def activations_of(graph: Graph, names: Sequence[str], x: Arrays) -> dict[str, np.ndarray]:
-    """What float tensors hold on samples, by name, first axis the sample."""
-    made = tuple(name for name in dict.fromkeys(names) if name not in graph.inputs)
-    found = {name: x[name] for name in graph.inputs}
-    if made:
-        shown = _Shown(replace(graph, outputs=made))
-        runs = [shown(one(x, i)) for i in range(count_of(x))]
-        found |= {name: np.stack([run[name].reshape(graph.tensors[name].shape[1:]) for run in runs]) for name in made}
-    return found
-
-
 def _close_look(
     pair: Pair, places: Sequence[Place], model: bytes, x: Arrays, told: Callable[[int], None]
-) -> tuple[dict[tuple[str, str], _Power], Seen]:
+) -> tuple[dict[tuple[str, str], Power], Seen]:
     """Errors of every tensor by (kind, tensor), and what the tensors hold."""
     graph = pair.floats
     names = [name for name in float_activations(graph) if not graph.tensors[name].is_variable]
     made = [name for name in names if name not in graph.inputs]
     twinned, twins = with_twins(graph, places)
-    run_twins = _Shown(replace(twinned, outputs=tuple(dict.fromkeys((*made, *twins.values())))))
-    run_apart = _Shown(_apart(graph, made))
+    run_twins = Shown(replace(twinned, outputs=tuple(dict.fromkeys((*made, *twins.values())))))
+    run_apart = Shown(_apart(graph, made))
     behind = {place.tensor: place for place in places if place.kind == "activations"}
-    powers: dict[tuple[str, str], _Power] = {}
+    powers: dict[tuple[str, str], Power] = {}
     seen, counted = Seen(), dict.fromkeys(names, 0)
     outside = dict.fromkeys(names, 0)
 
     def add(kind: str, name: str, found: np.ndarray, wanted: np.ndarray) -> None:
-        powers.setdefault((kind, name), _Power()).add(found, wanted)
+        powers.setdefault((kind, name), Power()).add(found, wanted)
 
     with Opened(model, pair.integers, pair.inputs) as file:
         for i in range(count_of(x)):
-            sample = one(x, i)
+            sample = one(x, i, graph)
             values = run_twins(sample) | sample
             real = file.real_values(sample)
             given = {
@@ -271,18 +207,6 @@ def _look(seen: Seen, name: str, values: np.ndarray) -> None:
     seen.reach[name] = np.maximum(seen.reach[name], reach) if name in seen.reach else reach
 
 
-class _Shown:
-    """A float graph that shows its outputs, by their names in the graph."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._graph = drop_dead(graph)
-        self._runtime = LiteRT(write_tflite(self._graph))
-
-    def __call__(self, sample: Arrays) -> dict[str, np.ndarray]:
-        self._runtime.reset()
-        return self._runtime.run({name: sample[name] for name in self._graph.inputs})
-
-
 _GIVEN = "/given"
 
 
@@ -297,13 +221,13 @@ def _apart(graph: Graph, made: Sequence[str]) -> Graph:
 
 
 def _error(
-    layer: str, operators: tuple[str, ...], pair: Pair, own: Sequence[Place], powers: Mapping[tuple[str, str], _Power],
+    layer: str, operators: tuple[str, ...], pair: Pair, own: Sequence[Place], powers: Mapping[tuple[str, str], Power],
     seen: Seen,
 ) -> LayerError:  # fmt: skip
     results = [node.outputs[0] for node in pair.floats.nodes if layer_of(node) == layer] or [own[0].tensor]
 
     def merged(kind: str, names: Sequence[str]) -> float | None:
-        total = _Power()
+        total = Power()
         for name in names:
             power = powers.get((kind, name))
             if power is not None:

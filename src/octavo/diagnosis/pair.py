@@ -11,7 +11,6 @@ from octavo.errors import InputError
 from octavo.evaluate.predict import decode, encode
 from octavo.ir.graph import consumers
 from octavo.ir.types import Graph, Node, Tensor
-from octavo.load.flatbuffer import RawOptions
 from octavo.numerics.affine import dequantize
 from octavo.ops.operands import weight_inputs
 from octavo.ops.table import OPS
@@ -216,5 +215,5 @@ class Opened:
 
 
 def known(node: Node) -> bool:
-    """Whether the op table has a row for an operator, with these options."""
-    return node.op in OPS and not isinstance(node.options, RawOptions)
+    """Whether the op table has a row for an operator; one kept as a file stores it has another name."""
+    return node.op in OPS

@@ -48,9 +48,9 @@ def rows(x: Arrays, chosen: Any) -> dict[str, np.ndarray]:
     return {name: array[chosen] for name, array in x.items()}
 
 
-def one(x: Arrays, index: int) -> dict[str, np.ndarray]:
-    """A sample, batch 1."""
-    return rows(x, slice(index, index + 1))
+def one(x: Arrays, index: int, graph: Graph) -> dict[str, np.ndarray]:
+    """A sample, in the shapes of the graph's inputs."""
+    return {name: array[index].reshape(graph.tensors[name].shape) for name, array in x.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +118,7 @@ def measure_extremes(graph: Graph, x: Arrays, told: Told) -> Extremes:
     low, high = np.empty((count, len(names))), np.empty((count, len(names)))
     step = len(REDUCTIONS)
     for i in range(count):
-        sample = one(x, i)
+        sample = one(x, i, graph)
         runtime.reset()
         numbers = [float(output.item()) for output in runtime.run({n: sample[n] for n in graph.inputs}).values()]
         found = {name: numbers[step * k : step * k + 2] for k, name in enumerate(made)}

@@ -102,7 +102,7 @@ def _matched(floats: Graph, integers: Graph, model: bytes, x: Arrays) -> Pair:
     """The pair of a foreign file, by values on some samples."""
     names = [name for node in floats.nodes for name in node.outputs]
     first = foreign_pair(floats, integers, {}, {})
-    some = [one(x, i) for i in range(min(MATCHED, count_of(x)))]
+    some = [one(x, i, floats) for i in range(min(MATCHED, count_of(x)))]
     wanted = [reference.run(floats, sample, keep=names) for sample in some]
     with Opened(model, integers, first.inputs) as file:
         found = [file.real_values(sample) for sample in some]

@@ -11,10 +11,11 @@ from octavo.calibration.ranges import estimate
 from octavo.calibration.runner import calibrate
 from octavo.condition import Method
 from octavo.config import LayerConfig, QuantizeConfig
-from octavo.diagnosis.layer_errors import mean_share, noise_share
+from octavo.diagnosis.noise import mean_share, noise_share
 from octavo.diagnosis.samples import Arrays, Extremes, float_activations, rows
 from octavo.evaluate.accuracy import Marks, measure_outputs
 from octavo.evaluate.predict import predict
+from octavo.ir.samples import sample_shape
 from octavo.ir.types import Graph
 from octavo.plan.make import make_plan, own_config
 from octavo.plan.types import Plan
@@ -127,8 +128,8 @@ class Judge:
         Raises:
             OctavoError: if it cannot run.
         """
-        shapes = {port.name: port.shape for port in read_signature(model).inputs}
-        x = {inputs[name]: values.reshape(len(values), *shapes[inputs[name]][1:]) for name, values in self.x.items()}
+        shapes = {port.name: sample_shape(port.shape) for port in read_signature(model).inputs}
+        x = {inputs[name]: values.reshape(len(values), *shapes[inputs[name]]) for name, values in self.x.items()}
         found = predict(model, x)
         return self.of({name: found[other].reshape(self.floats[name].shape) for name, other in outputs.items()})
 

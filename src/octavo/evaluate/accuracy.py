@@ -11,7 +11,7 @@ import numpy as np
 
 from octavo.errors import ConfigError, DatasetError, NonFiniteError
 from octavo.evaluate.metrics import METRICS, Metric, class_numbers
-from octavo.evaluate.predict import Runtime, Samples, by_name, fitting, predictions
+from octavo.evaluate.predict import Runtime, Samples, by_name, predictions, rows_in
 from octavo.evaluate.tasks import (
     CLASS_NUMBERS,
     ONE_HOT,
@@ -102,8 +102,9 @@ class OutputAccuracy:
     marks: Marks | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, object]:
-        """The fields but the marks, for JSON."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "marks"}
+        """The fields, for JSON; of the marks, which way the metric is better."""
+        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "marks"}
+        return {**plain, "higher_is_better": None if self.marks is None else self.marks.metric.higher_is_better}
 
     @property
     def text(self) -> str:
@@ -160,7 +161,7 @@ def measure(
         ConfigError: for an unknown metric.
         NonFiniteError: for NaN or infinity in samples or outputs.
     """
-    judges = _judges(runtime.outputs, len(next(iter(fitting(x, runtime.inputs).values()))), y, floats, metric)
+    judges = _judges(runtime.outputs, rows_in(x, runtime.inputs), y, floats, metric)
     start = 0
     for outputs in predictions(runtime, x):
         for name, values in outputs.items():

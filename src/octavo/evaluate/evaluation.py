@@ -9,7 +9,7 @@ from octavo.evaluate.accuracy import OutputAccuracy, measure
 from octavo.evaluate.held_out import guess_notes, range_notes
 from octavo.evaluate.latency import Latency, latency
 from octavo.evaluate.memory import Memory, memory
-from octavo.evaluate.predict import Samples, fitting
+from octavo.evaluate.predict import Samples, fitting, rows_in
 from octavo.notebook import data_frame, pairs_as_html
 from octavo.run.targets import DEFAULT
 
@@ -160,9 +160,8 @@ def evaluate(
     """
     used = memory(model)
     with DEFAULT.open(model) as runtime:
-        samples = fitting(x, runtime.inputs)
-        count = len(next(iter(samples.values())))
-        outputs = measure(runtime, samples, y, float_outputs, metric)
+        samples, count = fitting(x, runtime.inputs), rows_in(x, runtime.inputs)
+        outputs = measure(runtime, x, y, float_outputs, metric)
         doubts = (*range_notes(runtime.inputs, samples), *guess_notes(runtime.outputs, outputs, y))
     return Evaluation(
         scheme=scheme,

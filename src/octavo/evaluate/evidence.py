@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, repeat
 
 import numpy as np
 
 from octavo.errors import RuntimeEndedError
-from octavo.evaluate.predict import predict
+from octavo.evaluate.predict import one_by_one
 from octavo.evaluate.saturation import MEND, saturated
 from octavo.ir.expected import Expected
 from octavo.ir.graph import drop_dead
 from octavo.ir.notes import Note
+from octavo.ir.samples import stacked
 from octavo.ir.types import Graph
 from octavo.write.tflite import write_tflite
 
@@ -68,7 +69,7 @@ def data_notes(stem: Stem, graph: Graph, samples: Sequence[Values]) -> tuple[Not
     """
     if not samples or not all(np.isfinite(array).all() for sample in samples for array in sample.values()):
         return ()
-    x = {name: np.concatenate([sample[name] for sample in samples]) for name in graph.inputs}
+    x = stacked(samples, graph.inputs)
     alike = tuple(_alike(x, graph))
     try:
         return alike or (*_misfit(stem, x), *saturated(graph, x))
@@ -141,19 +142,53 @@ class _Misfit:
 
 
 def _misfits(stem: Stem, x: Values) -> list[_Misfit]:
-    values = {**x, **(predict(write_tflite(stem.graph), x) if stem.graph.outputs else {})}
-    found = [_compared(each, values[each.tensor].astype(np.float64)) for each in stem.expected]
+    moments = [_Moments(max(each.mean.ndim, each.variance.ndim)) for each in stem.expected]
+    for values in _stem_values(stem, x):
+        for each, own in zip(stem.expected, moments, strict=True):
+            own.add(values[each.tensor])
+    found = [_compared(each, own) for each, own in zip(stem.expected, moments, strict=True)]
     return [each for each in found if each is not None]
 
 
-def _compared(expected: Expected, values: np.ndarray) -> _Misfit | None:
+def _stem_values(stem: Stem, x: Values) -> Iterator[Values]:
+    """The inputs and what the stem makes of them, sample by sample: early activations are large."""
+    samples = ({name: array[i : i + 1] for name, array in x.items()} for i in range(len(next(iter(x.values())))))
+    made = one_by_one(write_tflite(stem.graph), x) if stem.graph.outputs else repeat({})
+    for sample, of_sample in zip(samples, made, strict=False):
+        yield {**sample, **of_sample}
+
+
+class _Moments:
+    """Mean and variance over all but the last `rank` axes of arrays that come one after the other."""
+
+    def __init__(self, rank: int) -> None:
+        self._rank, self._count, self._sums = rank, 0, (np.zeros(()), np.zeros(()))
+
+    def add(self, values: np.ndarray) -> None:
+        rows = values.reshape(-1, *values.shape[values.ndim - self._rank :]).astype(np.float64)
+        self._count += len(rows)
+        self._sums = (self._sums[0] + rows.sum(0), self._sums[1] + np.square(rows).sum(0))
+
+    @property
+    def known(self) -> bool:
+        """Whether there were enough values to tell anything."""
+        return self._count >= FEWEST_VALUES
+
+    @property
+    def mean(self) -> np.ndarray:
+        return np.asarray(self._sums[0] / self._count)
+
+    @property
+    def variance(self) -> np.ndarray:
+        return np.maximum(self._sums[1] / self._count - np.square(self.mean), 0.0)
+
+
+def _compared(expected: Expected, own: _Moments) -> _Misfit | None:
     """None where too little is known: few values, or statistics that have not settled since the start of training."""
-    rank = max(expected.mean.ndim, expected.variance.ndim)
-    shape, over = values.shape[values.ndim - rank :], tuple(range(values.ndim - rank))
-    if values.size // max(1, int(np.prod(shape))) < FEWEST_VALUES:
+    if not own.known:
         return None
-    mean, variance = (np.broadcast_to(each, shape) for each in (expected.mean, expected.variance))
-    own_mean, own_variance = values.mean(over), values.var(over)
+    own_mean, own_variance = own.mean, own.variance
+    mean, variance = (np.broadcast_to(each, own_mean.shape) for each in (expected.mean, expected.variance))
     live = variance > 1e-6 * variance.max()
     if not live.any() or _is_unsettled(*(each[live] for each in (mean, variance, own_mean, own_variance))):
         return None

@@ -12,6 +12,7 @@ from octavo.evaluate.accuracy import OutputAccuracy, compare_outputs
 from octavo.evaluate.predict import predict
 from octavo.evaluate.tasks import SUM_SLACK
 from octavo.ir.notes import Note
+from octavo.ir.samples import stacked
 from octavo.ir.types import Graph
 from octavo.write.tflite import write_tflite
 
@@ -96,14 +97,12 @@ def fidelity(
         helps: What to try where much is lost.
 
     Returns:
-        An empty one where an output of the float graph has no batch dimension, or is not finite.
+        An empty one where an output of the float graph is not finite.
 
     Raises:
         NonFiniteError: if the file's outputs alone are not finite, as those of a float16 file may be.
     """
-    if any(graph.tensors[name].shape[:1] != (1,) for name in graph.outputs):
-        return Fidelity()
-    x = {name: np.concatenate([sample[name] for sample in samples]) for name in graph.inputs}
+    x = stacked(samples, graph.inputs)
     floats = predict(write_tflite(graph), x)
     if not all(np.isfinite(values).all() for values in floats.values()):
         return Fidelity()
@@ -148,7 +147,7 @@ def _loading(
     except Exception as error:  # whatever a backend raises; the file needs no backend
         reason = str(error).strip().partition("\n")[0]
         return (), (Note("load", graph.name, f"cannot be run by Keras, to compare with: {reason}"),)
-    wanted = {name: np.concatenate([result[name] for result in results]) for name in floats}
+    wanted = {name: np.concatenate([np.atleast_1d(result[name]) for result in results]) for name in floats}
     loading = compare_outputs(floats, wanted)
     return loading, tuple(
         Note(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from octavo.errors import DatasetError, NonFiniteError
+from octavo.ir.samples import grouped, row_count, rows_in_sample, sample_shape
 from octavo.numerics.affine import dequantize, quantize
 from octavo.run.runtime import Runtime
 from octavo.run.signature import Port
@@ -26,7 +27,7 @@ def predict(model: bytes, x: Samples, *, threads: int = 1) -> dict[str, np.ndarr
         threads: Threads a kernel may use.
 
     Returns:
-        Real values by output name, float32, one row a sample.
+        Real values by output name, float32, one row a sample; of a file of a larger batch, one a row of `x`.
 
     Raises:
         DatasetError: if the samples do not fit the model.
@@ -46,27 +47,55 @@ def predictions(runtime: Runtime, x: Samples) -> Iterator[dict[str, np.ndarray]]
     Raises:
         DatasetError, NonFiniteError: as `predict`.
     """
-    samples = fitting(x, runtime.inputs)
-    count = len(next(iter(samples.values())))
-    for start in range(0, count, CHUNK):
+    samples, rows = fitting(x, runtime.inputs), rows_in(x, runtime.inputs)
+    for start in range(0, len(next(iter(samples.values()))), CHUNK):
         chunk = {p.name: encode(samples[p.name][start : start + CHUNK], p, start) for p in runtime.inputs}
         results = runtime.run_each(chunk)
-        yield {port.name: decode(results[port.name], port) for port in runtime.outputs}
+        yield {port.name: _of_rows(decode(results[port.name], port), port, start, rows) for port in runtime.outputs}
+
+
+def rows_in(x: Samples, ports: Sequence[Port]) -> int:
+    """How many rows of samples there are, if the inputs agree on it; else how many samples."""
+    given = by_name(x, [port.name for port in ports], "samples")
+    counts = {row_count(given[port.name], port.shape) for port in ports}
+    return counts.pop() if len(counts) == 1 else len(next(iter(fitting(x, ports).values())))
+
+
+def _of_rows(values: np.ndarray, port: Port, start: int, rows: int) -> np.ndarray:
+    """Results of samples from number `start` on, without those of rows that only fill the last batch up."""
+    first = start * rows_in_sample(port.shape)
+    return values[: rows - first] if first < rows < first + len(values) else values
+
+
+def one_by_one(model: bytes, x: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """Real outputs of a model file in LiteRT, sample by sample, for what is too large to hold of all.
+
+    Args:
+        model: The content of a .tflite file.
+        x: Real values by input name, first axis the sample; what is no input of the file is left out.
+
+    Raises:
+        DatasetError, NonFiniteError, RuntimeEndedError: as `predict`.
+    """
+    with DEFAULT.open(model) as runtime:
+        for i in range(len(next(iter(x.values())))):
+            yield from predictions(runtime, {port.name: x[port.name][i : i + 1] for port in runtime.inputs})
 
 
 def fitting(x: Samples, ports: Sequence[Port]) -> dict[str, np.ndarray]:
-    """Samples by input name, after a check of names, count and shapes.
+    """Samples by input name, as `octavo.ir.samples.grouped` makes them, after a check of names, count and shapes.
 
     Raises:
         DatasetError: if an input has no samples, or samples of another shape or number than the others.
     """
-    samples = by_name(x, [port.name for port in ports], "samples")
-    counts = {len(array) if array.ndim else 0 for array in samples.values()}
-    if len(counts) > 1 or 0 in counts or any(samples[p.name].shape[1:] != p.shape[1:] for p in ports):
+    given = by_name(x, [port.name for port in ports], "samples")
+    found = {port.name: grouped(given[port.name], port.shape) for port in ports}
+    samples = {name: array for name, array in found.items() if array is not None and len(array)}
+    if len(samples) < len(ports) or len({len(array) for array in samples.values()}) > 1:
         raise DatasetError(
             "the samples do not have the shape of the model's inputs.",
-            got=", ".join(f"{name} {array.shape}" for name, array in samples.items()),
-            expected=", ".join(f"{p.name} (samples, {', '.join(map(str, p.shape[1:]))})" for p in ports),
+            got=", ".join(f"{name} {array.shape}" for name, array in given.items()),
+            expected=", ".join(f"{p.name} (samples, {', '.join(map(str, sample_shape(p.shape)))})" for p in ports),
             fix="reshape the samples, with the sample as first axis and as many for each input, at least one",
         )
     return samples

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from octavo.evaluate.predict import predict
+from octavo.evaluate.predict import one_by_one
 from octavo.ir.graph import drop_dead
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
@@ -55,9 +55,9 @@ def saturated(graph: Graph, x: Mapping[str, np.ndarray]) -> Iterator[Note]:
         return
     names = tuple(dict.fromkeys(each.tensor for each in watches))
     few = {name: array[:SAMPLES] for name, array in x.items()}
-    values = predict(write_tflite(drop_dead(replace(graph, outputs=names))), few)
-    for each in watches:
-        share = float(np.mean(each.where(values[each.tensor])))
+    runs = one_by_one(write_tflite(drop_dead(replace(graph, outputs=names))), few)
+    shares = [[np.mean(each.where(values[each.tensor])) for each in watches] for values in runs]
+    for each, share in zip(watches, np.mean(shares, axis=0), strict=True):
         if share > 0.5:
             yield Note("data", each.layer, f"{each.what} for {share:.0%} of what the samples make of it: {MEND}")
 

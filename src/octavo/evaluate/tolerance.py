@@ -59,7 +59,7 @@ def _product_bound(spec: OpSpec, arrays: Inputs[np.ndarray], results: Sequence[n
 
 def _elementwise_bound(arrays: Inputs[np.ndarray], results: Sequence[np.ndarray]) -> float:
     """For operators without weights: functions, sums over some axes, products of two activations."""
-    given = [array for array in arrays.items if array is not None and array.dtype.kind == "f" and array.size]
+    given = [array for array in arrays.items if array is not None and array.dtype.kind in "fc" and array.size]
     if not given:
         return EPSILON * FUNCTION_ULPS * max(largest(array) for array in results)
     row = given[0].shape[-1] if given[0].ndim else 1

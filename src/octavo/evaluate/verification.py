@@ -57,7 +57,7 @@ class RuntimeCheck:
             the way, so that this says what to expect and forbids nothing.
         fusing: How the outputs change when the runtime may fuse operators, as it does for applications; empty if they
             do not, and then what was judged is what applications get.
-        unseen: Tensors the runtime folded away; they count in their readers.
+        unseen: Tensors the runtime folded away, which count in their readers, and those there is no truth for.
         reason: Why the runtime did not run the file, else "".
         required: Whether a file that this runtime does not run is a failure.
         culprit: The result of the operator that ends its process, where one was found.

@@ -2,13 +2,14 @@
 
 Each runtime keeps every intermediate tensor. An operator is judged on the runtime's own inputs to it: the reference
 kernel runs on those, and its result is compared with the runtime's. So an error shows where it arises and not again
-downstream; and where every operator is exact, so is the whole graph.
+downstream; and where every operator is exact, so is the whole graph. Runtimes and the reference work side by side.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -20,9 +21,11 @@ from octavo.evaluate.tolerance import allowed_real
 from octavo.evaluate.verification import Difference, RuntimeCheck, Verification
 from octavo.ir.graph import producers
 from octavo.ir.types import Graph, Node, Tensor
+from octavo.ops.stored import StoredOperator, is_random
 from octavo.run import reference
 from octavo.run.signature import read_signature
 from octavo.run.targets import TARGETS, Target
+from octavo.run.worker import stop_children
 
 # A sample is this many inputs, fewer where fewer make this many values to compare.
 SAMPLE_INPUTS = 4
@@ -51,9 +54,20 @@ def verify(
         samples = _spread(samples, sample_size(graph))
     ports = read_signature(model).inputs
     inputs = [{port.name: encode(np.asarray(sample[port.name]), port) for port in ports} for sample in samples]
-    kept = [*graph.inputs, *(name for node in graph.nodes for name in node.outputs)]
-    truths = [reference.run(graph, values, keep=kept) for values in inputs]
-    return Verification(len(inputs), tuple(_check(target, model, graph, truths) for target in TARGETS))
+    kept = [*graph.inputs, *(name for node in graph.nodes for name in node.outputs), *graph.outputs]
+    truths: list[Future[Values]] = [Future() for _ in inputs]
+    with ThreadPoolExecutor(len(TARGETS), "verify") as pool:
+        checks = [pool.submit(_check, target, model, graph, inputs, truths) for target in TARGETS]
+        try:
+            for values, truth in zip(inputs, truths, strict=True):
+                truth.set_result(reference.run(graph, values, keep=kept))
+            return Verification(len(inputs), tuple(check.result() for check in checks))
+        except BaseException as error:  # Ctrl-C above all: nobody shall wait for what will not come
+            stop_children()
+            for truth in truths:
+                if not truth.done():
+                    truth.set_exception(error)
+            raise
 
 
 def sample_size(graph: Graph) -> int:
@@ -67,59 +81,64 @@ def _spread(samples: Sequence[Values], count: int) -> Sequence[Values]:
     return samples if len(samples) <= count else [samples[i * len(samples) // count] for i in range(count)]
 
 
-def _check(target: Target, model: bytes, graph: Graph, truths: Sequence[Values]) -> RuntimeCheck:
+def _check(
+    target: Target, model: bytes, graph: Graph, inputs: Sequence[Values], truths: Sequence[Future[Values]]
+) -> RuntimeCheck:
     """What one runtime makes of the file on all inputs; a reason where it does not run it."""
     node = None
     if not (reason := target.refuses(graph)):
         try:
-            return _examine(target, model, graph, truths)
+            return _examine(target, model, graph, inputs, truths)
         except MissingDependencyError as error:
             reason = f"{error.what} {error.fix}"
         except DatasetError as error:
             reason = f"{error.what} {error.got}"
         except ModelFileError as error:
             reason = f"{error.what} {error.got}"
-            node = culprit(target, graph, truths, ModelFileError) if target.required else None
+            node = culprit(target, graph, inputs, ModelFileError) if target.required else None
         except RuntimeEndedError as error:
-            found, node = blamed(error, target, graph, truths)
+            found, node = blamed(error, target, graph, inputs)
             reason = f"{found.what} {found.got}"
     at = "" if node is None else node.outputs[0]
     return RuntimeCheck(target.name, reason=reason, required=target.required, culprit=at)
 
 
-def _examine(target: Target, model: bytes, graph: Graph, truths: Sequence[Values]) -> RuntimeCheck:
-    """Run the file in one runtime on all inputs and judge every operator."""
+def _examine(
+    target: Target, model: bytes, graph: Graph, inputs: Sequence[Values], truths: Sequence[Future[Values]]
+) -> RuntimeCheck:
+    """Run the file in one runtime on all inputs and judge every operator, by what comes of the reference meanwhile."""
     names = [name for node in graph.nodes for name in reference.written(graph, node)]
     results: list[Difference] = []
     unseen: dict[str, None] = {}
     ends: list[Values] = []
     with target.open(model, keep_all=True) as runtime:
-        for truth in truths:
-            outputs, shown = runtime.run_first(_inputs(graph, truth), names)
+        for values, truth in zip(inputs, truths, strict=True):
+            outputs, shown = runtime.run_first(values, names)
             ends.append(outputs)
-            judged, hidden = _judge(target, graph, shown, truth)
+            judged, hidden = _judge(target, graph, shown, truth.result())
             results += judged
             unseen.update(dict.fromkeys(hidden))
     handed_over = ends
     if target.fuses:
         with target.open(model) as plain:
-            handed_over = [plain.run_first(_inputs(graph, truth))[0] for truth in truths]
+            handed_over = [plain.run_first(values)[0] for values in inputs]
     return RuntimeCheck(
         target.name,
-        inputs=len(truths),
+        inputs=len(inputs),
         operators=len(graph.nodes),
         differing=sum(each.differing for each in results),
         elements=sum(each.elements for each in results),
         differences=_differing(results),
-        outputs=_differing(_apart(graph, truths, handed_over)),
+        outputs=_differing(_apart(graph, [truth.result() for truth in truths], handed_over)),
         fusing=_differing(_apart(graph, ends, handed_over)),
         unseen=tuple(unseen),
         required=target.required,
     )
 
 
-def _inputs(graph: Graph, truth: Values) -> Values:
-    return {name: truth[name] for name in graph.inputs}
+def _has_truth(target: Target, node: Node) -> bool:
+    """Whether it is known what a runtime shall make of an operator; of one without a row LiteRT's default tells."""
+    return not is_random(node) and (target.required or not isinstance(node.options, StoredOperator))
 
 
 def _apart(graph: Graph, expected: Sequence[Values], actual: Sequence[Values]) -> list[Difference]:
@@ -142,14 +161,14 @@ def _judge(target: Target, graph: Graph, shown: Values, truth: Values) -> tuple[
         truth: What the reference computes of the same inputs.
 
     Returns:
-        One difference a result, in execution order; and the results the runtime does not show, which are then taken
-        from the reference kernel.
+        One difference a result, in execution order; and the results that are not judged: those the runtime does not
+        show, which are then taken from the reference kernel, and those there is no truth for.
     """
     own = {name: tensor.data for name, tensor in graph.tensors.items() if tensor.data is not None}
     own.update({**reference.reset_state(graph), **{name: truth[name] for name in graph.inputs}})
     judged, hidden = [], []
     for node in graph.nodes:
-        written = reference.written(graph, node)
+        written, has_truth = reference.written(graph, node), _has_truth(target, node)
         known = written == node.outputs and all(
             np.array_equal(own[name], truth[name]) for name in node.inputs if name and name in truth
         )
@@ -157,9 +176,9 @@ def _judge(target: Target, graph: Graph, shown: Values, truth: Values) -> tuple[
         # XNNPACK unpacks float16 constants when it loads them and leaves their tensors unwritten.
         folded = target.folds and all(graph.tensors[name].is_constant for name in node.inputs if name)
         for name, result in zip(written, expected, strict=True):
-            seen = None if folded else _seen(shown, name, result)
+            seen = None if folded and has_truth else _seen(shown, name, result)
             own[name] = result if seen is None else seen
-            if seen is None:
+            if seen is None or not has_truth:
                 hidden.append(name)
                 continue
             tensor = graph.tensors[name]
@@ -177,7 +196,7 @@ def _seen(shown: Values, name: str, like: np.ndarray) -> np.ndarray | None:
 def _allowed(
     target: Target, graph: Graph, node: Node, output: Tensor, own: Values, expected: Sequence[np.ndarray]
 ) -> float:
-    if not output.dtype.is_float:
+    if output.dtype.numpy.kind not in "fc":
         return target.allowed_steps(node, output)
     return allowed_real(graph, node, reference.real_inputs(graph, node, own), expected)
 
@@ -186,7 +205,8 @@ def _difference(
     tensor: Tensor, maker: Node | None, expected: np.ndarray, actual: np.ndarray, allowed: float = math.inf
 ) -> Difference:
     """How the values of a tensor, made by the node `maker`, differ from what is expected of them."""
-    gap = _real_gap(expected, actual) if tensor.dtype.is_float else np.abs(actual.astype(np.int64) - expected)
+    real = tensor.dtype.numpy.kind in "fc"
+    gap = _real_gap(expected, actual) if real else np.abs(actual.astype(np.int64) - expected)
     return Difference(
         op=maker.op if maker else "",
         layer=tensor.layer or tensor.name,
@@ -195,7 +215,7 @@ def _difference(
         elements=gap.size,
         largest=float(gap.max(initial=0)),
         allowed=allowed,
-        unit="real" if tensor.dtype.is_float else "steps",
+        unit="real" if real else "steps",
     )
 
 
@@ -203,7 +223,7 @@ def _real_gap(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
     """Absolute differences; infinite where one value alone is NaN, 0 between equal infinities or two NaN."""
     same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     with np.errstate(invalid="ignore"):
-        gap = np.abs(actual.astype(np.float64) - expected)
+        gap = np.abs(actual - expected.astype(np.result_type(expected, np.float64)))
     return np.where(same, 0.0, np.where(np.isnan(gap), math.inf, gap))
 
 

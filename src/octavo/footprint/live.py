@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from octavo.ir.types import Graph, Tensor
+from octavo.ir.types import Graph
 from octavo.ops.table import spec_of
-
-
-def tensor_bytes(tensor: Tensor) -> int:
-    """Bytes of a tensor's values."""
-    return -(-tensor.size * tensor.dtype.bits // 8)
 
 
 def live_bytes(graph: Graph, *, alignment: int = 1, aliases: bool = True) -> list[int]:
@@ -30,7 +25,7 @@ def live_bytes(graph: Graph, *, alignment: int = 1, aliases: bool = True) -> lis
     for name in graph.outputs:
         if name in memory:
             spans[memory[name]] = (spans[memory[name]][0], len(graph.nodes) - 1)
-    sizes = {name: -(-tensor_bytes(graph.tensors[name]) // alignment) * alignment for name in spans}
+    sizes = {name: -(-graph.tensors[name].bytes // alignment) * alignment for name in spans}
     return [
         sum(sizes[name] for name, (first, last) in spans.items() if first <= i <= last) for i in range(len(graph.nodes))
     ]

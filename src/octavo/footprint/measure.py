@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from octavo.board.boards import Board
 from octavo.footprint.generated import generated
-from octavo.footprint.live import live_bytes, tensor_bytes
+from octavo.footprint.live import live_bytes
 from octavo.footprint.mends import mends
 from octavo.footprint.micro import in_micro
 from octavo.footprint.parts import Footprint, OperatorCost
@@ -15,7 +15,7 @@ from octavo.ir.types import Graph, Node
 from octavo.ops.table import spec_of
 
 
-def footprint(model: bytes, graph: Graph, board: Board, name: str = "") -> Footprint:
+def footprint(model: bytes, graph: Graph, board: Board, name: str = "", *, build: bool = False) -> Footprint:
     """A file on a board.
 
     Args:
@@ -23,8 +23,9 @@ def footprint(model: bytes, graph: Graph, board: Board, name: str = "") -> Footp
         graph: Read from it.
         board: The board.
         name: How to call it; the graph's own name if not given.
+        build: As for `generated`.
     """
-    in_c = generated(graph, board)
+    in_c = generated(graph, board, build=build)
     ways = (in_c.way, in_micro(model, graph, board))
     live = live_bytes(graph)
     costs = tuple(_operator(graph, node, live[i]) for i, node in enumerate(graph.nodes))
@@ -39,6 +40,6 @@ def _operator(graph: Graph, node: Node, live_bytes: int) -> OperatorCost:
         node.op,
         node.layer or node.outputs[0],
         spec_of(node.op).products(node.options, inputs, outputs),
-        sum(map(tensor_bytes, constants)),
+        sum(tensor.bytes for tensor in constants),
         live_bytes,
     )

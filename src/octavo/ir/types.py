@@ -96,6 +96,11 @@ class Tensor:
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
+    def bytes(self) -> int:
+        """Bytes of its elements in a file or in memory."""
+        return -(-self.size * self.dtype.bits // 8)
+
+    @property
     def values(self) -> np.ndarray:
         """The array of a constant.
 

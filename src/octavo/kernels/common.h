@@ -22,6 +22,9 @@
 #define OCTAVO_DSP 0
 #endif
 
+/* Arguments of routines in assembler, which the compiler does not see being read. */
+#define OCTAVO_IN_A_REGISTER __attribute__((unused))
+
 /* round(a * b / 2^31); b is never negative, so that nothing saturates. */
 OCTAVO_INLINE int32_t octavo_multiply_high(int32_t a, int32_t b) {
   return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
@@ -43,6 +46,19 @@ OCTAVO_INLINE int32_t octavo_rescale(int32_t value, int32_t multiplier, int32_t 
 
 OCTAVO_INLINE int32_t octavo_clamp(int32_t value, int32_t low, int32_t high) {
   return value < low ? low : value > high ? high : value;
+}
+
+/* One of many values of eight bits, or of sixteen; and its place given another. */
+OCTAVO_INLINE int32_t octavo_value(const void *values, int32_t i, int32_t bits) {
+  return bits == 16 ? ((const int16_t *)values)[i] : ((const int8_t *)values)[i];
+}
+
+OCTAVO_INLINE void octavo_put_value(void *values, int32_t i, int32_t value, int32_t bits) {
+  if (bits == 16) {
+    ((int16_t *)values)[i] = (int16_t)value;
+  } else {
+    ((int8_t *)values)[i] = (int8_t)value;
+  }
 }
 
 OCTAVO_INLINE int8_t octavo_saturate(int32_t value) { return (int8_t)octavo_clamp(value, -128, 127); }

@@ -1,6 +1,6 @@
 /* What only moves values: TRANSPOSE, slices, paddings, joins, nearest neighbours and the rest of that kind. */
 
-/* Blocks of `block` bytes on a grid of up to five dimensions, with steps on both sides. */
+/* Blocks of `block` bytes on a grid of up to five dimensions, with steps of bytes on both sides. */
 typedef struct {
   int32_t block;
   int32_t size[5];
@@ -8,7 +8,9 @@ typedef struct {
   int32_t in_start, out_start;
 } octavo_grid;
 
-OCTAVO_KERNEL void octavo_copy_grid(const octavo_grid *grid, const int8_t *in, int8_t *out) {
+OCTAVO_KERNEL void octavo_copy_grid(const octavo_grid *grid, const void *values, void *copies) {
+  const int8_t *const in = (const int8_t *)values;
+  int8_t *const out = (int8_t *)copies;
   int32_t i0, i1, i2, i3, i4;
   for (i0 = 0; i0 < grid->size[0]; i0++) {
     for (i1 = 0; i1 < grid->size[1]; i1++) {
@@ -34,9 +36,19 @@ typedef struct {
   int32_t from, to, count;
 } octavo_run;
 
-OCTAVO_KERNEL void octavo_copy_runs(const octavo_run *runs, int32_t count, const int8_t *in, int8_t *out) {
+OCTAVO_KERNEL void octavo_copy_runs(const octavo_run *runs, int32_t count, const void *values, void *copies) {
+  const int8_t *const in = (const int8_t *)values;
+  int8_t *const out = (int8_t *)copies;
   int32_t i;
   for (i = 0; i < count; i++) {
     memcpy(out + runs[i].to, in + runs[i].from, (size_t)runs[i].count);
+  }
+}
+
+/* What padding is filled with, of sixteen bits. */
+OCTAVO_KERNEL void octavo_fill_16(int16_t *values, int16_t value, int32_t count) {
+  int32_t i;
+  for (i = 0; i < count; i++) {
+    values[i] = value;
   }
 }

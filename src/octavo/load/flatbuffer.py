@@ -8,8 +8,8 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -17,9 +17,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from octavo.dtypes import DType, unpack
 from octavo.errors import ModelFileError
+from octavo.ir.graph import operands, results
 from octavo.ir.types import Graph, Node, NoOptions, Options, Shape, Tensor
 from octavo.load.structure import check_tables, content_bytes, vector
 from octavo.ops.schema import camel_case
+from octavo.ops.stored import AS_STORED, StoredOperator, Value
 from octavo.ops.table import OPS
 from octavo.run.signature import (
     DTYPES,
@@ -28,21 +30,13 @@ from octavo.run.signature import (
     not_a_model,
     quantization_of,
     read_signature,
+    subgraph_signature,
     unique_names,
 )
+from octavo.write.stored import cut_out, operator_name, parsed, with_operands
 
-Value = int | float | bool | str | tuple[int, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class RawOptions(Options):
-    """Options that the op table has no place for: of an unknown operator, or with values it does not know.
-
-    Attributes:
-        values: (name in the schema, value) of each field that is not the schema's default.
-    """
-
-    values: tuple[tuple[str, Value], ...] = ()
+# Options that say again what a tensor says.
+_IDLE = frozenset({"quantizedBiasType"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +46,14 @@ class FileContent:
     Attributes:
         graph: Its first subgraph; tensors have their shapes for batch 1.
         open_shapes: Shape of each tensor by name, -1 where the file leaves a dimension open.
+        model: The file's bytes.
+        subgraph: Index of the subgraph read.
     """
 
     graph: Graph
     open_shapes: Mapping[str, Shape]
+    model: bytes
+    subgraph: int
 
 
 def read_tflite(model: bytes) -> Graph:
@@ -82,7 +80,7 @@ def read_content(model: bytes, wanted: str | None = None) -> FileContent:
     """
     signature = read_signature(model, wanted)
     try:
-        return _content_of(schema.Model.GetRootAs(model, 0), signature)
+        return _content_of(model, signature)
     except (
         struct.error, IndexError, KeyError, AttributeError, TypeError, ValueError, OverflowError, MemoryError,
         RecursionError,
@@ -90,9 +88,20 @@ def read_content(model: bytes, wanted: str | None = None) -> FileContent:
         raise not_a_model(f"{len(model)} bytes that contradict themselves ({error})") from error
 
 
-def _content_of(model: Any, signature: Signature) -> FileContent:
+def read_subgraph(content: bytes, index: int) -> FileContent:
+    """A subgraph of a file; its inputs and outputs are named like its tensors.
+
+    Raises:
+        ModelFileError: for a tensor of a type Octavo does not know.
+    """
+    return _content_of(content, subgraph_signature(content, index))
+
+
+def _content_of(content: bytes, signature: Signature) -> FileContent:
+    model = schema.Model.GetRootAs(content, 0)
+    for i in range(model.SubgraphsLength()):
+        check_tables(model, model.Subgraphs(i))
     subgraph = model.Subgraphs(signature.subgraph)
-    check_tables(model, subgraph)
     tables = [subgraph.Tensors(i) for i in range(subgraph.TensorsLength())]
     operators = [subgraph.Operators(i) for i in range(subgraph.OperatorsLength())]
     stored = [first_name(table, i) for i, table in enumerate(tables)]
@@ -112,7 +121,39 @@ def _content_of(model: Any, signature: Signature) -> FileContent:
         tuple(names[port.index] for port in signature.outputs),
     )
     shapes = [vector(table.ShapeSignatureAsNumpy()) or vector(table.ShapeAsNumpy()) for table in tables]
-    return FileContent(graph, dict(zip(names, shapes, strict=True)))
+    read = FileContent(graph, dict(zip(names, shapes, strict=True)), content, signature.subgraph)
+    return replace(read, graph=_with_stored_operators(read))
+
+
+def _with_stored_operators(file: FileContent) -> Graph:
+    """The graph with whatever the op table has no row for as the file stores it."""
+    unknown = {i for i, node in enumerate(file.graph.nodes) if isinstance(node.options, StoredOperator)}
+    if not unknown:
+        return file.graph
+    nodes = (as_stored(file, i) if i in unknown else node for i, node in enumerate(file.graph.nodes))
+    return replace(file.graph, nodes=tuple(nodes))
+
+
+def as_stored(file: FileContent, place: int) -> Node:
+    """A node of a file's graph as the file stores it, by its number."""
+    node = file.graph.nodes[place]
+    name = node.op + AS_STORED if node.op in OPS else node.op
+    values = node.options.values if isinstance(node.options, StoredOperator) else ()
+    outputs = results(file.graph, node)
+    content = cut_out(_tables(file.model), file.subgraph, place)
+    options = StoredOperator(
+        values,
+        with_operands(content, operands(file.graph, node), outputs),
+        tuple(tensor.shape for tensor in outputs),
+        tuple(tensor.dtype for tensor in outputs),
+    )
+    return replace(node, op=name, options=options)
+
+
+@lru_cache(maxsize=1)
+def _tables(model: bytes) -> Any:
+    """The tables of the file read last."""
+    return parsed(model)
 
 
 def _layers(operators: Sequence[Any], stored: Sequence[str]) -> dict[int, str]:
@@ -154,7 +195,7 @@ def _values(content: np.ndarray, dtype: DType, shape: Shape) -> np.ndarray:
 
 def _node(model: Any, operator: Any, tensors: Sequence[Tensor]) -> Node:
     code = model.OperatorCodes(operator.OpcodeIndex())
-    op = _op_name(code)
+    op = operator_name(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), _text(code.CustomCode()))
     inputs, outputs = vector(operator.InputsAsNumpy()), vector(operator.OutputsAsNumpy())
     intermediates = vector(operator.IntermediatesAsNumpy())
     if min((*inputs, *outputs, *intermediates), default=0) < -1 or not outputs:
@@ -169,24 +210,12 @@ def _node(model: Any, operator: Any, tensors: Sequence[Tensor]) -> Node:
     )
 
 
-def _op_name(code: Any) -> str:
-    """Builtin name, or CUSTOM and the operator's own name in brackets."""
-    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-    name = _builtin_names().get(number, f"BUILTIN_{number}")
-    return f"{name}({_text(code.CustomCode())})" if name == "CUSTOM" else name
-
-
-@cache
-def _builtin_names() -> Mapping[int, str]:
-    return {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
-
-
 def _options(op: str, operator: Any) -> Options:
     """The operator's options, in the op table's class where that holds all that the file says."""
     table = _options_table(operator)
     stored = {} if table is None else vars(table)
     default = {} if table is None else vars(type(table)())
-    said = {name: value for name, value in stored.items() if not _same(value, default[name])}
+    said = {name: value for name, value in stored.items() if name not in _IDLE and not _same(value, default[name])}
     kind = OPS[op].options if op in OPS else NoOptions
     known = {camel_case(field.name): field.name for field in fields(kind)}  # type: ignore[arg-type]
     if op in OPS and said.keys() <= known.keys():
@@ -196,7 +225,7 @@ def _options(op: str, operator: Any) -> Options:
             return kind(**{name: _typed(hints[name], value) for name, value in present.items()})
         except ValueError:
             pass  # an enumeration without this value, such as a fused TANH
-    return RawOptions(tuple((name, _plain(value)) for name, value in said.items()))
+    return StoredOperator(tuple((name, _plain(value)) for name, value in said.items()))
 
 
 def _options_table(operator: Any) -> Any:

@@ -93,10 +93,16 @@ def multiply_int64_by_quantized_multiplier(
         multiplier: Q31; reduced to Q15 as the kernel does.
         shift: As in `multiply_by_quantized_multiplier`.
     """
-    multiplier, shift = np.asarray(multiplier, np.int64), np.asarray(shift, np.int64)
-    reduced = np.where(multiplier < 0x7FFF0000, (multiplier + (1 << 15)) >> 16, 0x7FFF)
-    total_shift = 15 - shift
-    return (values.astype(np.int64) * reduced + (np.int64(1) << (total_shift - 1))) >> total_shift
+    total_shift = 15 - np.asarray(shift, np.int64)
+    return (
+        values.astype(np.int64) * reduced_multiplier(multiplier) + (np.int64(1) << (total_shift - 1))
+    ) >> total_shift
+
+
+def reduced_multiplier(multiplier: np.ndarray | int) -> np.ndarray:
+    """A Q31 multiplier in Q15, rounded."""
+    multiplier = np.asarray(multiplier, np.int64)
+    return np.where(multiplier < 0x7FFF0000, (multiplier + (1 << 15)) >> 16, 0x7FFF)
 
 
 def saturating_rounding_doubling_high_mul(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -52,12 +52,13 @@ class GraphBuilder:
         self._inputs.append(name)
         return name
 
-    def constant(self, array: np.ndarray, suffix: str) -> str:
+    def constant(self, array: np.ndarray, suffix: str, *, scalar: bool = False) -> str:
         """Add a constant, named `layer/suffix` or `layer/step/suffix`; float64 becomes float32, int64 becomes int32.
 
-        A layer that is called again finds the constant it made the first time.
+        A layer that is called again finds the constant it made the first time. One number has one dimension, or none
+        if it is to be a `scalar`, as it must where it meets others.
         """
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array) if scalar else np.ascontiguousarray(array)
         array = array.astype({"float64": "float32", "int64": "int32"}.get(array.dtype.name, array.dtype), copy=False)
         name = "/".join(part for part in (self.layer, self.step, suffix) if part)
         known = self._tensors.get(name)

@@ -11,11 +11,11 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
-from octavo.ops.cast import emit_cast
+from octavo.ops.axes import named_axes
 from octavo.ops.identity import where_the_shape_stays
-from octavo.ops.refuse import axes_of_sample, refuse
+from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, Parameter, SameAsInput
-from octavo.ops.shape import integers, moves
+from octavo.ops.shape import emit_reshape, integers, moves
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
 from octavo.ops.version import version_by_type
 
@@ -44,22 +44,12 @@ def emit_tile(b: Emitter, name: str, multiples: Sequence[int], *, suffix: str = 
 
 
 def lower_tile(b: Emitter, call: KerasCall) -> str:
-    """keras.ops.tile of samples; fewer numbers than dimensions are of the last ones.
-
-    Raises:
-        UnsupportedLayerError: if it repeats the batch, or adds dimensions before it.
-    """
-    operation, (x,) = call.operation, call.inputs
-    repeats, rank = np.atleast_1d(operation.repeats).tolist(), len(b.shape(x))
-    multiples = [1] * (rank - len(repeats)) + repeats
-    if len(multiples) > rank or multiples[0] != 1:
-        raise refuse(
-            operation,
-            got=f"repeats={operation.repeats}, which repeats the batch",
-            expected=f"{rank} numbers, the first of them 1",
-            fix="begin with 1, as in keras.ops.tile(x, (1, 2, 1))",
-        )
-    return emit_tile(b, x, multiples, suffix="")
+    """keras.ops.tile; fewer numbers than dimensions are of the last ones, more of new ones before the first."""
+    (x,), repeats = call.inputs, np.atleast_1d(call.operation.repeats).tolist()
+    missing = len(repeats) - len(b.shape(x))
+    if missing > 0:
+        x = emit_reshape(b, x, (*[1] * missing, *b.shape(x)))
+    return emit_tile(b, x, [1] * -missing + repeats, suffix="")
 
 
 def broadcast_to_shapes(options: NoOptions, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
@@ -86,16 +76,11 @@ def emit_reverse(b: Emitter, name: str, axes: Sequence[int], *, suffix: str = "r
 
 
 def lower_flip(b: Emitter, call: KerasCall) -> str:
-    """keras.ops.flip along axes of a sample.
-
-    Raises:
-        UnsupportedLayerError: if it turns the batch round.
-    """
+    """keras.ops.flip."""
     (x,) = call.inputs
-    axes = axes_of_sample(call.operation, len(b.shape(x)), "turns the batch round")
     # TensorFlow Lite Micro and LiteRT turn one axis round at a time.
-    for axis in axes:
-        x = emit_reverse(b, x, [axis])
+    for axis in named_axes(len(b.shape(x)), call.operation.axis):
+        x = emit_reverse(b, x, [axis]) if b.shape(x)[axis] > 1 else x
     return x
 
 
@@ -118,20 +103,24 @@ def unpack_shapes(options: UnpackOptions, inputs: Inputs[Tensor]) -> tuple[Shape
 def unpack_float(options: UnpackOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Reference of UNPACK."""
     x = inputs[0]
-    return tuple(np.ascontiguousarray(part) for part in np.moveaxis(x, options.axis, 0))
+    return tuple(np.array(part) for part in np.moveaxis(x, options.axis, 0))
 
 
 def lower_unstack(b: Emitter, call: KerasCall) -> tuple[str, ...]:
-    """keras.ops.unstack along an axis of a sample."""
+    """keras.ops.unstack.
+
+    Raises:
+        UnsupportedLayerError: for another number of parts than the axis is long, as that of a batch is.
+    """
     operation, (x,) = call.operation, call.inputs
     shape = b.shape(x)
     axis = operation.axis % len(shape)
-    if axis == 0:
+    if operation.num not in (None, shape[axis]):
         raise refuse(
             operation,
-            got="axis=0, the batch",
-            expected=f"an axis from 1 to {len(shape) - 1}",
-            fix="name the axis, as in keras.ops.unstack(x, axis=1)",
+            got=f"num={operation.num} along axis {axis}",
+            expected=f"{shape[axis]} parts, its length in a file, whose batch is 1",
+            fix="name an axis of a sample, as in keras.ops.unstack(x, axis=1)",
         )
     return b.emit_many("UNPACK", [x], UnpackOptions(shape[axis], axis), outputs=shape[axis])
 
@@ -161,14 +150,6 @@ def one_hot_float(options: OneHotOptions, inputs: Inputs[np.ndarray]) -> tuple[n
     axis = options.axis % (x.ndim + 1)
     classes = np.arange(int(depth.ravel()[0])).reshape([-1, *[1] * (x.ndim - axis)])
     return (np.where(np.expand_dims(x, axis) == classes, on, off),)
-
-
-def lower_one_hot(b: Emitter, call: KerasCall) -> str:
-    """keras.ops.one_hot."""
-    operation, (x,) = call.operation, call.inputs
-    depth = b.constant(np.array(operation.num_classes, np.int32), "depth")
-    values = [b.constant(np.array(value, np.float32), name) for value, name in ((1, "on"), (0, "off"))]
-    return b.emit("ONE_HOT", [emit_cast(b, x, DType.INT32), depth, *values], OneHotOptions(operation.axis))
 
 
 def one_hot_training(ops: Any) -> Any:
@@ -260,11 +241,6 @@ ONE_HOT = OpSpec(
     run_float=one_hot_float,
     activations=frozenset(),
     micro=frozenset(),
-    keras={
-        "ops.OneHot": KerasForm(
-            lower_one_hot, lambda keras: (lambda x: keras.ops.one_hot(keras.ops.argmax(x, axis=-1), 6), ((4, 6),))
-        )
-    },
     examples=(
         Example(
             ((1, 5), None, None, None),

@@ -16,8 +16,9 @@ from octavo.ops.fused import FusedActivation, clamp_real
 from octavo.ops.limits import SPAN, largest_sum, overflow, overflowing, product_of_matrices, weighted
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.products import of_results
-from octavo.ops.refuse import refuse
 from octavo.ops.roles import Bias, Data, Weight, weight_types
+from octavo.ops.shape import emit_reshape
+from octavo.ops.signs import as_operands
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec, TensorRef
 from octavo.ops.tensor_products import multiplied
 from octavo.ops.version import version_by_type
@@ -213,26 +214,37 @@ def batch_matmul_training(ops: Any) -> Any:
 
 
 def lower_matmul(b: Emitter, call: KerasCall) -> str:
-    """keras.ops.matmul: by a constant matrix a FULLY_CONNECTED, else a BATCH_MATMUL.
-
-    Raises:
-        UnsupportedLayerError: for a vector among the operands.
-    """
-    ranks = [len(b.shape(arg.name)) if isinstance(arg, TensorRef) else np.ndim(arg) for arg in call.args]
-    if min(ranks) < 2:
-        raise refuse(
-            call.operation,
-            got=f"operands of rank {ranks[0]} and {ranks[1]}",
-            expected="operands of rank 2 or more",
-            fix="add a dimension with keras.ops.expand_dims before the product, drop it after with keras.ops.squeeze",
-        )
+    """keras.ops.matmul: by a constant matrix a FULLY_CONNECTED, else a BATCH_MATMUL; a vector is a row or a column."""
     x, y = call.args
-    if not isinstance(y, TensorRef) and ranks[1] == 2:
+    vectors = [len(_shape(b, each)) == 1 for each in (x, y)]
+    x = _shaped(b, x, (1, *_shape(b, x))) if vectors[0] else x
+    y = _shaped(b, y, (*_shape(b, y), 1)) if vectors[1] else y
+    product = _product_of(b, x, y)
+    if not any(vectors):
+        return product
+    dropped = {i for i, is_vector in zip((-2, -1), vectors, strict=True) if is_vector}
+    rank = len(b.shape(product))
+    kept = tuple(size for i, size in enumerate(b.shape(product)) if i - rank not in dropped)
+    return emit_reshape(b, product, kept)
+
+
+def _product_of(b: Emitter, x: TensorRef | np.ndarray, y: TensorRef | np.ndarray) -> str:
+    if isinstance(x, TensorRef) and not isinstance(y, TensorRef) and y.ndim == 2:
         weights = np.transpose(y)
         operands = [x.name, b.constant(weights, "kernel"), b.constant(np.zeros(len(weights), np.float32), "bias")]
-        return b.emit("FULLY_CONNECTED", operands, FullyConnectedOptions(keep_num_dims=ranks[0] > 2))
-    operands = [arg.name if isinstance(arg, TensorRef) else b.constant(arg, "operand") for arg in (x, y)]
+        return b.emit("FULLY_CONNECTED", operands, FullyConnectedOptions(keep_num_dims=len(b.shape(x.name)) > 2))
+    operands = [
+        each.name if isinstance(each, TensorRef) else b.constant(each.astype(np.float32), "operand") for each in (x, y)
+    ]
     return b.emit("BATCH_MATMUL", operands, BatchMatMulOptions())
+
+
+def _shape(b: Emitter, x: TensorRef | np.ndarray) -> Shape:
+    return b.shape(x.name) if isinstance(x, TensorRef) else np.shape(x)
+
+
+def _shaped(b: Emitter, x: TensorRef | np.ndarray, shape: Shape) -> TensorRef | np.ndarray:
+    return TensorRef(emit_reshape(b, x.name, shape)) if isinstance(x, TensorRef) else np.reshape(x, shape)
 
 
 def _normal(*shape: int) -> np.ndarray:
@@ -246,6 +258,7 @@ FULLY_CONNECTED = OpSpec(
     shapes=fully_connected_shapes,
     products=of_results(0),
     training=fully_connected_training,
+    positive=as_operands,
     run_float=fully_connected_float,
     integer=Kernel(prepare_fully_connected, run_fully_connected),
     output_scales=weighted(0),
@@ -281,10 +294,13 @@ BATCH_MATMUL = OpSpec(
     shapes=batch_matmul_shapes,
     products=batch_matmul_products,
     training=batch_matmul_training,
+    positive=as_operands,
     run_float=batch_matmul_float,
     integer=Kernel(prepare_batch_matmul, run_batch_matmul),
     output_scales=product_of_matrices(_terms),
     obstacle=_overflowing,
+    # LiteRT multiplies the three scales in float32, so that its factor differs by 2**-24 and results by a step at ties.
+    exact=False,
     version=version_by_type(int8=2, int16=3),
     keras={
         "ops.Matmul": KerasForm(lower_matmul, lambda keras: (lambda x, y: keras.ops.matmul(x, y), ((4, 6), (6, 5)))),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from octavo.dtypes import DType
 from octavo.ir.types import Options
+from octavo.ops.cast import emit_cast
 from octavo.ops.elementwise_kernels import DivOptions, MulOptions
 from octavo.ops.shape import emit_reshape
 from octavo.ops.spec import Emitter, KerasCall, KerasForm, TensorRef
@@ -53,11 +56,27 @@ def _with_rank(b: Emitter, name: str, rank: int) -> str:
 
 
 def operands(b: Emitter, call: KerasCall, *, commutes: bool = False) -> list[str]:
-    """The two operands of an operation, numbers and arrays as constants; a constant comes second where it may."""
+    """The operands of an operation, numbers and arrays as constants; of two, a constant comes second where it may."""
     values = [*call.args, *call.kwargs.values()]
     if commutes and not isinstance(values[0], TensorRef):
         values.reverse()
-    return [operand(b, value) for value in values]
+    return alike(b, values)
+
+
+def alike(b: Emitter, values: Sequence[Any]) -> list[str]:
+    """Operands of one type: whole numbers where all are whole, else reals; numbers and arrays become constants."""
+    whole = all(
+        b.dtype(value.name) is DType.INT32 if isinstance(value, TensorRef) else np.asarray(value).dtype.kind in "iub"
+        for value in values
+    )
+    dtype = DType.INT32 if whole else DType.FLOAT32
+    scalar = all(b.shape(value.name) == () for value in values if isinstance(value, TensorRef))
+    return [
+        emit_cast(b, value.name, dtype)
+        if isinstance(value, TensorRef)
+        else b.constant(np.asarray(value, dtype.numpy), "operand", scalar=scalar)
+        for value in values
+    ]
 
 
 def operand(b: Emitter, value: Any, suffix: str = "operand") -> str:
@@ -80,5 +99,5 @@ def emit_number(b: Emitter, value: float, suffix: str) -> str:
 
 def times(b: Emitter, name: str, factor: float | np.ndarray, suffix: str = "") -> str:
     """The product of a tensor and a constant."""
-    constant = b.constant(np.asarray(factor, np.float32), "factor")
+    constant = b.constant(np.asarray(factor, np.float32), "factor", scalar=b.shape(name) == ())
     return b.emit("MUL", [name, constant], MulOptions(), suffix=suffix)

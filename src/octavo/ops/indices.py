@@ -101,26 +101,28 @@ def gather_training(ops: Any) -> Any:
 
 
 def lower_take(b: Emitter, call: KerasCall) -> str:
-    """keras.ops.take along an axis, of constants or of a sample, at constant places or at those of a tensor.
+    """keras.ops.take along an axis, or of all values in a row, at constant places or at those of a tensor.
 
     Raises:
-        UnsupportedLayerError: for places in the batch of a tensor.
+        UnsupportedLayerError: for constant places beyond the axis, as those in a batch are.
     """
     operation, (data, places) = call.operation, (*call.args, *call.kwargs.values())
     source = data.name if isinstance(data, TensorRef) else b.constant(np.asarray(data, np.float32), "data")
+    if operation.axis is None:
+        source = emit_reshape(b, source, (-1,), suffix="row")
     shape = b.shape(source)
-    if operation.axis is None or (isinstance(data, TensorRef) and operation.axis % len(shape) == 0):
-        raise refuse(
-            operation,
-            got=f"axis={operation.axis}, which takes samples of a batch",
-            expected=f"an axis from 1 to {len(shape) - 1}",
-            fix="name the axis, as in keras.ops.take(x, [0, 2], axis=1)",
-        )
-    axis = operation.axis % len(shape)
+    axis = 0 if operation.axis is None else operation.axis % len(shape)
     if isinstance(places, TensorRef):
         return b.emit("GATHER", [source, emit_cast(b, places.name, DType.INT32)], GatherOptions(axis))
     constant = np.asarray(places)
     indices = np.where(constant < 0, constant + shape[axis], constant).astype(np.int32)
+    if indices.size and not 0 <= indices.min() <= indices.max() < shape[axis]:
+        raise refuse(
+            operation,
+            got=f"indices from {constant.min()} to {constant.max()} along axis {axis}",
+            expected=f"indices below {shape[axis]}, its length in a file, whose batch is 1",
+            fix="take values of a sample, along an axis from 1 on",
+        )
     taken = b.emit("GATHER", [source, b.constant(indices, "indices")], GatherOptions(axis))
     # A constant of no dimensions is stored with one.
     return taken if constant.ndim else emit_reshape(b, taken, (*shape[:axis], *shape[axis + 1 :]))

@@ -69,6 +69,14 @@ def _elu(x: np.ndarray) -> np.ndarray:
     return np.where(x < 0, rounded_once(np.exp)(np.minimum(x, np.float32(0))) - np.float32(1), x)
 
 
+def _lost_below_one(options: Options, inputs: Inputs[Tensor]) -> str:
+    """The obstacle of ELU: kernels take 1 from exp(x) in float32, which leaves nothing of x below its steps there."""
+    (x,) = inputs
+    if x.scale >= STEP_BELOW_ONE:
+        return ""
+    return f"its kernels tell exp(x) from 1 by steps of {STEP_BELOW_ONE:.3g}, its input comes in those of {x.scale:.3g}"
+
+
 @dataclass(frozen=True, slots=True)
 class GeluOptions(Options):
     """Options of GELU: by tanh, or by the error function."""
@@ -113,16 +121,20 @@ def lower_gelu(b: Emitter, call: KerasCall) -> str:
     return b.emit("GELU", call.inputs[:1], GeluOptions(bool(parameter(call, "approximate"))))
 
 
+# Of float32.
+STEP_BELOW_ONE = 2.0**-24
 FLOAT_ONLY = frozenset({DType.FLOAT32})
 NO_INT16_NEAR_ZERO = "int8 only: LiteRT's int16 table is too coarse near 0, where the function has no limit"
 
 ELU = OpSpec(
     name="ELU",
     shapes=same_shape,
+    pointwise=True,
     training=lambda ops: ops.elu,
     run_float=applies(_elu_float),
     integer=tabulated(lambda options, y: _elu),
     output_scales=rescaled,
+    obstacle=_lost_below_one,
     in_place=InPlace(),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
@@ -135,6 +147,7 @@ GELU = OpSpec(
     name="GELU",
     options=GeluOptions,
     shapes=same_shape,
+    pointwise=True,
     training=lambda ops: lambda x, approximate: ops.gelu(x, approximate=approximate),
     run_float=gelu_float,
     integer=tabulated(lambda options, y: _gelu_of(options)),
@@ -152,6 +165,7 @@ GELU = OpSpec(
 EXP = OpSpec(
     name="EXP",
     shapes=same_shape,
+    pointwise=True,
     bounds=(0.0, math.inf),
     training=lambda ops: ops.exp,
     run_float=applies(np.exp),
@@ -169,8 +183,10 @@ EXP = OpSpec(
 LOG = OpSpec(
     name="LOG",
     shapes=same_shape,
+    pointwise=True,
     training=lambda ops: saturating(ops, ops.log, ops.min),
     pole=True,
+    of_product="ADD",
     run_float=applies(np.log),
     integer=tabulated(_log_above),
     in_place=InPlace(),

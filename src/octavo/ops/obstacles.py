@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from octavo.ir.graph import operands
+from collections.abc import Mapping
+
+from octavo.ir.graph import operands, producers
 from octavo.ir.types import Graph, Node
-from octavo.ops.limits import SPAN
+from octavo.ops.limits import MARGIN, SPAN
 from octavo.ops.operands import data_inputs
 from octavo.ops.roles import Data
 from octavo.ops.table import spec_of
@@ -15,7 +17,8 @@ ROUNDED_WEIGHTS = 2.0
 
 def obstacles(graph: Graph) -> dict[Node, str]:
     """Why, by operator, for those that kernels would abort on or compute wrongly."""
-    found = ((node, _obstacle(graph, node)) for node in graph.nodes)
+    makers = producers(graph)
+    found = ((node, _obstacle(graph, node) or _in_conversion(graph, node, makers)) for node in graph.nodes)
     return {node: reason for node, reason in found if reason}
 
 
@@ -35,3 +38,15 @@ def _obstacle(graph: Graph, node: Node) -> str:
         if output.scale * ROUNDED_WEIGHTS < smallest:
             return f"its kernels hold output scales from {smallest:.3g}, not {output.scale:.3g}"
     return spec.obstacle(node.options, inputs)
+
+
+def _in_conversion(graph: Graph, node: Node, makers: Mapping[str, Node]) -> str:
+    """Why the steps that an operator's own input needs cannot be made of those that its data has; "" if they can."""
+    for _, name in data_inputs(graph, node):
+        maker = makers.get(name)
+        if maker is None or not (spec := spec_of(maker.op)).converts or spec.output_scales is None:
+            continue
+        had, made = graph.tensors[str(maker.inputs[0])], graph.tensors[name]
+        if made.scale * MARGIN < spec.output_scales(maker.options, operands(graph, maker)).smallest:
+            return f"its input comes in steps of {had.scale:.3g}, too coarse to be made {made.scale:.3g}"
+    return ""

@@ -14,7 +14,8 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.channelwise import where_no_channel_is_added
 from octavo.ops.identity import where_the_shape_stays
-from octavo.ops.refuse import refuse, require_channels_last
+from octavo.ops.indices import GatherOptions
+from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec
@@ -107,8 +108,11 @@ def lower_zero_padding(b: Emitter, call: KerasCall) -> str:
     return emit_pad(b, call.inputs[0], [(0, 0), *pads, (0, 0)], suffix="")
 
 
+MIRRORED = frozenset({"reflect", "symmetric"})
+
+
 def lower_pad(b: Emitter, call: KerasCall) -> str:
-    """keras.ops.pad: one pair for all dimensions or one for each; modes constant, reflect and symmetric."""
+    """keras.ops.pad: one pair for all dimensions or one for each, by a constant or by values from other places."""
     operation, (x,) = call.operation, call.inputs
     shape = b.shape(x)
     pads = np.broadcast_to(np.array(operation.pad_width), (len(shape), 2)).tolist()
@@ -118,23 +122,20 @@ def lower_pad(b: Emitter, call: KerasCall) -> str:
             return emit_pad(b, x, pads, suffix="")
         constant = b.constant(np.array(value, np.float32), "value")
         return b.emit("PADV2", [x, _paddings(b, pads, ""), constant])
-    if operation.mode not in ("reflect", "symmetric"):
-        raise refuse(
-            operation,
-            got=f"mode='{operation.mode}'",
-            expected="constant, reflect or symmetric",
-            fix="pad with one of these modes",
-        )
-    mode = MirrorMode[operation.mode.upper()]
-    for size, pair in zip(shape, pads, strict=True):
-        if max(pair) > size - (mode is MirrorMode.REFLECT):
-            raise refuse(
-                operation,
-                got=f"a padding of {max(pair)} for a dimension of {size}",
-                expected="paddings that mirror each value at most once",
-                fix="pad in several steps, each at most as wide as the tensor",
-            )
-    return b.emit("MIRROR_PAD", [x, _paddings(b, pads, "")], MirrorPadOptions(mode))
+    if operation.mode not in MIRRORED or any(
+        max(pair) > size - (operation.mode == "reflect") for size, pair in zip(shape, pads, strict=True)
+    ):
+        return _taken(b, x, pads, operation.mode)
+    return b.emit("MIRROR_PAD", [x, _paddings(b, pads, "")], MirrorPadOptions(MirrorMode[operation.mode.upper()]))
+
+
+def _taken(b: Emitter, name: str, pads: list[list[int]], mode: Any) -> str:
+    """A border of values from other places, which NumPy tells; axis by axis."""
+    for axis, (size, pair) in enumerate(zip(b.shape(name), pads, strict=True)):
+        if any(pair):
+            places = np.pad(np.arange(size, dtype=np.int32), (pair[0], pair[1]), mode=mode)
+            name = b.emit("GATHER", [name, b.constant(places, f"places_{axis}")], GatherOptions(axis))
+    return name
 
 
 def _constant_value(call: KerasCall) -> float:

@@ -12,9 +12,8 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Shape, Tensor
 from octavo.ops.indices import IndexType
-from octavo.ops.refuse import axes_of_sample
 from octavo.ops.roles import Data, Parameter, SameAsInput
-from octavo.ops.shape import emit_expand_dims, integers, moves
+from octavo.ops.shape import emit_reshape, integers, moves, placeholder
 from octavo.ops.spec import Emitter, Example, FloatKernel, KerasCall, KerasForm, OpSpec
 from octavo.ops.version import version_by_type
 
@@ -58,17 +57,18 @@ def arg_float(function: Callable[..., Any]) -> FloatKernel:
 
 
 def lower_arg(op: str, options: Options) -> Callable[[Emitter, KerasCall], str]:
-    """The lowering of keras.ops.argmax or argmin along one axis.
-
-    Raises (the lowering):
-        UnsupportedLayerError: for the batch axis, or none.
-    """
+    """The lowering of keras.ops.argmax or argmin along one axis, or of all values in a row."""
 
     def lower(b: Emitter, call: KerasCall) -> str:
         operation, (x,) = call.operation, call.inputs
-        (axis,) = axes_of_sample(operation, len(b.shape(x)), "mixes samples of a batch")
-        found = b.emit(op, [x, b.constant(np.array(axis, np.int32), "axis")], options)
-        return emit_expand_dims(b, found, axis) if operation.keepdims else found
+        shape, axis = b.shape(x), operation.axis
+        row = emit_reshape(b, x, (-1,)) if axis is None else x
+        place = np.array(0 if axis is None else axis % len(shape), np.int32)
+        found = b.emit(op, [row, b.constant(place, "axis")], options)
+        if not operation.keepdims:
+            return found
+        kept = (1,) * len(shape) if axis is None else np.expand_dims(placeholder(b.shape(found)), int(place)).shape
+        return emit_reshape(b, found, kept)
 
     return lower
 

@@ -16,7 +16,6 @@ from octavo.ops.elementwise_kernels import broadcast_shape
 from octavo.ops.elementwise_layers import operation_of_two_form, times
 from octavo.ops.forms import emits, operation_form
 from octavo.ops.pointwise import applies
-from octavo.ops.refuse import axes_of_sample
 from octavo.ops.roles import Data, Parameter
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
 
@@ -36,6 +35,7 @@ def _of_one(
     return OpSpec(
         name=name,
         shapes=same_shape,
+        pointwise=True,
         training=lambda ops: getattr(ops, function),
         run_float=applies(numpy or getattr(np, function)),
         activations=frozenset(),
@@ -53,15 +53,18 @@ def _of_two(
     examples: Sequence[Example],
     *,
     micro: frozenset[DType] = EVERYWHERE,
+    unbounded: bool = False,
 ) -> OpSpec:
     """An operator on two tensors that broadcast, which keras.ops and numpy call alike."""
     return OpSpec(
         name=name,
         inputs=(Data(), Data()),
         shapes=broadcast_shape,
+        pointwise=True,
         training=lambda ops: getattr(ops, function),
         run_float=applies(getattr(np, function)),
         activations=frozenset(),
+        unbounded=unbounded,
         micro=micro,
         keras={}
         if operation is None
@@ -93,17 +96,6 @@ def cumsum_float(options: CumsumOptions, inputs: Inputs[np.ndarray]) -> tuple[np
     return (np.flip(sums, axis).copy() if options.reverse else sums,)
 
 
-def lower_cumsum(b: Emitter, call: KerasCall) -> str:
-    """keras.ops.cumsum along an axis of a sample.
-
-    Raises:
-        UnsupportedLayerError: if it adds samples of a batch up.
-    """
-    (x,) = call.inputs
-    (axis,) = axes_of_sample(call.operation, len(b.shape(x)), "adds samples of a batch up")
-    return b.emit("CUMSUM", [x, b.constant(np.array(axis, np.int32), "axis")], CumsumOptions())
-
-
 SIN = _of_one("SIN", "sin")
 COS = _of_one("COS", "cos")
 FLOOR = _of_one("FLOOR", "floor")
@@ -133,8 +125,9 @@ POW = _of_two(
     "power",
     (Example(((1, 5, 4, 3), (1, 5, 4, 3)), low=0.5, high=2.0), _TWO[1]),
     micro=LITERT_ALONE,
+    unbounded=True,
 )
-FLOOR_DIV = _of_two("FLOOR_DIV", "FloorDivide", "floor_divide", _TWO)
+FLOOR_DIV = _of_two("FLOOR_DIV", "FloorDivide", "floor_divide", _TWO, unbounded=True)
 FLOOR_MOD = _of_two("FLOOR_MOD", "Mod", "mod", _TWO)
 ATAN2 = _of_two(
     "ATAN2",
@@ -153,9 +146,6 @@ CUMSUM = OpSpec(
     run_float=cumsum_float,
     activations=frozenset(),
     micro=EVERYWHERE,
-    keras={
-        "ops.Cumsum": KerasForm(lower_cumsum, lambda keras: (lambda x: keras.ops.cumsum(x, axis=1), ((4, 6),))),
-    },
     examples=(
         Example(((1, 6, 5), None), {1: np.array(1, np.int32)}, CumsumOptions()),
         Example(((1, 6, 5), None), {1: np.array(2, np.int32)}, CumsumOptions()),

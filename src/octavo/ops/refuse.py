@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from octavo.errors import UnsupportedLayerError
 
 AS_CONFIGURED = "has no TensorFlow Lite form as configured."
@@ -24,29 +22,6 @@ def refuse(operation: Any, *, got: str, expected: str, fix: str) -> UnsupportedL
         expected=expected,
         fix=fix,
     )
-
-
-def axes_of_sample(operation: Any, rank: int, does: str) -> list[int]:
-    """The axes that an operation names, all of them if it names none, counted from 0, in the order given.
-
-    Args:
-        operation: With `axis`: a number, several, or None.
-        rank: Of its input, whose first axis is the batch.
-        does: What it would do to the batch: "turns the batch round".
-
-    Raises:
-        UnsupportedLayerError: if the batch is among them.
-    """
-    named = range(rank) if operation.axis is None else np.atleast_1d(operation.axis).tolist()
-    axes = [axis % rank for axis in named]
-    if 0 in axes:
-        raise refuse(
-            operation,
-            got=f"axis={operation.axis}, which {does}",
-            expected=f"axes from 1 to {rank - 1}",
-            fix=f"name the axes, as in keras.ops.{type(operation).__name__.lower()}(x, axis=-1)",
-        )
-    return axes
 
 
 def require_channels_last(operation: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from octavo.ir.types import Options, Shape, Tensor
 from octavo.numerics.affine import round_half_away
 from octavo.ops.channelwise import always
 from octavo.ops.identity import where_the_shape_stays
-from octavo.ops.refuse import refuse, require_channels_last
+from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import emit_reshape, integers, moves
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec
 from octavo.ops.version import version_by_type
+from octavo.ops.written.images import separable
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,35 +153,24 @@ def emit_resize(b: Emitter, name: str, size: tuple[int, int], interpolation: str
 
 
 def lower_up_sampling_2d(b: Emitter, call: KerasCall) -> str:
-    """keras.layers.UpSampling2D, nearest and bilinear."""
+    """keras.layers.UpSampling2D."""
     layer, (x,) = call.operation, call.inputs
     require_channels_last(layer)
+    if layer.interpolation not in INTERPOLATIONS:
+        return b.calls(partial(separable, layer), call.args[:1])[0]
     _, height, width, _ = b.shape(x)
-    return emit_resize(b, x, (height * layer.size[0], width * layer.size[1]), _interpolation(layer), suffix="")
+    return emit_resize(b, x, (height * layer.size[0], width * layer.size[1]), layer.interpolation, suffix="")
 
 
 def lower_resizing(b: Emitter, call: KerasCall) -> str:
-    """keras.layers.Resizing and keras.ops.image.resize, nearest and bilinear, without antialiasing."""
+    """keras.layers.Resizing and keras.ops.image.resize: an operator, or products with what Keras weighs lines by."""
     operation = call.operation
     require_channels_last(operation)
-    for option in ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio"):
-        if getattr(operation, option):
-            raise refuse(
-                operation, got=f"{option}=True", expected=f"{option}=False", fix="do this before the model, on the data"
-            )
+    changed = any(getattr(operation, each) for each in ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio"))
+    if changed or operation.interpolation not in INTERPOLATIONS:
+        return b.calls(partial(separable, operation), call.args[:1])[0]
     size = operation.size if hasattr(operation, "size") else (operation.height, operation.width)
-    return emit_resize(b, call.inputs[0], tuple(size), _interpolation(operation), suffix="")
-
-
-def _interpolation(operation: Any) -> str:
-    if operation.interpolation not in INTERPOLATIONS:
-        raise refuse(
-            operation,
-            got=f"interpolation='{operation.interpolation}'",
-            expected=" or ".join(INTERPOLATIONS),
-            fix="choose one of these interpolations",
-        )
-    return str(operation.interpolation)
+    return emit_resize(b, call.inputs[0], tuple(size), operation.interpolation, suffix="")
 
 
 def lower_up_sampling_1d(b: Emitter, call: KerasCall) -> str:

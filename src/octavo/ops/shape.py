@@ -66,7 +66,8 @@ def emit_reshape(b: Emitter, name: str, shape: Shape, *, suffix: str = "reshape"
     Where both begin with the same dimension it is the batch, written -1 so that the graph runs on other batch sizes.
     A leading -1 stays as well.
     """
-    wanted = batch_open(shape, b.shape(name))
+    known = placeholder(b.shape(name)).reshape(shape).shape if -1 in shape[1:] else shape
+    wanted = batch_open(known, b.shape(name))
     constant = b.constant(np.array(wanted, np.int32), f"{suffix}/shape" if suffix else "shape")
     return b.emit("RESHAPE", [name, constant], ReshapeOptions(), suffix=suffix)
 

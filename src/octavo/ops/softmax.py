@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options, Tensor
-from octavo.numerics.affine import representable
 from octavo.numerics.fixed_point import Multiplier, rounding_divide_by_power_of_two
 from octavo.numerics.lookup import int16_table, look_up_int16, rounded_once
 from octavo.numerics.transcendental import (
@@ -26,20 +24,20 @@ from octavo.numerics.transcendental import (
     rescale,
 )
 from octavo.ops.activation import same_shape
+from octavo.ops.axes import named_axes
 from octavo.ops.forms import function_forms, parameter
-from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, Fixed
-from octavo.ops.shape import emit_transpose
+from octavo.ops.shape import emit_reshape, emit_transpose
 from octavo.ops.spec import Emitter, Example, KerasCall, Kernel, OpSpec
 from octavo.ops.version import version_by_type
 
 # Integer bits of differences to the row's maximum (|x| below 32) and of the sum of exponentials (below 4096).
 DIFFERENCE_BITS, SUM_BITS = 5, 12
-# The sum of exponentials from which on SOFTMAX shifts by more bits than an int32 has, and its results are 0 or 1 steps;
-# and the one that the int8 kernel of LOG_SOFTMAX cannot hold.
-SOFTMAX_SUM, LOG_SOFTMAX_SUM = 2.0**9, 2.0**SUM_BITS
-# What is expected of that sum may be wrong by this factor.
-CROWDED = 4.0
+# So many classes, all alike, have a sum of exponentials that kernels do not hold: the int8 one of SOFTMAX divides by
+# 2**32 from 512 on (an assertion of gemmlowp's, a result that is wrong where assertions are compiled out), that of
+# LOG_SOFTMAX leaves `SUM_BITS`, and the int16 one of SOFTMAX sums 32767 for each in an int32.
+SOFTMAX_CLASSES = {DType.INT8: 1 << 9, DType.INT16: (1 << 31) // 32767 + 1}
+LOG_SOFTMAX_CLASSES = {DType.INT8: 1 << SUM_BITS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,53 +202,49 @@ def run_log_softmax(constants: LogSoftmaxConstants, arrays: Inputs[np.ndarray]) 
     return (np.where(representable, np.clip(results, -128, 127), -128).astype(np.int8),)
 
 
-def crowded(largest_sum: float) -> Callable[[Any, Inputs[Tensor]], str]:
-    """The obstacle of int8 kernels where so many classes lie so close that their exponentials add up too far.
+def crowded(classes: Mapping[DType, int]) -> Callable[[Options, Inputs[Tensor], DType], str]:
+    """The hazard of kernels that do not hold the sum of exponentials of so many classes.
 
-    The sum is at most the number of classes, where all are alike; it is expected to be that of values which lie, on
-    average, half their range below the largest.
+    The sum is the number of classes where all are alike, which no ranges and no samples rule out.
     """
 
-    def obstacle(options: Options, inputs: Inputs[Tensor]) -> str:
+    def hazard(options: Options, inputs: Inputs[Tensor], dtype: DType) -> str:
         (x,) = inputs
-        low, high = representable(x.parameters, x.dtype)
-        classes, spread = x.shape[-1], getattr(options, "beta", 1.0) * (high - low)
-        expected = classes * math.exp(-spread / 2)
-        if x.dtype is not DType.INT8 or classes < largest_sum or expected * CROWDED < largest_sum:
+        limit = classes.get(dtype)
+        if limit is None or x.shape[-1] < limit:
             return ""
-        return f"its {classes} values lie within {spread:.3g} of each other, and int8 results of so many are all alike"
+        return f"{dtype.value} kernels end, or answer wrongly, on an input that makes {limit} classes alike"
 
-    return obstacle
+    return hazard
 
 
 def lower_softmax(b: Emitter, call: KerasCall) -> str:
-    """keras.layers.Softmax, keras.activations.softmax and keras.ops.softmax, along any one axis but the batch's."""
+    """keras.layers.Softmax, keras.activations.softmax and keras.ops.softmax, along one axis or several."""
     return _along_axis(b, call, "SOFTMAX", SoftmaxOptions())
 
 
 def lower_log_softmax(b: Emitter, call: KerasCall) -> str:
-    """keras.activations.log_softmax and keras.ops.log_softmax, along any one axis but the batch's."""
+    """keras.activations.log_softmax and keras.ops.log_softmax, along one axis or several."""
     return _along_axis(b, call, "LOG_SOFTMAX", NoOptions())
 
 
 def _along_axis(b: Emitter, call: KerasCall, op: str, options: Options) -> str:
-    """The operator works on the last axis; another changes places with it before and after."""
-    name, rank, axis = call.inputs[0], len(b.shape(call.inputs[0])), parameter(call, "axis")
-    axes = list(axis) if isinstance(axis, (tuple, list)) else [axis]
-    if len(axes) != 1 or axes[0] is None or axes[0] % rank == 0:
-        raise refuse(
-            call.operation,
-            got=f"axis={axis}",
-            expected="one axis, and not the batch's",
-            fix="reshape the axes into one with keras.layers.Reshape, and use axis=-1",
-        )
-    last = rank - 1
-    if axes[0] % rank == last:
+    """The operator works on the last axis; others are moved there, several into one, and back."""
+    name, shape, axis = call.inputs[0], b.shape(call.inputs[0]), parameter(call, "axis")
+    axes, rank = named_axes(len(shape), axis), len(shape)
+    if axes == (rank - 1,):
         return b.emit(op, [name], options)
-    exchange = list(range(rank))
-    exchange[axes[0] % rank], exchange[last] = last, axes[0] % rank
-    moved = b.emit(op, [emit_transpose(b, name, exchange, suffix="axis_last")], options, suffix="along_last_axis")
-    return emit_transpose(b, moved, exchange, suffix="")
+    if len(axes) == 1:
+        exchange = list(range(rank))
+        exchange[axes[0]], exchange[rank - 1] = rank - 1, axes[0]
+        moved = b.emit(op, [emit_transpose(b, name, exchange, suffix="axis_last")], options, suffix="along_last_axis")
+        return emit_transpose(b, moved, exchange, suffix="")
+    order = [*(i for i in range(rank) if i not in axes), *axes]
+    last = emit_transpose(b, name, order, suffix="axes_last")
+    row = emit_reshape(b, last, (*b.shape(last)[: rank - len(axes)], -1), suffix="row")
+    shares = b.emit(op, [row], options, suffix="along_last_axis")
+    laid_out = emit_reshape(b, shares, b.shape(last), suffix="laid_out")
+    return emit_transpose(b, laid_out, np.argsort(order).tolist(), suffix="")
 
 
 SOFTMAX = OpSpec(
@@ -266,7 +260,7 @@ SOFTMAX = OpSpec(
     training=lambda ops: lambda x, beta: ops.softmax(x * beta),
     run_float=softmax_float,
     integer=Kernel(prepare_softmax, run_softmax),
-    obstacle=crowded(SOFTMAX_SUM),
+    hazard=crowded(SOFTMAX_CLASSES),
     version=version_by_type(int8=2, int16=3),
     exact=False,
     keras={
@@ -281,13 +275,15 @@ SOFTMAX = OpSpec(
 
 LOG_SOFTMAX = OpSpec(
     name="LOG_SOFTMAX",
+    # LiteRT subtracts inputs in steps of the output, 1/16, in float32: half of one is left of 127 steps of this scale.
+    inputs=(Data(largest_scale={DType.INT8: 2.0**11}),),
     outputs=(Fixed({DType.INT8: (16 / 256, 127)}),),
     shapes=same_shape,
     bounds=(-math.inf, 0.0),
     training=lambda ops: ops.log_softmax,
     run_float=log_softmax_float,
     integer=Kernel(prepare_log_softmax, run_log_softmax),
-    obstacle=crowded(LOG_SOFTMAX_SUM),
+    hazard=crowded(LOG_SOFTMAX_CLASSES),
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2, int16=2),

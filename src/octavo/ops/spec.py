@@ -23,6 +23,7 @@ from octavo.ops.limits import OutputScales
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.products import Products, none
 from octavo.ops.roles import Bias, Data, Free, Intermediate, Role, Rule, State, Weight
+from octavo.ops.signs import Signs, unknown
 from octavo.ops.window import Border
 
 C = TypeVar("C")
@@ -112,7 +113,7 @@ class Emitter(Protocol):
         self, op: str, inputs: Sequence[str | None], options: Options = ..., *, outputs: int, suffix: str = ...
     ) -> tuple[str, ...]: ...
 
-    def constant(self, array: np.ndarray, suffix: str) -> str: ...
+    def constant(self, array: np.ndarray, suffix: str, *, scalar: bool = ...) -> str: ...
 
     def expects(self, name: str, mean: np.ndarray, variance: np.ndarray) -> None: ...
 
@@ -191,6 +192,8 @@ class OpSpec:
         output_scales: The scales of the first output that kernels hold, where they depend on those of the inputs.
         obstacle: Why kernels cannot compute a call rightly whatever the scale of the output, given its options and its
             integer inputs; "" where they can.
+        hazard: Why some input ends the kernels of a type of activations, or has them answer wrongly, whatever the
+            ranges and the samples, given options and float inputs; "" where none does.
         types: Types of the results where they are not that of the data: indices, truth values.
         window: Height and width, in taps, of a window that slides over images; None for other operators.
         border: What the window finds beyond the border of the images, where it pads.
@@ -204,11 +207,17 @@ class OpSpec:
         intermediates: What a file tells integer kernels of values inside them.
         show_states: Emits float operators that compute, from the names of the inputs and of the first output, all
             values that states with parameters of their own take in a run from the reset: names by input index.
+        pointwise: Whether an element of the result follows from those at its own place alone.
+        on_integers: The options, given its own and the type, with which a call computes of quantized values that were
+            cast to int32, all of one scale; None where it has a kernel of its own, or none at all.
         of_shapes: Whether results are int32 lengths that follow from the inputs' shapes, whatever their values.
         channelwise: Whether a call only scales its channels where those of its operands are scaled.
         matrix_form: The operator as matrix products, where it has one weight and is linear in it.
         products: How many products a call adds up, given its options, inputs and outputs.
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
+        unbounded: Whether small operands make results of any size and sign.
+        of_product: The operator that makes f(a b) of f(a) and f(b), where there is one.
+        positive: Where no result is negative, as far as that follows from signs of the operands.
         run_float: Reference on float32 arrays; returns the results, then the next value of each state.
         integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
         in_place: Inputs whose memory the output may take, if any.
@@ -236,12 +245,15 @@ class OpSpec:
     shapes: InferShapes
     output_scales: OutputScales | None = None
     obstacle: Callable[[Any, Inputs[Tensor]], str] = lambda options, inputs: ""
+    hazard: Callable[[Any, Inputs[Tensor], DType], str] = lambda options, inputs, dtype: ""
     types: InferTypes | None = None
     window: Callable[[Any, Inputs[Tensor]], tuple[int, int]] | None = None
     border: Border | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
     identity: Callable[[Any, Inputs[Tensor], Tensor], bool] = never
     converts: bool = False
+    pointwise: bool = False
+    on_integers: Callable[[Any, DType], Options | None] = lambda options, dtype: None
     of_shapes: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None
@@ -249,6 +261,9 @@ class OpSpec:
     matrix_form: MatrixForm | None = None
     products: Products = none
     pole: bool = False
+    unbounded: bool = False
+    of_product: str | None = None
+    positive: Signs = unknown
     run_float: FloatKernel
     integer: Kernel[Any] | None = None
     in_place: InPlace | None = None

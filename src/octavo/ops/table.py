@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from octavo.errors import UnsupportedLayerError
 from octavo.ops import (
     activation,
     cast,
@@ -35,6 +34,7 @@ from octavo.ops import (
     unary,
 )
 from octavo.ops.spec import KerasForm, OpSpec
+from octavo.ops.stored import stored_row
 from octavo.ops.written import FORMS as WRITTEN
 
 FAMILIES = (
@@ -73,16 +73,5 @@ KERAS_FORMS: Mapping[str, KerasForm] = MappingProxyType(
 
 
 def spec_of(op: str) -> OpSpec:
-    """The row of an operator.
-
-    Raises:
-        UnsupportedLayerError: if the table has none.
-    """
-    if op not in OPS:
-        raise UnsupportedLayerError(
-            f"operator {op} is not in the op table.",
-            got=op,
-            expected="one of " + ", ".join(sorted(OPS)),
-            fix="replace the operator, or add a row for it (CONTRIBUTING.md shows how)",
-        )
-    return OPS[op]
+    """The row of an operator; one that the table does not have gets that of operators kept as a file stores them."""
+    return OPS.get(op) or stored_row(op)

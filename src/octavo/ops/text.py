@@ -32,6 +32,7 @@ from octavo.dtypes import DType
 from octavo.errors import GraphError
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, NoOptions, Options, PerAxis, PerTensor, Quantization, Shape, Tensor
+from octavo.ops.stored import StoredOperator
 from octavo.ops.table import spec_of
 
 INLINE_ELEMENTS = 64
@@ -211,6 +212,8 @@ def unusual_options(options: Options) -> dict[str, str]:
     """An operator's options that do not have their usual value, as text by name."""
     if isinstance(options, NoOptions):
         return {}
+    if isinstance(options, StoredOperator):
+        return {name: _option(value) for name, value in options.values}
     default = type(options)()
     return {
         field.name: _option(getattr(options, field.name))

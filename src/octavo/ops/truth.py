@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,16 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
+from octavo.ops.cast import emit_cast
 from octavo.ops.elementwise_kernels import broadcast_shape
-from octavo.ops.elementwise_layers import operand
+from octavo.ops.elementwise_layers import alike
 from octavo.ops.pointwise import applies
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import moves
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
+from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec, TensorRef
 from octavo.ops.version import version_by_type
 
-COARSE = "float only: the int8 kernels scale differences by 256 times the scale, and abort at scales of 1 and above"
+COARSE = "as int32: the int8 kernels scale differences by 256 times the scale, and abort at scales of 1 and above"
 
 
 class Compares(enum.Enum):
@@ -38,10 +39,19 @@ def truths(options: Options, inputs: Inputs[Tensor]) -> tuple[DType, ...]:
     return (DType.BOOL,)
 
 
-def _lower_pair(op: str) -> Callable[[Emitter, KerasCall], str]:
+def _as_truths(b: Emitter, values: Sequence[Any]) -> list[str]:
+    """Operands as truth values; what is not 0 is true."""
+    return [
+        emit_cast(b, value.name, DType.BOOL)
+        if isinstance(value, TensorRef)
+        else b.constant(np.asarray(value, np.bool_), "operand")
+        for value in values
+    ]
+
+
+def _lower(op: str, combine: Callable[[Emitter, Sequence[Any]], list[str]]) -> Callable[[Emitter, KerasCall], str]:
     def lower(b: Emitter, call: KerasCall) -> str:
-        values = [*call.args, *call.kwargs.values()]
-        return b.emit(op, [operand(b, value, f"operand_{i}") for i, value in enumerate(values)])
+        return b.emit(op, combine(b, [*call.args, *call.kwargs.values()]))
 
     return lower
 
@@ -53,14 +63,16 @@ def _comparison(kind: Compares) -> OpSpec:
         name=kind.name,
         inputs=(Data(), Data()),
         shapes=broadcast_shape,
+        pointwise=True,
         types=truths,
         training=lambda ops: getattr(ops, function),
         run_float=applies(compare),
+        on_integers=lambda options, dtype: options,
         activations=frozenset(),
-        micro=frozenset({DType.FLOAT32}),
+        micro=frozenset({DType.FLOAT32, DType.INT32}),
         keras={
             f"ops.{operation}": KerasForm(
-                _lower_pair(kind.name),
+                _lower(kind.name, alike),
                 lambda keras: (
                     lambda x, y: keras.ops.where(getattr(keras.ops, function)(x, y), x, 0.5),
                     ((4, 3), (4, 3)),
@@ -90,12 +102,13 @@ def _logical(name: str, operation: str, function: str) -> OpSpec:
         name=name,
         inputs=(Data(),) * len(shapes),
         shapes=broadcast_shape,
+        pointwise=True,
         types=truths,
         training=lambda ops: getattr(ops, function),
         run_float=applies(combine),
         activations=frozenset(),
         micro=frozenset({DType.BOOL}),
-        keras={f"ops.{operation}": KerasForm(_lower_pair(name), example)},
+        keras={f"ops.{operation}": KerasForm(_lower(name, _as_truths), example)},
         examples=(
             Example(shapes, dtypes=dict.fromkeys(range(len(shapes)), DType.BOOL)),
             Example(((1, 7),) * len(shapes), dtypes=dict.fromkeys(range(len(shapes)), DType.BOOL)),
@@ -117,9 +130,7 @@ def select_float(options: Options, inputs: Inputs[np.ndarray]) -> tuple[np.ndarr
 def lower_where(b: Emitter, call: KerasCall) -> str:
     """keras.ops.where of three operands; numbers become constants of the type of the others."""
     condition, x, y = (*call.args, *call.kwargs.values())
-    names = [operand(b, x, "where_true"), operand(b, y, "where_false")]
-    chosen = condition.name if hasattr(condition, "name") else b.constant(np.asarray(condition, np.bool_), "condition")
-    return b.emit("SELECT_V2", [chosen, *names])
+    return b.emit("SELECT_V2", [*_as_truths(b, [condition]), *alike(b, [x, y])])
 
 
 _TRUTHS = np.random.default_rng(4).uniform(size=(1, 6, 5)) > 0.5
@@ -129,6 +140,7 @@ SELECT_V2 = OpSpec(
     inputs=(Parameter(), Data(), Data()),
     outputs=(SameAsInput(moves=True),),
     shapes=select_shapes,
+    pointwise=True,
     training=lambda ops: ops.where,
     run_float=select_float,
     integer=moves(select_float),

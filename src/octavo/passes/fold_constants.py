@@ -8,6 +8,7 @@ from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
+from octavo.ops.stored import StoredOperator
 from octavo.ops.table import spec_of
 from octavo.passes.edit import GraphEdit
 from octavo.passes.graph_pass import graph_pass
@@ -20,7 +21,7 @@ def fold_constants(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
         OP(constant, ...)  =>  constant
 
     The values are those of the float reference. Does not apply to a node that makes a graph output, since runtimes want
-    outputs that an operator makes, nor to one that touches quantized tensors.
+    outputs that an operator makes, nor to one that touches quantized tensors or has no row: a random one.
     """
     edit, notes = GraphEdit(graph), []
     for node in edit.nodes():
@@ -41,6 +42,7 @@ def _is_constant(edit: GraphEdit, node: Node) -> bool:
     touched = [edit.tensors[name] for name in (*names, *node.outputs)]
     return (
         bool(names)
+        and not isinstance(node.options, StoredOperator)
         and all(edit.constant(name) is not None for name in names)
         and all(tensor.quantization is None for tensor in touched)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from octavo.config import (
     ACTIVATION_TYPES,
@@ -17,24 +17,27 @@ from octavo.config import (
 )
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
-from octavo.ir.graph import producers
+from octavo.ir.graph import operands, producers
 from octavo.ir.types import Granularity, Graph, Node, PerTensor
 from octavo.ops.operands import bias_inputs, data_inputs, real_outputs, weight_inputs
 from octavo.ops.roles import Bias, Weight
+from octavo.ops.stored import StoredOperator
 from octavo.ops.table import OPS, spec_of
 from octavo.plan.groups import group_tensors, state_members
-from octavo.plan.types import BIAS_TYPES, BiasRule, Island, Plan, WeightRule
+from octavo.plan.tables import find_tables
+from octavo.plan.types import BIAS_TYPES, BiasRule, Island, Plan, Table, WeightRule
 
 # Smaller weights stay float under the dynamic scheme: quantizing inputs on the fly would cost more than it saves.
 MINIMUM_HYBRID_ELEMENTS = 1024
 
 
-def make_plan(graph: Graph, config: QuantizeConfig) -> Plan:
+def make_plan(graph: Graph, config: QuantizeConfig, inside: Collection[str] = ()) -> Plan:
     """Plan the quantization of a float graph.
 
     Args:
         graph: Checked and passed through `octavo.passes`.
         config: Names the scheme, the layers kept in float, and what is different for some.
+        inside: Results of operators that are int16 where they would be int8, though the model's inputs stay int8.
 
     Raises:
         ConfigError: if a pattern of `skip` or `layers` matches no layer, or if no kernel has the scheme's weights.
@@ -47,19 +50,31 @@ def make_plan(graph: Graph, config: QuantizeConfig) -> Plan:
     types: dict[str, DType] = {}
     islands: list[Island] = []
     guards = _guards(graph, scheme, config)
+    tables = find_tables(
+        graph,
+        lambda node: wanted_activations(node, scheme, config) is DType.INT8,
+        lambda node: float_reason(node, DType.INT8, config) is None,
+    )
+    looked_up = {node for table in tables for node in table.nodes}
     for node in graph.nodes:
-        if not _computes(graph, node):
+        if not _computes(graph, node) or node in looked_up:
             continue
         wanted = wanted_activations(node, scheme, config)
         reason = float_reason(node, wanted, config) or guards.get(node.outputs[0])
+        if wanted is not None and reason is None and own_config_of(node, config).activations is None:
+            wanted, reason = safe_activations(graph, node, wanted)
         if reason is not None:
             islands.append(Island(node.outputs[0], node.op, node.layer, reason))
         elif wanted is not None:
             types[node.outputs[0]] = wanted
-    natives = _natives(graph, types, scheme.activations)
-    groups, requantized = group_tensors(graph, types, natives)
+    natives = _natives(graph, types, scheme.activations, tables)
+    for node in graph.nodes:
+        if node.outputs[0] in inside and types.get(node.outputs[0]) is DType.INT8:
+            types[node.outputs[0]] = DType.INT16
+            natives |= dict.fromkeys(real_outputs(graph, node), DType.INT16)
+    groups, requantized = group_tensors(graph, types, natives, tables)
     weights, biases = _constants(graph, types, scheme, config)
-    return Plan(scheme, types, natives, groups, weights, biases, requantized, tuple(islands))
+    return Plan(scheme, types, natives, groups, weights, biases, requantized, tuple(islands), tuple(tables))
 
 
 def _check_kernels(scheme: Scheme) -> None:
@@ -139,10 +154,27 @@ def float_reason(node: Node, wanted: DType | None, config: QuantizeConfig) -> st
     """Why a node cannot run on integers of the wanted type, or None if it can."""
     if wanted is None:
         return "named in skip" if named_by(node, config.skip) else "float32 by the layer's configuration"
+    if isinstance(node.options, StoredOperator):
+        return "Octavo has no row for it, and keeps it as the file stores it"
     spec = spec_of(node.op)
-    if spec.integer is None or wanted not in spec.activations:
+    has_kernel = spec.integer is not None and wanted in spec.activations
+    if not has_kernel and spec.on_integers(node.options, wanted) is None:
         return f"{node.op} has no {wanted.value} kernel"
     return None
+
+
+def safe_activations(graph: Graph, node: Node, wanted: DType) -> tuple[DType, str | None]:
+    """The narrowest type from `wanted` on whose kernels no input ends; and why it is none of integers, where it is not.
+
+    A type that a layer's configuration names is taken at its word instead.
+    """
+    spec, inputs = spec_of(node.op), operands(graph, node)
+    if not (hazard := spec.hazard(node.options, inputs, wanted)):
+        return wanted, None
+    wider = wanted is DType.INT8 and DType.INT16 in spec.activations & spec.micro
+    if wider and not spec.hazard(node.options, inputs, DType.INT16):
+        return DType.INT16, None
+    return DType.FLOAT32, hazard
 
 
 def _guards(graph: Graph, scheme: Scheme, config: QuantizeConfig) -> dict[str, str]:
@@ -174,7 +206,7 @@ def _computes(graph: Graph, node: Node) -> bool:
     return made or (bool(data_inputs(graph, node)) and not spec_of(node.op).of_shapes)
 
 
-def _natives(graph: Graph, types: Mapping[str, DType], default: DType) -> dict[str, DType]:
+def _natives(graph: Graph, types: Mapping[str, DType], default: DType, tables: Sequence[Table]) -> dict[str, DType]:
     """The integer type that each activation is made in; an input of the model comes in the first type it is read in."""
     natives = {
         name: types[node.outputs[0]]
@@ -185,7 +217,10 @@ def _natives(graph: Graph, types: Mapping[str, DType], default: DType) -> dict[s
     for node in graph.nodes:
         if node.outputs[0] in types:
             natives |= {state.tensor: state.dtype for state, _ in state_members(node, types[node.outputs[0]])}
+    natives |= {table.result: DType.INT8 for table in tables if graph.tensors[table.result].dtype.is_float}
     read: dict[str, list[DType]] = {name: [] for name in graph.inputs}
+    for table in tables:
+        read.get(table.source, []).append(DType.INT8)
     for node in graph.nodes:
         for _, name in data_inputs(graph, node):
             if name in read and node.outputs[0] in types:

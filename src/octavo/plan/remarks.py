@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from octavo.config import EFFORTS, QuantizeConfig
 from octavo.dtypes import DType
+from octavo.ir.graph import operands
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
 from octavo.ops.operands import weight_inputs
 from octavo.ops.table import spec_of
-from octavo.plan.make import MINIMUM_HYBRID_ELEMENTS, stays_float, wanted_weights
+from octavo.plan.make import MINIMUM_HYBRID_ELEMENTS, operator_name, own_config_of, stays_float, wanted_weights
 from octavo.plan.types import Plan
 
 
@@ -31,7 +34,19 @@ def remarks(graph: Graph, plan: Plan, config: QuantizeConfig) -> tuple[Note, ...
         for dtype in (dtypes.get((node.outputs[0], i), DType.FLOAT32),)
         if (reason := _wide_reason(graph, node, name, dtype, plan, config)) is not None
     ]
-    return (*islands, *wide)
+    return (*islands, *_made_safe(graph, plan, config), *wide)
+
+
+def _made_safe(graph: Graph, plan: Plan, config: QuantizeConfig) -> Iterator[Note]:
+    """One note for each operator whose activations are wider than the scheme's because of a hazard."""
+    wanted = plan.scheme.activations
+    for node in graph.nodes:
+        dtype = plan.types.get(node.outputs[0])
+        if wanted is None or dtype is None or dtype is wanted or own_config_of(node, config).activations is not None:
+            continue
+        if hazard := spec_of(node.op).hazard(node.options, operands(graph, node), wanted):
+            keep = f"layers=[LayerConfig({operator_name(node)!r}, activations={wanted.value!r})] keeps {wanted.value}"
+            yield Note("plan", node.layer, f"{node.op} is {dtype.value} instead of {wanted.value}: {hazard}; {keep}")
 
 
 def _wide_reason(graph: Graph, node: Node, name: str, dtype: DType, plan: Plan, config: QuantizeConfig) -> str | None:

@@ -113,10 +113,16 @@ def _differs(graph: Graph, vectors: Sequence[Values], run: Runner) -> str:
         folder = Path(name)
         for file, text in write_c(graph, NAME, golden_vector(graph, 0), "none").files.items():
             (folder / file).write_text(text, encoding="ascii")
-        packed = np.stack([np.concatenate([values[name].ravel() for name in graph.inputs]) for values in vectors])
-        made = run(graph, folder, packed)
+        made = run(graph, folder, packed(graph, vectors))
     truths = [reference.run(graph, values, keep=graph.outputs) for values in vectors]
     return first_difference(graph, made, truths)
+
+
+def packed(graph: Graph, vectors: Sequence[Values]) -> np.ndarray:
+    """Bytes of all inputs of each vector, end to end: int8 [vectors, bytes]."""
+    return np.stack(
+        [np.concatenate([values[name].ravel().view(np.int8) for name in graph.inputs]) for values in vectors]
+    )
 
 
 def first_difference(graph: Graph, made: np.ndarray, truths: Sequence[Values]) -> str:
@@ -131,10 +137,11 @@ def first_difference(graph: Graph, made: np.ndarray, truths: Sequence[Values]) -
     start = 0
     for name in graph.outputs:
         wanted = np.stack([truth[name].ravel() for truth in truths])
-        got = made[:, start : start + wanted.shape[1]]
-        start += wanted.shape[1]
+        size = graph.tensors[name].bytes
+        got = np.ascontiguousarray(made[:, start : start + size]).view(wanted.dtype)
+        start += size
         if not np.array_equal(got, wanted):
-            gap = np.abs(got.astype(int) - wanted)
+            gap = np.abs(got.astype(np.int64) - wanted.astype(np.int64))
             i, node = makers.get(name, (0, None))
             where = f"{i}: {node.op} of layer '{node.layer or name}'" if node else f"output '{name}'"
             return f"{where} first: {np.count_nonzero(gap)} of {gap.size} values, by up to {gap.max()}"
@@ -142,7 +149,7 @@ def first_difference(graph: Graph, made: np.ndarray, truths: Sequence[Values]) -
 
 
 def _sizes(graph: Graph) -> tuple[list[int], list[int]]:
-    ins, outs = ([graph.tensors[name].size for name in names] for names in (graph.inputs, graph.outputs))
+    ins, outs = ([graph.tensors[name].bytes for name in names] for names in (graph.inputs, graph.outputs))
     return ins, outs
 
 

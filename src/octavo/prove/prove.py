@@ -13,11 +13,12 @@ from octavo.board.emulator import CORES
 from octavo.config import unknown_name
 from octavo.evaluate.verification import Verification
 from octavo.evaluate.verify import verify
+from octavo.export import drawn_inputs
 from octavo.ir.types import Graph
 from octavo.load.paths import existing, model_bytes
 from octavo.load.tflite import read_tflite
 from octavo.numerics.affine import dequantize
-from octavo.prove.exported import self_tests
+from octavo.prove.exported import as_they_stand
 from octavo.prove.places import EMULATED, Place, in_c
 
 VECTORS = 3
@@ -59,7 +60,8 @@ def prove(model: str | PathLike[str], cores: Sequence[str] = EMULATED, vectors: 
     """Run a model everywhere: TensorFlow Lite Micro, LiteRT, and as C on this machine and emulated cores.
 
     Args:
-        model: A .tflite file; or a folder that an export wrote, whose files are run as they stand.
+        model: A .tflite file; or a folder that an export wrote, whose files are run as they stand: on the vector they
+            carry, and where the file they were written from is in the folder or beside it, on random ones, too.
         cores: Names of `octavo.board.emulator.CORES`.
         vectors: Random inputs to run, over all of the inputs' integers.
         seed: Of them.
@@ -73,24 +75,12 @@ def prove(model: str | PathLike[str], cores: Sequence[str] = EMULATED, vectors: 
             raise unknown_name("core", core, tuple(CORES))
     path = existing(Path(model))
     if path.is_dir():
-        return Proof(None, self_tests(path, cores))
+        return Proof(None, as_they_stand(path, cores, vectors, seed))
     content = model_bytes(path)
     graph = read_tflite(content)
-    drawn = [_drawn(graph, np.random.default_rng([seed, i])) for i in range(vectors)]
+    drawn = [drawn_inputs(graph, np.random.default_rng([seed, i])) for i in range(vectors)]
     reals = [{name: _real(graph, name, array) for name, array in values.items()} for values in drawn]
     return Proof(verify(content, graph, reals, "full"), in_c(graph, drawn, cores))
-
-
-def _drawn(graph: Graph, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    values = {}
-    for name in graph.inputs:
-        tensor = graph.tensors[name]
-        if tensor.quantization is None:
-            values[name] = rng.normal(size=tensor.shape).astype(tensor.dtype.numpy)
-        else:
-            low, high = tensor.dtype.integer_range
-            values[name] = rng.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
-    return values
 
 
 def _real(graph: Graph, name: str, array: np.ndarray) -> np.ndarray:

@@ -92,6 +92,16 @@ class LiteRT(Runtime):
         assert self._keep_all, "intermediate tensors need keep_all=True"
         return self._interpreter.get_tensor(self._tensors[name])
 
+    def output_shapes(self) -> tuple[Shape | None, ...]:
+        """Shape of each output as it is now; None where only values decide it, and none were seen."""
+        return tuple(self._decided(port.index) for port in self.outputs)
+
+    def _decided(self, index: int) -> Shape | None:
+        try:
+            return tuple(map(int, self._interpreter.get_tensor(index).shape))
+        except ValueError:  # it has no memory yet
+            return None
+
     def _set(self, inputs: Mapping[str, np.ndarray]) -> None:
         arrays = checked_inputs(inputs, self.inputs)
         shapes = tuple(arrays[port.name].shape for port in self.inputs)

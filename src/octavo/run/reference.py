@@ -1,7 +1,7 @@
 """The reference interpreter: runs a graph operator by operator with the op table's numpy kernels.
 
 One interpreter serves float and integer graphs: a node whose activations are integers runs its integer
-kernel, exact against TensorFlow Lite Micro; any other runs its float kernel.
+kernel, exact against TensorFlow Lite Micro; any other runs its float kernel. An operator without a row runs in LiteRT.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from octavo.ir.types import Graph, Node
 from octavo.numerics.affine import dequantize
 from octavo.ops.operands import is_integer
 from octavo.ops.prepare import integer_kernel, prepared
+from octavo.ops.stored import StoredOperator
 from octavo.ops.table import spec_of
+from octavo.run.stored import run_stored
 
 
 def run(
@@ -67,6 +69,10 @@ def written(graph: Graph, node: Node) -> tuple[str, ...]:
 
 def run_node(graph: Graph, node: Node, values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
     """Run one node on `values` (by tensor name) with its reference kernel; one array for each tensor it writes."""
+    if isinstance(node.options, StoredOperator):
+        constant = [name is not None and graph.tensors[name].is_constant for name in node.inputs]
+        arrays = Inputs(None if name is None else values[name] for name in node.inputs)
+        return run_stored(node.options, constant, arrays)
     if not is_integer(graph, node):
         return spec_of(node.op).run_float(node.options, real_inputs(graph, node, values))
     arrays = Inputs(None if name is None else values[name] for name in node.inputs)

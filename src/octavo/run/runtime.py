@@ -70,13 +70,15 @@ class Runtime(Protocol):
             inputs: As for `run`, with any number of samples along the first axis.
 
         Returns:
-            Arrays by output name, one row a sample.
+            Arrays by output name: the rows of each run's result, one after the other.
         """
         results = []
         for i in range(len(next(iter(inputs.values())))):
             self.reset()
-            results.append(self.run({name: array[i : i + 1] for name, array in inputs.items()}))
-        return {port.name: np.concatenate([result[port.name] for result in results]) for port in self.outputs}
+            results.append(self.run({port.name: inputs[port.name][i].reshape(port.shape) for port in self.inputs}))
+        return {
+            port.name: np.concatenate([np.atleast_1d(result[port.name]) for result in results]) for port in self.outputs
+        }
 
     def __enter__(self) -> Self:
         return self

@@ -56,10 +56,6 @@ class Remote(Generic[T]):
             self._take()
         return cast(R, self._worker.call(self._name, where, units, (False, function, args, kwargs)))
 
-    def stop(self) -> None:
-        """End the child, whatever it is at; who waits for it is told that it ended."""
-        self._worker.stop()
-
     def close(self) -> None:
         """Let the object go, and give the child back for others to use."""
         with suppress(RuntimeEndedError):  # what it did before was told already

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -38,7 +39,7 @@ class Worker:
     """
 
     def __init__(self, limits: Limits, modules: Sequence[str] = ()) -> None:
-        self.limits, self.owner, self._greeted = limits, os.getpid(), False
+        self.limits, self.owner, self._greeted, self._stopped = limits, os.getpid(), False, False
         self._words: BinaryIO = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 (lives as long as the child)
         self._lock = threading.RLock()
         told = {
@@ -100,6 +101,7 @@ class Worker:
 
         Raises:
             RuntimeEndedError: if the child dies, or exceeds a limit.
+            KeyboardInterrupt: if it was stopped.
         """
         with self._lock:
             return self._call(f"{name} {{}} {where}.", units, request)
@@ -116,6 +118,9 @@ class Worker:
             send(cast(BinaryIO, self._process.stdin), (seconds, request))
             result, error, printed = opened(receive(cast(BinaryIO, self._process.stdout)))
         except (EOFError, OSError) as broken:
+            if self._stopped:
+                self.end()
+                raise KeyboardInterrupt from broken
             if late.is_set():
                 self.end()
             raise (_too_late(what, seconds) if late.is_set() else self._death(what)) from broken
@@ -134,8 +139,9 @@ class Worker:
         return result
 
     def stop(self) -> None:
-        """Kill the child while another thread waits for its answer, and is told."""
+        """Kill the child; a thread that waits for its answer is interrupted."""
         if self.owner == os.getpid():
+            self._stopped = True
             self._process.kill()
 
     def end(self) -> None:
@@ -219,10 +225,11 @@ def import_path() -> list[str]:
 
 
 class _Pool:
-    """Idle children of this process."""
+    """Children of this process: those that are idle, and those that somebody has."""
 
     def __init__(self) -> None:
         self._lock, self._idle, self._ends = threading.RLock(), list[Worker](), False
+        self._taken: weakref.WeakSet[Worker] = weakref.WeakSet()
 
     def take(self) -> Worker:
         """A child that nobody else has: an idle one, or a new one."""
@@ -235,6 +242,7 @@ class _Pool:
             elif not (worker.alive and worker.limits == wanted):
                 worker.end()
                 continue
+            self._taken.add(worker)
             worker.greet()
             return worker
 
@@ -254,10 +262,16 @@ class _Pool:
     def give_back(self, worker: Worker) -> None:
         """Keep a child for the next; one that died is forgotten."""
         with self._lock:
+            self._taken.discard(worker)
             if worker.alive and len(self._idle) < KEPT:
                 self._idle.append(worker)
                 return
         worker.end()
+
+    def stop(self) -> None:
+        """Kill the children that somebody has."""
+        for worker in list(self._taken):
+            worker.stop()
 
     def empty(self) -> None:
         """End all idle children."""
@@ -273,6 +287,11 @@ _POOLS: dict[int, _Pool] = {}
 def pool() -> _Pool:
     """The children of this process; those of a process that it was forked from are not its own."""
     return _POOLS.setdefault(os.getpid(), _Pool())
+
+
+def stop_children() -> None:
+    """Kill the children that are at work, as their user was interrupted: threads that wait for them are, too."""
+    pool().stop()
 
 
 def warm_up(count: int, *modules: str) -> None:

@@ -13,18 +13,19 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from octavo.dtypes import pack
 from octavo.ir.graph import operands, results
-from octavo.ir.types import Graph, NoOptions, Options, PerAxis, Quantization, Tensor
+from octavo.ir.types import Graph, Node, NoOptions, Options, PerAxis, Quantization, Tensor
 from octavo.ops.schema import camel_case
+from octavo.ops.stored import StoredOperator
 from octavo.ops.table import spec_of
+from octavo.write.stored import merged, operator_code
+from octavo.write.tables import Buffer, Parameters, finished
 from octavo.write.writer import Writer
 
-FILE_IDENTIFIER = b"TFL3"
 METADATA_NAME = "octavo"
 # Oldest runtime that has every operator version written here; per-channel hybrid FULLY_CONNECTED, version 12, decides.
 MINIMUM_RUNTIME = "2.17.0"
@@ -44,7 +45,7 @@ def write_tflite(graph: Graph, metadata: Mapping[str, object] | None = None) -> 
     """
     buffers = _Buffers()
     index = {name: i for i, name in enumerate(graph.tensors)}
-    codes: dict[tuple[str, int], int] = {}
+    tables = _Shared(buffers)
 
     subgraph = schema.SubGraphT()
     subgraph.name = graph.name
@@ -53,97 +54,32 @@ def write_tflite(graph: Graph, metadata: Mapping[str, object] | None = None) -> 
     subgraph.outputs = np.array([index[name] for name in graph.outputs], np.int32)
     subgraph.operators = []
     for node in graph.nodes:
-        version = spec_of(node.op).version(operands(graph, node), results(graph, node))
-        operator = schema.OperatorT()
-        operator.opcodeIndex = codes.setdefault((node.op, version), len(codes))
+        operator = _operator(graph, node, tables)
         operator.inputs = np.array([-1 if name is None else index[name] for name in node.inputs], np.int32)
         operator.outputs = np.array([index[name] for name in node.outputs], np.int32)
         if node.intermediates:
             operator.intermediates = np.array([index[name] for name in node.intermediates], np.int32)
-        _set_options(operator, node.options)
         subgraph.operators.append(operator)
 
     model = schema.ModelT()
     model.version = 3
     model.description = "Octavo"
-    model.subgraphs = [subgraph]
-    model.operatorCodes = [_operator_code(op, version) for op, version in codes]
+    model.subgraphs = [subgraph, *tables.subgraphs]
+    model.operatorCodes = tables.codes
     model.signatureDefs = [_signature(graph, index)]
     model.metadata = [_metadata("min_runtime_version", MINIMUM_RUNTIME.encode(), buffers)]
     if metadata:
         text = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
         model.metadata.append(_metadata(METADATA_NAME, text.encode(), buffers))
     model.buffers = buffers.tables
-    builder = _Builder(_room(graph, buffers))
-    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-    # The builder's own `Output` would copy once more.
-    return bytes(memoryview(builder.Bytes)[builder.Head() :])
-
-
-class _Builder(flatbuffers.Builder):
-    """A builder that remembers the vectors it may share."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self.shared: dict[tuple[str, bytes], int] = {}
-
-    def shared_vector(self, array: np.ndarray) -> int:
-        """Offset of a vector with these elements, written at most once."""
-        key = (array.dtype.str, array.tobytes())
-        if key not in self.shared:
-            self.shared[key] = self.CreateNumpyVector(array)
-        return self.shared[key]
-
-
-class _Buffer(schema.BufferT):
-    """A buffer whose data is aligned to 16 bytes, as the schema demands and its Python writer does not do.
-
-    Attributes:
-        content: The bytes, uint8, 1-D; no copy of the constant they belong to.
-    """
-
-    def __init__(self, content: np.ndarray) -> None:
-        super().__init__()
-        self.content = content
-
-    def Pack(self, builder: flatbuffers.Builder) -> int:
-        """Write the table; called by the schema's own `Pack`."""
-        offset, size = 0, self.content.nbytes
-        if size:
-            builder.StartVector(1, size, 16)
-            builder.head = builder.Head() - size
-            builder.Bytes[builder.Head() : builder.Head() + size] = self.content.data
-            offset = builder.EndVector()
-        schema.BufferStart(builder)
-        if offset:
-            schema.BufferAddData(builder, offset)
-        return schema.BufferEnd(builder)
-
-
-class _QuantizationParameters(schema.QuantizationParametersT):
-    """Parameters whose vectors are shared between tensors."""
-
-    def __init__(self, parameters: Quantization) -> None:
-        super().__init__()
-        self.parameters = parameters
-
-    def Pack(self, builder: _Builder) -> int:
-        """Write the table; called by the schema's own `Pack`."""
-        scale = builder.shared_vector(self.parameters.scale)
-        zero_point = builder.shared_vector(self.parameters.zero_point)
-        schema.QuantizationParametersStart(builder)
-        schema.QuantizationParametersAddScale(builder, scale)
-        schema.QuantizationParametersAddZeroPoint(builder, zero_point)
-        if isinstance(self.parameters.granularity, PerAxis):
-            schema.QuantizationParametersAddQuantizedDimension(builder, self.parameters.granularity.axis)
-        return schema.QuantizationParametersEnd(builder)
+    return finished(model, _room(graph, buffers))
 
 
 class _Buffers:
     """The file's buffers; the first is empty by convention, equal constants share one."""
 
     def __init__(self) -> None:
-        self.tables = [_Buffer(np.empty(0, np.uint8))]
+        self.tables = [Buffer(np.empty(0, np.uint8))]
         self._index: dict[bytes, int] = {}
 
     def add(self, data: np.ndarray) -> int:
@@ -152,7 +88,7 @@ class _Buffers:
         digest = hashlib.sha256(content.data).digest()
         if digest not in self._index:
             self._index[digest] = len(self.tables)
-            self.tables.append(_Buffer(content))
+            self.tables.append(Buffer(content))
         return self._index[digest]
 
 
@@ -168,6 +104,11 @@ def _room(graph: Graph, buffers: _Buffers) -> int:
     return constants + parameters + TABLE_BYTES * (tables + 1)
 
 
+def _parameters(parameters: Quantization) -> Parameters:
+    axis = parameters.granularity.axis if isinstance(parameters.granularity, PerAxis) else 0
+    return Parameters(parameters.scale, parameters.zero_point, axis)
+
+
 def _tensor(tensor: Tensor, buffers: _Buffers) -> schema.TensorT:
     table = schema.TensorT()
     table.name = tensor.name
@@ -178,8 +119,46 @@ def _tensor(tensor: Tensor, buffers: _Buffers) -> schema.TensorT:
     if tensor.data is not None:
         table.buffer = buffers.add(pack(tensor.data, tensor.dtype) if tensor.dtype.is_packed else tensor.data)
     if tensor.quantization is not None:
-        table.quantization = _QuantizationParameters(tensor.quantization)
+        table.quantization = _parameters(tensor.quantization)
     return table
+
+
+class _Shared:
+    """What the operators of a file share.
+
+    Attributes:
+        codes: Operator codes, each once.
+        subgraphs: Those behind the main one, which control flow runs.
+    """
+
+    def __init__(self, buffers: _Buffers) -> None:
+        self.codes: list[schema.OperatorCodeT] = []
+        self.subgraphs: list[schema.SubGraphT] = []
+        self._buffers = buffers
+        self._index: dict[tuple[object, ...], int] = {}
+
+    def code(self, code: schema.OperatorCodeT) -> int:
+        """Index of an operator code like this one."""
+        key = tuple(vars(code).values())
+        if key not in self._index:
+            self._index[key] = len(self.codes)
+            self.codes.append(code)
+        return self._index[key]
+
+    def buffer(self, content: np.ndarray) -> int:
+        """Index of a buffer with these bytes."""
+        return self._buffers.add(content)
+
+
+def _operator(graph: Graph, node: Node, tables: _Shared) -> schema.OperatorT:
+    """A node's table, but for its tensors."""
+    if isinstance(node.options, StoredOperator):
+        return merged(node.options.content, tables, tables.subgraphs)
+    operator = schema.OperatorT()
+    version = spec_of(node.op).version(operands(graph, node), results(graph, node))
+    operator.opcodeIndex = tables.code(operator_code(node.op, version))
+    _set_options(operator, node.options)
+    return operator
 
 
 def _set_options(operator: schema.OperatorT, options: Options) -> None:
@@ -193,15 +172,6 @@ def _set_options(operator: schema.OperatorT, options: Options) -> None:
     union = schema.BuiltinOptions2 if second else schema.BuiltinOptions
     setattr(operator, "builtinOptions2" if second else "builtinOptions", table)
     setattr(operator, "builtinOptions2Type" if second else "builtinOptionsType", getattr(union, options.table))
-
-
-def _operator_code(op: str, version: int) -> schema.OperatorCodeT:
-    code = schema.OperatorCodeT()
-    code.builtinCode = getattr(schema.BuiltinOperator, op)
-    # Readers older than the 32-bit field look here; 127 sends newer ones to it.
-    code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-    code.version = version
-    return code
 
 
 def _signature(graph: Graph, index: Mapping[str, int]) -> schema.SignatureDefT:

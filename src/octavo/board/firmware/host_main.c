@@ -33,14 +33,14 @@ int main(void) {
     }
     memset(arena, 0xA5, HARNESS_ARENA_BYTES);
 #if HARNESS_INS == 1
-    const int8_t *const given = ins[0];
+    const void *const given = ins[0];
 #else
-    const int8_t *const *given = (const int8_t *const *)ins;
+    const void *const given = ins;
 #endif
 #if HARNESS_OUTS == 1
-    int8_t *const made = outs[0];
+    void *const made = outs[0];
 #else
-    int8_t *const *made = outs;
+    void *const made = outs;
 #endif
     returned = (int8_t)HARNESS_INVOKE(given, made, arena);
     for (i = 0; i < HARNESS_OUTS; i++) {

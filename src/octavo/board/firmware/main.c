@@ -1,7 +1,8 @@
 /* Runs a model on every vector of a file of the host, and writes its results and what they cost to another.
  *
- * octavo_harness.h, which is written for each model, says its sizes. A record of results holds the outputs, padded to four
- * bytes, then the ticks that one call took and what it returned.
+ * octavo_harness.h, which is written for each model, says its sizes. Inputs and outputs lie one behind another, each
+ * padded to four bytes, so that values of any type can be read there. A record of results holds the outputs, then the
+ * ticks that one call took and what it returned.
  */
 #include <stdint.h>
 #include <string.h>
@@ -12,9 +13,12 @@ int32_t octavo_call_host(int32_t operation, const void *arguments);
 
 #define SYSTICK ((volatile uint32_t *)0xE000E010u)
 
-static int8_t in[HARNESS_IN_BYTES];
+static union {
+  int8_t bytes[HARNESS_IN_BYTES];
+  uint32_t words;
+} in;
 static struct {
-  int8_t out[(HARNESS_OUT_BYTES + 3) / 4 * 4];
+  int8_t out[HARNESS_OUT_BYTES];
   uint32_t ticks;
   int32_t returned;
 } record;
@@ -33,20 +37,20 @@ static int32_t moved(int32_t operation, uint32_t file, const void *bytes, uint32
 
 static int call(void) {
 #if HARNESS_INS == 1
-  const int8_t *const given = in;
+  const void *const given = in.bytes;
 #else
   static const int32_t in_places[] = HARNESS_IN_PLACES;
-  const int8_t *given[HARNESS_INS];
+  const void *given[HARNESS_INS];
   int i;
   for (i = 0; i < HARNESS_INS; i++) {
-    given[i] = in + in_places[i];
+    given[i] = in.bytes + in_places[i];
   }
 #endif
 #if HARNESS_OUTS == 1
-  int8_t *const made = record.out;
+  void *const made = record.out;
 #else
   static const int32_t out_places[] = HARNESS_OUT_PLACES;
-  int8_t *made[HARNESS_OUTS];
+  void *made[HARNESS_OUTS];
   int j;
   for (j = 0; j < HARNESS_OUTS; j++) {
     made[j] = record.out + out_places[j];
@@ -57,7 +61,7 @@ static int call(void) {
 
 int main(void) {
   const uint32_t vectors = opened("vectors.bin", 1 /* rb */), results = opened("results.bin", 5 /* wb */);
-  while (moved(6 /* SYS_READ */, vectors, in, sizeof in) == 0) {
+  while (moved(6 /* SYS_READ */, vectors, &in, sizeof in) == 0) {
     uint32_t begin;
     SYSTICK[1] = 0xFFFFFFu;
     SYSTICK[2] = 0;

@@ -23,7 +23,7 @@ def comes_first(operation: Any) -> bool:
 
 
 def lower_channels_last(b: Emitter, call: Call, lower: Lower) -> tuple[str, ...]:
-    """Lower a call on transposed tensors; results of the same rank are transposed back.
+    """Lower a call on transposed tensors; results of that rank or more are transposed back.
 
     Args:
         b: Where operators go.
@@ -45,8 +45,10 @@ def lower_channels_last(b: Emitter, call: Call, lower: Lower) -> tuple[str, ...]
     results = lower(b, replace(call, operation=twin, args=args, kwargs=kwargs))
     rank = max(ranks.values())
     return tuple(
-        emit_transpose(b, name, (0, rank - 1, *range(1, rank - 1)), suffix="channels_first")
-        if len(b.shape(name)) == rank > 2
+        emit_transpose(
+            b, name, (0, rank - 1, *range(1, rank - 1), *range(rank, len(b.shape(name)))), suffix="channels_first"
+        )
+        if len(b.shape(name)) >= rank > 2
         else name
         for name in results
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from octavo.errors import InputError
 from octavo.load.keras_graph import refusals
 from octavo.ops.build import GraphBuilder
@@ -35,3 +37,16 @@ def check_call(path: str, operation: Any) -> None:
     """
     if getattr(operation, "quantization_mode", None) is not None:
         raise refusals.already_quantized(path, type(operation), operation.quantization_mode)
+
+
+def mixes_batch(node: Any) -> bool:
+    """Whether a call makes one thing of the samples of a batch of any size.
+
+    What it makes does not begin with the batch then, or it works along it, or along all values.
+    """
+    if not any(tensor.shape[:1] == (None,) for tensor in node.input_tensors):
+        return False
+    kind = type(node.operation)
+    named = getattr(node.operation, "axis", ()) if kind.__module__.startswith("keras.src.ops.") else ()
+    along = (named is None and kind.__name__ != "Squeeze") or 0 in np.atleast_1d(() if named is None else named)
+    return bool(along) or any(tensor.shape[:1] != (None,) for tensor in node.outputs)

@@ -10,8 +10,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from octavo.ops.spec import KerasForm
-from octavo.ops.written import arrays, functions, layers, products, reductions, spectra
+from octavo.ops.written import arrays, functions, images, layers, matrices, products, reductions, spectra
 
 FORMS: Mapping[str, KerasForm] = MappingProxyType(
-    {**functions.FORMS, **reductions.FORMS, **arrays.FORMS, **products.FORMS, **spectra.FORMS, **layers.FORMS}
+    {
+        **functions.FORMS,
+        **reductions.FORMS,
+        **arrays.FORMS,
+        **products.FORMS,
+        **matrices.FORMS,
+        **images.FORMS,
+        **spectra.FORMS,
+        **layers.FORMS,
+    }
 )

@@ -9,22 +9,16 @@ from typing import Any
 import numpy as np
 
 from octavo.ops.spec import KerasForm
-from octavo.ops.written.recipe import is_symbol, written
+from octavo.ops.written.recipe import is_symbol, keras_ops, written
 
 # Abramowitz and Stegun, "Handbook of Mathematical Functions", 7.1.26: good to 1.5e-7, which is float32's own rounding.
 _ERF_STEEPNESS = 0.3275911
 _ERF_TERMS = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
 
 
-def _ops() -> Any:
-    import keras
-
-    return keras.ops
-
-
 def erf(operation: Any, x: Any) -> Any:
     """The error function, by a polynomial of `1 / (1 + p |x|)`."""
-    ops = _ops()
+    ops = keras_ops()
     magnitude = ops.abs(x)
     t = 1.0 / (magnitude * _ERF_STEEPNESS + 1.0)
     polynomial = 0.0
@@ -33,14 +27,76 @@ def erf(operation: Any, x: Any) -> Any:
     return ops.sign(x) * (1.0 - polynomial * ops.exp(-ops.square(magnitude)))
 
 
+# Giles, "Approximating the erfinv function", 2010, single precision: around the middle, and in the tails.
+_ERFINV_MIDDLE = (
+    2.81022636e-08,
+    3.43273939e-07,
+    -3.5233877e-06,
+    -4.39150654e-06,
+    0.00021858087,
+    -0.00125372503,
+    -0.00417768164,
+    0.246640727,
+    1.50140941,
+)
+_ERFINV_TAILS = (
+    -0.000200214257,
+    0.000100950558,
+    0.00134934322,
+    -0.00367342844,
+    0.00573950773,
+    -0.0076224613,
+    0.00943887047,
+    1.00167406,
+    2.83297682,
+)
+# Abramowitz and Stegun, 9.8.1 and 9.8.2: the modified Bessel function of order 0, below 3.75 and from there on.
+_BESSEL_TURN = 3.75
+_BESSEL_NEAR = (0.0045813, 0.0360768, 0.2659732, 1.2067492, 3.0899424, 3.5156229, 1.0)
+_BESSEL_FAR = (
+    0.00392377,
+    -0.01647633,
+    0.02635537,
+    -0.02057706,
+    0.00916281,
+    -0.00157565,
+    0.00225319,
+    0.01328592,
+    0.39894228,
+)
+
+
+def _polynomial(x: Any, terms: tuple[float, ...]) -> Any:
+    """By Horner's rule, the highest power first."""
+    value = x * terms[0] + terms[1]
+    for term in terms[2:]:
+        value = value * x + term
+    return value
+
+
+def _inverse_erf(ops: Any, x: Any) -> Any:
+    depth = -ops.log((1.0 - x) * (x + 1.0))
+    middle = _polynomial(ops.minimum(depth, 5.0) - 2.5, _ERFINV_MIDDLE)
+    tails = _polynomial(ops.sqrt(ops.maximum(depth, 5.0)) - 3.0, _ERFINV_TAILS)
+    return x * ops.where(depth < 5.0, middle, tails)
+
+
+def _bessel(ops: Any, x: Any) -> Any:
+    magnitude = ops.abs(x)
+    near = _polynomial(ops.square(ops.minimum(magnitude, _BESSEL_TURN) * (1 / _BESSEL_TURN)), _BESSEL_NEAR)
+    far = ops.maximum(magnitude, _BESSEL_TURN)
+    tail = _polynomial(_BESSEL_TURN / far, _BESSEL_FAR) * ops.exp(far) * ops.rsqrt(far)
+    return ops.where(magnitude < _BESSEL_TURN, near, tail)
+
+
 def _by(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """A recipe of a function of keras.ops and one tensor."""
-    return lambda operation, x: function(_ops(), x)
+    return lambda operation, x: function(keras_ops(), x)
 
 
 def _by_two(function: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
     """A recipe of a function of keras.ops and two tensors."""
-    return lambda operation, x1, x2: function(_ops(), x1, x2)
+    return lambda operation, x1, x2: function(keras_ops(), x1, x2)
 
 
 def _log_add(ops: Any, a: Any, b: Any) -> Any:
@@ -50,12 +106,12 @@ def _log_add(ops: Any, a: Any, b: Any) -> Any:
 
 def _fmod(ops: Any, a: Any, b: Any) -> Any:
     """The remainder with the sign of a: `a - b * trunc(a / b)`."""
-    return a - b * ops.trunc(a / b)
+    return a - ops.trunc(a / b) * b
 
 
-def _within(operation: Any, x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Any:
-    ops = _ops()
-    return ops.abs(x1 - x2) <= atol + rtol * ops.abs(x2)
+def _within(operation: Any, x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    ops = keras_ops()
+    return ops.abs(x1 - x2) <= ops.abs(x2) * rtol + atol
 
 
 def _power_of_two(ops: Any, x: Any) -> Any:
@@ -87,18 +143,18 @@ def _same(ops: Any, x: Any) -> Any:
 
 
 def _threshold(operation: Any, x: Any) -> Any:
-    ops = _ops()
+    ops = keras_ops()
     return ops.where(x > operation.threshold, x, operation.default_value)
 
 
 def _glu(operation: Any, x: Any) -> Any:
-    ops = _ops()
+    ops = keras_ops()
     a, b = ops.split(x, 2, axis=operation.axis)
     return a * ops.sigmoid(b)
 
 
 def _select(operation: Any, condlist: Any, choicelist: Any, default: Any = 0) -> Any:
-    ops, result = _ops(), default
+    ops, result = keras_ops(), default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         result = ops.where(condition, choice, result)
     return result
@@ -111,19 +167,49 @@ def _digitized(ops: Any, x: Any, bins: Any) -> Any:
     return ops.cast(ops.sum(ops.cast(expanded >= bounds, "float32"), axis=-1), "int32")
 
 
+def _sorted_places(operation: Any, bounds: Any, values: Any) -> Any:
+    """How many of some bounds lie below each value, or at it if the side is "right"."""
+    ops = keras_ops()
+    behind = ops.expand_dims(values, -1) if is_symbol(values) else np.expand_dims(np.asarray(values, np.float32), -1)
+    passed = behind > bounds if operation.side == "left" else behind >= bounds
+    return ops.cast(ops.sum(ops.cast(passed, "float32"), axis=-1), "int32")
+
+
+def _is_among_largest(operation: Any, targets: Any, predictions: Any) -> Any:
+    """Whether fewer than k predictions are larger than that of the target."""
+    ops = keras_ops()
+    chosen = ops.sum(ops.one_hot(targets, predictions.shape[-1]) * predictions, axis=-1, keepdims=True)
+    return ops.sum(ops.cast(predictions > chosen, "float32"), axis=-1) < operation.k
+
+
+def _sparsemax(operation: Any, x: Any) -> Any:
+    """What remains of values above a threshold, which is that of Keras and not of the paper: it adds up all sums.
+
+    Source: keras/src/backend/*/nn.py, sparsemax; Martins and Astudillo, "From Softmax to Sparsemax", 2016.
+    """
+    ops, axis = keras_ops(), operation.axis % len(x.shape)
+    rows = ops.moveaxis(x, axis, -1)
+    share = 1 / np.arange(1, rows.shape[-1] + 1, dtype=np.float32)
+    largest = ops.top_k(rows, rows.shape[-1])[0]
+    sums = ops.cumsum(largest, axis=-1)
+    supports = ops.cast(largest > (sums - 1.0) * share, "float32")
+    total, count = (ops.sum(part, axis=-1, keepdims=True) for part in (sums * supports, supports))
+    return ops.moveaxis(ops.relu(rows - (total - 1.0) / count), -1, axis)
+
+
 def _is_in(operation: Any, x1: Any, x2: Any) -> Any:
-    ops = _ops()
+    ops = keras_ops()
     values = np.ravel(x2).astype(np.float32)
     found = ops.max(ops.cast(ops.equal(ops.expand_dims(x1, -1), values), "float32"), axis=-1) > 0.5
     return ops.logical_not(found) if operation.invert else found
 
 
 def _converted(operation: Any, x: Any) -> Any:
-    return x if operation.dtype is None else _ops().cast(x, operation.dtype)
+    return x if operation.dtype is None else keras_ops().cast(x, operation.dtype)
 
 
 def _saturate_cast(operation: Any, x: Any) -> Any:
-    ops, wanted = _ops(), str(operation.dtype)
+    ops, wanted = keras_ops(), str(operation.dtype)
     if wanted in ("int8", "uint8", "int16"):
         limits = np.iinfo(wanted)
         return ops.trunc(ops.clip(x, float(limits.min), float(limits.max)))
@@ -131,6 +217,28 @@ def _saturate_cast(operation: Any, x: Any) -> Any:
 
 
 FORMS: dict[str, KerasForm] = {
+    "ops.Erfinv": written(_by(_inverse_erf), lambda ops, x: ops.erfinv(0.9 * ops.tanh(x))),
+    "ops.I0": written(_by(_bessel), lambda ops, x: ops.i0(2.0 * x)),
+    "ops.Imag": written(_by(lambda ops, x: x * 0.0), lambda ops, x: x + ops.imag(x)),
+    "ops.Angle": written(_by(lambda ops, x: ops.where(x < 0.0, math.pi, 0.0)), lambda ops, x: ops.angle(x)),
+    "ops.Sparsemax": written(_sparsemax, lambda ops, x: ops.sparsemax(x)),
+    "ops.SearchSorted": written(
+        _sorted_places,
+        lambda ops, x: ops.cast(ops.searchsorted(np.array([-0.5, 0.0, 0.5], np.float32), x), "float32"),
+        (6,),
+    ),
+    "ops.InTopK": written(
+        _is_among_largest,
+        lambda ops, x, y: ops.where(ops.in_top_k(ops.argmax(y, axis=-1), x, 2), 1.0, ops.mean(x, axis=-1)),
+        (6,),
+        (6,),
+    ),
+    "ops.AllClose": written(
+        lambda operation, x1, x2: keras_ops().all(_within(operation, x1, x2, operation.rtol, operation.atol)),
+        lambda ops, x, y: ops.where(ops.allclose(x, y), x, 0.5),
+        (4, 6),
+        (4, 6),
+    ),
     "ops.Erf": written(erf, lambda ops, x: ops.erf(x)),
     "ops.Erfc": written(_by(lambda ops, x: 1.0 - ops.erf(x)), lambda ops, x: ops.erfc(x)),
     "ops.Log1p": written(_by(lambda ops, x: ops.log(x + 1.0)), lambda ops, x: ops.log1p(x)),
@@ -180,11 +288,11 @@ FORMS: dict[str, KerasForm] = {
     "ops.Isreal": written(_by(_always), lambda ops, x: ops.where(ops.isreal(x), 1.0, x)),
     "ops.Signbit": written(_by(lambda ops, x: x < 0.0), lambda ops, x: ops.where(ops.signbit(x), 1.0, x)),
     "ops.SoftShrink": written(
-        lambda operation, x: x - _ops().clip(x, -operation.threshold, operation.threshold),
+        lambda operation, x: x - keras_ops().clip(x, -operation.threshold, operation.threshold),
         lambda ops, x: ops.soft_shrink(x, 0.25),
     ),
     "ops.HardShrink": written(
-        lambda operation, x: _ops().where(_ops().abs(x) > operation.threshold, x, 0.0),
+        lambda operation, x: keras_ops().where(keras_ops().abs(x) > operation.threshold, x, 0.0),
         lambda ops, x: ops.hard_shrink(x, 0.25),
     ),
     "ops.Threshold": written(_threshold, lambda ops, x: ops.threshold(x, 0.25, -1.0)),
@@ -196,7 +304,8 @@ FORMS: dict[str, KerasForm] = {
         _by(lambda ops, x: ops.clip(0.5 * (x + 1.0), 0.0, 1.0)), lambda ops, x: ops.sparse_sigmoid(2.0 * x)
     ),
     "ops.Squareplus": written(
-        lambda operation, x: 0.5 * (x + _ops().sqrt(_ops().square(x) + operation.b)), lambda ops, x: ops.squareplus(x)
+        lambda operation, x: 0.5 * (x + keras_ops().sqrt(keras_ops().square(x) + operation.b)),
+        lambda ops, x: ops.squareplus(x),
     ),
     "ops.Glu": written(_glu, lambda ops, x: ops.glu(x)),
     "ops.Fmax": written(_by_two(lambda ops, a, b: ops.maximum(a, b)), lambda ops, x, y: ops.fmax(x, y), (4, 6), (4, 6)),
@@ -234,7 +343,7 @@ FORMS: dict[str, KerasForm] = {
     "ops.Isclose": written(_within, lambda ops, x: ops.where(ops.isclose(x, 0.5, rtol=0.5), 1.0, x)),
     "ops.Select": written(_select, lambda ops, x: ops.select([x > 0.5, x > 0.0], [x, 2.0 * x], -1.0)),
     "ops.Digitize": written(
-        lambda operation, x, bins: _digitized(_ops(), x, bins),
+        lambda operation, x, bins: _digitized(keras_ops(), x, bins),
         lambda ops, x: ops.cast(ops.digitize(x, np.array([-0.5, 0.0, 0.5], np.float32)), "float32"),
         (6,),
     ),

@@ -11,19 +11,13 @@ import numpy as np
 from octavo.ops.refuse import refuse
 from octavo.ops.spec import KerasForm
 from octavo.ops.written.products import hiding
-from octavo.ops.written.recipe import of_samples, written
+from octavo.ops.written.recipe import keras_ops, written
 
 
 def _keras() -> Any:
     import keras
 
     return keras
-
-
-def _ops() -> Any:
-    import keras
-
-    return keras.ops
 
 
 def adaptive(reduce: str) -> Callable[[Any, Any], Any]:
@@ -45,7 +39,7 @@ def adaptive(reduce: str) -> Callable[[Any, Any], Any]:
 
 
 def _pooled(x: Any, axis: int, size: int, reduce: str) -> Any:
-    ops, length = _ops(), x.shape[axis]
+    ops, length = keras_ops(), x.shape[axis]
     bounds = [(i * length // size, -(-(i + 1) * length // size)) for i in range(size)]
     if length % size == 0:
         parts = ops.reshape(x, (*x.shape[:axis], size, length // size, *x.shape[axis + 1 :]))
@@ -62,20 +56,12 @@ def _pooled(x: Any, axis: int, size: int, reduce: str) -> Any:
 
 def softmax(layer: Any, x: Any, mask: Any = None) -> Any:
     """keras.layers.Softmax along one or more axes, of what a mask does not hide."""
-    ops = _ops()
-    x = x if mask is None else x + hiding(mask)
-    axes = of_samples(layer, len(x.shape), layer.axis)
-    if len(axes) == 1:
-        return ops.softmax(x, axis=axes[0])
-    kept = [i for i in range(len(x.shape)) if i not in axes]
-    rows = ops.transpose(x, (*kept, *axes))
-    shares = ops.softmax(ops.reshape(rows, (*(x.shape[i] for i in kept), -1)), axis=-1)
-    return ops.transpose(ops.reshape(shares, rows.shape), tuple(np.argsort([*kept, *axes]).tolist()))
+    return keras_ops().softmax(x if mask is None else x + hiding(mask), axis=layer.axis)
 
 
 def discretization(layer: Any, x: Any) -> Any:
     """keras.layers.Discretization into the number of the bin."""
-    places = _ops().digitize(x, np.asarray(list(layer.bin_boundaries), np.float32))
+    places = keras_ops().digitize(x, np.asarray(list(layer.bin_boundaries), np.float32))
     return _encoded(layer, places, len(layer.bin_boundaries) + 1)
 
 
@@ -88,7 +74,7 @@ def category_encoding(layer: Any, x: Any, count_weights: Any = None) -> Any:
 
 def _encoded(layer: Any, places: Any, count: int) -> Any:
     """Indices as they are, or one-hot, which occur, or how often, along the last axis."""
-    ops, mode = _ops(), layer.output_mode
+    ops, mode = keras_ops(), layer.output_mode
     if mode == "int":
         return places
     hot = ops.one_hot(places, count)

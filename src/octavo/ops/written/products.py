@@ -9,16 +9,10 @@ from typing import Any
 import numpy as np
 
 from octavo.ops.spec import KerasForm
-from octavo.ops.written.recipe import is_symbol, written
+from octavo.ops.written.recipe import is_symbol, keras_ops, written
 
 # Added to what a mask hides: exp of it is 0 in float32, and its scale no more than kernels add to that of scores.
 HIDDEN = -1e3
-
-
-def _ops() -> Any:
-    import keras
-
-    return keras.ops
 
 
 def einsum(operation: Any, *operands: Any, **keywords: Any) -> Any:
@@ -55,7 +49,7 @@ def _summed(x: Any, labels: str, needed: set[str]) -> tuple[Any, str]:
     axes = tuple(i for i, label in enumerate(labels) if label not in needed)
     if not axes:
         return x, labels
-    summed = _ops().sum(x, axis=axes) if is_symbol(x) else np.sum(x, axis=axes)
+    summed = keras_ops().sum(x, axis=axes) if is_symbol(x) else np.sum(x, axis=axes)
     return summed, "".join(label for label in labels if label in needed)
 
 
@@ -64,13 +58,13 @@ def _ordered(x: Any, labels: str, wanted: str) -> Any:
     if labels == wanted:
         return x
     axes = tuple(labels.index(label) for label in wanted)
-    return _ops().transpose(x, axes) if is_symbol(x) else np.transpose(x, axes)
+    return keras_ops().transpose(x, axes) if is_symbol(x) else np.transpose(x, axes)
 
 
 def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
     if tuple(x.shape) == shape:
         return x
-    return _ops().reshape(x, shape) if is_symbol(x) else np.reshape(x, shape)
+    return keras_ops().reshape(x, shape) if is_symbol(x) else np.reshape(x, shape)
 
 
 def contract(x: Any, x_labels: str, y: Any, y_labels: str, wanted: str) -> tuple[Any, str]:
@@ -104,9 +98,9 @@ def contract(x: Any, x_labels: str, y: Any, y_labels: str, wanted: str) -> tuple
     if shared:
         rows = _shaped(x, (*shape(shared), size(of_x), size(summed)))
         columns = _shaped(y, (*shape(shared), size(summed), size(of_y)))
-        made = _ops().matmul(rows, columns)
+        made = keras_ops().matmul(rows, columns)
     else:
-        made = _ops().matmul(_shaped(x, (*shape(of_x), size(summed))), _shaped(y, (size(summed), size(of_y))))
+        made = keras_ops().matmul(_shaped(x, (*shape(of_x), size(summed))), _shaped(y, (size(summed), size(of_y))))
     labels = [*shared, *of_x, *of_y]
     return _ordered(_shaped(made, shape(labels)), "".join(labels), wanted), wanted
 
@@ -152,7 +146,7 @@ def attention(
     operation: Any, query: Any, key: Any, value: Any, bias: Any = None, mask: Any = None, scale: float | None = None
 ) -> Any:
     """keras.ops.dot_product_attention on [batch, length, heads, depth]; a head of keys may serve several queries."""
-    ops = _ops()
+    ops = keras_ops()
     groups = query.shape[2] // key.shape[2]
     if groups > 1:
         key, value = ops.repeat(key, groups, axis=2), ops.repeat(value, groups, axis=2)
@@ -170,7 +164,7 @@ def attention(
 def hiding(seen: Any) -> Any:
     """What to add where a mask is false."""
     if is_symbol(seen):
-        return (1.0 - _ops().cast(seen, "float32")) * HIDDEN
+        return (1.0 - keras_ops().cast(seen, "float32")) * HIDDEN
     return np.where(np.asarray(seen), 0.0, HIDDEN).astype(np.float32)
 
 

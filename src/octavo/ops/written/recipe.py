@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from octavo.ir.types import Shape
-from octavo.ops.refuse import refuse
 from octavo.ops.spec import Emitter, KerasCall, KerasForm
 
 Recipe = Callable[..., Any]
@@ -30,22 +27,18 @@ def written(recipe: Recipe, example: Callable[..., Any], *shapes: Shape) -> Kera
     return KerasForm(lower, lambda keras: (partial(example, keras.ops), shapes or ((4, 6),)))
 
 
-def of_samples(operation: Any, rank: int, axis: int | Sequence[int] | None = None) -> tuple[int, ...]:
-    """The axes that an operation names, from 1 on.
+def along_one(x: Any, axis: int | None) -> tuple[Any, int]:
+    """A tensor and the axis that an operation works along; where it names none, that of all values in a row."""
+    if axis is None:
+        return keras_ops().reshape(x, (-1,)), 0
+    return x, axis % len(x.shape)
 
-    Raises:
-        UnsupportedLayerError: if the batch is among them, as it is where none is named.
-    """
-    named = range(rank) if axis is None else np.atleast_1d(axis).tolist()
-    axes = tuple(sorted(each % rank for each in named))
-    if 0 in axes:
-        raise refuse(
-            operation,
-            got=f"axis={axis}, which mixes samples of a batch",
-            expected=f"axes from 1 to {rank - 1}",
-            fix="name the axes of a sample, as in axis=-1",
-        )
-    return axes
+
+def keras_ops() -> Any:
+    """`keras.ops`, imported once it is needed."""
+    import keras
+
+    return keras.ops
 
 
 def is_symbol(value: Any) -> bool:

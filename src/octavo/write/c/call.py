@@ -36,16 +36,17 @@ class Call:
     """One operator in C.
 
     Attributes:
-        kernel: File of the kernels it calls, without ending; "" if it calls none.
+        kernels: Files of the kernels it calls, without ending, each behind those that it builds upon.
         constants: Definitions that the statements name.
-        statements: With `{x0}`, `{x1}`, ... for the data operands, `{y}` for the result and `{scratch}`.
+        statements: With `{x0}`, ... for the data operands, `{i0}`, ... for inputs by their places, `{y0}`, ... for the
+            results, `{y}` for the only one, and `{scratch}`.
         scratch_bytes: Memory it needs while it runs.
         reads_first: Whether the result may take the memory of the first operand for a reason that the operator's row
             cannot know: the kernel has read all that a place still needs before it writes there.
         rows: The same by rows, None if its kernel only knows the whole.
     """
 
-    kernel: str
+    kernels: tuple[str, ...] = ()
     constants: tuple[str, ...] = ()
     statements: tuple[str, ...] = ()
     scratch_bytes: int = 0

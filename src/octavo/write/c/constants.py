@@ -9,12 +9,15 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.types import Node, Tensor
-from octavo.numerics.fixed_point import Multiplier
-from octavo.ops.accumulate import AccumulatorConstants
+from octavo.numerics.fixed_point import Multiplier, reduced_multiplier
+from octavo.ops.accumulate import AccumulatorConstants, Requantization
 from octavo.ops.elementwise_kernels import SumConstants
 from octavo.ops.fused import Output
 from octavo.write.c.refuse import refuse
+from octavo.write.c.text import braces
 
+# Of the loops of kernels.
+DIMENSIONS = 4
 # Below it a sum can be doubled, and the rounding added to its product, in 32 bits.
 _NARROW = 1 << 30
 
@@ -57,24 +60,8 @@ def scaling(
         UnsupportedLayerError: if weights are no constant or not symmetric, or if sums can leave int32, where every
             runtime wraps without a word.
     """
-    if weights.data is None or weights.parameters.zero_point.any():
-        raise refuse(
-            node,
-            got="weights that are no constant, or have a zero point other than 0",
-            expected="constant weights with a zero point of 0",
-            fix="convert the model again with symmetric weights, as `octavo quantize` makes them",
-        )
     channels, requantization = weights.shape[channel_axis], constants.requantization
-    biases = np.zeros(channels, np.int64) if bias is None or bias.data is None else bias.data.astype(np.int64)
-    reach = _reach(np.moveaxis(weights.data, channel_axis, 0).reshape(channels, -1), constants.input_offset)
-    largest = int(np.abs(biases + reach).max())
-    if largest >= 1 << 31:
-        raise refuse(
-            node,
-            got=f"sums of up to {largest}",
-            expected="sums that fit 32 bits",
-            fix="split the layer's inputs over several layers and add their results",
-        )
+    biases, reach = largest_sum(node, constants.input_offset, weights, channel_axis, bias)
     output = requantization.output
     results = [requantization.apply(sums.astype(np.float64), None)[0] for sums in biases + reach]
     multipliers, shifts, zero_points = (
@@ -97,14 +84,99 @@ def scaling(
     return Scaling(biases, np.stack(columns, axis=1), dead, not fits, output.low, output.high, bits)
 
 
-def _reach(weights: np.ndarray, input_offset: int) -> np.ndarray:
-    """Least and largest sum of products with int8 data, of all or of some of the weights: int64 [2, channels].
+def largest_sum(
+    node: Node,
+    input_offset: int,
+    weights: Tensor,
+    channel_axis: int,
+    bias: Tensor | None,
+    data: DType = DType.INT8,
+    bits: int = 32,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Biases, int64 [channels], and how far sums of products reach from them, int64 [2, channels].
+
+    Args:
+        node: For errors.
+        input_offset: Minus the zero point of the data.
+        weights, channel_axis, bias: As for `scaling`.
+        data: Type of the data.
+        bits: That sums have.
+
+    Raises:
+        UnsupportedLayerError: if weights are no constant or not symmetric, or sums do not fit.
+    """
+    if weights.data is None or weights.parameters.zero_point.any():
+        raise refuse(
+            node,
+            got="weights that are no constant, or have a zero point other than 0",
+            expected="constant weights with a zero point of 0",
+            fix="convert the model again with symmetric weights, as `octavo quantize` makes them",
+        )
+    channels = weights.shape[channel_axis]
+    biases = np.zeros(channels, np.int64) if bias is None or bias.data is None else bias.data.astype(np.int64)
+    reach = _reach(np.moveaxis(weights.data, channel_axis, 0).reshape(channels, -1), input_offset, data)
+    largest = int(np.abs(biases + reach).max())
+    if largest >= 1 << (bits - 1):
+        raise refuse(
+            node,
+            got=f"sums of up to {largest}",
+            expected=f"sums that fit {bits} bits",
+            fix="split the layer's inputs over several layers and add their results",
+        )
+    return biases, reach
+
+
+def channels_16(
+    node: Node,
+    constants: AccumulatorConstants,
+    x: Tensor,
+    weights: Tensor,
+    channel_axis: int,
+    bias: Tensor | None,
+    y: Tensor,
+) -> list[str]:
+    """`octavo_channel_16` of each output channel of a layer of sixteen bits.
+
+    Raises:
+        UnsupportedLayerError: as `scaling`, or if a zero point is not 0, which no kernel of sixteen bits takes.
+    """
+    rules, channels = constants.requantization, weights.shape[channel_axis]
+    # A factor of 16 bits leaves sums 47 of 64.
+    biases, _ = largest_sum(node, 0, weights, channel_axis, bias, DType.INT16, 48 if rules.wide else 32)
+    pairs = requantization_16(node, (x, y), rules, channels)
+    return [braces([f"{biases[i]}LL" if rules.wide else int(biases[i]), *pair]) for i, pair in enumerate(pairs)]
+
+
+def requantization_16(
+    node: Node, tensors: Sequence[Tensor], rules: Requantization, channels: int
+) -> list[tuple[int, int]]:
+    """(multiplier, shift) of `octavo_scaled_16` for each channel.
+
+    Raises:
+        UnsupportedLayerError: if a zero point of these tensors is not 0.
+    """
+    if any(tensor.zero_point for tensor in tensors):
+        raise refuse(
+            node,
+            got="int16 activations with a zero point other than 0",
+            expected="symmetric int16 activations",
+            fix="convert the model again, as `octavo quantize --scheme int16x8` makes it",
+        )
+    multipliers, shifts = (np.broadcast_to(each, (channels,)) for each in (rules.multiplier_q31, rules.shift_bits))
+    if rules.wide:
+        multipliers, shifts = reduced_multiplier(multipliers), 15 - shifts
+    return [(int(a), int(b)) for a, b in zip(multipliers, shifts, strict=True)]
+
+
+def _reach(weights: np.ndarray, input_offset: int, data: DType) -> np.ndarray:
+    """Least and largest sum of products with data, of all or of some of the weights: int64 [2, channels].
 
     Args:
         weights: [channels, weights of each].
         input_offset: Minus the zero point of the data.
+        data: Their type.
     """
-    low, high = (bound + input_offset for bound in DType.INT8.integer_range)
+    low, high = (bound + input_offset for bound in data.integer_range)
     wide = weights.astype(np.int64)
     ends = np.stack([wide * low, wide * high])
     return np.stack([ends.min(axis=0).sum(axis=1), ends.max(axis=0).sum(axis=1)])
@@ -182,3 +254,30 @@ def places(shapes: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], list[tup
     if not sizes:
         return (1,), [(0,) for _ in shapes]
     return tuple(sizes), [tuple(step[i] for step in steps) for i in range(len(shapes))]
+
+
+def padded_places(node: Node, shapes: Sequence[tuple[int, ...]]) -> tuple[list[int], list[list[int]]]:
+    """`places` with as many dimensions as the kernels have, those in front of size 1.
+
+    Raises:
+        UnsupportedLayerError: if there are more.
+    """
+    sizes, steps = places(shapes)
+    check_dimensions(node, len(sizes))
+    missing = DIMENSIONS - len(sizes)
+    return [1] * missing + list(sizes), [[0] * missing + list(step) for step in steps]
+
+
+def check_dimensions(node: Node, count: int) -> None:
+    """Refuse more dimensions than the kernels have.
+
+    Raises:
+        UnsupportedLayerError: then.
+    """
+    if count > DIMENSIONS:
+        raise refuse(
+            node,
+            got=f"{count} dimensions that cannot be joined",
+            expected=f"at most {DIMENSIONS}",
+            fix="reshape its inputs to fewer dimensions",
+        )

@@ -57,7 +57,7 @@ def fitted(
 def _outside(graph: Graph, order: RowOrder | None) -> int:
     """Bytes of the caller's buffers."""
     streamed = None if order is None else order.streamed
-    return sum(graph.tensors[name].size for name in (*graph.inputs, *graph.outputs) if name != streamed)
+    return sum(graph.tensors[name].bytes for name in (*graph.inputs, *graph.outputs) if name != streamed)
 
 
 def _orders(graph: Graph, calls: Sequence[Call], stream: bool) -> Iterator[RowOrder]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from octavo.ir.types import Graph, Tensor
 from octavo.version import VERSION
+from octavo.write.c.ports import c_type, port_type
+from octavo.write.c.row_order import row_bytes
 
 _TEXT = """\
 /* {name}: a model in C99, written by octavo {version}.
@@ -36,19 +38,7 @@ extern "C" {{
 {self_test};
 #endif
 
-/* A real number in steps of an input, rounded, halves away from zero; and the real number of an output's step. */
-static inline int8_t {name}_quantize(float real, float scale, int32_t zero_point) {{
-  const float steps = real / scale + (float)zero_point;
-  if (!(steps > -128.0f)) {{
-    return -128;
-  }}
-  return steps >= 127.0f ? (int8_t)127 : (int8_t)(steps < 0.0f ? steps - 0.5f : steps + 0.5f);
-}}
-
-static inline float {name}_dequantize(int8_t value, float scale, int32_t zero_point) {{
-  return (float)(value - zero_point) * scale;
-}}
-
+{helpers}
 #ifdef __cplusplus
 }}
 #endif
@@ -57,11 +47,26 @@ static inline float {name}_dequantize(int8_t value, float scale, int32_t zero_po
 """
 
 
+_CONVERT = """\
+/* A real number in steps of an input, rounded, halves away from zero; and the real number of an output's step. */
+static inline {kind} {name}_quantize{suffix}(float real, float scale, int32_t zero_point) {{
+  const float steps = real / scale + (float)zero_point;
+  if (!(steps > {low}.0f)) {{
+    return {low};
+  }}
+  return steps >= {high}.0f ? ({kind}){high} : ({kind})(steps < 0.0f ? steps - 0.5f : steps + 0.5f);
+}}
+
+static inline float {name}_dequantize{suffix}({kind} value, float scale, int32_t zero_point) {{
+  return (float)(value - zero_point) * scale;
+}}
+"""
+
 _ROWS = """
 /* The same, but the input's rows are asked for when they are needed, each once, from the first to the last: `read`
  * writes row `row`, of {upper}_INPUT_ROW_BYTES, and returns 0; anything else ends the run, which returns -2. */
 #define {upper}_INPUT_ROW_BYTES {row_bytes}
-typedef int (*{name}_row_reader)(void *context, int32_t row, int8_t *to);
+typedef int (*{name}_row_reader)(void *context, int32_t row, {kind} *to);
 {signature};
 """
 
@@ -84,12 +89,14 @@ def header(graph: Graph, name: str, arena_bytes: int, digest: str, *, streamed: 
         signature=signature(graph, name),
         rows=_rows(graph, name) if streamed else "",
         self_test=self_test_signature(graph, name),
+        helpers=_helpers(graph, name),
     )
 
 
 def signature(graph: Graph, name: str) -> str:
     """The function that runs the model, as it is declared."""
-    given = "const int8_t *in" if len(graph.inputs) == 1 else "const int8_t *const *in"
+    kind = port_type(graph, graph.inputs)
+    given = f"const {kind} *in" if len(graph.inputs) == 1 else f"const {kind} *const *in"
     return f"int {name}_invoke({given}, {_made(graph)}, void *arena)"
 
 
@@ -99,9 +106,9 @@ def rows_signature(graph: Graph, name: str) -> str:
 
 
 def _rows(graph: Graph, name: str) -> str:
-    shape = graph.tensors[graph.inputs[0]].shape
+    size, kind = row_bytes(graph.tensors[graph.inputs[0]]), port_type(graph, graph.inputs)
     signature = rows_signature(graph, name)
-    return _ROWS.format(name=name, upper=name.upper(), row_bytes=shape[2] * shape[3], signature=signature)
+    return _ROWS.format(name=name, upper=name.upper(), row_bytes=size, kind=kind, signature=signature)
 
 
 def self_test_signature(graph: Graph, name: str) -> str:
@@ -110,13 +117,28 @@ def self_test_signature(graph: Graph, name: str) -> str:
 
 
 def _made(graph: Graph) -> str:
-    return "int8_t *out" if len(graph.outputs) == 1 else "int8_t *const *out"
+    kind = port_type(graph, graph.outputs)
+    return f"{kind} *out" if len(graph.outputs) == 1 else f"{kind} *const *out"
+
+
+def _helpers(graph: Graph, name: str) -> str:
+    """The functions between reals and integers, for each type that stands for reals in an input or output."""
+    real = [t for t in (graph.tensors[port] for port in (*graph.inputs, *graph.outputs)) if t.quantization is not None]
+    types = sorted({tensor.dtype for tensor in real}, key=lambda dtype: dtype.value)
+    texts = []
+    for dtype in types:
+        low, high = dtype.integer_range
+        suffix = "" if len(types) == 1 else f"_{dtype.value}"
+        texts.append(_CONVERT.format(name=name, suffix=suffix, kind=c_type(dtype), low=low, high=high))
+    return "\n".join(texts)
 
 
 def _port(prefix: str, tensor: Tensor) -> list[str]:
+    if tensor.quantization is None:
+        return [f"#define {prefix}_BYTES {tensor.bytes}"]
     scale = f"{tensor.scale:.9g}"
     return [
-        f"#define {prefix}_BYTES {tensor.size}",
+        f"#define {prefix}_BYTES {tensor.bytes}",
         f"#define {prefix}_SCALE {scale if set(scale) & set('.e') else scale + '.0'}f",
         f"#define {prefix}_ZERO_POINT ({tensor.zero_point})",
     ]

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from octavo.ir.types import Graph, Node
+from octavo.ir.graph import results
+from octavo.ir.types import Graph, Node, Tensor
 from octavo.ops.table import spec_of
 from octavo.write.c.call import Call
 from octavo.write.c.header import rows_signature, signature
 from octavo.write.c.layout import Layout
-from octavo.write.c.row_order import READ, RowOrder
+from octavo.write.c.ports import BYTE, constant_name, port_type, ports, read_as, written_as
+from octavo.write.c.row_order import READ, RowOrder, row_bytes
 from octavo.write.c.table import data_operands
 from octavo.write.c.text import braces, comment, rows
 
 _CHECK = "  if (base == 0 || ((uintptr_t)arena & 3u) != 0) {\n    return -1;\n  }\n"
-
-
-def ports(names: Sequence[str], buffer: str) -> list[str]:
-    """C expressions of the caller's buffers."""
-    return [buffer] if len(names) == 1 else [f"{buffer}[{i}]" for i in range(len(names))]
-
-
-def constant_name(graph: Graph, prefix: str, name: str) -> str:
-    """Of the array that holds a constant tensor."""
-    return f"{prefix}_constant_{list(graph.tensors).index(name)}"
 
 
 def invoke(graph: Graph, name: str, calls: Sequence[Call], layout: Layout, order: RowOrder | None) -> str:
@@ -36,12 +28,12 @@ def invoke(graph: Graph, name: str, calls: Sequence[Call], layout: Layout, order
             continue
         lines.append(f"  /* {i}: {node.op}, {comment(node.layer)} */")
         words = _words(graph, name, layout, i)
-        if not (spec_of(node.op).reshapes and words["x0"] == words["y"]):
+        if not _stays(graph, node, layout):
             lines += [f"  {_filled(statement, words)}" for statement in call.statements]
     for place, i in layout.late_outputs:
         tensor = graph.tensors[graph.outputs[i]]
         source = place if tensor.data is None else constant_name(graph, name, tensor.name)
-        lines.append(f"  memcpy({ports(graph.outputs, 'out')[i]}, {source}, {tensor.size});")
+        lines.append(f"  memcpy({ports(graph.outputs, 'out')[i]}, {source}, {tensor.bytes});")
     body = "\n".join(lines)
     streams = order is not None and order.streamed is not None
     head = rows_signature(graph, name) if streams else signature(graph, name)
@@ -50,12 +42,32 @@ def invoke(graph: Graph, name: str, calls: Sequence[Call], layout: Layout, order
 
 
 def _words(graph: Graph, prefix: str, layout: Layout, step: int) -> dict[str, str]:
-    node = graph.nodes[step]
-    words = {
-        f"x{k}": constant_name(graph, prefix, t.name) if t.data is not None else layout.places[t.name]
-        for k, t in enumerate(data_operands(graph, node))
-    }
-    return words | {"y": layout.places[node.outputs[0]], "scratch": layout.scratch.get(step, "")}
+    node, places = graph.nodes[step], layout.places
+
+    def given(tensor: Tensor) -> str:
+        if tensor.data is not None or tensor.name not in places:
+            return constant_name(graph, prefix, tensor.name)
+        return read_as(tensor, places[tensor.name], _lies_as(graph, places[tensor.name]))
+
+    words = {f"x{k}": given(tensor) for k, tensor in enumerate(data_operands(graph, node))}
+    words |= {f"i{k}": given(graph.tensors[name]) for k, name in enumerate(node.inputs) if name is not None}
+    made = [written_as(t, places[t.name], _lies_as(graph, places[t.name])) for t in results(graph, node)]
+    words |= {f"y{k}": place for k, place in enumerate(made)}
+    return words | {"y": made[0], "scratch": layout.scratch.get(step, "")}
+
+
+def _lies_as(graph: Graph, place: str) -> str:
+    """What C takes a place for: a buffer of the caller's has a type, the arena is bytes."""
+    for buffer, names in (("in", graph.inputs), ("out", graph.outputs)):
+        if place in ports(names, buffer):
+            return port_type(graph, names)
+    return BYTE
+
+
+def _stays(graph: Graph, node: Node, layout: Layout) -> bool:
+    """Whether an operator that only gives values another shape has its result where its operand is."""
+    x = data_operands(graph, node)[0].name
+    return spec_of(node.op).reshapes and layout.places.get(x) == layout.places[node.outputs[0]]
 
 
 def _filled(statement: str, words: Mapping[str, str]) -> str:
@@ -82,8 +94,7 @@ def _by_rows(graph: Graph, name: str, calls: Sequence[Call], layout: Layout, ord
         lines.append(f"    octavo_held held[{len(buffers)}];")
     lines += [f"    int32_t done[{order.last - order.first + 1}] = {{0}};", "    int32_t turn;"]
     for k, tensor in enumerate(buffers):
-        shape = graph.tensors[tensor].shape
-        fields = (layout.places[tensor], shape[2] * shape[3], order.held[tensor], 0)
+        fields = (layout.places[tensor], row_bytes(graph.tensors[tensor]), order.held[tensor], 0)
         for field, value in zip(("rows", "bytes", "capacity", "first"), fields, strict=True):
             lines.append(f"    held[{k}].{field} = {value};")
     lines += [
@@ -108,9 +119,10 @@ def _row_statement(
     words = _words(graph, name, layout, step)
     for k, tensor in enumerate(data_operands(graph, node)):
         if tensor.name in held:
-            words[f"x{k}"] = f"octavo_row_zero(&held[{held[tensor.name]}])"
-    if node.outputs[0] in held:
-        words["y"] = f"octavo_row_zero(&held[{held[node.outputs[0]]}])"
+            words[f"x{k}"] = read_as(tensor, f"octavo_row_zero(&held[{held[tensor.name]}])")
+    (made,) = results(graph, node)
+    if made.name in held:
+        words["y"] = written_as(made, f"octavo_row_zero(&held[{held[made.name]}])")
     return _filled(found.statement, words | {"begin": "begin", "end": "end"})
 
 
@@ -121,16 +133,16 @@ def _turn(node: Node, case: int, statement: str, held: Mapping[str, int]) -> lis
 
 
 def _read(graph: Graph, streamed: str, case: int, held: Mapping[str, int], layout: Layout) -> list[str]:
-    shape = graph.tensors[streamed].shape
-    row_bytes = shape[2] * shape[3]
+    tensor = graph.tensors[streamed]
     slide = [f"          octavo_slide(&held[{held[streamed]}], end);"] if streamed in held else []
     place = f"octavo_row_zero(&held[{held[streamed]}])" if streamed in held else layout.places[streamed]
+    place = written_as(tensor, f"({place} + row * {row_bytes(tensor)})")
     return [
         f"        case {case}: {{ /* the input */",
         "          int32_t row;",
         *slide,
         "          for (row = begin; row < end; row++) {",
-        f"            if (read(context, row, {place} + row * {row_bytes}) != 0) {{",
+        f"            if (read(context, row, {place}) != 0) {{",
         "              return -2;",
         "            }",
         "          }",
@@ -141,10 +153,10 @@ def _read(graph: Graph, streamed: str, case: int, held: Mapping[str, int], layou
 
 def _reading_from_memory(graph: Graph, name: str) -> str:
     """`NAME_invoke` of a model whose input is streamed."""
-    shape = graph.tensors[graph.inputs[0]].shape
-    row_bytes = shape[2] * shape[3]
+    image, kind = graph.tensors[graph.inputs[0]], port_type(graph, graph.inputs)
+    step, size = image.shape[2] * image.shape[3], row_bytes(image)
     return (
-        f"\nstatic int {name}_read(void *context, int32_t row, int8_t *to) {{\n"
-        f"  memcpy(to, *(const int8_t *const *)context + row * {row_bytes}, {row_bytes});\n  return 0;\n}}\n\n"
+        f"\nstatic int {name}_read(void *context, int32_t row, {kind} *to) {{\n"
+        f"  memcpy(to, *(const {kind} *const *)context + row * {step}, {size});\n  return 0;\n}}\n\n"
         f"{signature(graph, name)} {{\n  return {name}_invoke_rows({name}_read, (void *)&in, out, arena);\n}}\n"
     )

@@ -10,7 +10,7 @@ from octavo.ir.types import Graph, Node
 from octavo.ops.spec import Overlap
 from octavo.ops.table import spec_of
 from octavo.write.c.call import Call
-from octavo.write.c.row_order import RowOrder
+from octavo.write.c.row_order import RowOrder, row_bytes
 from octavo.write.c.table import data_operands
 
 
@@ -110,7 +110,7 @@ def _step(i: int, rows: RowOrder | None) -> int:
 def _bytes_of(graph: Graph, name: str, rows: RowOrder | None) -> int:
     tensor = graph.tensors[name]
     held = None if rows is None else rows.held.get(name)
-    return tensor.size if held is None else tensor.size // tensor.shape[1] * held
+    return tensor.bytes if held is None else row_bytes(tensor) * held
 
 
 def _groups(graph: Graph, calls: Sequence[Call], rows: RowOrder | None) -> dict[str, str]:
@@ -127,8 +127,9 @@ def _groups(graph: Graph, calls: Sequence[Call], rows: RowOrder | None) -> dict[
         else:
             may_take = [name for name in _in_place(graph, node, call) if name in groups]
             taken = [name for name in may_take if _free_after(name, i, groups, last_use, graph)]
-        for name in node.outputs:
-            groups[name] = groups[taken[0]] if taken else name
+        groups.update({name: name for name in node.outputs})
+        if taken:
+            groups[node.outputs[0]] = groups[taken[0]]
     if rows is not None:
         groups.update({name: groups[result] for name, result in rows.lies_in.items()})
     return groups
@@ -145,8 +146,9 @@ def _in_place(graph: Graph, node: Node, call: Call) -> list[str]:
     names = [name for name in (node.inputs[i] for i in positions) if name is not None]
     if call.reads_first:
         names.append(data_operands(graph, node)[0].name)
-    size = graph.tensors[node.outputs[0]].size
-    return [name for name in names if graph.tensors[name].size == size]
+    result = graph.tensors[node.outputs[0]]
+    alike = [name for name in names if graph.tensors[name].size == result.size]
+    return [name for name in alike if graph.tensors[name].dtype.bits == result.dtype.bits]
 
 
 def _free_after(name: str, step: int, groups: Mapping[str, str], last_use: Mapping[str, int], graph: Graph) -> bool:

@@ -21,7 +21,7 @@ _DIMENSIONS = 5
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Blocks of bytes at regular places; see move.c."""
+    """Blocks of elements at regular places; see move.c."""
 
     block: int
     sizes: tuple[int, ...]
@@ -34,7 +34,7 @@ class Grid:
 def lower_alias(graph: Graph, node: Node, prefix: str) -> Call:
     """RESHAPE and its like: another shape of the same memory, copied only where it must lie in two places."""
     (y,) = results(graph, node)
-    return Call("", statements=(f"memcpy({{y}}, {{x0}}, {y.size});",))
+    return Call(statements=(f"memcpy({{y}}, {{x0}}, {y.bytes});",))
 
 
 def lower_move(graph: Graph, node: Node, prefix: str) -> Call:
@@ -42,19 +42,27 @@ def lower_move(graph: Graph, node: Node, prefix: str) -> Call:
     data = [graph.tensors[name] for _, name in data_inputs(graph, node)]
     fill = _fill(node, data)
     data = data[:1] if fill is not None else data
-    sources = _sources(graph, node, data)
-    (y,) = results(graph, node)
     constants, statements = [], []
-    if fill is not None:
-        statements.append(f"memset({{y}}, {fill}, {y.size});")
-    start = 1
-    for k, tensor in enumerate(data):
-        mine = (sources >= start) & (sources < start + tensor.size)
-        text, call = _copy(f"{prefix}_from_{k}", np.where(mine, sources - start, -1), tensor.shape, k)
-        constants.append(text)
-        statements.append(call)
-        start += tensor.size
-    return Call("move", tuple(constants), tuple(statements))
+    for i, (y, sources) in enumerate(zip(results(graph, node), _sources(graph, node, data), strict=True)):
+        if fill is not None:
+            statements.append(_filled(y, fill))
+        start = 1
+        for k, tensor in enumerate(data):
+            mine = (sources >= start) & (sources < start + tensor.size)
+            taken = np.where(mine, sources - start, -1)
+            name = f"{prefix}_from_{k}" if len(node.outputs) == 1 else f"{prefix}_from_{k}_to_{i}"
+            text, call = _copy(name, taken, tensor, f"{{x{k}}}, {{y{i}}}")
+            constants.append(text)
+            statements.append(call)
+            start += tensor.size
+    return Call(("move",), tuple(constants), tuple(statements))
+
+
+def _filled(y: Tensor, value: int) -> str:
+    """A statement that gives all of a result one value."""
+    if y.dtype.bits == 16 and value:
+        return f"octavo_fill_16({{y}}, {value}, {y.size});"
+    return f"memset({{y}}, {value}, {y.bytes});"
 
 
 def _fill(node: Node, data: Sequence[Tensor]) -> int | None:
@@ -67,8 +75,8 @@ def _fill(node: Node, data: Sequence[Tensor]) -> int | None:
     return None
 
 
-def _sources(graph: Graph, node: Node, data: Sequence[Tensor]) -> np.ndarray:
-    """For each place of the result, 1 + the place among all operands' values laid end to end; 0 where it is filled."""
+def _sources(graph: Graph, node: Node, data: Sequence[Tensor]) -> list[np.ndarray]:
+    """For each place of each result, 1 + the place among all operands' values laid end to end; 0 where it is filled."""
     arrays: list[np.ndarray | None] = []
     start = 1
     for tensor in operands(graph, node).items:
@@ -86,24 +94,24 @@ def _sources(graph: Graph, node: Node, data: Sequence[Tensor]) -> np.ndarray:
             )
         else:
             arrays.append(None if tensor is None else tensor.data)
-    return np.asarray(spec_of(node.op).run_float(node.options, Inputs(arrays))[0], np.int64)
+    return [np.asarray(made, np.int64) for made in spec_of(node.op).run_float(node.options, Inputs(arrays))]
 
 
-def _copy(name: str, sources: np.ndarray, shape: Sequence[int], operand: int) -> tuple[str, str]:
+def _copy(name: str, sources: np.ndarray, operand: Tensor, words: str) -> tuple[str, str]:
     """Definition and call of one operand's copy; `sources` is -1 where the result comes from elsewhere."""
-    grid = grid_of(sources, shape)
+    grid, each = grid_of(sources, operand.shape), operand.dtype.numpy.itemsize
     if grid is not None:
         fields = [
-            ("block", str(grid.block)),
+            ("block", str(each * grid.block)),
             ("size", braces(grid.sizes)),
-            ("step in", braces(grid.in_steps)),
-            ("step out", braces(grid.out_steps)),
-            ("start in, out", f"{grid.in_start}, {grid.out_start}"),
+            ("step in", braces(each * step for step in grid.in_steps)),
+            ("step out", braces(each * step for step in grid.out_steps)),
+            ("start in, out", f"{each * grid.in_start}, {each * grid.out_start}"),
         ]
-        return structure("octavo_grid", name, fields), f"octavo_copy_grid(&{name}, {{x{operand}}}, {{y}});"
-    table = [braces(run) for run in runs_of(sources)]
+        return structure("octavo_grid", name, fields), f"octavo_copy_grid(&{name}, {words});"
+    table = [braces(each * place for place in run) for run in runs_of(sources)]
     text = rows("octavo_run", name, table)
-    return text, f"octavo_copy_runs({name}, {len(table)}, {{x{operand}}}, {{y}});"
+    return text, f"octavo_copy_runs({name}, {len(table)}, {words});"
 
 
 def grid_of(sources: np.ndarray, shape: Sequence[int]) -> Grid | None:
@@ -166,7 +174,7 @@ def _merged(
 
 
 def runs_of(sources: np.ndarray) -> Iterator[tuple[int, int, int]]:
-    """(from, to, count) of bytes that lie in a row on both sides."""
+    """(from, to, count) of elements that lie in a row on both sides."""
     flat = sources.ravel()
     places = np.flatnonzero(flat >= 0)
     taken = flat[places]

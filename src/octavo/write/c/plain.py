@@ -1,27 +1,22 @@
-"""Operators without weights in C: poolings, arithmetic on two tensors, tables, softmax, reductions, resizing."""
+"""Operators without weights in C: poolings, arithmetic on two tensors, reductions, resizing."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from octavo.ir.graph import operands, results
-from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.numerics.fixed_point import Multiplier
-from octavo.numerics.transcendental import exp_on_negative_values
 from octavo.ops.activation import PReluConstants
 from octavo.ops.elementwise_kernels import ProductConstants, SumConstants
 from octavo.ops.pool import PoolConstants
-from octavo.ops.prepare import integer_kernel, prepared
+from octavo.ops.prepare import prepared
 from octavo.ops.reduce import SumOfManyConstants
 from octavo.ops.resize import BilinearConstants
-from octavo.ops.softmax import DIFFERENCE_BITS, DifferenceConstants
 from octavo.write.c.call import Call, Lowering, Rows
-from octavo.write.c.constants import NarrowFactor, narrow_sum, places
-from octavo.write.c.refuse import refuse
-from octavo.write.c.text import array, braces, structure
-
-_DIMENSIONS = 4
+from octavo.write.c.constants import DIMENSIONS, NarrowFactor, check_dimensions, narrow_sum, padded_places
+from octavo.write.c.pointwise import over_all, over_rows
+from octavo.write.c.text import braces, structure
 
 
 def lower_pool(function: str) -> Lowering:
@@ -41,7 +36,7 @@ def lower_pool(function: str) -> Lowering:
         ]
         definition = structure("octavo_pool", f"{prefix}_op", fields)
         rows = Rows.under(f"{function}(&{prefix}_op, {{x0}}, {{y}}, {{begin}}, {{end}});", window)
-        return Call("pool", (definition,), _images(function, prefix, x, y), rows=rows)
+        return Call(("pool",), (definition,), _images(function, prefix, x, y), rows=rows)
 
     return lower
 
@@ -52,7 +47,7 @@ def lower_sum(graph: Graph, node: Node, prefix: str) -> Call:
     assert isinstance(constants, SumConstants)
     narrow = narrow_sum(constants) if a.shape == b.shape else None
     if narrow is None:
-        return _sum_of_places(graph, node, prefix, "octavo_sum")
+        return lower_sum_of_places("octavo_sum")(graph, node, prefix)
     fields = [
         ("sign of b", str(_sign(constants.input_2_multiplier))),
         *((name, _narrow(factor)) for name, factor in zip(("a", "b", "out"), narrow, strict=True)),
@@ -60,49 +55,53 @@ def lower_sum(graph: Graph, node: Node, prefix: str) -> Call:
     ]
     definition = structure("octavo_narrow_sum", f"{prefix}_op", fields)
     call = f"octavo_sum_narrow(&{prefix}_op, {{x0}}{{from}}, {{x1}}{{from}}, {{y}}{{from}}, {{count}});"
-    return Call("sum", (definition,), (_all(call, y),), rows=_some(call, y))
+    return Call(("sum",), (definition,), (over_all(call, y),), rows=over_rows(call, y))
 
 
-def lower_squared_difference(graph: Graph, node: Node, prefix: str) -> Call:
-    """SQUARED_DIFFERENCE."""
-    return _sum_of_places(graph, node, prefix, "octavo_squared_difference")
+def lower_sum_of_places(function: str) -> Lowering:
+    """ADD, SUB or SQUARED_DIFFERENCE of shapes that broadcast, by the kernel `function`."""
+
+    def lower(graph: Graph, node: Node, prefix: str) -> Call:
+        (a, b), constants = operands(graph, node), prepared(graph, node)
+        assert isinstance(constants, SumConstants)
+        fields = [
+            ("places", _places(node, a, b)),
+            ("a: offset, multiplier, shift", _factor(constants.input_1_offset, constants.input_1_multiplier)),
+            ("b", _factor(constants.input_2_offset, constants.input_2_multiplier)),
+            ("sign of b", str(_sign(constants.input_2_multiplier))),
+            ("left shift", str(constants.left_shift_bits)),
+            ("out", _factor(constants.output.output_zero_point, constants.output_multiplier)),
+            ("low, high", f"{constants.output.low}, {constants.output.high}"),
+        ]
+        definition = structure("octavo_elementwise", f"{prefix}_op", fields)
+        call = f"{function}(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
+        return Call(("elementwise",), (definition,), (call,))
+
+    return lower
 
 
-def _sum_of_places(graph: Graph, node: Node, prefix: str, function: str) -> Call:
-    (a, b), constants = operands(graph, node), prepared(graph, node)
-    assert isinstance(constants, SumConstants)
-    fields = [
-        ("places", _places(node, a, b)),
-        ("a: offset, multiplier, shift", _factor(constants.input_1_offset, constants.input_1_multiplier)),
-        ("b", _factor(constants.input_2_offset, constants.input_2_multiplier)),
-        ("sign of b", str(_sign(constants.input_2_multiplier))),
-        ("left shift", str(constants.left_shift_bits)),
-        ("out", _factor(constants.output.output_zero_point, constants.output_multiplier)),
-        ("low, high", f"{constants.output.low}, {constants.output.high}"),
-    ]
-    definition = structure("octavo_elementwise", f"{prefix}_op", fields)
-    call = f"{function}(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-    return Call("elementwise", (definition,), (call,))
+def lower_mul(function: str) -> Lowering:
+    """MUL by the kernel `function`."""
 
+    def lower(graph: Graph, node: Node, prefix: str) -> Call:
+        (a, b), constants = operands(graph, node), prepared(graph, node)
+        assert isinstance(constants, ProductConstants)
+        fields = [
+            ("places", _places(node, a, b)),
+            ("a: offset", braces([constants.input_1_offset, 0, 0])),
+            ("b: offset", braces([constants.input_2_offset, 0, 0])),
+            ("sign of b, left shift", "1, 0"),
+            (
+                "out: zero point, multiplier, shift",
+                _factor(constants.output.output_zero_point, constants.output_multiplier),
+            ),
+            ("low, high", f"{constants.output.low}, {constants.output.high}"),
+        ]
+        definition = structure("octavo_elementwise", f"{prefix}_op", fields)
+        call = f"{function}(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
+        return Call(("elementwise",), (definition,), (call,))
 
-def lower_mul(graph: Graph, node: Node, prefix: str) -> Call:
-    """MUL."""
-    (a, b), constants = operands(graph, node), prepared(graph, node)
-    assert isinstance(constants, ProductConstants)
-    fields = [
-        ("places", _places(node, a, b)),
-        ("a: offset", braces([constants.input_1_offset, 0, 0])),
-        ("b: offset", braces([constants.input_2_offset, 0, 0])),
-        ("sign of b, left shift", "1, 0"),
-        (
-            "out: zero point, multiplier, shift",
-            _factor(constants.output.output_zero_point, constants.output_multiplier),
-        ),
-        ("low, high", f"{constants.output.low}, {constants.output.high}"),
-    ]
-    definition = structure("octavo_elementwise", f"{prefix}_op", fields)
-    call = f"octavo_mul(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-    return Call("elementwise", (definition,), (call,))
+    return lower
 
 
 def lower_prelu(graph: Graph, node: Node, prefix: str) -> Call:
@@ -119,7 +118,7 @@ def lower_prelu(graph: Graph, node: Node, prefix: str) -> Call:
     ]
     definition = structure("octavo_elementwise", f"{prefix}_op", fields)
     call = f"octavo_prelu(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-    return Call("elementwise", (definition,), (call,))
+    return Call(("elementwise",), (definition,), (call,))
 
 
 def lower_extreme(function: str) -> Lowering:
@@ -129,49 +128,9 @@ def lower_extreme(function: str) -> Lowering:
         a, b = operands(graph, node)
         definition = f"static const octavo_places {prefix}_op = {_places(node, a, b)};\n"
         call = f"{function}(&{prefix}_op, {{x0}}, {{x1}}, {{y}});"
-        return Call("elementwise", (definition,), (call,))
+        return Call(("elementwise",), (definition,), (call,))
 
     return lower
-
-
-def lower_look_up(graph: Graph, node: Node, prefix: str) -> Call:
-    """Any function of one int8: its integer kernel, on each of them."""
-    (y,) = results(graph, node)
-    every = Inputs([np.arange(-128, 128, dtype=np.int8)])
-    table = array("int8_t", f"{prefix}_table", integer_kernel(node).run(prepared(graph, node), every)[0])
-    call = f"octavo_look_up({prefix}_table, {{x0}}{{from}}, {{y}}{{from}}, {{count}});"
-    return Call("lookup", (table,), (_all(call, y),), rows=_some(call, y))
-
-
-def lower_softmax(graph: Graph, node: Node, prefix: str) -> Call:
-    """SOFTMAX; the exponentials of all differences that count are a table.
-
-    Raises:
-        UnsupportedLayerError: for rows whose sums leave 32 bits, where TensorFlow Lite Micro ends the process.
-    """
-    (x,), constants = operands(graph, node), prepared(graph, node)
-    assert isinstance(constants, DifferenceConstants)
-    columns = x.shape[-1]
-    # The sum of exponentials has 19 bits behind its point: 4096 of the largest leave it.
-    if columns >= 1 << 12:
-        raise refuse(
-            node,
-            got=f"a row of {columns} values",
-            expected="fewer than 4096, whose exponentials sum up in 32 bits",
-            fix="end the model before the softmax; the largest score is the largest probability",
-        )
-    steps = -np.arange(min(-constants.difference_min, 255) + 1, dtype=np.int64)
-    exponentials = exp_on_negative_values(constants.input_multiplier.times(steps), DIFFERENCE_BITS)
-    fields = [
-        ("rows, columns", f"{x.size // columns}, {columns}"),
-        ("reach", str(len(exponentials))),
-        ("exponentials", f"{prefix}_exponentials"),
-    ]
-    definitions = (
-        array("int32_t", f"{prefix}_exponentials", exponentials),
-        structure("octavo_softmax", f"{prefix}_op", fields),
-    )
-    return Call("softmax", definitions, (f"octavo_softmax_rows(&{prefix}_op, {{x0}}, {{y}});",), reads_first=True)
 
 
 def lower_reduce(function: str) -> Lowering:
@@ -187,7 +146,7 @@ def lower_reduce(function: str) -> Lowering:
             _joined([(x.shape[i], steps[i]) for i in range(len(x.shape)) if (i in reduced) == wanted])
             for wanted in (False, True)
         ]
-        _check_dimensions(node, max(map(len, dimensions)))
+        check_dimensions(node, max(map(len, dimensions)))
         sums = isinstance(constants, SumOfManyConstants)
         fields = [
             *((name, _sizes_and_steps(d)) for name, d in zip(("kept", "reduced"), dimensions, strict=True)),
@@ -198,38 +157,27 @@ def lower_reduce(function: str) -> Lowering:
             ),
         ]
         definition = structure("octavo_reduce", f"{prefix}_op", fields)
-        return Call("reduce", (definition,), (f"{function}(&{prefix}_op, {{x0}}, {{y}});",))
+        return Call(("reduce",), (definition,), (f"{function}(&{prefix}_op, {{x0}}, {{y}});",))
 
     return lower
 
 
-def lower_resize_bilinear(graph: Graph, node: Node, prefix: str) -> Call:
-    """RESIZE_BILINEAR."""
-    x, (y,), constants = operands(graph, node)[0], results(graph, node), prepared(graph, node)
-    assert isinstance(constants, BilinearConstants)
-    fields = [
-        ("in: height, width, channels", ", ".join(map(str, x.shape[1:]))),
-        ("out: width", str(y.shape[2])),
-        ("scale", f"{constants.scales_q10[0]}, {constants.scales_q10[1]}"),
-        ("start", f"{constants.offsets_q10[0]}, {constants.offsets_q10[1]}"),
-    ]
-    calls = _images("octavo_resize_bilinear_rows", prefix, x, y)
-    return Call("resize", (structure("octavo_resize", f"{prefix}_op", fields),), calls)
+def lower_resize_bilinear(function: str) -> Lowering:
+    """RESIZE_BILINEAR by the kernel `function`."""
 
+    def lower(graph: Graph, node: Node, prefix: str) -> Call:
+        x, (y,), constants = operands(graph, node)[0], results(graph, node), prepared(graph, node)
+        assert isinstance(constants, BilinearConstants)
+        fields = [
+            ("in: height, width, channels", ", ".join(map(str, x.shape[1:]))),
+            ("out: width", str(y.shape[2])),
+            ("scale", f"{constants.scales_q10[0]}, {constants.scales_q10[1]}"),
+            ("start", f"{constants.offsets_q10[0]}, {constants.offsets_q10[1]}"),
+        ]
+        calls = _images(function, prefix, x, y)
+        return Call(("resize",), (structure("octavo_resize", f"{prefix}_op", fields),), calls)
 
-def _all(call: str, y: Tensor) -> str:
-    """An elementwise call for all of a result."""
-    return call.replace("{from}", "").replace("{count}", str(y.size))
-
-
-def _some(call: str, y: Tensor) -> Rows | None:
-    """The same for some rows of it, None if it has none."""
-    if len(y.shape) != 4:
-        return None
-    row_bytes = y.shape[2] * y.shape[3]
-    return Rows(
-        call.replace("{from}", f" + {{begin}} * {row_bytes}").replace("{count}", f"({{end}} - {{begin}}) * {row_bytes}")
-    )
+    return lower
 
 
 def _images(function: str, prefix: str, x: Tensor, y: Tensor) -> tuple[str, ...]:
@@ -242,10 +190,8 @@ def _images(function: str, prefix: str, x: Tensor, y: Tensor) -> tuple[str, ...]
 
 
 def _places(node: Node, a: Tensor, b: Tensor) -> str:
-    sizes, steps = places([a.shape, b.shape])
-    _check_dimensions(node, len(sizes))
-    missing = _DIMENSIONS - len(sizes)
-    return braces([braces([1] * missing + list(sizes)), *(braces([0] * missing + list(step)) for step in steps)])
+    sizes, steps = padded_places(node, [a.shape, b.shape])
+    return braces([braces(sizes), *map(braces, steps)])
 
 
 def _factor(offset: int, multiplier: Multiplier) -> str:
@@ -272,15 +218,5 @@ def _joined(dimensions: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _sizes_and_steps(dimensions: list[tuple[int, int]]) -> str:
-    padded = [(1, 0)] * (_DIMENSIONS - len(dimensions)) + dimensions
+    padded = [(1, 0)] * (DIMENSIONS - len(dimensions)) + dimensions
     return f"{braces(size for size, _ in padded)}, {braces(step for _, step in padded)}"
-
-
-def _check_dimensions(node: Node, count: int) -> None:
-    if count > _DIMENSIONS:
-        raise refuse(
-            node,
-            got=f"{count} dimensions that cannot be joined",
-            expected=f"at most {_DIMENSIONS}",
-            fix="reshape its inputs to fewer dimensions",
-        )

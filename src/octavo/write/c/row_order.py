@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from octavo.ir.types import Graph
+from octavo.ir.types import Graph, Tensor
 from octavo.ops.spec import Overlap
 from octavo.ops.table import spec_of
 from octavo.write.c.call import Call, Rows
@@ -45,6 +45,11 @@ class RowOrder:
     def covers(self, step: int) -> bool:
         """Whether an operator is part of it."""
         return self.first <= step < self.last
+
+
+def row_bytes(tensor: Tensor) -> int:
+    """Bytes of a row of an image."""
+    return tensor.bytes // tensor.shape[1]
 
 
 def can_run_by_rows(graph: Graph, calls: Sequence[Call], step: int) -> bool:
@@ -92,7 +97,8 @@ def _rows_in_results(graph: Graph, part: range, held: Mapping[str, int]) -> dict
 
 
 def _alike(graph: Graph, a: str, b: str) -> bool:
-    return graph.tensors[a].shape == graph.tensors[b].shape
+    first, second = graph.tensors[a], graph.tensors[b]
+    return (first.shape, first.dtype.bits) == (second.shape, second.dtype.bits)
 
 
 class _Run:
@@ -134,10 +140,9 @@ class _Run:
 
     def copied_bytes(self) -> int:
         """Bytes that buffers move when a row comes in, all rows together."""
-        shapes = {name: self._graph.tensors[name].shape for name in self.held()}
+        images = {name: self._graph.tensors[name] for name in self.held()}
         return sum(
-            (shapes[name][1] - rows) * (rows - 1) * shapes[name][2] * shapes[name][3]
-            for name, rows in self.held().items()
+            (images[name].shape[1] - rows) * (rows - 1) * row_bytes(images[name]) for name, rows in self.held().items()
         )
 
     def _rows(self, step: int) -> Rows:

@@ -9,6 +9,7 @@ import numpy as np
 
 from octavo.ir.types import Graph
 from octavo.write.c.header import self_test_signature
+from octavo.write.c.ports import c_type, port_type, read_as
 from octavo.write.c.text import array
 
 Values = Mapping[str, np.ndarray]
@@ -25,11 +26,19 @@ class GoldenVector:
 def self_test(graph: Graph, name: str, golden: GoldenVector) -> str:
     """The function, and the arrays it needs."""
     upper = name.upper()
-    given = [array("int8_t", f"{name}_golden_in_{i}", golden.inputs[port]) for i, port in enumerate(graph.inputs)]
-    wanted = [array("int8_t", f"{name}_golden_out_{i}", golden.outputs[port]) for i, port in enumerate(graph.outputs)]
+    given = [
+        array(c_type(graph.tensors[port].dtype), f"{name}_golden_in_{i}", golden.inputs[port])
+        for i, port in enumerate(graph.inputs)
+    ]
+    wanted = [
+        array(c_type(graph.tensors[port].dtype), f"{name}_golden_out_{i}", golden.outputs[port])
+        for i, port in enumerate(graph.outputs)
+    ]
     one_in, one_out = len(graph.inputs) == 1, len(graph.outputs) == 1
     pointers = ", ".join(f"{name}_golden_in_{i}" for i in range(len(graph.inputs)))
-    lines = [] if one_in else [f"  const int8_t *const in[{len(graph.inputs)}] = {{{pointers}}};"]
+    lines = (
+        [] if one_in else [f"  const {port_type(graph, graph.inputs)} *const in[{len(graph.inputs)}] = {{{pointers}}};"]
+    )
     lines += ["  int32_t i, different = 0;"]
     lines += [
         f"  if ({name}_invoke({f'{name}_golden_in_0' if one_in else 'in'}, out, arena) != 0) {{",
@@ -37,7 +46,7 @@ def self_test(graph: Graph, name: str, golden: GoldenVector) -> str:
         "  }",
     ]
     for i, port in enumerate(graph.outputs):
-        made = "out" if one_out else f"out[{i}]"
+        made = "out" if one_out else read_as(graph.tensors[port], f"out[{i}]", port_type(graph, graph.outputs))
         lines += [
             f"  for (i = 0; i < {graph.tensors[port].size}; i++) {{",
             f"    different += {made}[i] != {name}_golden_out_{i}[i];",

@@ -42,7 +42,7 @@ def wrapped(values: Iterable[object], indent: str = "  ") -> str:
 def array(kind: str, name: str, values: np.ndarray) -> str:
     """A constant array, which `OCTAVO_WEIGHTS` may place; words can be read from its beginning on."""
     head = f"static const {kind} {name}[{values.size}] OCTAVO_ALIGNED OCTAVO_WEIGHTS"
-    return f"{head} = {{\n{wrapped(values.ravel().tolist())}\n}};\n"
+    return f"{head} = {{\n{wrapped(map(int, values.ravel()))}\n}};\n"
 
 
 def rows(kind: str, name: str, table: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from octavo.write.c.call import Call, Rows
 from octavo.write.c.constants import Scaling, scaling
 from octavo.write.c.text import array, braces, rows, structure
 
-_ONE_TAP = Window(1, 1, 1, 1, 1, 1, 0, 0, 0, 0)
+ONE_TAP = Window(1, 1, 1, 1, 1, 1, 0, 0, 0, 0)
 
 
 def lower_conv(graph: Graph, node: Node, prefix: str, *, widen: bool = False) -> Call:
@@ -77,9 +77,9 @@ def _depthwise(
     pair = ((window.width - 1) * window.dilation_w + window.stride_w + 2) // 2 * 2
     line = max((y.shape[2] - 1) // 2 * 2 * window.stride_w + pair, (window.pad_left + x.shape[2] + 1) // 2 * 2)
     fields = [
-        ("in: height, width, channels", _numbers(x.shape[1:])),
+        ("in: height, width, channels", numbers(x.shape[1:])),
         ("out: width", str(y.shape[2])),
-        *_window_fields(window),
+        *window_fields(window),
         ("lines, elements of each", f"{lines}, {line}"),
         *_output_fields(input_offset, scale),
         ("weights", f"{prefix}_weights"),
@@ -95,8 +95,8 @@ def _depthwise(
     )
     call = f"octavo_depthwise_rows{suffix}(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, {{begin}}, {{end}});"
     scratch_bytes = 8 * (lines + 1) * line + 16 * window.height * pair
-    statements = _for_each_image(call, x, y)
-    return Call("depthwise", definitions, statements, scratch_bytes, reads_first=True, rows=_by_rows(call, window))
+    statements = for_each_image(call, x, y)
+    return Call(("depthwise",), definitions, statements, scratch_bytes, reads_first=True, rows=by_rows(call, window))
 
 
 def lower_fully_connected(graph: Graph, node: Node, prefix: str, *, widen: bool = False) -> Call:
@@ -110,7 +110,7 @@ def lower_fully_connected(graph: Graph, node: Node, prefix: str, *, widen: bool 
     images = replace(x, shape=(1, 1, x.size // inner, inner))
     result = replace(y, shape=(1, 1, x.size // inner, out))
     kernel_ohwi = data.reshape(out, 1, 1, inner)
-    call = _conv(prefix, images, result, kernel_ohwi, _ONE_TAP, scale, constants.input_offset, 1, widen=widen)
+    call = _conv(prefix, images, result, kernel_ohwi, ONE_TAP, scale, constants.input_offset, 1, widen=widen)
     return replace(call, rows=None)  # of its operands' dimensions none is an image's height
 
 
@@ -122,9 +122,9 @@ def lower_transpose_conv(graph: Graph, node: Node, prefix: str) -> Call:
     scale, place = scaling(node, constants, kernel, 0, inputs.get(3)), constants.placement
     data = _weights(kernel, scale, 0)
     fields = [
-        ("in: height, width, channels", _numbers(x.shape[1:])),
-        ("out: width, channels", _numbers(y.shape[2:])),
-        ("kernel", _numbers(kernel.shape[1:3])),
+        ("in: height, width, channels", numbers(x.shape[1:])),
+        ("out: width, channels", numbers(y.shape[2:])),
+        ("kernel", numbers(kernel.shape[1:3])),
         ("stride", f"{place.stride_h}, {place.stride_w}"),
         ("padding", f"{place.pad_top}, {place.pad_left}"),
         *_output_fields(constants.input_offset, scale),
@@ -137,7 +137,7 @@ def lower_transpose_conv(graph: Graph, node: Node, prefix: str) -> Call:
         structure("octavo_transpose_conv", f"{prefix}_op", fields),
     )
     call = f"octavo_transpose_conv_rows(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{begin}}, {{end}});"
-    return Call("transpose_conv", definitions, _for_each_image(call, x, y))
+    return Call(("transpose_conv",), definitions, for_each_image(call, x, y))
 
 
 def _conv(
@@ -170,9 +170,9 @@ def _conv(
     elif widen:
         weights, suffix = conv_words(weights), "_16"
     fields = [
-        ("in: height, width, channels", _numbers(x.shape[1:])),
-        ("out: width, channels", _numbers(y.shape[2:])),
-        *_window_fields(window),
+        ("in: height, width, channels", numbers(x.shape[1:])),
+        ("out: width, channels", numbers(y.shape[2:])),
+        *window_fields(window),
         ("groups, padded depth", f"{groups}, {depth}"),
         *_output_fields(input_offset, scale),
         ("weights", f"(const int8_t *){prefix}_weights"),
@@ -184,15 +184,16 @@ def _conv(
         structure("octavo_conv", f"{prefix}_op", fields),
     )
     gathers = x.shape[3] // groups % 4 != 0
-    one_tap = window == _ONE_TAP and groups == 1
+    one_tap = window == ONE_TAP and groups == 1
+    only = y.shape[1] * y.shape[2] == 1 and (gathers or one_tap)
     call = f"octavo_conv_rows{suffix}(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, {{begin}}, {{end}});"
     return Call(
-        "conv",
+        ("conv",),
         definitions,
-        _for_each_image(call, x, y),
-        scratch_bytes=(5 if gathers else 4) * depth,
+        for_each_image(call, x, y),
+        scratch_bytes=((2 if only else 4) + gathers) * depth,
         reads_first=one_tap,
-        rows=_by_rows(call, window),
+        rows=by_rows(call, window),
     )
 
 
@@ -203,7 +204,8 @@ def _weights(tensor: Tensor, scale: Scaling, channel_axis: int) -> np.ndarray:
     return np.where(scale.dead.reshape(shape), 0, tensor.data)
 
 
-def _window_fields(window: Window) -> list[tuple[str, str]]:
+def window_fields(window: Window) -> list[tuple[str, str]]:
+    """What the kernels of convolutions know of their window."""
     return [
         ("kernel", f"{window.height}, {window.width}"),
         ("stride", f"{window.stride_h}, {window.stride_w}"),
@@ -226,16 +228,17 @@ def _channels(prefix: str, scale: Scaling, groups: int = 1) -> str:
     return rows("octavo_channels", f"{prefix}_channels", table)
 
 
-def _numbers(values: Sequence[int]) -> str:
+def numbers(values: Sequence[int]) -> str:
+    """Members of a structure that stand one behind another."""
     return ", ".join(map(str, values))
 
 
-def _by_rows(call: str, window: Window) -> Rows:
+def by_rows(call: str, window: Window) -> Rows:
     """The call for some rows of an only image."""
     return Rows.under(call.replace("{0}", "").replace("{1}", ""), window)
 
 
-def _for_each_image(call: str, x: Tensor, y: Tensor) -> tuple[str, ...]:
+def for_each_image(call: str, x: Tensor, y: Tensor) -> tuple[str, ...]:
     """The call for all rows, once for each image of the batch, whose places are `{0}` and `{1}` in it."""
     call = call.replace("{begin}", "0").replace("{end}", str(y.shape[1]))
     sizes = [tensor.size // tensor.shape[0] for tensor in (x, y)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from octavo.ir.types import Graph
 from octavo.write.c.model import CModel
+from octavo.write.c.ports import c_type, port_type
 from octavo.write.c.self_test import GoldenVector
 
 
@@ -50,10 +51,11 @@ def encoded(texts: Mapping[str, str]) -> dict[str, bytes]:
 
 def buffers(graph: Graph, name: str) -> str:
     """Definitions of static buffers for arena and outputs, and of `made`, which a self-test is given."""
-    upper, sizes = name.upper(), [graph.tensors[port].size for port in graph.outputs]
+    upper, made = name.upper(), [graph.tensors[port] for port in graph.outputs]
     lines = [f"static uint32_t arena[({upper}_ARENA_BYTES + 3) / 4];"]
-    if len(sizes) == 1:
-        return "\n".join([*lines, f"static int8_t made[{sizes[0]}];"])
-    lines += [f"static int8_t made_{i}[{size}];" for i, size in enumerate(sizes)]
-    pointers = ", ".join(f"made_{i}" for i in range(len(sizes)))
-    return "\n".join([*lines, f"static int8_t *const made[{len(sizes)}] = {{{pointers}}};"])
+    if len(made) == 1:
+        return "\n".join([*lines, f"static {c_type(made[0].dtype)} made[{made[0].size}];"])
+    lines += [f"static {c_type(tensor.dtype)} made_{i}[{tensor.size}];" for i, tensor in enumerate(made)]
+    pointers = ", ".join(f"made_{i}" for i in range(len(made)))
+    kind = port_type(graph, graph.outputs)
+    return "\n".join([*lines, f"static {kind} *const made[{len(made)}] = {{{pointers}}};"])
