@@ -242,7 +242,7 @@ def measured_for(draft: Draft, before: Plan, prepared: Prepared, graph: Graph, s
     unbounded = [name for name, filed in missing.items() if not np.isfinite(bounds.get(filed, np.inf)).all()]
     if unbounded:
         raise DatasetError(
-            f"the range of '{unbounded[0]}' is needed: {draft.notes[-1]}.",
+            f"the range of '{unbounded[0]}' is needed: {draft.notes[-1].text}.",
             got="ranges that do not have it, and no data to measure it on",
             expected="a representative dataset that can be read again",
             fix="pass data=x_train[:500], or a function that returns a new generator",

@@ -75,8 +75,9 @@ def quantize(
     """Quantize a float model, write it, and prove what was written.
 
     Args:
-        model: keras.Model, path of a .keras, .h5 or float .tflite file, or a SavedModel folder. A model of
-            `octavo.qat.quantize_model`, or its file, is written by the plan and ranges it was trained with.
+        model: keras.Model, path of a .keras, .h5 or float .tflite file, or a SavedModel folder; a concrete function or
+            tf.Module of TensorFlow. A model of `octavo.qat.quantize_model`, or its file, is written by the plan and
+            ranges it was trained with.
         scheme: "int8", "int16x8", "dynamic", "float16" or "float32"; None takes int8, or the trained one.
         data: Representative dataset, prepared as in training: an array, .npz, folder of images, generator function,
             tf.data, PyDataset or DataLoader; or what `calibrate` measured. The integer schemes need it; where it is not
@@ -146,7 +147,7 @@ def quantize(
     with clock("load"):
         prepared = prepare(model, allow, signature, input_shape) if trained is None else trained.prepared
     source = Source(data, samples, integer_divisor, progress)
-    if trained is None:
+    if trained is None and data is None:
         with clock("synthesize"):
             source, made_up = with_samples(source, prepared, model, chosen, allow)
         prepared = replace(prepared, notes=(*prepared.notes, *made_up))

@@ -253,3 +253,15 @@ def test_control_flow_that_constants_decide_becomes_the_operators_it_runs(conten
 def test_a_loop_reads_its_constants_from_one_place_in_all_its_steps() -> None:
     graph = load_tflite(counted(5)).graph
     assert sum(tensor.is_constant for tensor in graph.tensors.values()) == 1
+
+
+@pytest.mark.parametrize(("shape", "op"), [((1, 8), "SELECT_V2"), ((1,), "SELECT")])
+def test_a_select_of_elements_is_the_operator_that_has_integer_kernels(shape: tuple[int, ...], op: str) -> None:
+    b = GraphBuilder("g")
+    condition, x = b.input("condition", shape, DType.BOOL), b.input("x", (1, 8))
+    model = tables(write_tflite(b.finish([b.emit("SELECT_V2", [condition, x, b.emit("TANH", [x])], suffix="y")])))
+    (code,) = (each for each in model.operatorCodes if each.builtinCode == schema.BuiltinOperator.SELECT_V2)
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SELECT
+    select = model.subgraphs[0].operators[-1]
+    select.builtinOptions, select.builtinOptionsType = None, 0
+    assert [node.op for node in load_tflite(packed(model)).graph.nodes] == ["TANH", op]

@@ -95,9 +95,10 @@ typedef struct {
  * depths are 60 instructions, and 64 products.
  */
 #define OCTAVO_TWO_PIXELS(name, two_depths, of_bias, of_sum)                                                               \
-  __attribute__((naked, noinline, unused)) static void name(const int16_t *windows, const int8_t *weights,           \
-                                                            const octavo_channels *channels, int32_t depth,          \
-                                                            int8_t *out_p, int8_t *out_q, int32_t blocks) {          \
+  __attribute__((naked, noinline, unused)) static void name(                                                          \
+      OCTAVO_IN_A_REGISTER const int16_t *windows, OCTAVO_IN_A_REGISTER const int8_t *weights,                       \
+      OCTAVO_IN_A_REGISTER const octavo_channels *channels, OCTAVO_IN_A_REGISTER int32_t depth,                      \
+      OCTAVO_IN_A_REGISTER int8_t *out_p, OCTAVO_IN_A_REGISTER int8_t *out_q, OCTAVO_IN_A_REGISTER int32_t blocks) { \
     __asm__ volatile(                                                                                                \
         "push {r4-r11, lr}\n" /* 36 bytes; the caller's out_p, out_q and blocks lie above */                         \
         "mov r7, r3\n"                                                                                               \
@@ -193,9 +194,10 @@ OCTAVO_TWO_PIXELS(octavo_products_16, OCTAVO_HALVES_TWO_DEPTHS, OCTAVO_BYTES_BIA
  * holds: end of the windows, their begin, the channels' constants, blocks.
  */
 #define OCTAVO_ONE_PIXEL(name, four_depths, of_bias, of_sum)                                                              \
-  __attribute__((naked, noinline, unused)) static void name(const int16_t *windows, const int8_t *weights,           \
-                                                            const octavo_channels *channels, int32_t depth,          \
-                                                            int8_t *out, int32_t blocks) {                           \
+  __attribute__((naked, noinline, unused)) static void name(                                                          \
+      OCTAVO_IN_A_REGISTER const int16_t *windows, OCTAVO_IN_A_REGISTER const int8_t *weights,                       \
+      OCTAVO_IN_A_REGISTER const octavo_channels *channels, OCTAVO_IN_A_REGISTER int32_t depth,                      \
+      OCTAVO_IN_A_REGISTER int8_t *out, OCTAVO_IN_A_REGISTER int32_t blocks) {                                       \
     __asm__ volatile(                                                                                                \
         "push {r4-r11, lr}\n"                                                                                        \
         "add r12, r0, r3, lsl #1\n"                                                                                  \

@@ -24,7 +24,7 @@ def load(
 
     Args:
         source: keras.Model; path of a .keras, .h5, .hdf5 or .tflite file or of a SavedModel folder; the bytes of a
-            .tflite file.
+            .tflite file; a concrete function, tf.Module or Keras 2 model of TensorFlow.
         allow: Names of Lambda layers of a Keras file whose function, Keras's own or a registered one, may run once, on
             symbols. Code stored in a file never runs; the code of a model in memory, which is the caller's own, needs
             no leave.
@@ -51,7 +51,17 @@ def load(
     if keras is not None and isinstance(source, keras.Model):
         _check_no_signature(signature, f"a keras.Model, '{source.name}'")
         return _load_keras_model(source, allow, keras.backend.backend(), input_shape)
+    if type(source).__module__.startswith("tensorflow.") or _is_module(source):
+        from octavo.load.tensorflow import load_in_memory
+
+        return load_in_memory(source, signature, input_shape)
     raise _not_a_model(source)
+
+
+def _is_module(source: Any) -> bool:
+    """Whether an object is a tf.Module, without loading TensorFlow."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(source, tensorflow.Module)
 
 
 def _load_keras_model(model: Any, allow: Sequence[str], backend: str, input_shape: InputShape | None) -> Loaded:

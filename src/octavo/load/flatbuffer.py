@@ -35,6 +35,9 @@ from octavo.run.signature import (
 )
 from octavo.write.stored import cut_out, operator_name, parsed, with_operands
 
+# Options that say again what a tensor says.
+_IDLE = frozenset({"quantizedBiasType"})
+
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
@@ -212,7 +215,7 @@ def _options(op: str, operator: Any) -> Options:
     table = _options_table(operator)
     stored = {} if table is None else vars(table)
     default = {} if table is None else vars(type(table)())
-    said = {name: value for name, value in stored.items() if not _same(value, default[name])}
+    said = {name: value for name, value in stored.items() if name not in _IDLE and not _same(value, default[name])}
     kind = OPS[op].options if op in OPS else NoOptions
     known = {camel_case(field.name): field.name for field in fields(kind)}  # type: ignore[arg-type]
     if op in OPS and said.keys() <= known.keys():

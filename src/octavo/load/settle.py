@@ -90,6 +90,7 @@ class _Settling:
 
     def _settle(self, place: int, node: Node) -> None:
         (node,) = rename_inputs((node,), self._instead)
+        node = _with_row(node, self._operands(node))
         if not isinstance(node.options, StoredOperator) and not _fits_row(node, self._operands(node)):
             node = as_stored(self._file, place)
         if isinstance(node.options, StoredOperator):
@@ -163,6 +164,15 @@ class _Settling:
 
     def _operands(self, node: Node) -> Inputs[Tensor]:
         return Inputs(None if name is None else self._tensors[name] for name in node.inputs)
+
+
+def _with_row(node: Node, operands: Inputs[Tensor]) -> Node:
+    """A SELECT as the SELECT_V2 that does the same: element by element, or by a single truth value for all."""
+    if node.op != "SELECT" or None in operands.items:
+        return node
+    condition, then, otherwise = operands
+    same = condition.shape in (then.shape, ()) and then.shape == otherwise.shape
+    return replace(node, op="SELECT_V2", options=spec_of("SELECT_V2").options()) if same else node
 
 
 def _without_empty_parts(node: Node, tensors: Mapping[str, Tensor]) -> Node:

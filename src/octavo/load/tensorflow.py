@@ -68,6 +68,45 @@ def _as_batch(loaded: Loaded, input_shape: InputShape | None) -> Loaded:
     return replace(loaded, graph=with_batch(loaded.graph, fixed_shapes(input_shape, shapes).batch))
 
 
+def load_in_memory(model: Any, signature: str | None = None, input_shape: InputShape | None = None) -> Loaded:
+    """Read what TensorFlow holds in memory: a concrete function, a tf.function with an input signature, a tf.Module.
+
+    A module has one such method, or is a model of Keras 2. It is saved to a temporary folder, and read from there as
+    any SavedModel is.
+
+    Raises:
+        UnsupportedLayerError: if TensorFlow cannot save it; for its operators as `load_saved_model`.
+        ModelFileError, ConfigError: as `load_saved_model`.
+    """
+    tensorflow, name = _tensorflow(), str(getattr(model, "name", None) or type(model).__name__)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, name.replace("/", "_"))
+        try:
+            with warnings.catch_warnings(), native_stderr():
+                warnings.simplefilter("ignore")
+                _save(tensorflow, model, folder)
+        except Exception as error:
+            raise UnsupportedLayerError(
+                f"'{name}' cannot be saved by TensorFlow.",
+                got=f"{type(model).__name__}: {_first_line(error)}",
+                expected="a concrete function, or a tf.Module with one tf.function that has an input signature",
+                fix="give function.get_concrete_function(tf.TensorSpec((1, ...), tf.float32)), or a saved folder",
+            ) from error
+        return load_saved_model(folder, signature, input_shape)
+
+
+def _save(tensorflow: Any, model: Any, folder: Path) -> None:
+    """Save an object with a signature."""
+    if isinstance(model, tensorflow.Module):
+        tensorflow.saved_model.save(model, str(folder))
+        return
+    function = model if hasattr(model, "structured_input_signature") else model.get_concrete_function()
+    holder = tensorflow.Module()
+    # What is not reachable from the module is not saved.
+    holder.held = (function, list(function.graph.variables))
+    tensorflow.saved_model.save(holder, str(folder), signatures={SIGNATURE: function})
+
+
 def _copy(folder: Path, copy: Path) -> None:
     """Copy regular files only, so that nothing in the copy points out of it."""
     left = limits().file_bytes

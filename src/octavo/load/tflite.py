@@ -101,7 +101,8 @@ def _check_float(graph: Graph) -> None:
                 f"model '{graph.name}' is quantized already.",
                 got=f"tensor '{tensor.name}' of type {tensor.dtype.value} with a scale",
                 expected="a model of float32 weights and activations",
-                fix="give the float model that this one was made from; `octavo inspect` shows what is in this file",
+                fix="give the float model that this one was made from; `octavo inspect`, `verify` and `fit` take this "
+                "file, and `octavo diagnose MODEL --file FILE` compares it with its float model",
             )
 
 

@@ -233,7 +233,12 @@ class _Tracer:
             return leaf.astype(np.float32) if id(leaf) in stand_ins else leaf
 
         args, kwargs = map_leaves(known, (args, dict(kwargs)))
-        return tuple(to_numpy(result) for result in keras.tree.flatten(operation(*args, **kwargs)))
+        try:
+            results = operation(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            # Keras knows operations on symbols that its backend does not run on numbers.
+            raise refusals.unreadable(self.builder.layer, name or type(operation).__name__, error) from error
+        return tuple(to_numpy(result) for result in keras.tree.flatten(results))
 
     def _by_form(self, name: str, call: Call) -> tuple[Value, ...]:
         """A call by its form; of a layer's configuration that has none, by what its code does to symbols.
