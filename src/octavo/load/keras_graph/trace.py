@@ -42,9 +42,8 @@ from octavo.ops.refuse import is_of_configuration
 from octavo.ops.spec import TensorRef
 from octavo.ops.table import KERAS_FORMS
 
-# Operations whose result follows from the shape of their input alone.
+# Operations whose result follows from the shape of their input alone; those that join tensors and arrays alike.
 BY_SHAPE = frozenset({"ops.OnesLike", "ops.ZerosLike", "ops.FullLike", "ops.EmptyLike"})
-# Operations that join tensors and arrays alike.
 JOINING = frozenset({"ops.Concatenate", "ops.Stack"})
 
 
