@@ -13,6 +13,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.errors import UnsupportedLayerError
 from octavo.ir.types import Node
+from octavo.load.keras_graph.checks import mixes_batch
 from octavo.ops.table import spec_of
 from octavo.qat.layers.fake_quantize import FakeQuantize
 from octavo.qat.layers.live_constant import LiveConstant
@@ -41,8 +42,11 @@ def lower_calls(blueprint: Blueprint, sites: Mapping[str, Site]) -> dict[int, Lo
     """The calls that must train as operators, by `id` of their Keras node.
 
     Raises:
-        UnsupportedLayerError: for a call with an operator that cannot.
+        UnsupportedLayerError: for a call with an operator that cannot, and for one that mixes the samples of a batch.
     """
+    for call in blueprint.calls():
+        if mixes_batch(call):
+            raise _mixes(blueprint.paths.get(call.operation.name, call.operation.name), call.operation)
     programs: dict[int, list[Program]] = {}
     operations: dict[int, Any] = {}
     places: dict[int, tuple[int, int]] = {}
@@ -127,7 +131,7 @@ def _step(node: Node) -> Step:
         raise _cannot_train(node.layer, f"operator {node.op} between roundings")
     taken = inspect.signature(function).parameters
     options = {option.name: getattr(node.options, option.name) for option in fields(node.options)}  # type: ignore[arg-type]
-    return Step(node.op, node.inputs, node.outputs[0], {key: value for key, value in options.items() if key in taken})
+    return Step(node.op, node.inputs, node.outputs, {key: value for key, value in options.items() if key in taken})
 
 
 def _constants_given(blueprint: Blueprint, tensors: Sequence[Any], constants: Sequence[str]) -> dict[int, str]:
@@ -163,6 +167,16 @@ def _constant(blueprint: Blueprint, call: Any, name: str, nodes: Sequence[Node])
             f"constant '{name}', computed from what trains",
         )
     return found[1]
+
+
+def _mixes(layer: str, operation: Any) -> UnsupportedLayerError:
+    return UnsupportedLayerError(
+        f"layer '{layer}' ({type(operation).__name__}) mixes the samples of a batch; its file is given one at a time.",
+        got="a call along the batch, or of all values at once",
+        expected="calls on each sample alone, so that training computes what the file does",
+        fix="name axes from 1 on, as in axis=-1, and let shapes begin with the batch; or train with batches of one, on "
+        "keras.Input(..., batch_size=1)",
+    )
 
 
 def _cannot_train(layer: str, found: str) -> UnsupportedLayerError:
