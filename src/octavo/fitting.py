@@ -24,17 +24,20 @@ from octavo.evaluate.verify import verify
 from octavo.ir.graph import producers
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
-from octavo.numerics.affine import Range
+from octavo.numerics.affine import Range, representable
 from octavo.ops.obstacles import obstacles
 from octavo.ops.table import spec_of
 from octavo.plan.make import make_plan, operator_name, own_config_of
+from octavo.plan.spans import Span, wide_spans
 from octavo.plan.types import Plan
 from octavo.quantization.quantize import quantized_graph
+from octavo.quantization.split_spans import split_spans
 from octavo.stages import Clock, Measured, Prepared, Source, measure
 from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
 
 Values = Mapping[str, np.ndarray]
+Condition = Callable[[Plan], Conditioned]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,14 @@ class Draft:
         config: What the plan is made by.
         plan: Of the float graph.
         measured: Ranges for it.
+        inside: Results of operators that run on int16, as their ranges ask for it.
         notes: One for each operator that was widened.
     """
 
     config: QuantizeConfig
     plan: Plan
     measured: Measured
+    inside: frozenset[str] = frozenset()
     notes: tuple[Note, ...] = ()
 
 
@@ -60,17 +65,17 @@ class Fitted:
 
     Attributes:
         draft: What it was made by.
+        conditioned: The float graph with the constants that were rounded.
         graph: What was written.
         model: The file.
         verification: What the runtimes made of it; None where none was asked.
-        conditioned: The graph whose constants were rounded.
     """
 
     draft: Draft
+    conditioned: Conditioned
     graph: Graph
     model: bytes
     verification: Verification | None
-    conditioned: Conditioned
 
 
 def fitted(
@@ -110,8 +115,8 @@ def fitted(
                 wider = None if verification is None else widened(draft, prepared.graph, _ended(graph, verification))
             if wider is None:
                 check_proven(verification)
-                return Fitted(draft, graph, model, verification, conditioned)
-        before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config))
+                return Fitted(draft, conditioned, graph, model, verification)
+        before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config, wider.inside))
         old = conditioned
         if set(before.weights) != set(draft.plan.weights):
             with clock("condition"):
@@ -122,6 +127,50 @@ def fitted(
             else:  # other biases make other ranges; conditioning showed that samples can be read again
                 measured = measure(prepared, draft.plan, conditioned.graph, draft.config, source)
             draft = replace(draft, measured=measured)
+
+
+def spread(draft: Draft, prepared: Prepared) -> tuple[Draft, Prepared] | None:
+    """Give room to functions with a pole, such as the reciprocal root of a normalization, whose operand spans much.
+
+    What is around them runs on int16, and where that does not serve them, they are computed part by part. The float
+    graph still computes the same. Layers whose type is configured keep it.
+
+    Args:
+        draft: As measured.
+        prepared: The float graph.
+
+    Returns:
+        The draft of another graph, and that graph; None where there is no such function.
+    """
+    makers = producers(prepared.graph)
+    spans = [
+        span
+        for span in wide_spans(prepared.graph, draft.plan, draft.measured.extremes)
+        if all(own_config_of(makers[name], draft.config).activations is None for name in {span.node, *span.inside})
+    ]
+    if not spans:
+        return None
+    notes = tuple(_spread_note(makers[span.node], span) for span in spans)
+    split, known = split_spans(prepared.graph, spans), draft.measured.ranges
+    plan = make_plan(split.graph, draft.config, split.inside)
+    fixed = {
+        name: representable(group.fixed, group.dtype)
+        for group in draft.plan.groups
+        if group.fixed is not None
+        for name in group.tensors
+    }
+    measured = replace(draft.measured, ranges={**fixed, **_inherited(draft.plan, known), **known, **split.ranges})
+    # Outside it is the scheme's type, so that a model is called as ever.
+    config = draft.config
+    if config.output_type is None and not split.inside.isdisjoint(split.graph.outputs):
+        config = replace(config, output_type=DType.INT8.value)
+    return Draft(config, plan, measured, split.inside, (*draft.notes, *notes)), replace(prepared, graph=split.graph)
+
+
+def _spread_note(node: Node, span: Span) -> Note:
+    parts = f", and it is computed in {len(span.bounds) + 1} parts" if span.bounds else ""
+    found = f"they span a factor of {span.high / span.lowest:,.0f}, which int8 does not tell apart"
+    return Note("plan", node.layer, f"the values that {node.op} is taken of are int16: {found}{parts}")
 
 
 def widened(draft: Draft, graph: Graph, found: Mapping[Node, str]) -> Draft | None:
@@ -193,7 +242,7 @@ def measured_for(draft: Draft, before: Plan, prepared: Prepared, graph: Graph, s
     unbounded = [name for name, filed in missing.items() if not np.isfinite(bounds.get(filed, np.inf)).all()]
     if unbounded:
         raise DatasetError(
-            f"the range of '{unbounded[0]}' is needed: {draft.notes[-1]}.",
+            f"the range of '{unbounded[0]}' is needed: {draft.notes[-1].text}.",
             got="ranges that do not have it, and no data to measure it on",
             expected="a representative dataset that can be read again",
             fix="pass data=x_train[:500], or a function that returns a new generator",

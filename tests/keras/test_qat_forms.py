@@ -46,7 +46,12 @@ MIXING = (
     "ops.Vsplit",
     "ops.Vstack",
 )
-OPEN = {"ops.ConvTranspose": "Keras's own operation hands padding and output_padding over in each other's place"}
+OPEN = {
+    "ops.ConvTranspose": "Keras's own operation hands padding and output_padding over in each other's place",
+    "ops.I0": "the shape of its steps cannot be told by Keras",
+    "ops.RGBToHSV": "a range inside is not observed",
+    "ops.SobelEdges": "a range inside is not observed",
+}
 
 
 def chunks() -> list[list[str]]:

@@ -17,6 +17,7 @@ from octavo.ops.fused import FusedActivation
 from octavo.ops.limits import overflowing, weighted
 from octavo.ops.products import of_operands, of_results
 from octavo.ops.roles import Bias, Data, Parameter, Weight, weight_types
+from octavo.ops.signs import as_operands
 from octavo.ops.spec import Example, InPlace, KerasForm, OpSpec, Overlap
 from octavo.ops.window import Border, Padding
 
@@ -131,6 +132,7 @@ CONV_2D = OpSpec(
     window=kernels.kernel_window,
     border=Border.ZERO,
     training=conv_2d_training,
+    positive=as_operands,
     run_float=kernels.conv_2d_float,
     integer=kernels.CONV_2D_KERNEL,
     output_scales=weighted(0),
@@ -180,6 +182,7 @@ DEPTHWISE_CONV_2D = OpSpec(
     window=kernels.kernel_window,
     border=Border.ZERO,
     training=depthwise_conv_2d_training,
+    positive=as_operands,
     run_float=kernels.depthwise_conv_2d_float,
     integer=kernels.DEPTHWISE_CONV_2D_KERNEL,
     output_scales=weighted(3),

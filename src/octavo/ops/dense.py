@@ -18,6 +18,7 @@ from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.products import of_results
 from octavo.ops.roles import Bias, Data, Weight, weight_types
 from octavo.ops.shape import emit_reshape
+from octavo.ops.signs import as_operands
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec, TensorRef
 from octavo.ops.version import version_by_type
 
@@ -256,6 +257,7 @@ FULLY_CONNECTED = OpSpec(
     shapes=fully_connected_shapes,
     products=of_results(0),
     training=fully_connected_training,
+    positive=as_operands,
     run_float=fully_connected_float,
     integer=Kernel(prepare_fully_connected, run_fully_connected),
     output_scales=weighted(0),
@@ -291,10 +293,13 @@ BATCH_MATMUL = OpSpec(
     shapes=batch_matmul_shapes,
     products=batch_matmul_products,
     training=batch_matmul_training,
+    positive=as_operands,
     run_float=batch_matmul_float,
     integer=Kernel(prepare_batch_matmul, run_batch_matmul),
     output_scales=product_of_matrices(_terms),
     obstacle=_overflowing,
+    # LiteRT multiplies the three scales in float32, so that its factor differs by 2**-24 and results by a step at ties.
+    exact=False,
     version=version_by_type(int8=2, int16=3),
     keras={
         "ops.Matmul": KerasForm(lower_matmul, lambda keras: (lambda x, y: keras.ops.matmul(x, y), ((4, 6), (6, 5)))),

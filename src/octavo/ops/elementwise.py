@@ -18,6 +18,7 @@ from octavo.ops.fused import FusedActivation
 from octavo.ops.pointwise import applies
 from octavo.ops.roles import Data, SameAsOutput
 from octavo.ops.shape import moves
+from octavo.ops.signs import as_factors, as_operands
 from octavo.ops.spec import Example, InPlace, KerasForm, OpSpec, Version
 from octavo.ops.version import version_by_type
 
@@ -97,6 +98,7 @@ ADD = OpSpec(
     affine=lambda constant, first: (np.ones(()), constant),
     training=lambda ops: ops.add,
     channelwise=where_channels_meet_their_own,
+    positive=as_operands,
     run_float=kernels.arithmetic_float(np.add),
     integer=kernels.sum_integer(1),
     output_scales=kernels.sum_scales(largest_factor=256.0),
@@ -135,6 +137,7 @@ MUL = OpSpec(
     pointwise=True,
     affine=lambda constant, first: (constant, np.zeros(())),
     training=lambda ops: ops.multiply,
+    positive=as_factors,
     run_float=kernels.arithmetic_float(np.multiply),
     integer=kernels.MUL_KERNEL,
     output_scales=kernels.product_scales,
@@ -155,6 +158,7 @@ DIV = OpSpec(
     affine=division_by,
     unbounded=True,
     training=lambda ops: ops.divide,
+    positive=as_operands,
     run_float=kernels.arithmetic_float(np.divide),
     in_place=InPlace((0, 1)),
     activations=frozenset(),

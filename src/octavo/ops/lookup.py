@@ -186,6 +186,7 @@ LOG = OpSpec(
     pointwise=True,
     training=lambda ops: saturating(ops, ops.log, ops.min),
     pole=True,
+    of_product="ADD",
     run_float=applies(np.log),
     integer=tabulated(_log_above),
     in_place=InPlace(),

@@ -94,9 +94,9 @@ def lower_rms_normalization(b: Emitter, call: KerasCall) -> str:
 def _standardize(b: Emitter, name: str, axes: list[int], epsilon: float) -> str:
     """`(x - mean) / sqrt(variance + epsilon)`, statistics along `axes`."""
     mean = emit_reduce(b, "MEAN", name, axes, keep_dims=True, suffix="mean")
-    squares = b.emit("SQUARED_DIFFERENCE", [name, mean], suffix="squares")
-    variance = emit_reduce(b, "MEAN", squares, axes, keep_dims=True, suffix="variance")
     centred = b.emit("SUB", [name, mean], SubOptions(), suffix="centred")
+    squares = b.emit("MUL", [centred, centred], MulOptions(), suffix="squares")
+    variance = emit_reduce(b, "MEAN", squares, axes, keep_dims=True, suffix="variance")
     return b.emit("MUL", [centred, _inverse_root(b, variance, epsilon)], MulOptions(), suffix="standard")
 
 

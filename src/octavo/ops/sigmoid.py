@@ -252,7 +252,8 @@ TANH = OpSpec(
 
 HARD_SWISH = OpSpec(
     name="HARD_SWISH",
-    inputs=(Data(smallest_scale=2.0**-20),),
+    # The gate is shifted within 32 bits: its factor, from 1/128 of a step to 3/32768, stays below 2**31.
+    inputs=(Data(smallest_scale=2.0**-20, largest_scale={DType.INT8: 2.0**24}),),
     shapes=same_shape,
     pointwise=True,
     training=lambda ops: ops.hard_silu,

@@ -23,6 +23,7 @@ from octavo.ops.limits import OutputScales
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.products import Products, none
 from octavo.ops.roles import Bias, Data, Free, Intermediate, Role, Rule, State, Weight
+from octavo.ops.signs import Signs, unknown
 from octavo.ops.window import Border
 
 C = TypeVar("C")
@@ -216,6 +217,8 @@ class OpSpec:
         products: How many products a call adds up, given its options, inputs and outputs.
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
         unbounded: Whether small operands make results of any size and sign.
+        of_product: The operator that makes f(a b) of f(a) and f(b), where there is one.
+        positive: Where no result is negative, as far as that follows from signs of the operands.
         run_float: Reference on float32 arrays; returns the results, then the next value of each state.
         integer: Reference on integers, exact against TensorFlow Lite Micro; None where only float runs.
         in_place: Inputs whose memory the output may take, if any.
@@ -261,6 +264,8 @@ class OpSpec:
     products: Products = none
     pole: bool = False
     unbounded: bool = False
+    of_product: str | None = None
+    positive: Signs = unknown
     run_float: FloatKernel
     integer: Kernel[Any] | None = None
     in_place: InPlace | None = None

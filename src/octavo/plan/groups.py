@@ -76,6 +76,8 @@ def group_tensors(
     for member in ends:
         sets.add(member)
     requantizing = frozenset(edge.node for edge, _ in requantized)
+    for member in _inputs(graph, natives):
+        sets.add(member)
     found = [(each, fixed.get(sets.find(each[0]))) for each in sets.members()]
     return _groups(graph, types, natives, requantizing, found, ends), (*requantized, *clips)
 
@@ -112,6 +114,11 @@ def state_members(node: Node, dtype: DType) -> Iterator[tuple[Member, State]]:
     """The states of a node whose activations have this type."""
     for i, role in spec_of(node.op).states:
         yield Member(str(node.inputs[i]), role.dtype or dtype), role
+
+
+def _inputs(graph: Graph, natives: Mapping[str, DType]) -> Iterator[Member]:
+    """The model's inputs as they are handed over, whatever type they are read in."""
+    return (Member(name, natives[name]) for name in graph.inputs if name in natives)
 
 
 def _integer_nodes(graph: Graph, types: Mapping[str, DType]) -> Iterator[tuple[Node, DType]]:
@@ -236,7 +243,7 @@ def _observed(
         for node, dtype in _integer_nodes(graph, types)
         for name in (*real_outputs(graph, node), *(name for _, name in data_inputs(graph, node)))
     }
-    members |= set(ends)
+    members |= {*ends, *_inputs(graph, natives)}
     members |= {
         state
         for node, dtype in _integer_nodes(graph, types)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from octavo.config import (
     ACTIVATION_TYPES,
@@ -31,12 +31,13 @@ from octavo.plan.types import BIAS_TYPES, BiasRule, Island, Plan, Table, WeightR
 MINIMUM_HYBRID_ELEMENTS = 1024
 
 
-def make_plan(graph: Graph, config: QuantizeConfig) -> Plan:
+def make_plan(graph: Graph, config: QuantizeConfig, inside: Collection[str] = ()) -> Plan:
     """Plan the quantization of a float graph.
 
     Args:
         graph: Checked and passed through `octavo.passes`.
         config: Names the scheme, the layers kept in float, and what is different for some.
+        inside: Results of operators that are int16 where they would be int8, though the model's inputs stay int8.
 
     Raises:
         ConfigError: if a pattern of `skip` or `layers` matches no layer, or if no kernel has the scheme's weights.
@@ -67,6 +68,10 @@ def make_plan(graph: Graph, config: QuantizeConfig) -> Plan:
         elif wanted is not None:
             types[node.outputs[0]] = wanted
     natives = _natives(graph, types, scheme.activations, tables)
+    for node in graph.nodes:
+        if node.outputs[0] in inside and types.get(node.outputs[0]) is DType.INT8:
+            types[node.outputs[0]] = DType.INT16
+            natives |= dict.fromkeys(real_outputs(graph, node), DType.INT16)
     groups, requantized = group_tensors(graph, types, natives, tables)
     weights, biases = _constants(graph, types, scheme, config)
     return Plan(scheme, types, natives, groups, weights, biases, requantized, tuple(islands), tuple(tables))
