@@ -94,7 +94,9 @@ class FakeQuantize(keras.layers.Layer):
         parameters = (symmetric_range if symmetric else affine_range)(low, high, DType(self.integer))
         quantized = quantize(x, *parameters)
         # Quantizing before anything was observed would collapse the tensor to zero.
-        return quantized if observing else ops.where(ops.min(self.weight.value) > 0, quantized, x)
+        if observing or not self.tensors:
+            return quantized
+        return ops.where(ops.min(self.weight.value) > 0, quantized, x)
 
     def set_range(self, low: Sequence[float], high: Sequence[float]) -> None:
         """Start from known ranges, one pair a site."""
@@ -140,8 +142,10 @@ class FakeQuantize(keras.layers.Layer):
 
     def _range(self, x: Any) -> tuple[Any, Any]:
         weight = ops.where(self.weight.value > 0, self.weight.value, 1.0)
-        low = ops.minimum(ops.min(self.low.value / weight), self.least)
-        high = ops.maximum(ops.max(self.high.value / weight), self.most)
+        low, high = ops.convert_to_tensor(self.least), ops.convert_to_tensor(self.most)
+        if self.tensors:
+            low = ops.minimum(ops.min(self.low.value / weight), low)
+            high = ops.maximum(ops.max(self.high.value / weight), high)
         if self.widest is not None:
             low, high = ops.maximum(low, -self.widest), ops.minimum(high, self.widest)
         high = ops.where(high > low, ops.maximum(high, low + self.narrowest), RANGE_OF_ZEROS[1])
