@@ -59,13 +59,18 @@ BUILT: Mapping[str, Callable[[], Any]] = MappingProxyType(
 
 
 def quantized(name: str, seed: int = 0) -> bytes:
+    """The .tflite file of a network of `BUILT`, calibrated on random samples."""
+    return calibrated(BUILT[name], seed)
+
+
+def calibrated(build: Callable[[], Any], seed: int = 0) -> bytes:
     """The .tflite file of a network with random weights and batch statistics, calibrated on random samples."""
     import keras
 
     import octavo
 
     keras.utils.set_random_seed(seed)
-    model = BUILT[name]()
+    model = build()
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

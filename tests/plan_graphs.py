@@ -160,10 +160,11 @@ GRAPHS: dict[str, str] = {
         const w2: float32[4,8] = normal(2) @after
         const w3: float32[4,8] = normal(3) @other
         before = FULLY_CONNECTED(x, w1) @before
-        negative = NEG(before) @negative
-        again = NEG(before) @again
-        after = FULLY_CONNECTED(negative, w2) @after
-        other = FULLY_CONNECTED(negative, w3) @other
+        const axis: int32[1] = 1 @running
+        running = CUMSUM(before, axis) @running
+        again = CUMSUM(before, axis) @again
+        after = FULLY_CONNECTED(running, w2) @after
+        other = FULLY_CONNECTED(running, w3) @other
         output after, other, again
     """,
     "operators without int16 kernels": """

@@ -71,9 +71,8 @@ def _of_keras(names: list[str], models: Callable[[str], Iterator[tuple[str, Any]
     def convert(model: Any) -> bytes:
         specs = [tf.TensorSpec([1, *each.shape[1:]], each.dtype) for each in model.inputs]
         function = tf.function(lambda *xs: model(list(xs), training=False), input_signature=specs)
-        return bytes(
-            tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model).convert()
-        )
+        # Without the model beside it, the converter makes constants of its variables.
+        return bytes(tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()]).convert())
 
     for name in names:
         for text, model in models(name):

@@ -1,23 +1,71 @@
-"""`python -m octavo` is `octavo`: an interrupt, or too little memory, while it loads is told in a line."""
+"""`python -m octavo` is `octavo`: an interrupt, or too little memory, while it loads is told in a line.
+
+An interrupt ends the process within two seconds, whatever it is at. Python hears of one between two of its own
+instructions only: compilers and kernels run on for seconds, a callback or destructor may swallow the exception, and
+what backends do as the interpreter ends may hang or crash. So a thread is told by the signal itself.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
+import time
+from contextlib import suppress
+from typing import NoReturn
+
+# As `octavo.cli.exit_codes` has it, which is not loaded yet.
+INTERRUPTED = 130
+PATIENCE_SECONDS = 1.25
 
 
 def main() -> None:
     """Load the command line, run it and exit."""
     try:
+        if os.name == "posix":
+            _watch_interrupts()
         from octavo.cli import main as run
     except KeyboardInterrupt:
-        print("Interrupted; nothing was done yet.", file=sys.stderr)
-        sys.exit(130)
+        _end("Interrupted; nothing was done yet.")
     except (ImportError, MemoryError) as error:
         if isinstance(error, ImportError) and "failed to map segment" not in str(error):
             raise
         print(f"There is not enough memory to load Octavo: {error}.", file=sys.stderr)
         sys.exit(2)
-    run()
+    try:
+        run()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _end()
+        raise
+    except KeyboardInterrupt:
+        _end("Interrupted.")
+
+
+def _watch_interrupts() -> None:
+    """Have a thread hear of signals as they come, and end the process where Python does not."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=_end_after_interrupt, args=(reader,), daemon=True).start()
+
+
+def _end_after_interrupt(reader: int) -> None:
+    while signal.SIGINT not in os.read(reader, 1):
+        pass
+    time.sleep(PATIENCE_SECONDS)
+    _end("Interrupted; what was not finished is given up.")
+
+
+def _end(told: str = "") -> NoReturn:
+    """End at once, with what was written so far and nothing that backends do at exit; child processes end with us."""
+    with suppress(Exception):
+        if told:
+            print(told, file=sys.stderr)
+        sys.stderr.flush()
+        sys.stdout.flush()
+    os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

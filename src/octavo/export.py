@@ -26,6 +26,7 @@ from octavo.run.targets import MICRO
 from octavo.write.c.model import CModel, write_c
 from octavo.write.c.self_test import GoldenVector
 from octavo.write.c.text import identifier
+from octavo.write.offline_plan import with_offline_plan
 from octavo.write.project.arduino import arduino
 from octavo.write.project.cmake import cmake
 from octavo.write.project.esp_idf import esp_idf
@@ -87,6 +88,7 @@ def export(
     ram: str | int | None = None,
     stream: bool = False,
     optimize: str = "size",
+    plan_memory: bool = False,
 ) -> Exported:
     """Write an integer .tflite file as C, or as a project that has that C in it, with a vector to test it by.
 
@@ -103,6 +105,8 @@ def export(
         stream: Have `NAME_invoke_rows` ask for the input's rows when they are needed, so that it takes no memory.
         optimize: "size", or "speed": weights of eight bits are held in sixteen, which saves up to a quarter of the
             instructions on cores with the DSP extension, and doubles the flash that they take.
+        plan_memory: For "tflm": write a plan of the arena into the model, which TensorFlow Lite Micro follows where its
+            own is worse, and NAME.tflite with it.
 
     Raises:
         ModelFileError: if the file is missing, not a .tflite file, or has float inputs, outputs or operators.
@@ -121,15 +125,26 @@ def export(
     content = _content(path)
     graph = read_tflite(content)
     _check_integer(graph, str(path))
+    planned: dict[str, bytes] = {}
     if to == "tflm":
         _check_interpreted(ram, optimize, stream=stream)
+        if plan_memory:
+            content, _ = with_offline_plan(content)
+            planned = {f"{name}.tflite": content}
         packed = _for_interpreter(content, graph, name, seed)
+    elif plan_memory:
+        raise ConfigError(
+            "generated C has the plan of its arena in its calls.",
+            got=f"plan_memory=True, to={to!r}",
+            expected="a plan for to='tflm' alone",
+            fix="leave plan_memory out",
+        )
     else:
         golden, digest = golden_vector(graph, seed), hashlib.sha256(content).hexdigest()
         ram_bytes = None if ram is None else parse_bytes(ram)
         written = write_c(graph, name, golden, digest, ram_bytes, stream=stream, fast=optimize == "speed")
         packed = Packed(name, graph, content, digest, golden, written, written.arena_bytes)
-    files = TARGETS[to](packed)
+    files = {**TARGETS[to](packed), **planned}
     _check_folder(Path(folder), {file.split("/")[0] for file in files}, force)
     paths = tuple(_written(Path(folder) / file, data) for file, data in files.items())
     return Exported(paths, name, packed.written, packed.arena_bytes)

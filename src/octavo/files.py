@@ -61,6 +61,15 @@ def whole_file(path: str | os.PathLike[str], room: str = "room for the file") ->
         _sync_folder(target.parent)
 
 
+def figures_beside(page: str | os.PathLike[str]) -> Path:
+    """Where the figures of a page lie, as JSON.
+
+    >>> figures_beside("reports/net.html").name
+    'net.json'
+    """
+    return Path(page).with_suffix(".json")
+
+
 def check_place(path: str | os.PathLike[str]) -> None:
     """Refuse a file's place that cannot be written to, before long work is done for it.
 

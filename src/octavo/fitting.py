@@ -37,6 +37,7 @@ from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
 
 Values = Mapping[str, np.ndarray]
+Condition = Callable[[Plan], Conditioned]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +65,17 @@ class Fitted:
 
     Attributes:
         draft: What it was made by.
+        conditioned: The float graph with the constants that were rounded.
         graph: What was written.
         model: The file.
         verification: What the runtimes made of it; None where none was asked.
-        conditioned: The graph whose constants were rounded.
     """
 
     draft: Draft
+    conditioned: Conditioned
     graph: Graph
     model: bytes
     verification: Verification | None
-    conditioned: Conditioned
 
 
 def fitted(
@@ -114,7 +115,7 @@ def fitted(
                 wider = None if verification is None else widened(draft, prepared.graph, _ended(graph, verification))
             if wider is None:
                 check_proven(verification)
-                return Fitted(draft, graph, model, verification, conditioned)
+                return Fitted(draft, conditioned, graph, model, verification)
         before, draft = draft.plan, replace(wider, plan=make_plan(prepared.graph, wider.config, wider.inside))
         old = conditioned
         if set(before.weights) != set(draft.plan.weights):
@@ -241,7 +242,7 @@ def measured_for(draft: Draft, before: Plan, prepared: Prepared, graph: Graph, s
     unbounded = [name for name, filed in missing.items() if not np.isfinite(bounds.get(filed, np.inf)).all()]
     if unbounded:
         raise DatasetError(
-            f"the range of '{unbounded[0]}' is needed: {draft.notes[-1]}.",
+            f"the range of '{unbounded[0]}' is needed: {draft.notes[-1].text}.",
             got="ranges that do not have it, and no data to measure it on",
             expected="a representative dataset that can be read again",
             fix="pass data=x_train[:500], or a function that returns a new generator",

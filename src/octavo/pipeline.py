@@ -5,7 +5,7 @@ What comes before, load -> passes, is `octavo.stages.prepare`, which training sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +15,7 @@ from octavo.calibration import gatherer
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Conditioned, Method
 from octavo.config import LayerConfig, QuantizeConfig, configured
+from octavo.dataless import with_samples
 from octavo.errors import ConfigError, InputError
 from octavo.evaluate.evidence import samples_wanted
 from octavo.evaluate.fidelity import fidelity
@@ -22,6 +23,7 @@ from octavo.evaluate.proof import random_samples, verified_samples
 from octavo.evaluate.verify import SAMPLE_INPUTS
 from octavo.fitting import Draft, fitted, spread
 from octavo.ir.types import Graph
+from octavo.load.input_shape import InputShape
 from octavo.mending import check_mendable, mended
 from octavo.numerics.estimators import Estimator
 from octavo.plan.make import make_plan
@@ -67,17 +69,20 @@ def quantize(
     mend: bool = False,
     allow: Sequence[str] = (),
     signature: str | None = None,
+    input_shape: InputShape | None = None,
     progress: Progress | None = None,
 ) -> QuantizedModel:
     """Quantize a float model, write it, and prove what was written.
 
     Args:
-        model: keras.Model, path of a .keras, .h5 or float .tflite file, or a SavedModel folder. A model of
-            `octavo.qat.quantize_model`, or its file, is written by the plan and ranges it was trained with.
+        model: keras.Model, path of a .keras, .h5 or float .tflite file, or a SavedModel folder; a concrete function or
+            tf.Module of TensorFlow. A model of `octavo.qat.quantize_model`, or its file, is written by the plan and
+            ranges it was trained with.
         scheme: "int8", "int16x8", "dynamic", "float16" or "float32"; None takes int8, or the trained one.
         data: Representative dataset, prepared as in training: an array, .npz, folder of images, generator function,
-            tf.data, PyDataset or DataLoader; or what `calibrate` measured. The integer schemes need it; to the others
-            it only serves verification.
+            tf.data, PyDataset or DataLoader; or what `calibrate` measured. The integer schemes need it; where it is not
+            given they make some of what batch normalizations remember (`octavo.synthesize`). To the others it only
+            serves verification.
         config: All of the options in one object, instead of `scheme` and those that it has a field for.
         skip: Layer names or shell patterns kept in float; a single one may stand alone.
         layers: What is different for some layers: the type of their weights, or its granularity.
@@ -99,6 +104,9 @@ def quantize(
             notes on them name and what measures best; each way tried takes as long as the first.
         allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
         signature: Name of the signature to read, of a SavedModel or .tflite file that has several.
+        input_shape: What the model leaves open of its inputs: `(height, width, channels)`, a list of such for several
+            inputs, or a dict by name. With a batch in front, `(4, height, width, channels)`, the file takes that many
+            samples at once; data stays as it is, or comes as whole batches.
         progress: Told of long work.
 
     Returns:
@@ -107,7 +115,8 @@ def quantize(
     Raises:
         ModelFileError, UnsupportedLayerError: if the model cannot be loaded.
         DatasetError, NonFiniteError: if the data does not serve.
-        ConfigError: for an unknown option value, or one that a trained model has decided already.
+        ConfigError: for an unknown option value, one that a trained model has decided already, or an input shape that
+            does not fit.
         VerificationError: if the written file does not compute what it should.
     """
     options = {
@@ -130,14 +139,18 @@ def quantize(
         model = opened(model, allow)
         trained = what_training_decided(model)
     if trained is not None:
-        check_left_to_training(configured(config, **{**options, "scheme": None}), methods)
+        check_left_to_training(configured(config, **{**options, "scheme": None}), methods, input_shape)
         chosen = as_trained(configured(config, **options), scheme if config is None else config.scheme, trained)
     else:
         chosen = configured(config, **options)
     warm_up(1, gatherer.__name__)
     with clock("load"):
-        prepared = prepare(model, allow, signature) if trained is None else trained.prepared
+        prepared = prepare(model, allow, signature, input_shape) if trained is None else trained.prepared
     source = Source(data, samples, integer_divisor, progress)
+    if trained is None and data is None:
+        with clock("synthesize"):
+            source, made_up = with_samples(source, prepared, model, chosen, allow)
+        prepared = replace(prepared, notes=(*prepared.notes, *made_up))
     if mend:
         check_mendable(source, trained is not None)
     made = quantize_prepared(prepared, chosen, source, methods=methods, trained=trained, clock=clock)
@@ -162,6 +175,7 @@ def calibrate(
     integer_divisor: float | None = None,
     allow: Sequence[str] = (),
     signature: str | None = None,
+    input_shape: InputShape | None = None,
     progress: Progress | None = None,
 ) -> Statistics:
     """Measure what the activations of a model are, to quantize by it now or later.
@@ -175,7 +189,8 @@ def calibrate(
         q = octavo.quantize(model, data=both)
 
     Args:
-        model, data, config, skip, layers, samples, integer_divisor, allow, signature, progress: As for `quantize`,
+        model, data, config, skip, layers, samples, integer_divisor, allow, signature, input_shape, progress: As for
+            `quantize`,
             which must be given the same scheme, `skip` and `layers` then.
         scheme: One with integer activations; None takes int8.
         estimator: That of `quantize`; "percentile" and "mse" need values counted by bin.
@@ -192,7 +207,7 @@ def calibrate(
             expected="a float model",
             fix="quantize it as it is, octavo.quantize(model); or measure its float model, octavo.qat.strip(model)",
         )
-    prepared = prepare(model, allow, signature)
+    prepared = prepare(model, allow, signature, input_shape)
     plan = make_plan(prepared.graph, config)
     if not plan.scheme.needs_data:
         raise ConfigError(
@@ -229,9 +244,12 @@ def quantize_prepared(
     clock = clock or Clock()
     with clock("plan"):
         plan = make_plan(prepared.graph, config) if trained is None else trained.plan
+
+    def condition(plan: Plan) -> Conditioned:
+        return trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
+
     with clock("condition"):
-        condition_by = _conditioning(prepared, config, source, methods, trained)
-        conditioned = condition_by(plan)
+        conditioned = condition(plan)
     wanted = verified_samples(config)
     source, seen = source.peek(prepared, None if wanted is None else max(wanted, samples_wanted(prepared.graph)))
     with clock("calibrate"):
@@ -241,19 +259,19 @@ def quantize_prepared(
     draft = Draft(config, plan, measured)
     if trained is None and (wide := spread(draft, prepared)) is not None:
         draft, prepared = wide
-        condition_by = _conditioning(prepared, draft.config, source, methods, trained)
+        config = draft.config
         with clock("condition"):
-            conditioned = condition_by(draft.plan)
+            conditioned = condition(draft.plan)
         if conditioned.graph is not prepared.graph:
             with clock("calibrate"):
                 draft = replace(draft, measured=measure(prepared, draft.plan, conditioned.graph, config, source))
-    made = fitted(draft, prepared, conditioned, condition_by, source, samples, clock)
+    made = fitted(draft, prepared, conditioned, condition, source, samples, clock)
     draft, conditioned, verification = made.draft, made.conditioned, made.verification
     with clock("verify"):
         compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)
         lost = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
         doubtful = doubts(prepared, seen)
-    coarse = _coarse(conditioned.graph, draft.plan, draft.measured)
+    coarse = _coarse(made.conditioned.graph, draft.plan, draft.measured)
     return QuantizedModel(
         scheme=plan.scheme,
         graph=made.graph,
@@ -264,7 +282,7 @@ def quantize_prepared(
         notes=(
             *prepared.notes,
             *doubtful,
-            *conditioned.notes,
+            *made.conditioned.notes,
             *draft.measured.notes,
             *remarks(prepared.graph, draft.plan, draft.config),
             *draft.notes,
@@ -276,16 +294,6 @@ def quantize_prepared(
         integer_divisor=source.divisor_for(prepared),
         seconds=clock.seconds,
     )
-
-
-def _conditioning(
-    prepared: Prepared, config: QuantizeConfig, source: Source, methods: Sequence[Method], trained: Trained | None
-) -> Callable[[Plan], Conditioned]:
-    """What makes the constants of a plan; training made its own."""
-    if trained is None:
-        return lambda plan: conditioned_by(methods, prepared, plan, source, config)
-    made = trained.conditioned
-    return lambda plan: made
 
 
 def _coarse(graph: Graph, plan: Plan, measured: Measured) -> tuple[CoarseOperand, ...]:

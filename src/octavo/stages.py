@@ -29,6 +29,7 @@ from octavo.ir.check import check_finite
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.load import load
+from octavo.load.input_shape import InputShape
 from octavo.load.loaded import Compute, Loaded
 from octavo.numerics.affine import Range
 from octavo.passes import PASSES, Pass, Rewrite, run_passes
@@ -44,6 +45,11 @@ METHODS = Kind(
     ),
     "conditioning methods in a list",
     "[octavo.condition.BiasCorrection()]",
+)
+SHAPES = Kind(
+    lambda value: isinstance(value, Sequence | Mapping) and not isinstance(value, str),
+    "a shape, or one for each input by name",
+    "(96, 96, 3)",
 )
 # Samples copied at a time when some are looked at.
 PEEK_CHUNK = 16
@@ -166,21 +172,25 @@ def _kept(stream: Iterator[Any], head: list[Any]) -> Iterator[Any]:
         yield piece
 
 
-def prepare(model: Any, allow: Sequence[str] = (), signature: str | None = None) -> Prepared:
+def prepare(
+    model: Any, allow: Sequence[str] = (), signature: str | None = None, input_shape: InputShape | None = None
+) -> Prepared:
     """Load a model and run the passes.
 
     Args:
         model: keras.Model, or path of a .keras, .h5, .tflite file or a SavedModel folder.
         allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
         signature: Name of the signature to read, of a SavedModel or .tflite file that has several.
+        input_shape: What the model leaves open of its inputs.
 
     Raises:
         InputError: if there is no model that can be read.
         NonFiniteError: if a weight is NaN or infinite.
     """
-    check_kinds({"allow": NAMES, "signature": NAME}, {"allow": allow, "signature": signature})
+    kinds = {"allow": NAMES, "signature": NAME, "input_shape": SHAPES}
+    check_kinds(kinds, {"allow": allow, "signature": signature, "input_shape": input_shape})
     allowed = (allow,) if isinstance(allow, str) else allow
-    return prepare_loaded(load(model, allow=allowed, signature=signature))
+    return prepare_loaded(load(model, allow=allowed, signature=signature, input_shape=input_shape))
 
 
 def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) -> Prepared:

@@ -57,7 +57,7 @@ def what_training_decided(model: Any) -> Trained | None:
     return trained(model)
 
 
-def check_left_to_training(config: QuantizeConfig, methods: Sequence[Method]) -> None:
+def check_left_to_training(config: QuantizeConfig, methods: Sequence[Method], input_shape: object = None) -> None:
     """Refuse options that say otherwise than what a model was trained by.
 
     Raises:
@@ -72,6 +72,13 @@ def check_left_to_training(config: QuantizeConfig, methods: Sequence[Method]) ->
                 expected=f"no {name}",
                 fix=f"leave {name} out, or quantize octavo.qat.strip(model) with it",
             )
+    if input_shape is not None:
+        raise ConfigError(
+            "the shapes of a trained model's inputs are those it was trained with.",
+            got=f"input_shape={input_shape!r}",
+            expected="no input_shape",
+            fix="leave input_shape out, or quantize octavo.qat.strip(model) with it",
+        )
     if methods:
         raise ConfigError(
             "the weights of a trained model are written as they were trained.",

@@ -76,6 +76,11 @@ def _open_size(folder: Path) -> Path:
     return folder / "model.keras"
 
 
+def _without_statistics(folder: Path) -> Path:
+    keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)]).save(folder / "model.keras")
+    return folder / "model.keras"
+
+
 def _with_nan_weight(folder: Path) -> Path:
     model = convolutional()
     kernel = np.array(model.get_layer("depthwise").kernel)
@@ -112,7 +117,7 @@ CASES: dict[str, Case] = {
     "stored code": Case(UnsupportedLayerError, "build the model in Python with keras.ops calls", model=_lambda),
     "an input of open size": Case(InputError, "build the model on keras.Input", model=_open_size),
     "a weight that is NaN": Case(NonFiniteError, "train again with a smaller learning rate", model=_with_nan_weight),
-    "no data": Case(DatasetError, r"pass data=x_train\[:500\]", no_data=True),
+    "no data": Case(DatasetError, r"pass data=x_train\[:500\]", model=_without_statistics, no_data=True),
     "data that is not there": Case(DatasetError, "check the path", data=lambda folder: folder / "absent.npz"),
     "a truncated .npz file": Case(
         DatasetError, "numpy.savez", data=lambda folder: _truncated(good_data(folder))

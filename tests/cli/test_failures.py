@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,30 @@ runpy.run_module("octavo", run_name="__main__")
     assert ended.returncode == code
     assert told in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize("at", ["typer", "octavo.report"])
+def test_an_interrupt_that_is_swallowed_ends_the_process_all_the_same(at: str) -> None:
+    """As XLA's callbacks swallow it, and kernels that run for long; while Octavo loads, and while it works."""
+    program = f"""
+import os, runpy, signal, sys, threading, time
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == "{at}":
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            while True:
+                try:
+                    time.sleep(60)
+                except KeyboardInterrupt:
+                    pass
+sys.meta_path.insert(0, Finder())
+sys.argv = ["octavo", "ops"]
+runpy.run_module("octavo", run_name="__main__")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout) == (INTERRUPTED, "")
+    assert ended.stderr == "Interrupted; what was not finished is given up.\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from command_line import Run, save_small_model
+from keras_networks import convolutional, images
 
 LARGEST_BYTES = 3 << 20
 WIDTHS = (320, 768, 1920)
@@ -68,6 +69,30 @@ def test_its_charts_are_there_without_javascript_and_its_figures_in_the_json(pag
     assert drawn == told
     assert [layer["description"] for layer in specs["layers"]] != []
     assert len(specs["layers"]) == len(content["views"])
+
+
+def test_the_arena_is_the_one_that_fit_counts(pages: Path, tmp_path: Path, run: Run) -> None:
+    arena = figures(pages, "small")["arena"]
+    quantized = tmp_path / "q.tflite"
+    model, data = pages / "small.keras", pages / "samples.npz"
+    assert run("quantize", model, "--data", data, "-o", quantized).code == 0
+    (row,) = run("fit", quantized, "--json").json["rows"]
+    (counted,) = (way["ram"] for way in row["ways"] if way["name"] == "generated C")
+    assert (arena["arena_bytes"], arena["ports_bytes"]) == (counted["arena"], counted["input and output"])
+    assert arena["arena_bytes"] == max(each["offset"] + each["bytes"] for each in arena["buffers"])
+
+
+@pytest.mark.parametrize(("metric", "way"), [("mae", "down"), ("accuracy", "up")])
+def test_the_way_that_is_better_is_the_metrics_own(metric: str, way: str) -> None:
+    from octavo.comparison.comparison import compare
+    from octavo.pages.content import page_content
+    from octavo.report.page.render import render
+
+    x = images(24)
+    y = np.arange(24) % 10 if way == "up" else np.eye(10, dtype=np.float32)[np.arange(24) % 10]
+    table = compare(convolutional(), x, (x, y), schemes=("float32", "int8"), metric=metric, time_it=False)
+    page = render(page_content("net", (), comparison=table))
+    assert f"Worth against the size of the file: {way} and to the left is better." in page
 
 
 def test_commands_take_a_page_to_write(run: Run, small: Path, tmp_path: Path) -> None:

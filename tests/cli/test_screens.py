@@ -103,6 +103,34 @@ def test_what_is_searched_or_mended_is_written_as_what_is_quantized(
     assert [path.name for path in tmp_path.iterdir()] == ["m.cc"]
 
 
+PAGES = [("report", "--out"), ("compare", "--report"), ("quantize", "--report"), ("diagnose", "--report")]
+
+
+@pytest.mark.parametrize(("command", "option"), PAGES)
+@pytest.mark.parametrize("there", ["page.html", "page.json"])
+def test_a_page_and_its_figures_are_kept_unless_forced(
+    run: Run, small: Path, data: tuple[object, ...], tmp_path: Path, command: str, option: str, there: str
+) -> None:
+    (tmp_path / there).write_bytes(b"of somebody")
+    test = ("--test", data[1]) if command in ("report", "compare") else ()
+    failed = run(command, small, *data, *test, option, tmp_path / "page.html")
+    assert fix_of(failed) == f"say --force to replace it, or {option} for another place"
+    assert (tmp_path / there).read_bytes() == b"of somebody"
+    other = run(command, small, *data, *test, option, tmp_path / "page.json", "--force")
+    assert fix_of(other) == f"say {option} {tmp_path / 'page.html'}"
+    assert [path.name for path in tmp_path.iterdir()] == [there]
+
+
+def test_a_picture_of_the_arena_is_kept_unless_forced(run: Run, small: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "arena.png"
+    picture.write_bytes(b"of somebody")
+    told = fix_of(run("fit", small, "--schemes", "int8", "--picture", picture))
+    assert told == "say --force to replace it, or --picture for another place"
+    assert picture.read_bytes() == b"of somebody"
+    assert run("fit", small, "--schemes", "int8", "--picture", picture, "--force").code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("name", ["m.txt", "m"])
 def test_an_ending_that_says_nothing_is_refused_before_any_work(
     run: Run, small: Path, tmp_path: Path, name: str

@@ -206,6 +206,17 @@ def test_only_annotated_layers_are_quantized(tmp_path: Path) -> None:
     assert_deployed_as_trained(trained, quantized, [X])
 
 
+def test_what_only_moves_values_between_annotated_layers_is_integer_and_nothing_else_is() -> None:
+    x = keras.Input((6, 6, 2))
+    y = qat.annotate(layers.Conv2D(4, 3, name="conv"))(x)
+    y = layers.Flatten(name="flat")(layers.Permute((2, 1, 3), name="turned")(y))
+    y = layers.Reshape((6, 6), name="end")(qat.annotate(layers.Dense(36, name="hidden"))(y))
+    trained = qat.apply(keras.Model(x, layers.Dense(3, name="scores")(y)), data=X)
+    quantized = octavo.quantize(trained)
+    assert {island.layer for island in quantized.islands} == {"end", "scores"}
+    assert [node.op for node in quantized.graph.nodes[:4]] == ["CONV_2D", "TRANSPOSE", "RESHAPE", "FULLY_CONNECTED"]
+
+
 def test_layers_inside_nested_models_can_be_annotated() -> None:
     inner = keras.Sequential([keras.Input((6,)), qat.annotate(layers.Dense(4, name="first")), layers.Dense(3)])
     x = keras.Input((6,))

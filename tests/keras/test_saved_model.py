@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -279,3 +280,45 @@ def test_the_checks_of_the_converters_process_raise_their_errors(module: Any, tm
     saved.meta_graphs[0].object_graph_def.Clear()
     with pytest.raises(ModelFileError, match=r"fix: +load it with tf\.saved_model\.load"):
         check_operators(saved, lambda op: False, "m")
+
+
+IN_MEMORY = """
+import numpy as np, tensorflow as tf
+from octavo.errors import UnsupportedLayerError
+from octavo.load import load
+from octavo.run import reference
+
+class Scaled(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.weights = tf.Variable(np.random.default_rng(0).normal(size=(6, 5)).astype("float32"))
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 6))])
+    def __call__(self, x):
+        return tf.nn.relu(tf.matmul(x, self.weights))
+
+model = Scaled()
+x = np.random.default_rng(1).normal(size=(1, 6)).astype("float32")
+for source in (model, model.__call__, model.__call__.get_concrete_function()):
+    graph = load(source).graph
+    (found,) = reference.run(graph, {graph.inputs[0]: x}).values()
+    # Sums of six products in another order.
+    np.testing.assert_allclose(found, model(x), rtol=0, atol=6 * 2.0**-23 * 16)
+assert load(model, input_shape=(3, 6)).graph.tensors[graph.inputs[0]].shape == (3, 6)
+try:
+    load(tf.function(lambda x: x))
+except UnsupportedLayerError as error:
+    assert "get_concrete_function" in error.fix
+else:
+    raise AssertionError("a function without a signature was read")
+"""
+
+
+@pytest.mark.tensorflow
+@pytest.mark.exhaustive
+def test_what_tensorflow_holds_in_memory_is_read_like_a_saved_model() -> None:
+    pytest.importorskip("tensorflow")
+    environment = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", IN_MEMORY]
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr

@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 import octavo
-from octavo.errors import InputError
+from octavo.errors import DatasetError, InputError
 
 
 def trained_on(x: np.ndarray) -> Any:
@@ -77,3 +77,27 @@ def test_a_model_without_normalization_remembers_nothing() -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
     with pytest.raises(InputError, match=r"fix: +give samples: data=x_train\[:500\]; or choose scheme='dynamic'"):
         octavo.synthesize(model)
+
+
+def test_where_no_data_are_given_samples_are_made_and_it_is_said(pixels: np.ndarray, tmp_path: Path) -> None:
+    model = trained_on(pixels)
+    made = octavo.quantize(model, "int8")
+    assert "no data was given" in next(note.text for note in made.notes if note.stage == "data")
+    real = octavo.quantize(model, "int8", pixels, effort="fast")
+    wanted = model.predict(pixels, verbose=0)
+    errors = [np.abs(np.asarray(each.predict(pixels)) - wanted).mean() for each in (real, made)]
+    assert errors[1] < 8 * errors[0] + 1 / 256
+    model.save(tmp_path / "model.keras")
+    assert octavo.quantize(tmp_path / "model.keras").model == made.model
+    assert not [note for note in octavo.quantize(model, "dynamic").notes if note.stage == "data"]
+
+
+@pytest.mark.parametrize("form", ["a model without statistics", "a float file"])
+def test_where_nothing_tells_what_samples_are_like_some_are_asked_for(
+    form: str, pixels: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "float.tflite"
+    octavo.quantize(trained_on(pixels), "float32", verify="off").save(path)
+    model = path if form == "a float file" else keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    with pytest.raises(DatasetError, match=r"fix: +pass data=x_train\[:500\], or choose scheme='dynamic'"):
+        octavo.quantize(model, "int8")

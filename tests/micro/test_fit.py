@@ -97,6 +97,31 @@ def test_instructions_are_as_near_to_the_emulators_as_is_said(
     assert estimate == pytest.approx(ran.instructions[0], rel=0.25)
 
 
+@pytest.mark.parametrize("core", [pytest.param(core, marks=NEEDS_EMULATOR) for core in BOARDS])
+def test_flash_and_instructions_of_what_is_built_are_those_of_the_program(
+    core: str, graphs: dict[str, Graph], tmp_path: Path
+) -> None:
+    graph = graphs["16 x 16"]
+    write(graph, tmp_path)
+    image = Image(tmp_path, "network", sizes(graph, graph.inputs), sizes(graph, graph.outputs), core)
+    ran = image.run(np.frombuffer(packed(graph, random_vectors(graph, 1)), np.int8).reshape(1, -1))
+    way = generated(graph, board_named(BOARDS[core]), build=True).way
+    assert way.flash_bytes == image.size().flash
+    assert sum(way.instructions) == pytest.approx(ran.instructions[0], rel=0.01)
+    assert f"as it is built for a {core}" in way.notes[0]
+
+
+def test_what_was_not_measured_is_called_a_guess(graphs: dict[str, Graph]) -> None:
+    b = GraphBuilder("product")
+    weights = b.constant(np.ones((3, 4), np.float32), "w")
+    y = b.emit("FULLY_CONNECTED", [b.input("x", (1, 4)), weights, None], FullyConnectedOptions())
+    wide = quantized(b.finish((y,)), [{"x": np.ones((1, 4), np.float32)}], "int16x8")
+    (note,) = generated(wide, board_named("nano33ble")).way.notes
+    assert "the sizes of octavo_conv_rows_of_16 are guesses" in note
+    (note,) = generated(graphs["16 x 16"], board_named("nano33ble")).way.notes
+    assert "guess" not in note
+
+
 def test_a_plan_is_drawn_as_text_and_as_a_picture() -> None:
     plan = plan_memory([Buffer("a", 64, 0, 1), Buffer("b", 32, 1, 2), Buffer("c", 64, 2, 3)])
     lines = arena_lines(plan, rows=3)

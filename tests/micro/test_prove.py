@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +120,27 @@ def test_a_self_test_that_fails_on_a_core_says_how_many_values(core: str, model:
     source.write_text(text[:start] + text[start:].replace("{\n  ", "{\n  1 ^ ", 1))
     (_, place) = prove(tmp_path, [core]).places
     assert place.differs == "1 values of the self-test"
+
+
+@NEEDS_COMPILER
+def test_a_folder_with_its_file_beside_it_runs_on_other_vectors_too(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "renamed.tflite").write_bytes(model.read_bytes())
+    (tmp_path / "other.tflite").write_bytes(b"not this one")
+    export(model, tmp_path / "c")
+    (place,) = prove(tmp_path / "c", [], vectors=4).places
+    assert (place.differs, place.vectors) == ("", 5)
+    source = tmp_path / "c" / "model.c"
+    text = source.read_text()
+    carried = re.search(r"golden_in_0\[\d+\][^{]*{\s*(-?\d+)", text)
+    assert carried is not None
+    # Wrong on every input but those that begin as the self-test's does.
+    wrong = f"  out[0] = (int8_t)(out[0] ^ (in[0] != {carried[1]}));\n  return 0;\n}}"
+    source.write_text(text.replace("  return 0;\n}", wrong, 1))
+    (place,) = prove(tmp_path / "c", [], vectors=4).places
+    assert "first: " in place.differs
+    (tmp_path / "renamed.tflite").unlink()
+    (place,) = prove(tmp_path / "c", [], vectors=4).places
+    assert (place.differs, place.vectors) == ("", 1)
 
 
 def test_what_is_not_installed_is_named_and_left_out(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,12 @@ def outputs_inside() -> Graph:
     return n.finish(first, n.conv(second, (6, 1, 1, 9), Conv2DOptions(Padding.SAME, 1, 3)))
 
 
-NETWORKS = {"residual": residual, "four bits": lambda: residual("int8x4"), "outputs inside": outputs_inside}
+NETWORKS = {
+    "residual": residual,
+    "four bits": lambda: residual("int8x4"),
+    "sixteen bits": lambda: residual("int16x8"),
+    "outputs inside": outputs_inside,
+}
 
 
 def least_ram(graph: Graph, folder: Path, stream: bool) -> int:
@@ -110,7 +115,7 @@ def graph(request: pytest.FixtureRequest) -> Graph:
 def checked(graph: Graph, folder: Path, stream: bool) -> None:
     """Write the model as small as it gets; it must be smaller than as a whole."""
     whole, least = write(graph, folder), least_ram(graph, folder, stream)
-    outside = sum(graph.tensors[name].size for name in (*(() if stream else graph.inputs), *graph.outputs))
+    outside = sum(graph.tensors[name].bytes for name in (*(() if stream else graph.inputs), *graph.outputs))
     small = write(graph, folder, ram_bytes=least, stream=stream)
     assert small.order is not None
     assert small.arena_bytes + outside == least

@@ -97,13 +97,19 @@ def test_weights_have_kernels_beside_each_integer_type(spec: OpSpec) -> None:
 
 @rows
 def test_outputs_have_fixed_parameters_for_every_integer_type(spec: OpSpec) -> None:
-    integer_types = spec.activations if spec.integer is not None else frozenset()
+    integer_types = set(spec.activations) if spec.integer is not None else set()
+    for dtype in (DType.INT8, DType.INT16):
+        if any(spec.on_integers(example.options, dtype) is not None for example in spec.examples):
+            integer_types.add(dtype)
     assert all(set(rule.parameters) == integer_types for rule in spec.outputs if isinstance(rule, Fixed))
 
 
 @rows
 def test_micro_claims_no_integer_type_that_the_row_has_no_kernel_for(spec: OpSpec) -> None:
-    integer_types = spec.activations if spec.integer is not None else frozenset()
+    integer_types = set(spec.activations) if spec.integer is not None else set()
+    for dtype in (DType.INT8, DType.INT16):
+        if any(spec.on_integers(example.options, dtype) is not None for example in spec.examples):
+            integer_types.add(dtype)
     assert spec.micro <= integer_types | {DType.FLOAT32, DType.INT32, DType.BOOL}
 
 

@@ -21,7 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"prove"}),
     frozenset({"comparison", "export", "search", "tfmot"}),
     frozenset({"pipeline"}),
-    frozenset({"trained"}),
+    frozenset({"dataless", "trained"}),
     frozenset({"qat"}),
     frozenset({"fitting", "mending"}),
     frozenset({"stages"}),

@@ -9,9 +9,10 @@ import pytest
 
 import octavo
 from octavo.data.dataset import Dataset
-from octavo.errors import DatasetError
+from octavo.errors import ConfigError, DatasetError
 from octavo.ir.samples import grouped, row_count, sample_shape
 from octavo.ir.types import Graph, Shape, Tensor
+from octavo.load.tflite import load_tflite
 from octavo.ops.build import GraphBuilder
 from octavo.ops.conv import Conv2DOptions
 from octavo.ops.dense import FullyConnectedOptions
@@ -125,6 +126,16 @@ def test_inputs_of_different_batches_come_as_whole_samples() -> None:
     assert [[array.shape for array in chunk.arrays] for chunk in chunks] == [[(4, 6), (4, 3, 2)], [(1, 6), (1, 3, 2)]]
     with pytest.raises(DatasetError, match="different numbers of samples"):
         list(Dataset({**data, "w": np.ones((5, 2), np.float32)}, inputs).chunks(4))
+
+
+def test_the_batch_of_a_file_is_changed_where_each_sample_passes_by_itself() -> None:
+    graph = load_tflite(write_tflite(convolved(1)), input_shape=(3, 6, 6, 3)).graph
+    assert [graph.tensors[name].shape for name in (*graph.inputs, *graph.outputs)] == [(3, 6, 6, 3), (3, 6, 6, 4)]
+    b = GraphBuilder("turned")
+    x = b.input("x", (1, 6))
+    axes = b.constant(np.array([0], np.int32), "axes")
+    with pytest.raises(ConfigError, match=r"(?s)depends on the others.*fix: +leave the batch out"):
+        load_tflite(write_tflite(b.finish([b.emit("REVERSE_V2", [x, axes])])), input_shape=(3, 6))
 
 
 @pytest.mark.parametrize("kind", ["a batch of 4", "a vector"])

@@ -8,6 +8,10 @@ import pytest
 from keras import layers
 
 import octavo
+from octavo.ops.build import GraphBuilder
+from octavo.ops.elementwise_kernels import AddOptions
+from octavo.ops.softmax import SoftmaxOptions
+from octavo.write.tflite import write_tflite
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, (20, 8, 8, 3)).astype(np.float32)
@@ -81,3 +85,20 @@ def test_a_gate_on_values_as_wide_as_the_kernel_cannot_resolve_reads_them_cut(ga
     assert cut.scale < 4
     step = float(np.ptp(x)) / 255
     assert np.abs(quantized.predict(x) - model.predict(x, verbose=0)).max() <= 2 * step
+
+
+@pytest.mark.parametrize("masked", [-1e4, -1e9, -3e38])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_mask_saturates_the_sum_and_has_steps_that_kernels_hold(masked: float, first: bool) -> None:
+    b = GraphBuilder("masked")
+    x = b.input("x", (1, 6, 6))
+    mask = b.constant(np.triu(np.full((6, 6), masked, np.float32), 1), "mask")
+    total = b.emit("ADD", [mask, x] if first else [x, mask], AddOptions())
+    graph = b.finish([b.emit("SOFTMAX", [total], SoftmaxOptions())])
+    data = np.random.default_rng(0).normal(size=(20, 6, 6)).astype(np.float32)
+    made = octavo.quantize(write_tflite(graph), "int8", data)
+    assert made.verification is not None
+    assert made.verification.ok
+    assert made.fidelity is not None
+    assert all(each.sqnr_db is not None and each.sqnr_db > 33 for each in made.fidelity.rounding)
+    assert np.asarray(made.predict(data))[:, 0, 1:].max() == 0

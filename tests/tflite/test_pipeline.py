@@ -19,7 +19,7 @@ from octavo import qat
 from octavo.config import SCHEMES, QuantizeConfig
 from octavo.data.dataset import UNCOUNTED_SAMPLES
 from octavo.dtypes import DType
-from octavo.errors import ConfigError, DatasetError, VerificationError
+from octavo.errors import ConfigError, VerificationError
 from octavo.evaluate.fidelity import fidelity
 from octavo.evaluate.proof import proven, random_samples
 from octavo.ir.graph import with_tensors
@@ -286,12 +286,6 @@ def test_schemes_with_float_activations_need_no_data_and_are_proven_all_the_same
     assert result.verification is not None
     assert result.verification.inputs == 4
     assert result.ranges == {}
-
-
-@pytest.mark.parametrize("scheme", ["int8", "int16x8", "int8x4"])
-def test_integer_schemes_without_data_are_refused(model: Any, scheme: str) -> None:
-    with pytest.raises(DatasetError, match=r"fix: +pass data=x_train\[:500\], or choose scheme='dynamic'"):
-        octavo.quantize(model, scheme)
 
 
 def test_a_file_that_computes_something_else_is_not_handed_over() -> None:

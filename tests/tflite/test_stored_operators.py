@@ -10,6 +10,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 import octavo
+from octavo.dtypes import DType
 from octavo.errors import UnsupportedLayerError
 from octavo.ir.types import Graph
 from octavo.load.tflite import load_tflite, read_tflite
@@ -176,3 +177,91 @@ def test_what_depends_on_constants_alone_is_computed_once_by_litert() -> None:
     (node,) = graph.nodes
     assert node.op == "MUL"
     assert np.array_equal(graph.tensors[str(node.inputs[1])].values, np.full((1, 8), 3, np.float32))
+
+
+def with_parts(code: int, options: Any, given: np.ndarray, *parts: Graph) -> bytes:
+    """The graph of `doubled_then` with control flow in the middle, which also reads a constant; a loop carries it."""
+    model = tables(with_middle(code))
+    for part in parts:
+        _append(model, tables(write_tflite(part)))
+    main = model.subgraphs[0]
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(given.tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    for place, index in (("given", len(model.buffers) - 1), ("made", 0)):
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.buffer = place, np.array(given.shape, np.int32), index
+        tensor.type = getattr(schema.TensorType, given.dtype.name.upper())
+        main.tensors.append(tensor)
+    constant, made = len(main.tensors) - 2, len(main.tensors) - 1
+    middle = main.operators[1]
+    middle.inputs = np.array([constant, *middle.inputs], np.int32)
+    if code == schema.BuiltinOperator.WHILE:
+        middle.outputs = np.array([made, *middle.outputs], np.int32)
+    middle.builtinOptions = options
+    middle.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+    return packed(model)
+
+
+def counted(steps: int) -> bytes:
+    """`for i in range(steps): x = tanh(x + 0.5)`, as converters write recurrent layers."""
+    condition, body = GraphBuilder("condition"), GraphBuilder("body")
+    i, _ = condition.input("i", (1,), DType.INT32), condition.input("x", (1, 8))
+    less = condition.emit("LESS", [i, condition.constant(np.array([steps], np.int32), "steps")])
+    i, x = body.input("i", (1,), DType.INT32), body.input("x", (1, 8))
+    after = body.emit("ADD", [i, body.constant(np.array([1], np.int32), "one")], AddOptions())
+    more = body.emit("ADD", [x, body.constant(np.full(1, 0.5, np.float32), "half")], AddOptions())
+    options = schema.WhileOptionsT()
+    options.condSubgraphIndex, options.bodySubgraphIndex = 1, 2
+    parts = condition.finish([less]), body.finish([after, body.emit("TANH", [more])])
+    return with_parts(schema.BuiltinOperator.WHILE, options, np.array([0], np.int32), *parts)
+
+
+def chosen(truth: bool) -> bytes:
+    """`abs(x) if truth else tanh(x)`."""
+    parts = []
+    for op in ("ABS", "TANH"):
+        part = GraphBuilder(op.lower())
+        parts.append(part.finish([part.emit(op, [part.input("x", (1, 8))])]))
+    options = schema.IfOptionsT()
+    options.thenSubgraphIndex, options.elseSubgraphIndex = 1, 2
+    return with_parts(schema.BuiltinOperator.IF, options, np.array([truth]), *parts)
+
+
+@pytest.mark.parametrize(
+    ("content", "operators"),
+    [
+        (counted(3), ["ADD", *["ADD", "TANH"] * 3, "TANH"]),
+        (counted(0), ["ADD", "TANH"]),
+        (chosen(True), ["ADD", "ABS", "TANH"]),
+        (chosen(False), ["ADD", "TANH", "TANH"]),
+    ],
+    ids=["three steps", "no step", "then", "else"],
+)
+def test_control_flow_that_constants_decide_becomes_the_operators_it_runs(content: bytes, operators: list[str]) -> None:
+    graph = load_tflite(content).graph
+    assert [node.op for node in graph.nodes] == operators
+    assert {node.layer for node in graph.nodes[1:-1]} <= {"middle", "made"}
+    x = np.random.default_rng(2).normal(size=(12, 8)).astype(np.float32)
+    assert np.array_equal(computed(write_tflite(graph), x[:1]), computed(content, x[:1]))
+    made = octavo.quantize(content, "int8", x)
+    assert made.islands == ()
+    assert made.verification is not None
+    assert made.verification.ok
+
+
+def test_a_loop_reads_its_constants_from_one_place_in_all_its_steps() -> None:
+    graph = load_tflite(counted(5)).graph
+    assert sum(tensor.is_constant for tensor in graph.tensors.values()) == 1
+
+
+@pytest.mark.parametrize(("shape", "op"), [((1, 8), "SELECT_V2"), ((1,), "SELECT")])
+def test_a_select_of_elements_is_the_operator_that_has_integer_kernels(shape: tuple[int, ...], op: str) -> None:
+    b = GraphBuilder("g")
+    condition, x = b.input("condition", shape, DType.BOOL), b.input("x", (1, 8))
+    model = tables(write_tflite(b.finish([b.emit("SELECT_V2", [condition, x, b.emit("TANH", [x])], suffix="y")])))
+    (code,) = (each for each in model.operatorCodes if each.builtinCode == schema.BuiltinOperator.SELECT_V2)
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SELECT
+    select = model.subgraphs[0].operators[-1]
+    select.builtinOptions, select.builtinOptionsType = None, 0
+    assert [node.op for node in load_tflite(packed(model)).graph.nodes] == ["TANH", op]

@@ -42,6 +42,10 @@ class KernelCosts:
         calls = Counter(functions)
         return round(sum(self.code.get(each, (usual, usual))[min(count, 2) - 1] for each, count in calls.items()))
 
+    def unknown(self, functions: Iterable[str]) -> tuple[str, ...]:
+        """Those that were not measured."""
+        return tuple(dict.fromkeys(each for each in functions if each not in self.code))
+
     def stack_bytes(self, functions: Iterable[str]) -> int:
         """Stack of the deepest of them."""
         return round(max((self.code.get(each, (0, 0, 256))[-1] for each in functions), default=0))

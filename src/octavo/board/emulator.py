@@ -88,7 +88,7 @@ class Image:
         folder: Holds NAME.c and NAME.h; what is built goes there.
         name: The model's.
         inputs, outputs: Bytes of each.
-        core: A name of `CORES`.
+        core: A name of `CORES`, or a core of one's own.
         flags: More for the compiler; later ones win.
 
     Raises:
@@ -102,13 +102,13 @@ class Image:
         name: str,
         inputs: Sequence[int],
         outputs: Sequence[int],
-        core: str = "cortex-m4",
+        core: str | Core = "cortex-m4",
         flags: Sequence[str] = (),
     ) -> None:
         require_tools()
-        self._core, self._folder = CORES[core], folder
+        self._core, self._folder = CORES[core] if isinstance(core, str) else core, folder
         self._inputs, self._outputs = inputs, outputs
-        self.path = folder / f"{name}_{core}.elf"
+        self.path = folder / f"{name}_{self._core.machine}.elf"
         (folder / "octavo_harness.h").write_text(model_header(name, inputs, outputs), encoding="utf-8")
         with_firmware = [str(files("octavo") / "board" / "firmware" / file) for file in ("start.c", "main.c")]
         script = files("octavo") / "board" / "firmware" / "board.ld"

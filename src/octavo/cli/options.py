@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from octavo.config import EFFORTS
+from octavo.errors import ConfigError
 from octavo.write.array import FORMS
 
 
@@ -48,7 +49,39 @@ Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 Signature = Annotated[
     str | None, typer.Option(help="Signature to read, of a .tflite file or SavedModel that has several.")
 ]
+InputShape = Annotated[
+    list[str] | None,
+    typer.Option(help="What the model leaves open: 96,96,3, or with a batch 4,96,96,3, or NAME=96,96,3 an input."),
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace files that are there already, without asking.")]
 To = Annotated[
     str | None, typer.Option("--to", help=f"Form of the file: {one_of(FORMS)} in C; by its ending if not given.")
 ]
+
+
+def input_shape_of(texts: list[str] | None) -> list[int] | list[list[int]] | dict[str, list[int]] | None:
+    """What `--input-shape` says: of the only input, of each in order, or by name.
+
+    >>> input_shape_of(["image=96,96,3"])
+    {'image': [96, 96, 3]}
+
+    Raises:
+        ConfigError: for something that is no shape.
+    """
+    parts = [text.rpartition("=") for text in texts or ()]
+    shapes = [_sizes(sizes) for _, _, sizes in parts]
+    if any(name for name, _, _ in parts):
+        return {name: sizes for (name, _, _), sizes in zip(parts, shapes, strict=True)}
+    return None if not shapes else shapes[0] if len(shapes) == 1 else shapes
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(size) for size in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(
+            "--input-shape is no shape.",
+            got=repr(text),
+            expected="whole numbers with commas between, or NAME= and such",
+            fix="say, for example, --input-shape 96,96,3",
+        ) from error

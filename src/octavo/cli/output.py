@@ -57,6 +57,25 @@ def check_free(option: str, path: Path, force: bool) -> None:
         )
 
 
+def check_page_free(option: str, page: Path, force: bool) -> None:
+    """As `check_free`, of a page and of its figures, which lie beside it.
+
+    Raises:
+        OutputError: as `check_free`; and for a page without the ending of one.
+    """
+    from octavo.files import figures_beside
+
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(
+            f"'{page}' is no name of a page.",
+            got=f"the ending '{page.suffix}'" if page.suffix else "no ending",
+            expected="a name that ends in .html; the figures lie beside it as .json",
+            fix=f"say {option} {page.with_suffix('.html')}",
+        )
+    for path in (page, figures_beside(page)):
+        check_free(option, path, force)
+
+
 def marked(model: Path, *marks: str) -> str:
     """The name of a model's file with what was made of it, once.
 

@@ -20,6 +20,7 @@ from octavo.data.labelled import Labelled, labelled_samples
 from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError, ModelFileError, RuntimeEndedError, VerificationError
 from octavo.evaluate.predict import Samples
+from octavo.load.input_shape import InputShape
 from octavo.notebook import data_frame
 from octavo.pipeline import quantize, quantize_prepared
 from octavo.plan.make import check_skip
@@ -159,6 +160,7 @@ def compare(
     time_it: bool = True,
     allow: Sequence[str] = (),
     signature: str | None = None,
+    input_shape: InputShape | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Quantize a model by every scheme, after training and, given a way to train, by training; measure each alike.
@@ -174,7 +176,7 @@ def compare(
         metric: As for `QuantizedModel.evaluate`; None takes what suits the labels.
         schemes: Names of the schemes, in the table's order.
         config: Options of every row but the scheme, in one object, instead of those it has a field for.
-        skip, layers, effort, methods, samples, integer_divisor, seed, allow, signature, progress: As for
+        skip, layers, effort, methods, samples, integer_divisor, seed, allow, signature, input_shape, progress: As for
             `octavo.quantize`; integers in `test` are divided, too.
         train: Trains the model it is given, by compile and fit; None leaves these rows out. The model must then be a
             keras.Model. It is called for each of `train_schemes`, and with a copy of the float model, so that further
@@ -209,7 +211,7 @@ def compare(
         also = {f"{model.quantization.scheme} QAT": model, **also}
         model = strip(model)
     options = configured(config, skip=skip, layers=layers, effort=effort, seed=seed)
-    prepared = prepare(model, allow, signature)
+    prepared = prepare(model, allow, signature, input_shape)
     check_skip(prepared.graph, (*options.skip, *(layer.pattern for layer in options.layers)))
     held_out = _held_out(test, prepared, source)
     x, y = held_out.x, held_out.y

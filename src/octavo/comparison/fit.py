@@ -96,10 +96,10 @@ def fit(
     if is_quantization_aware(model):
         model = quantize(model)
     if isinstance(model, QuantizedModel):
-        return Fitting(place, (footprint(model.model, model.graph, place, model.scheme.name),))
+        return Fitting(place, (footprint(model.model, model.graph, place, model.scheme.name, build=True),))
     content, name = _content(model)
     if content is not None and not is_float(graph := read_tflite(content)):
-        return Fitting(place, (footprint(content, graph, place, name),))
+        return Fitting(place, (footprint(content, graph, place, name, build=True),))
     return _every_scheme(model, place, schemes, data, allow, progress)
 
 

@@ -29,8 +29,9 @@ from octavo.quantization.weights import largest_magnitude
 
 # What the moments of one layer may take, several matrices of [groups, inputs, inputs] in float64.
 MOMENTS_BYTES = 1 << 30
-# Added to the variance of each input, as a share of their mean: what samples do not tell of.
-DAMPING = 0.01
+# Added to the variance of each input, as a share of their mean: what some hundred samples do not tell of, and what
+# rounded activations add.
+DAMPING = 0.2
 # Of the largest magnitude, what the largest integer may stand for; the best is taken, channel by channel.
 SHARES = (1.0, 0.92, 0.84, 0.76, 0.68)
 SWEEPS = 4

@@ -102,8 +102,9 @@ class OutputAccuracy:
     marks: Marks | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, object]:
-        """The fields but the marks, for JSON."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "marks"}
+        """The fields, for JSON; of the marks, which way the metric is better."""
+        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "marks"}
+        return {**plain, "higher_is_better": None if self.marks is None else self.marks.metric.higher_is_better}
 
     @property
     def text(self) -> str:

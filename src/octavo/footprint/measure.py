@@ -15,7 +15,7 @@ from octavo.ir.types import Graph, Node
 from octavo.ops.table import spec_of
 
 
-def footprint(model: bytes, graph: Graph, board: Board, name: str = "") -> Footprint:
+def footprint(model: bytes, graph: Graph, board: Board, name: str = "", *, build: bool = False) -> Footprint:
     """A file on a board.
 
     Args:
@@ -23,8 +23,9 @@ def footprint(model: bytes, graph: Graph, board: Board, name: str = "") -> Footp
         graph: Read from it.
         board: The board.
         name: How to call it; the graph's own name if not given.
+        build: As for `generated`.
     """
-    in_c = generated(graph, board)
+    in_c = generated(graph, board, build=build)
     ways = (in_c.way, in_micro(model, graph, board))
     live = live_bytes(graph)
     costs = tuple(_operator(graph, node, live[i]) for i, node in enumerate(graph.nodes))

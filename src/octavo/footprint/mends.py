@@ -11,6 +11,7 @@ from octavo.errors import ConfigError
 from octavo.footprint.parts import Footprint, Mend, Way
 from octavo.ir.types import Graph
 from octavo.write.c.model import lowered
+from octavo.write.c.order import ordered
 
 # An image smaller than this is no image any more.
 SMALLEST_SIDE = 8
@@ -40,7 +41,7 @@ def _rows(found: Footprint, graph: Graph) -> Iterator[Mend]:
         return
     room = board.ram_bytes - way.ram["stack"]
     try:
-        _, layout, order = lowered(graph, "model", max(1, room))
+        _, layout, order = lowered(ordered(graph), "model", max(1, room))
     except ConfigError as error:
         yield Mend(f"Generated C row by row needs {error.expected}, in bytes.", False)
         return

@@ -22,6 +22,9 @@
 #define OCTAVO_DSP 0
 #endif
 
+/* Arguments of routines in assembler, which the compiler does not see being read. */
+#define OCTAVO_IN_A_REGISTER __attribute__((unused))
+
 /* round(a * b / 2^31); b is never negative, so that nothing saturates. */
 OCTAVO_INLINE int32_t octavo_multiply_high(int32_t a, int32_t b) {
   return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);

@@ -2,7 +2,8 @@
  *
  * Two pixels and four channels at a time. The windows of two pixels are widened to int16, zero points taken off, and
  * lie interleaved in the scratch: of four depths e0 .. e3 of pixels p and q,
- *     p e0, p e2, q e0, q e2, p e1, p e3, q e1, q e3.
+ *     p e0, p e2, q e0, q e2, p e1, p e3, q e1, q e3,
+ * or those of p alone where there is no q.
  * Weights of four channels c0 .. c3 lie together, of the two depths in each half of that line
  *     c0 e0, c1 e0, c0 e2, c1 e2, c2 e0, c3 e0, c2 e2, c3 e2,   then the same of e1 and e3.
  * Depths are padded with zeros to a multiple of eight, channels to a multiple of four, in each group.
@@ -94,9 +95,10 @@ typedef struct {
  * depths are 60 instructions, and 64 products.
  */
 #define OCTAVO_TWO_PIXELS(name, two_depths, of_bias, of_sum)                                                               \
-  __attribute__((naked, noinline, unused)) static void name(const int16_t *windows, const int8_t *weights,           \
-                                                            const octavo_channels *channels, int32_t depth,          \
-                                                            int8_t *out_p, int8_t *out_q, int32_t blocks) {          \
+  __attribute__((naked, noinline, unused)) static void name(                                                          \
+      OCTAVO_IN_A_REGISTER const int16_t *windows, OCTAVO_IN_A_REGISTER const int8_t *weights,                       \
+      OCTAVO_IN_A_REGISTER const octavo_channels *channels, OCTAVO_IN_A_REGISTER int32_t depth,                      \
+      OCTAVO_IN_A_REGISTER int8_t *out_p, OCTAVO_IN_A_REGISTER int8_t *out_q, OCTAVO_IN_A_REGISTER int32_t blocks) { \
     __asm__ volatile(                                                                                                \
         "push {r4-r11, lr}\n" /* 36 bytes; the caller's out_p, out_q and blocks lie above */                         \
         "mov r7, r3\n"                                                                                               \
@@ -151,25 +153,25 @@ OCTAVO_TWO_PIXELS(octavo_products_16, OCTAVO_HALVES_TWO_DEPTHS, OCTAVO_BYTES_BIA
   "sxtb16 lr, " bytes ", ror #8\n"                \
   "smlad " second ", r2, lr, " second "\n"
 #define OCTAVO_BYTES_FOUR_DEPTHS                                                   \
-  "ldr r2, [r0], #8\n"                                                             \
+  "ldr r2, [r0], #4\n"                                                             \
   "ldm r1!, {r8-r11}\n"                                                            \
   OCTAVO_TWO_CHANNELS("r8", "r4", "r5") OCTAVO_TWO_CHANNELS("r9", "r6", "r7")      \
-  "ldr r2, [r0], #8\n"                                                             \
+  "ldr r2, [r0], #4\n"                                                             \
   OCTAVO_TWO_CHANNELS("r10", "r4", "r5") OCTAVO_TWO_CHANNELS("r11", "r6", "r7")
 #define OCTAVO_NIBBLES_FOUR_DEPTHS                                                 \
-  "ldr r2, [r0], #8\n"                                                             \
+  "ldr r2, [r0], #4\n"                                                             \
   "ldm r1!, {r8, r10}\n"                                                           \
   "lsl r9, r8, #4\n"                                                               \
   "and r8, #0xF0F0F0F0\n"                                                          \
   "and r9, #0xF0F0F0F0\n"                                                          \
   OCTAVO_TWO_CHANNELS("r8", "r4", "r5") OCTAVO_TWO_CHANNELS("r9", "r6", "r7")      \
-  "ldr r2, [r0], #8\n"                                                             \
+  "ldr r2, [r0], #4\n"                                                             \
   "lsl r11, r10, #4\n"                                                             \
   "and r10, #0xF0F0F0F0\n"                                                         \
   "and r11, #0xF0F0F0F0\n"                                                         \
   OCTAVO_TWO_CHANNELS("r10", "r4", "r5") OCTAVO_TWO_CHANNELS("r11", "r6", "r7")
 #define OCTAVO_HALVES_TWO_DEPTHS_OF_ONE \
-  "ldr r2, [r0], #8\n"                  \
+  "ldr r2, [r0], #4\n"                  \
   "ldm r1!, {r8-r11}\n"                 \
   "smlad r4, r2, r8, r4\n"              \
   "smlad r5, r2, r9, r5\n"              \
@@ -186,18 +188,19 @@ OCTAVO_TWO_PIXELS(octavo_products_16, OCTAVO_HALVES_TWO_DEPTHS, OCTAVO_BYTES_BIA
   "ssat " sum ", #8, " sum "\n"                  \
   "strb " sum ", [r3], #1\n"
 
-/* The same of the pixel p alone. Eight depths are 40 instructions, and 32 products.
+/* The same of the pixel p alone, whose places lie close together. Eight depths are 40 instructions, and 32 products.
  *
  * r4 .. r7 are the sums, r8 .. r11 hold weights, r0 and r1 run over windows and weights, r3 over the output. The stack
  * holds: end of the windows, their begin, the channels' constants, blocks.
  */
 #define OCTAVO_ONE_PIXEL(name, four_depths, of_bias, of_sum)                                                              \
-  __attribute__((naked, noinline, unused)) static void name(const int16_t *windows, const int8_t *weights,           \
-                                                            const octavo_channels *channels, int32_t depth,          \
-                                                            int8_t *out, int32_t blocks) {                           \
+  __attribute__((naked, noinline, unused)) static void name(                                                          \
+      OCTAVO_IN_A_REGISTER const int16_t *windows, OCTAVO_IN_A_REGISTER const int8_t *weights,                       \
+      OCTAVO_IN_A_REGISTER const octavo_channels *channels, OCTAVO_IN_A_REGISTER int32_t depth,                      \
+      OCTAVO_IN_A_REGISTER int8_t *out, OCTAVO_IN_A_REGISTER int32_t blocks) {                                       \
     __asm__ volatile(                                                                                                \
         "push {r4-r11, lr}\n"                                                                                        \
-        "add r12, r0, r3, lsl #2\n"                                                                                  \
+        "add r12, r0, r3, lsl #1\n"                                                                                  \
         "ldrd r3, r4, [sp, #36]\n"                                                                                   \
         "sub sp, #20\n"                                                                                              \
         "strd r12, r0, [sp]\n"                                                                                       \
@@ -276,15 +279,15 @@ OCTAVO_KERNEL void octavo_products_plain(const int16_t *windows, const int8_t *w
   }
 }
 
-/* Of the pixel p alone. */
+/* Of the pixel p alone, whose places lie close together. */
 OCTAVO_KERNEL void octavo_products_of_one_plain(const int16_t *windows, const int8_t *weights,
                                                 const octavo_channels *channels, int32_t depth, int8_t *out,
                                                 int32_t blocks, int32_t wide, int32_t bits) {
   for (; blocks > 0; blocks--, channels++, out += 4) {
-    const int16_t *x = windows, *const end = windows + 2 * depth;
+    const int16_t *x = windows, *const end = windows + depth;
     const int32_t next = bits == 4 ? 0 : bits / 2; /* from two channels' weights to those of the next two */
     int32_t p0 = channels->bias[0], p1 = channels->bias[1], p2 = channels->bias[2], p3 = channels->bias[3];
-    for (; x != end; x += 4, weights += bits) {
+    for (; x != end; x += 2, weights += bits) {
       const int8_t *const w = weights + next;
       p0 += x[0] * octavo_first(weights, 0, 1, bits);
       p0 += x[1] * octavo_second(weights, 0, 1, bits);
@@ -326,36 +329,39 @@ OCTAVO_INLINE void octavo_products_of(const octavo_conv *conv, const int16_t *wi
   }
 }
 
-/* Widen bytes, a multiple of four, into one pixel's places; returns the place of the next. */
-OCTAVO_INLINE int16_t *octavo_widen(int16_t *to, const int8_t *from, int32_t count, int32_t zero_point) {
+/* Widen bytes, a multiple of four, into one pixel's places; returns the place of the next.
+ *
+ * step: from one word of a pixel to its next, 2 where those of another one lie between, else 1.
+ */
+OCTAVO_INLINE int16_t *octavo_widen(int16_t *to, const int8_t *from, int32_t count, int32_t zero_point, int32_t step) {
 #if OCTAVO_DSP
   const uint32_t offset = (uint32_t)(-zero_point & 0xFFFF) * 0x10001u;
   uint32_t *words = (uint32_t *)(void *)to;
   const int8_t *end = from + count;
-  for (; end - from >= 16; from += 16, words += 16) {
+  for (; end - from >= 16; from += 16, words += 8 * step) {
     const uint32_t a = octavo_word(from), b = octavo_word(from + 4);
     const uint32_t c = octavo_word(from + 8), d = octavo_word(from + 12);
     words[0] = octavo_even_bytes(offset, a);
-    words[2] = octavo_odd_bytes(offset, a);
-    words[4] = octavo_even_bytes(offset, b);
-    words[6] = octavo_odd_bytes(offset, b);
-    words[8] = octavo_even_bytes(offset, c);
-    words[10] = octavo_odd_bytes(offset, c);
-    words[12] = octavo_even_bytes(offset, d);
-    words[14] = octavo_odd_bytes(offset, d);
+    words[1 * step] = octavo_odd_bytes(offset, a);
+    words[2 * step] = octavo_even_bytes(offset, b);
+    words[3 * step] = octavo_odd_bytes(offset, b);
+    words[4 * step] = octavo_even_bytes(offset, c);
+    words[5 * step] = octavo_odd_bytes(offset, c);
+    words[6 * step] = octavo_even_bytes(offset, d);
+    words[7 * step] = octavo_odd_bytes(offset, d);
   }
-  for (; from != end; from += 4, words += 4) {
+  for (; from != end; from += 4, words += 2 * step) {
     const uint32_t a = octavo_word(from);
     words[0] = octavo_even_bytes(offset, a);
-    words[2] = octavo_odd_bytes(offset, a);
+    words[1 * step] = octavo_odd_bytes(offset, a);
   }
   return (int16_t *)(void *)words;
 #else
-  for (; count > 0; count -= 4, from += 4, to += 8) {
+  for (; count > 0; count -= 4, from += 4, to += 4 * step) {
     to[0] = (int16_t)(from[0] - zero_point);
     to[1] = (int16_t)(from[2] - zero_point);
-    to[4] = (int16_t)(from[1] - zero_point);
-    to[5] = (int16_t)(from[3] - zero_point);
+    to[2 * step] = (int16_t)(from[1] - zero_point);
+    to[2 * step + 1] = (int16_t)(from[3] - zero_point);
   }
   return to;
 #endif
@@ -409,7 +415,7 @@ OCTAVO_INLINE void octavo_window(const octavo_conv *conv, const int8_t *in, int3
   if (octavo_window_is_plain(conv, top, left)) {
     const int32_t down = conv->dilation_height * width * all;
     for (in += (top * width + left) * all, i = conv->kernel_height; i > 0; i--, in += down) {
-      to = octavo_widen(to, in, taps * channels, zero_point);
+      to = octavo_widen(to, in, taps * channels, zero_point, 2);
     }
     return;
   }
@@ -426,7 +432,7 @@ OCTAVO_INLINE void octavo_window(const octavo_conv *conv, const int8_t *in, int3
       }
       to = octavo_widen_nothing(to, span.before);
       if (span.inside > 0) {
-        to = octavo_widen(to, in + (y * width + (x < 0 ? 0 : x)) * all, span.inside, zero_point);
+        to = octavo_widen(to, in + (y * width + (x < 0 ? 0 : x)) * all, span.inside, zero_point, 2);
       }
       to = octavo_widen_nothing(to, span.after);
     }
@@ -484,22 +490,42 @@ OCTAVO_INLINE void octavo_gather_window(const octavo_conv *conv, const int8_t *i
   }
 }
 
+/* The places of a pixel that are apart, close together. */
+OCTAVO_INLINE void octavo_close_up(int16_t *windows, int32_t depth) {
+  int32_t i;
+  for (i = 2; i < depth; i += 2) {
+    windows[i] = windows[2 * i];
+    windows[i + 1] = windows[2 * i + 1];
+  }
+}
+
+/* The window of a pixel that is computed alone, of bytes that lie in a row: zeros behind them up to the depth. */
+OCTAVO_INLINE void octavo_widen_alone(int16_t *windows, const int8_t *from, int32_t count, int32_t zero_point,
+                                      int32_t depth) {
+  int16_t *to = octavo_widen(windows, from, count, zero_point, 1);
+  for (; to != windows + depth; to++) {
+    *to = 0;
+  }
+}
+
 /* Rows row_begin .. row_end - 1 of the output, the weights of as many bits.
  *
- * scratch: 4 bytes a depth; another one where channels of a group are no multiple of four. Aligned to 4.
+ * scratch: 4 bytes a depth, 2 where there is but one pixel whose window lies in a row, as it does in a single tap and
+ * where it is gathered first; another one where channels of a group are no multiple of four. Aligned to 4.
  * in and out may be the same where the kernel is a single tap, strides are 1 and there are no more channels out than in.
  */
 OCTAVO_INLINE void octavo_conv_rows_of(const octavo_conv *conv, const int8_t *in, int8_t *out, void *scratch,
                                        int32_t row_begin, int32_t row_end, int32_t bits) {
   int16_t *windows = (int16_t *)scratch;
-  int8_t *bytes = (int8_t *)scratch + 4 * conv->depth;
   const int32_t in_channels = conv->in_channels / conv->groups, out_channels = conv->out_channels / conv->groups;
   const int32_t blocks = out_channels / 4, rest = out_channels % 4, block_bytes = conv->depth * bits / 2;
   const int32_t begin = row_begin * conv->out_width, end = row_end * conv->out_width;
   const int pixels_are_windows = conv->kernel_height * conv->kernel_width * conv->groups == 1 &&
                                  conv->stride_height * conv->stride_width == 1 && in_channels % 4 == 0;
+  const int only = end - begin == 1 && (pixels_are_windows || in_channels % 4 != 0);
+  int8_t *bytes = (int8_t *)scratch + (only ? 2 : 4) * conv->depth;
   int32_t pixel, group, i, row = row_begin, column = 0;
-  memset(windows, 0, 4 * (size_t)conv->depth);
+  memset(windows, 0, (only ? 2 : 4) * (size_t)conv->depth);
   if (in_channels % 4 != 0) {
     memset(bytes, conv->in_zero_point, (size_t)conv->depth);
   }
@@ -517,13 +543,23 @@ OCTAVO_INLINE void octavo_conv_rows_of(const octavo_conv *conv, const int8_t *in
         const int32_t left = (i == 0 ? column : next_column) * conv->stride_width - conv->pad_left;
         if (in_channels % 4 == 0) {
           octavo_window(conv, from, in_channels, top, left, windows + 2 * i);
+          if (count == 1) {
+            octavo_close_up(windows, conv->depth);
+          }
+          continue;
+        }
+        octavo_gather_window(conv, from, in_channels, top, left, bytes);
+        if (count == 1) {
+          octavo_widen_alone(windows, bytes, conv->depth, conv->in_zero_point, conv->depth);
         } else {
-          octavo_gather_window(conv, from, in_channels, top, left, bytes);
-          (void)octavo_widen(windows + 2 * i, bytes, conv->depth, conv->in_zero_point);
+          (void)octavo_widen(windows + 2 * i, bytes, conv->depth, conv->in_zero_point, 2);
         }
       }
-      for (i = 0; i < count && pixels_are_windows; i++) {
-        (void)octavo_widen(windows + 2 * i, in + (pixel + i) * in_channels, in_channels, conv->in_zero_point);
+      if (pixels_are_windows && count == 1) {
+        octavo_widen_alone(windows, in + pixel * in_channels, in_channels, conv->in_zero_point, conv->depth);
+      }
+      for (i = 0; i < count && pixels_are_windows && count == 2; i++) {
+        (void)octavo_widen(windows + 2 * i, in + (pixel + i) * in_channels, in_channels, conv->in_zero_point, 2);
       }
       if (blocks > 0) {
         octavo_products_of(conv, windows, weights, channels, out_p, out_q, blocks, bits);

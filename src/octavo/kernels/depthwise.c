@@ -120,7 +120,8 @@ typedef struct {
  * a channel: bias, multiplier, offset, shift, step, end of pairs, end; then the row; then the channel's taps.
  */
 #define OCTAVO_THREE_ROWS(name, row)                                                                                  \
-  __attribute__((naked, noinline, unused)) static void name(const octavo_three_row *of, const octavo_three_taps *taps) { \
+  __attribute__((naked, noinline, unused)) static void name(OCTAVO_IN_A_REGISTER const octavo_three_row *of, \
+                                                            OCTAVO_IN_A_REGISTER const octavo_three_taps *taps) { \
     __asm__ volatile(                                                                                                 \
         "push {r4-r11, lr}\n"                                                                                         \
         "sub sp, #68\n"                                                                                               \
@@ -232,7 +233,7 @@ OCTAVO_INLINE int32_t octavo_pair_reach(const octavo_depthwise *conv) {
 OCTAVO_INLINE void octavo_pair_weights(const octavo_depthwise *conv, int32_t channel, int32_t bits, uint32_t *taps) {
   const int32_t reach = octavo_pair_reach(conv);
   int32_t i, j, w = channel * conv->kernel_height * conv->kernel_width;
-  memset(taps, 0, (size_t)(4 * reach * conv->kernel_height));
+  memset(taps, 0, 4 * (size_t)reach * (size_t)conv->kernel_height);
   for (i = 0; i < conv->kernel_height; i++, taps += reach) {
     for (j = 0; j < conv->kernel_width; j++) {
       const uint32_t weight = (uint32_t)octavo_weight(conv->weights, w++, bits) & 0xFFFFu;
@@ -290,7 +291,7 @@ OCTAVO_INLINE void octavo_depthwise_rows_of(const octavo_depthwise *conv, const 
   row_of.alone = 4 * (conv->out_width % 2 * conv->stride_width);
   row_of.step = count;
 #endif
-  memset(lines, 0, (size_t)(8 * apart));
+  memset(lines, 0, 8 * (size_t)apart);
   for (first = 0; first < count; first += 4) {
     const octavo_channels *channels = conv->channels + first / 4;
     const int32_t now = count - first < 4 ? count - first : 4;

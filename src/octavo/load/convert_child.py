@@ -1,4 +1,4 @@
-"""The process that TensorFlow's converter runs in: `python -m octavo.load.convert_child FOLDER OUT SIGNATURE`.
+"""The process of TensorFlow's converter: `python -m octavo.load.convert_child FOLDER OUT NAME SIGNATURE INPUT_SHAPE`.
 
 It writes `model.tflite` or `error.json` into OUT and nothing anywhere else.
 """
@@ -14,18 +14,19 @@ from typing import Any
 from octavo.errors import OctavoError
 from octavo.limits import limits
 from octavo.load.confine import confine
+from octavo.load.input_shape import InputShape
 from octavo.load.saved_model_ops import check_operators
 from octavo.load.tensorflow import cannot_convert, convert
 
 
-def main(folder: Path, out: Path, name: str, signature: str | None) -> None:
+def main(folder: Path, out: Path, name: str, signature: str | None, input_shape: InputShape | None) -> None:
     """Convert the SavedModel in `folder`, called `name` in errors, once its graph has been looked over."""
     import tensorflow
 
     confine(out, limits().convert_seconds, limits().file_bytes)
     try:
         check_operators(_parsed(folder), _stateful, name)
-        (out / "model.tflite").write_bytes(convert(tensorflow, folder, name, signature))
+        (out / "model.tflite").write_bytes(convert(tensorflow, folder, name, signature, input_shape))
     except OctavoError as error:
         _tell(out, error)
     except Exception as error:
@@ -53,4 +54,4 @@ def _stateful(op: str) -> bool:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4] or None)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4] or None, json.loads(sys.argv[5]))

@@ -30,9 +30,13 @@ from octavo.run.signature import (
     not_a_model,
     quantization_of,
     read_signature,
+    subgraph_signature,
     unique_names,
 )
 from octavo.write.stored import cut_out, operator_name, parsed, with_operands
+
+# Options that say again what a tensor says.
+_IDLE = frozenset({"quantizedBiasType"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,15 @@ def read_content(model: bytes, wanted: str | None = None) -> FileContent:
         RecursionError,
     ) as error:  # fmt: skip
         raise not_a_model(f"{len(model)} bytes that contradict themselves ({error})") from error
+
+
+def read_subgraph(content: bytes, index: int) -> FileContent:
+    """A subgraph of a file; its inputs and outputs are named like its tensors.
+
+    Raises:
+        ModelFileError: for a tensor of a type Octavo does not know.
+    """
+    return _content_of(content, subgraph_signature(content, index))
 
 
 def _content_of(content: bytes, signature: Signature) -> FileContent:
@@ -202,7 +215,7 @@ def _options(op: str, operator: Any) -> Options:
     table = _options_table(operator)
     stored = {} if table is None else vars(table)
     default = {} if table is None else vars(type(table)())
-    said = {name: value for name, value in stored.items() if not _same(value, default[name])}
+    said = {name: value for name, value in stored.items() if name not in _IDLE and not _same(value, default[name])}
     kind = OPS[op].options if op in OPS else NoOptions
     known = {camel_case(field.name): field.name for field in fields(kind)}  # type: ignore[arg-type]
     if op in OPS and said.keys() <= known.keys():

@@ -16,10 +16,11 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.errors import GraphError, ModelFileError, RuntimeEndedError, UnsupportedLayerError
 from octavo.ir.check import check_structure
-from octavo.ir.graph import drop_unused, fresh_name
+from octavo.ir.graph import drop_dead, drop_unused, fresh_name, rename_inputs
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, Shape, Tensor
 from octavo.limits import limits, raised
+from octavo.load.control_flow import inlined
 from octavo.load.flatbuffer import FileContent, as_stored
 from octavo.load.structure import contradiction
 from octavo.ops.cast import CastOptions, ElementType
@@ -62,14 +63,34 @@ class _Settling:
         self._file = file
         self._tensors = dict(file.graph.tensors)
         self._nodes: list[Node] = []
+        # What stands for results of operators that others took the place of.
+        self._instead: dict[str, str] = {}
 
     def graph(self) -> Graph:
         """All of it."""
         for place, node in enumerate(self._file.graph.nodes):
             self._settle(place, node)
-        return drop_unused(replace(self._file.graph, tensors=self._tensors, nodes=tuple(self._nodes)))
+        outputs = tuple(self._output(name) for name in self._file.graph.outputs)
+        graph = replace(self._file.graph, tensors=self._tensors, nodes=tuple(self._nodes), outputs=outputs)
+        return drop_unused(graph)
+
+    def _output(self, name: str) -> str:
+        """An output by its own name, whatever stands for it."""
+        source = self._instead.get(name)
+        if source is None:
+            return name
+        tensor = self._tensors[name] = replace(self._tensors[source], name=name, is_variable=False)
+        if tensor.data is None:
+            constant = fresh_name(self._tensors, f"{name}/shape")
+            self._tensors[constant] = Tensor(
+                constant, (len(tensor.shape),), DType.INT32, np.array(tensor.shape, np.int32)
+            )
+            self._nodes.append(Node("RESHAPE", (source, constant), (name,), ReshapeOptions(), tensor.layer))
+        return name
 
     def _settle(self, place: int, node: Node) -> None:
+        (node,) = rename_inputs((node,), self._instead)
+        node = _with_row(node, self._operands(node))
         if not isinstance(node.options, StoredOperator) and not _fits_row(node, self._operands(node)):
             node = as_stored(self._file, place)
         if isinstance(node.options, StoredOperator):
@@ -89,13 +110,17 @@ class _Settling:
         """Add an operator that the op table has a row for, or the constant that it makes."""
         if node.op == "RESHAPE":
             node = _with_open_batch(node, self._tensors, self._file.open_shapes[node.outputs[0]])
-        node = _with_cast_types(_with_absent_inputs(node), self._tensors)
+        node = _without_empty_parts(_with_cast_types(_with_absent_inputs(node), self._tensors), self._tensors)
         operands = self._operands(node)
         array = _evaluate(node, operands)
         if array is not None:
             self._add_constants(node, (array,))
+            return
+        shapes = _inferred(node, operands)
+        if all(0 in shape for shape in shapes):
+            self._add_constants(node, tuple(np.empty(shape) for shape in shapes))
         else:
-            self._add(node, _inferred(node, operands))
+            self._add(node, shapes)
 
     def _settle_stored(self, node: Node, options: StoredOperator) -> None:
         """Add an operator as the file stores it, or the constants that it makes.
@@ -103,6 +128,12 @@ class _Settling:
         Raises:
             UnsupportedLayerError: if LiteRT does not run it, or what it makes has a size that only a run tells.
         """
+        within = inlined(node, options, self._tensors, lambda part: drop_dead(_Settling(part).graph()))
+        if within is not None:
+            self._tensors |= within.tensors
+            self._nodes += within.nodes
+            self._instead |= dict(zip(node.outputs, within.results, strict=True))
+            return
         operands = self._operands(node)
         content = with_operands(options.content, operands, [self._tensors[name] for name in node.outputs])
         try:
@@ -133,6 +164,21 @@ class _Settling:
 
     def _operands(self, node: Node) -> Inputs[Tensor]:
         return Inputs(None if name is None else self._tensors[name] for name in node.inputs)
+
+
+def _with_row(node: Node, operands: Inputs[Tensor]) -> Node:
+    """A SELECT as the SELECT_V2 that does the same: element by element, or by a single truth value for all."""
+    if node.op != "SELECT" or None in operands.items:
+        return node
+    condition, then, otherwise = operands
+    same = condition.shape in (then.shape, ()) and then.shape == otherwise.shape
+    return replace(node, op="SELECT_V2", options=spec_of("SELECT_V2").options()) if same else node
+
+
+def _without_empty_parts(node: Node, tensors: Mapping[str, Tensor]) -> Node:
+    """A CONCATENATION without what adds nothing to it."""
+    kept = tuple(name for name in node.inputs if name is None or 0 not in tensors[name].shape)
+    return replace(node, inputs=kept) if node.op == "CONCATENATION" and kept else node
 
 
 def _values(tensor: Tensor | None) -> np.ndarray | None:

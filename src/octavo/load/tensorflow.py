@@ -13,11 +13,14 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from octavo.errors import MissingDependencyError, ModelFileError, OctavoError, UnsupportedLayerError
+from octavo.errors import ConfigError, MissingDependencyError, ModelFileError, OctavoError, UnsupportedLayerError
 from octavo.limits import PREFIX, limits, raised, unreadable
+from octavo.load.batch import with_batch
+from octavo.load.input_shape import InputShape, fixed_shapes
 from octavo.load.loaded import Loaded
 from octavo.load.paths import model_bytes
 from octavo.load.tflite import load_tflite
@@ -28,7 +31,9 @@ SIGNATURE = "serving_default"
 _KEPT = frozenset({"PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT"})
 
 
-def load_saved_model(path: str | os.PathLike[str], signature: str | None = None) -> Loaded:
+def load_saved_model(
+    path: str | os.PathLike[str], signature: str | None = None, input_shape: InputShape | None = None
+) -> Loaded:
     """Read one signature of a SavedModel folder: the one named, the default one, or its only one.
 
     TensorFlow runs what a SavedModel's initializers say, so it does that in a process of its own, on a copy, once the
@@ -54,7 +59,52 @@ def load_saved_model(path: str | os.PathLike[str], signature: str | None = None)
         copy, out = Path(place, "saved"), Path(place, "out")
         out.mkdir()
         _copy(folder, copy)
-        return load_tflite(_converted(copy, out, folder.resolve().name, signature))
+        return _as_batch(load_tflite(_converted(copy, out, folder.resolve().name, signature, input_shape)), input_shape)
+
+
+def _as_batch(loaded: Loaded, input_shape: InputShape | None) -> Loaded:
+    """What was converted for batch 1, for the batch that is asked for."""
+    shapes = {name: (None, *loaded.graph.tensors[name].shape[1:]) for name in loaded.graph.inputs}
+    return replace(loaded, graph=with_batch(loaded.graph, fixed_shapes(input_shape, shapes).batch))
+
+
+def load_in_memory(model: Any, signature: str | None = None, input_shape: InputShape | None = None) -> Loaded:
+    """Read what TensorFlow holds in memory: a concrete function, a tf.function with an input signature, a tf.Module.
+
+    A module has one such method, or is a model of Keras 2. It is saved to a temporary folder, and read from there as
+    any SavedModel is.
+
+    Raises:
+        UnsupportedLayerError: if TensorFlow cannot save it; for its operators as `load_saved_model`.
+        ModelFileError, ConfigError: as `load_saved_model`.
+    """
+    tensorflow, name = _tensorflow(), str(getattr(model, "name", None) or type(model).__name__)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, name.replace("/", "_"))
+        try:
+            with warnings.catch_warnings(), native_stderr():
+                warnings.simplefilter("ignore")
+                _save(tensorflow, model, folder)
+        except Exception as error:
+            raise UnsupportedLayerError(
+                f"'{name}' cannot be saved by TensorFlow.",
+                got=f"{type(model).__name__}: {_first_line(error)}",
+                expected="a concrete function, or a tf.Module with one tf.function that has an input signature",
+                fix="give function.get_concrete_function(tf.TensorSpec((1, ...), tf.float32)), or a saved folder",
+            ) from error
+        return load_saved_model(folder, signature, input_shape)
+
+
+def _save(tensorflow: Any, model: Any, folder: Path) -> None:
+    """Save an object with a signature."""
+    if isinstance(model, tensorflow.Module):
+        tensorflow.saved_model.save(model, str(folder))
+        return
+    function = model if hasattr(model, "structured_input_signature") else model.get_concrete_function()
+    holder = tensorflow.Module()
+    # What is not reachable from the module is not saved.
+    holder.held = (function, list(function.graph.variables))
+    tensorflow.saved_model.save(holder, str(folder), signatures={SIGNATURE: function})
 
 
 def _copy(folder: Path, copy: Path) -> None:
@@ -77,9 +127,10 @@ def _copy(folder: Path, copy: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _converted(copy: Path, out: Path, name: str, signature: str | None) -> bytes:
+def _converted(copy: Path, out: Path, name: str, signature: str | None, input_shape: InputShape | None) -> bytes:
     """Run the converter in a child with an environment of its own; its death is an error here."""
-    command = [sys.executable, "-m", "octavo.load.convert_child", str(copy), str(out), name, signature or ""]
+    wanted = json.dumps(input_shape)
+    command = [sys.executable, "-m", "octavo.load.convert_child", str(copy), str(out), name, signature or "", wanted]
     kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith(PREFIX)}
     environment = {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "HOME": str(out), "TMPDIR": str(out)}
     with open(out / "log", "wb") as log:
@@ -93,14 +144,15 @@ def _converted(copy: Path, out: Path, name: str, signature: str | None) -> bytes
             problem = f"no end after {limits().convert_seconds} seconds"
     if (out / "error.json").is_file():
         told = json.loads((out / "error.json").read_text())
-        kind = {ModelFileError.__name__: ModelFileError}.get(told.pop("kind"), UnsupportedLayerError)
+        kinds = {kind.__name__: kind for kind in (ModelFileError, ConfigError)}
+        kind = kinds.get(told.pop("kind"), UnsupportedLayerError)
         raise kind(told.pop("what"), **told)
     if not (out / "model.tflite").is_file():
         raise cannot_convert(name, RuntimeError(problem))
     return model_bytes(out / "model.tflite")
 
 
-def load_subclassed(model: Any) -> Loaded:
+def load_subclassed(model: Any, input_shape: InputShape | None = None) -> Loaded:
     """Read a built keras.Model that has no graph of layers: one with a `call` of its own.
 
     It is traced once and exported to a temporary folder, which needs Keras's TensorFlow backend.
@@ -122,10 +174,13 @@ def load_subclassed(model: Any) -> Loaded:
                 expected="a built model that model.export('folder') can trace",
                 fix="call the model once on a batch of data before handing it over",
             ) from error
-        return load_tflite(convert(tensorflow, Path(folder), model.name))
+        content = convert(tensorflow, Path(folder), model.name, None, input_shape)
+        return _as_batch(load_tflite(content), input_shape)
 
 
-def convert(tensorflow: Any, folder: Path, name: str, signature: str | None = None) -> bytes:
+def convert(
+    tensorflow: Any, folder: Path, name: str, signature: str | None = None, input_shape: InputShape | None = None
+) -> bytes:
     """The float .tflite that TensorFlow's converter makes of a SavedModel's signature, for batch 1.
 
     Raises:
@@ -138,7 +193,7 @@ def convert(tensorflow: Any, folder: Path, name: str, signature: str | None = No
             warnings.simplefilter("ignore")
             model = tensorflow.saved_model.load(str(folder))
             function = _signature(model, name, signature)
-            single = _with_batch_of_one(tensorflow, function)
+            single = _with_batch_of_one(tensorflow, function, input_shape)
             return tensorflow.lite.TFLiteConverter.from_concrete_functions([single], model).convert()
     except OctavoError:
         raise
@@ -171,12 +226,15 @@ def _signature(model: Any, name: str, wanted: str | None) -> Any:
     return chosen
 
 
-def _with_batch_of_one(tensorflow: Any, function: Any) -> Any:
+def _with_batch_of_one(tensorflow: Any, function: Any, input_shape: InputShape | None) -> Any:
     """The function traced for batch 1, so that no shape is left to be computed when the model runs."""
-    specs = {
-        name: tensorflow.TensorSpec([size or 1 for size in spec.shape[:1]] + list(spec.shape[1:]), spec.dtype, name)
-        for name, spec in function.structured_input_signature[1].items()
-    }
+    known = function.structured_input_signature[1]
+    if any(spec.shape.rank is None for spec in known.values()):
+        fixed = {name: spec.shape for name, spec in known.items()}
+    else:
+        shapes = fixed_shapes(input_shape, {name: tuple(spec.shape) for name, spec in known.items()}).shapes
+        fixed = {name: [own or 1 for own in known[name].shape[:1]] + list(shape[1:]) for name, shape in shapes.items()}
+    specs = {name: tensorflow.TensorSpec(fixed[name], spec.dtype, name) for name, spec in known.items()}
     return tensorflow.function(lambda **inputs: function(**inputs)).get_concrete_function(**specs)
 
 

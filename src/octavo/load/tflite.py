@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from octavo.dtypes import DType
 from octavo.errors import ModelFileError
 from octavo.ir.graph import drop_dead
 from octavo.ir.notes import Note
-from octavo.ir.types import Graph, Shape
-from octavo.load.flatbuffer import read_content, read_tflite
+from octavo.ir.types import Graph
+from octavo.load.batch import with_batch
+from octavo.load.flatbuffer import FileContent, read_content, read_tflite
+from octavo.load.input_shape import InputShape, OpenShape, fixed_shapes
 from octavo.load.loaded import Loaded
 from octavo.load.paths import model_bytes
 from octavo.load.settle import settled
@@ -20,12 +23,15 @@ from octavo.run.signature import signature_names
 __all__ = ["load_tflite", "read_tflite"]
 
 
-def load_tflite(source: str | PathLike[str] | bytes, signature: str | None = None) -> Loaded:
+def load_tflite(
+    source: str | PathLike[str] | bytes, signature: str | None = None, input_shape: InputShape | None = None
+) -> Loaded:
     """Read a float .tflite file as a graph the library can work on.
 
     Args:
         source: The file's path or bytes.
         signature: Name of the signature to read, of a file that has several.
+        input_shape: What the file leaves open of its inputs; a batch there is the graph's.
 
     Raises:
         ModelFileError: if it is missing, not a .tflite file, malformed, quantized, or has inputs of an open size,
@@ -36,10 +42,10 @@ def load_tflite(source: str | PathLike[str] | bytes, signature: str | None = Non
     file = read_content(content, signature)
     if signature is None:
         _check_one_signature(signature_names(content))
-    _check_inputs({name: file.open_shapes[name] for name in file.graph.inputs})
+    file, batch = _with_input_shape(file, input_shape)
     _check_float(file.graph)
     halves = tuple(name for name, tensor in file.graph.tensors.items() if tensor.dtype is DType.FLOAT16)
-    graph = drop_dead(settled(file))
+    graph = with_batch(drop_dead(settled(file)), batch)
     return Loaded(graph, _notes(graph.name, halves))
 
 
@@ -53,16 +59,39 @@ def _check_one_signature(names: Sequence[str]) -> None:
         )
 
 
-def _check_inputs(shapes: dict[str, Shape]) -> None:
-    for name, shape in shapes.items():
-        if -1 not in shape[1:]:
-            continue
-        raise ModelFileError(
-            f"input '{name}' leaves open what Octavo must know.",
-            got=f"shape {shape}, where -1 is open",
-            expected="fixed dimensions behind the batch",
-            fix="convert the model again with a fixed input shape",
-        )
+def _with_input_shape(file: FileContent, given: InputShape | None) -> tuple[FileContent, int | None]:
+    """The file with fixed inputs, batch 1 where it leaves that open, and the batch that is asked for.
+
+    Raises:
+        ModelFileError: if a dimension stays open.
+        ConfigError: if what is asked for does not fit.
+    """
+    known = {name: tuple(None if size < 0 else size for size in file.open_shapes[name]) for name in file.graph.inputs}
+    fixed, tensors = fixed_shapes(given, known), dict(file.graph.tensors)
+    for name, own in known.items():
+        shape = fixed.shapes[name]
+        inner = tuple(size for size in shape[1:] if size is not None)
+        if len(inner) < len(shape[1:]):
+            raise _left_open(name, own)
+        first = own[:1] if own[:1] == (1,) else shape[:1]
+        tensors[name] = replace(tensors[name], shape=(*(size or 1 for size in first), *inner))
+    # What the file states of other tensors was so for other inputs.
+    changed = {name for name in known if tensors[name].shape != file.graph.tensors[name].shape}
+    stated = {
+        name: (-1,) if changed and not tensors[name].is_constant else shape for name, shape in file.open_shapes.items()
+    }
+    graph = replace(file.graph, tensors=tensors)
+    return replace(file, graph=graph, open_shapes=stated), fixed.batch
+
+
+def _left_open(name: str, shape: OpenShape) -> ModelFileError:
+    example = tuple(size or 96 for size in shape[1:])
+    return ModelFileError(
+        f"input '{name}' leaves open what Octavo must know.",
+        got=f"shape ({', '.join('open' if size is None else str(size) for size in shape)})",
+        expected="fixed dimensions behind the batch",
+        fix=f"say it: input_shape={example}",
+    )
 
 
 def _check_float(graph: Graph) -> None:
@@ -72,7 +101,8 @@ def _check_float(graph: Graph) -> None:
                 f"model '{graph.name}' is quantized already.",
                 got=f"tensor '{tensor.name}' of type {tensor.dtype.value} with a scale",
                 expected="a model of float32 weights and activations",
-                fix="give the float model that this one was made from; `octavo inspect` shows what is in this file",
+                fix="give the float model that this one was made from; `octavo inspect`, `verify` and `fit` take this "
+                "file, and `octavo diagnose MODEL --file FILE` compares it with its float model",
             )
 
 

@@ -14,7 +14,8 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Tensor
 from octavo.ops.activation import same_shape
 from octavo.ops.refuse import refuse
-from octavo.ops.roles import Data
+from octavo.ops.roles import Data, Fixed
+from octavo.ops.shape import moves
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
 
 
@@ -89,6 +90,13 @@ def lower_cast(b: Emitter, call: KerasCall) -> str:
     return emit_cast(b, call.inputs[0], DType.BOOL if wanted == "bool" else DType.INT32, suffix="")
 
 
+def on_integers(options: CastOptions, dtype: DType) -> CastOptions | None:
+    """Truth values become the integers 0 and 1, whose scale is 1."""
+    if options.in_data_type is not ElementType.BOOL or not options.out_data_type.dtype.is_float:
+        return None
+    return CastOptions(ElementType.BOOL, ElementType[dtype.name])
+
+
 def cast_training(ops: Any) -> Any:
     """CAST on Keras tensors."""
     return lambda x, out_data_type: ops.cast(x, ElementType(out_data_type).dtype.value)
@@ -111,12 +119,16 @@ CAST = OpSpec(
     name="CAST",
     options=CastOptions,
     inputs=(Data(),),
+    outputs=(Fixed({DType.INT8: (1.0, 0), DType.INT16: (1.0, 0)}),),
+    on_integers=on_integers,
     shapes=same_shape,
+    pointwise=True,
     types=cast_types,
     training=cast_training,
     run_float=cast_float,
+    integer=moves(cast_float),
     activations=frozenset(),
-    micro=frozenset({DType.FLOAT32, DType.INT32, DType.BOOL}),
+    micro=frozenset({DType.FLOAT32, DType.INT32, DType.BOOL, DType.INT8, DType.INT16}),
     keras={
         "ops.Cast": KerasForm(
             lower_cast,

@@ -35,6 +35,7 @@ def _of_one(
     return OpSpec(
         name=name,
         shapes=same_shape,
+        pointwise=True,
         training=lambda ops: getattr(ops, function),
         run_float=applies(numpy or getattr(np, function)),
         activations=frozenset(),
@@ -52,15 +53,18 @@ def _of_two(
     examples: Sequence[Example],
     *,
     micro: frozenset[DType] = EVERYWHERE,
+    unbounded: bool = False,
 ) -> OpSpec:
     """An operator on two tensors that broadcast, which keras.ops and numpy call alike."""
     return OpSpec(
         name=name,
         inputs=(Data(), Data()),
         shapes=broadcast_shape,
+        pointwise=True,
         training=lambda ops: getattr(ops, function),
         run_float=applies(getattr(np, function)),
         activations=frozenset(),
+        unbounded=unbounded,
         micro=micro,
         keras={}
         if operation is None
@@ -121,8 +125,9 @@ POW = _of_two(
     "power",
     (Example(((1, 5, 4, 3), (1, 5, 4, 3)), low=0.5, high=2.0), _TWO[1]),
     micro=LITERT_ALONE,
+    unbounded=True,
 )
-FLOOR_DIV = _of_two("FLOOR_DIV", "FloorDivide", "floor_divide", _TWO)
+FLOOR_DIV = _of_two("FLOOR_DIV", "FloorDivide", "floor_divide", _TWO, unbounded=True)
 FLOOR_MOD = _of_two("FLOOR_MOD", "Mod", "mod", _TWO)
 ATAN2 = _of_two(
     "ATAN2",

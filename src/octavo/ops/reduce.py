@@ -16,13 +16,16 @@ from octavo.numerics.fixed_point import Multiplier, wrap_int32
 from octavo.ops.axes import named_axes
 from octavo.ops.channelwise import where_channels_stay
 from octavo.ops.fused import Output, output_of
-from octavo.ops.limits import INT32_SUM, SPAN, Scales, counted, largest_real, overflow, rescaled
+from octavo.ops.limits import INT32_SUM, MARGIN, SPAN, Scales, counted, largest_real, overflow, rescaled
 from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
 from octavo.ops.signs import as_operands
 from octavo.ops.spec import Emitter, Example, FloatKernel, KerasCall, KerasForm, Kernel, OpSpec
 from octavo.ops.version import version_by_type
+
+# In steps of the input, the smallest step of a mean whose zero point, up to 2**7 of them, float32 counts exactly.
+FINEST_MEAN = 2.0**-16
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,11 @@ def terms_of(inputs: Inputs[Tensor]) -> int:
     return math.prod(x.shape[axis] for axis in integers(axes))
 
 
+def mean_scales(options: ReducerOptions, inputs: Inputs[Tensor]) -> Scales:
+    """The output scales of MEAN: LiteRT takes the zero point to steps of the output in float32, with 24 bits."""
+    return Scales(max(rescaled(options, inputs).smallest, MARGIN * FINEST_MEAN * inputs[0].scale))
+
+
 def sum_scales(options: ReducerOptions, inputs: Inputs[Tensor]) -> Scales:
     """The output scales of SUM."""
     return counted(terms_of(inputs) * largest_real(inputs[0]))
@@ -162,7 +170,7 @@ MEAN = OpSpec(
     positive=as_operands,
     run_float=reduce_float(np.mean),
     integer=scaled_sum_integer(mean=True),
-    output_scales=rescaled,
+    output_scales=mean_scales,
     obstacle=too_many,
     version=version_by_type(int8=2, int16=3),
     keras={

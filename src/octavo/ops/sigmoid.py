@@ -221,6 +221,7 @@ LOGISTIC = OpSpec(
     inputs=(Data(2.0**-25, {DType.INT8: 4.0, DType.INT16: LARGEST_POSITION_SCALE}, flat_beyond=12.0),),
     outputs=(Fixed({DType.INT8: (1 / 256, -128), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
+    pointwise=True,
     bounds=(0.0, 1.0),
     training=lambda ops: ops.sigmoid,
     run_float=logistic_float,
@@ -237,6 +238,7 @@ TANH = OpSpec(
     inputs=(Data(2.0**-25, {DType.INT8: 8.0, DType.INT16: LARGEST_POSITION_SCALE}, flat_beyond=6.0),),
     outputs=(Fixed({DType.INT8: (1 / 128, 0), DType.INT16: (1 / 32768, 0)}),),
     shapes=same_shape,
+    pointwise=True,
     bounds=(-1.0, 1.0),
     training=lambda ops: ops.tanh,
     run_float=applies(np.tanh),
@@ -250,8 +252,10 @@ TANH = OpSpec(
 
 HARD_SWISH = OpSpec(
     name="HARD_SWISH",
-    inputs=(Data(smallest_scale=2.0**-20),),
+    # The gate is shifted within 32 bits: its factor, from 1/128 of a step to 3/32768, stays below 2**31.
+    inputs=(Data(smallest_scale=2.0**-20, largest_scale={DType.INT8: 2.0**24}),),
     shapes=same_shape,
+    pointwise=True,
     training=lambda ops: ops.hard_silu,
     run_float=hard_swish_float,
     integer=Kernel(prepare_hard_swish, run_hard_swish),

@@ -275,6 +275,8 @@ SOFTMAX = OpSpec(
 
 LOG_SOFTMAX = OpSpec(
     name="LOG_SOFTMAX",
+    # LiteRT subtracts inputs in steps of the output, 1/16, in float32: half of one is left of 127 steps of this scale.
+    inputs=(Data(largest_scale={DType.INT8: 2.0**11}),),
     outputs=(Fixed({DType.INT8: (16 / 256, 127)}),),
     shapes=same_shape,
     bounds=(-math.inf, 0.0),

@@ -207,11 +207,15 @@ class OpSpec:
         intermediates: What a file tells integer kernels of values inside them.
         show_states: Emits float operators that compute, from the names of the inputs and of the first output, all
             values that states with parameters of their own take in a run from the reset: names by input index.
+        pointwise: Whether an element of the result follows from those at its own place alone.
+        on_integers: The options, given its own and the type, with which a call computes of quantized values that were
+            cast to int32, all of one scale; None where it has a kernel of its own, or none at all.
         of_shapes: Whether results are int32 lengths that follow from the inputs' shapes, whatever their values.
         channelwise: Whether a call only scales its channels where those of its operands are scaled.
         matrix_form: The operator as matrix products, where it has one weight and is linear in it.
         products: How many products a call adds up, given its options, inputs and outputs.
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
+        unbounded: Whether small operands make results of any size and sign.
         of_product: The operator that makes f(a b) of f(a) and f(b), where there is one.
         positive: Where no result is negative, as far as that follows from signs of the operands.
         run_float: Reference on float32 arrays; returns the results, then the next value of each state.
@@ -248,6 +252,8 @@ class OpSpec:
     bounds: tuple[float, float] = (-math.inf, math.inf)
     identity: Callable[[Any, Inputs[Tensor], Tensor], bool] = never
     converts: bool = False
+    pointwise: bool = False
+    on_integers: Callable[[Any, DType], Options | None] = lambda options, dtype: None
     of_shapes: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None
@@ -255,6 +261,7 @@ class OpSpec:
     matrix_form: MatrixForm | None = None
     products: Products = none
     pole: bool = False
+    unbounded: bool = False
     of_product: str | None = None
     positive: Signs = unknown
     run_float: FloatKernel

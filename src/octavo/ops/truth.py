@@ -20,7 +20,7 @@ from octavo.ops.shape import moves
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec, TensorRef
 from octavo.ops.version import version_by_type
 
-COARSE = "float only: the int8 kernels scale differences by 256 times the scale, and abort at scales of 1 and above"
+COARSE = "as int32: the int8 kernels scale differences by 256 times the scale, and abort at scales of 1 and above"
 
 
 class Compares(enum.Enum):
@@ -63,11 +63,13 @@ def _comparison(kind: Compares) -> OpSpec:
         name=kind.name,
         inputs=(Data(), Data()),
         shapes=broadcast_shape,
+        pointwise=True,
         types=truths,
         training=lambda ops: getattr(ops, function),
         run_float=applies(compare),
+        on_integers=lambda options, dtype: options,
         activations=frozenset(),
-        micro=frozenset({DType.FLOAT32}),
+        micro=frozenset({DType.FLOAT32, DType.INT32}),
         keras={
             f"ops.{operation}": KerasForm(
                 _lower(kind.name, alike),
@@ -100,6 +102,7 @@ def _logical(name: str, operation: str, function: str) -> OpSpec:
         name=name,
         inputs=(Data(),) * len(shapes),
         shapes=broadcast_shape,
+        pointwise=True,
         types=truths,
         training=lambda ops: getattr(ops, function),
         run_float=applies(combine),
@@ -137,6 +140,7 @@ SELECT_V2 = OpSpec(
     inputs=(Parameter(), Data(), Data()),
     outputs=(SameAsInput(moves=True),),
     shapes=select_shapes,
+    pointwise=True,
     training=lambda ops: ops.where,
     run_float=select_float,
     integer=moves(select_float),

@@ -13,7 +13,7 @@ from octavo.board.boards import parse_bytes
 from octavo.comparison.comparison import Comparison
 from octavo.diagnosis.found import Diagnosis
 from octavo.diagnosis.samples import Arrays
-from octavo.files import write_whole
+from octavo.files import figures_beside, write_whole
 from octavo.pages.views import arena_over_time, flipped, layer_views
 from octavo.report.page.render import render
 from octavo.report.tables import TextTable
@@ -61,8 +61,9 @@ def page_content(
         content["scheme"] = quantized.scheme.name
         if quantized.scheme.needs_data:
             content["views"] = layer_views(prepared.graph, quantized.graph, x)
-            room = content.get("board", {}).get("ram_bytes")
-            content["arena"] = {**arena_over_time(quantized.graph), "board_bytes": room}
+            arena = arena_over_time(quantized.graph)
+            if arena is not None:
+                content["arena"] = {**arena, "board_bytes": content.get("board", {}).get("ram_bytes")}
         content["proof"] = list(quantized.verification.notes) if quantized.verification else []
         content["flipped"] = _flips(comparison, quantized, x, labels)
     return content
@@ -81,7 +82,7 @@ def write_page(path: Path, content: Mapping[str, Any]) -> Path:
     page = render(content)
     plain = {name: value for name, value in content.items() if name != "flipped"}
     plain["flipped"] = [{k: v for k, v in each.items() if k != "picture"} for each in content.get("flipped", [])]
-    write_whole(path.with_suffix(".json"), json.dumps(plain, indent=1).encode())
+    write_whole(figures_beside(path), json.dumps(plain, indent=1).encode())
     return write_whole(path, page.encode())
 
 

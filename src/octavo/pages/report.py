@@ -1,4 +1,4 @@
-"""`octavo.report`: one page on a network, compared, diagnosed and shown."""
+"""`octavo report`: one page on a network, compared, diagnosed and shown."""
 
 from __future__ import annotations
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
 from io import BytesIO
 
 import numpy as np
 
-from octavo.board.plan_memory import Buffer, plan_memory
 from octavo.diagnosis.downstream import activations_of
 from octavo.diagnosis.pair import own_pair
 from octavo.diagnosis.places import Place, places_of
 from octavo.diagnosis.samples import Arrays
-from octavo.ir.graph import consumers
+from octavo.footprint.generated import arena_plan
 from octavo.ir.types import Graph
 from octavo.numerics.affine import along_axis, representable
 from octavo.report.mapping import map_layer
@@ -128,13 +126,15 @@ def picture(values: np.ndarray) -> str | None:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def arena_over_time(graph: Graph) -> dict[str, object]:
-    """Where each activation lies and from which operator to which, each beside those that live with it."""
-    buffers = _buffers(graph)
-    plan = plan_memory(buffers)
+def arena_over_time(graph: Graph) -> dict[str, object] | None:
+    """Where each activation lies and from which operator to which, as `octavo.fit` plans it; None without a C form."""
+    plan = arena_plan(graph)
+    if plan is None or not plan.buffers:
+        return None
     return {
         "arena_bytes": plan.arena_bytes,
-        "operators": [node.op for node in graph.nodes],
+        "ports_bytes": sum(graph.tensors[name].bytes for name in (*graph.inputs, *graph.outputs)),
+        "operators": plan.steps,
         "buffers": [
             {
                 "name": each.name,
@@ -143,23 +143,6 @@ def arena_over_time(graph: Graph) -> dict[str, object]:
                 "first": each.first,
                 "last": each.last,
             }
-            for each in buffers
+            for each in plan.buffers
         ],
     }
-
-
-def _buffers(graph: Graph) -> Sequence[Buffer]:
-    readers, places = consumers(graph), {node.outputs[0]: i for i, node in enumerate(graph.nodes)}
-    born: Mapping[str, int] = dict.fromkeys(graph.inputs, 0) | {
-        name: i for i, node in enumerate(graph.nodes) for name in node.outputs
-    }
-    end = len(graph.nodes) - 1
-    return [
-        Buffer(
-            name,
-            max(1, graph.tensors[name].size * graph.tensors[name].dtype.bits // 8),
-            first,
-            end if name in graph.outputs else max((places[node.outputs[0]] for node in readers[name]), default=first),
-        )
-        for name, first in born.items()
-    ]

@@ -15,25 +15,26 @@ from octavo.ops.fused import activation_of, smallest_output_scale
 from octavo.ops.operands import data_inputs, real_outputs
 from octavo.ops.roles import Data, Fixed, SameAsInput, SameAsOutput, State
 from octavo.ops.table import spec_of
-from octavo.plan.types import Edge, Group, Member
+from octavo.plan.types import Edge, Group, Member, Table
 
 T = TypeVar("T", bound=Hashable)
 Requantized = tuple[tuple[Edge, str], ...]
 
 
 def group_tensors(
-    graph: Graph, types: Mapping[str, DType], natives: Mapping[str, DType]
+    graph: Graph, types: Mapping[str, DType], natives: Mapping[str, DType], tables: Sequence[Table] = ()
 ) -> tuple[tuple[Group, ...], Requantized]:
     """Unite tensors along same-scale operators; where two fixed or a fixed and a free group would meet, requantize.
 
     A tensor that nodes of another type read is also a member of that type: the conversion between the two is a rounding
-    of its own. A constant that clips enters the group of what it clips, and joins none: what lies beyond the group's
-    range clips nothing there, and one constant may clip tensors of several groups.
+    of its own. A constant that clips, or is compared with, enters the group of what it clips, and joins none: what lies
+    beyond the group's range clips nothing there, and one constant may clip tensors of several groups.
 
     Args:
         graph: The float graph.
         types: Integer type of each node that has one, by first output.
         natives: Integer type of each activation that has one, by name.
+        tables: What int8 looks up; their ends have parameters of their own.
 
     Returns:
         The groups, and the inputs that enter a group they are no member of, each with a member of that group.
@@ -44,8 +45,8 @@ def group_tensors(
     clips: list[tuple[Edge, str]] = []
     for node, dtype in _integer_nodes(graph, types):
         spec, output = spec_of(node.op), Member(node.outputs[0], dtype)
-        clipping = _clipping_constants(graph, node)
-        members = {i: Member(name, dtype) for i, name in data_inputs(graph, node) if i not in clipping}
+        following = _following_constants(graph, node)
+        members = {i: Member(name, dtype) for i, name in data_inputs(graph, node) if i not in following}
         results = [Member(name, dtype) for name in real_outputs(graph, node)]
         for member in (*members.values(), *results):
             sets.add(member)
@@ -58,22 +59,55 @@ def group_tensors(
             if isinstance(rule, Fixed):
                 scale, zero_point = rule.parameters[dtype]
                 fixed[Member(name, dtype)] = Quantization(np.array(scale), np.array(zero_point))
+        if spec.on_integers(node.options, dtype) is not None:
+            requantized += _compared(sets, fixed, output.tensor, members, following)
         if results and isinstance(spec.rule(), SameAsInput | SameAsOutput):
             kinds = {i: fixed.get(sets.find(member)) for i, member in members.items()}
-            entering = _entering({**kinds, **dict.fromkeys(clipping)})
+            entering = _entering({**kinds, **dict.fromkeys(following)})
             requantized += [(Edge(output.tensor, i), output.tensor) for i in entering]
-            clips += [(Edge(output.tensor, i), output.tensor) for i in clipping]
+            clips += [(Edge(output.tensor, i), output.tensor) for i in following]
             sharing = [member for i, member in members.items() if i not in entering]
             for member in (*sharing, *results[1:]):
                 parameters = fixed.get(sets.find(member)) or fixed.get(sets.find(output))
                 root = sets.unite(output, member)
                 if parameters is not None:
                     fixed[root] = parameters
+    ends = [member for table in tables for member in _ends(graph, table)]
+    for member in ends:
+        sets.add(member)
     requantizing = frozenset(edge.node for edge, _ in requantized)
     for member in _inputs(graph, natives):
         sets.add(member)
     found = [(each, fixed.get(sets.find(each[0]))) for each in sets.members()]
-    return _groups(graph, types, natives, requantizing, found), (*requantized, *clips)
+    return _groups(graph, types, natives, requantizing, found, ends), (*requantized, *clips)
+
+
+def _ends(graph: Graph, table: Table) -> list[Member]:
+    """The source of a table and, if it is real, its result."""
+    names = (table.source, table.result)
+    return [Member(name, DType.INT8) for name in names if graph.tensors[name].dtype.is_float]
+
+
+def _compared(
+    sets: _DisjointSets[Member],
+    fixed: Mapping[Member, Quantization],
+    node: str,
+    members: Mapping[int, Member],
+    constants: Sequence[int],
+) -> list[tuple[Edge, str]]:
+    """Unite what is compared; what has other fixed parameters is requantized to those of the first that is free.
+
+    Constants follow and widen nothing: as int32, they may lie beyond the range of what they are compared with.
+    """
+    kinds = {i: fixed.get(sets.find(member)) for i, member in members.items()}
+    anchor = next((i for i, parameters in kinds.items() if parameters is None), next(iter(kinds), None))
+    if anchor is None:
+        return []
+    for i in kinds:
+        if kinds[i] == kinds[anchor]:
+            sets.unite(members[anchor], members[i])
+    entering = [*(i for i in kinds if kinds[i] != kinds[anchor]), *constants]
+    return [(Edge(node, i), members[anchor].tensor) for i in entering]
 
 
 def state_members(node: Node, dtype: DType) -> Iterator[tuple[Member, State]]:
@@ -97,9 +131,10 @@ def _groups(
     natives: Mapping[str, DType],
     requantizing: frozenset[str],
     sets: Sequence[tuple[tuple[Member, ...], Quantization | None]],
+    ends: Sequence[Member],
 ) -> tuple[Group, ...]:
     """The groups of these sets of members, each with its fixed parameters if it has any."""
-    observed, readers = _observed(graph, types, natives, requantizing), consumers(graph)
+    observed, readers = _observed(graph, types, natives, requantizing, ends), consumers(graph)
     moved: set[Member] = set()
     powers: dict[Member, tuple[int, int]] = {}
     needed: dict[Member, float] = defaultdict(float)
@@ -162,9 +197,10 @@ def _flat_beyond(graph: Graph, reader: Node, name: str) -> float | None:
     return None if None in limits else max((limit for limit in limits if limit is not None), default=None)
 
 
-def _clipping_constants(graph: Graph, node: Node) -> tuple[int, ...]:
-    """Indices of the constants of an operator that clips (same as output)."""
-    if not isinstance(spec_of(node.op).rule(), SameAsOutput):
+def _following_constants(graph: Graph, node: Node) -> tuple[int, ...]:
+    """Indices of the constants of an operator that clips (same as output), or that compares as int32."""
+    spec = spec_of(node.op)
+    if not isinstance(spec.rule(), SameAsOutput) and spec.on_integers(node.options, DType.INT8) is None:
         return ()
     return tuple(i for i, name in data_inputs(graph, node) if graph.tensors[name].is_constant)
 
@@ -186,7 +222,11 @@ def _entering(kinds: Mapping[int, Quantization | None]) -> frozenset[int]:
 
 
 def _observed(
-    graph: Graph, types: Mapping[str, DType], natives: Mapping[str, DType], requantizing: frozenset[str]
+    graph: Graph,
+    types: Mapping[str, DType],
+    natives: Mapping[str, DType],
+    requantizing: frozenset[str],
+    ends: Sequence[Member],
 ) -> frozenset[Member]:
     """Members whose ranges matter.
 
@@ -203,7 +243,7 @@ def _observed(
         for node, dtype in _integer_nodes(graph, types)
         for name in (*real_outputs(graph, node), *(name for _, name in data_inputs(graph, node)))
     }
-    members |= {*_inputs(graph, natives)}
+    members |= {*ends, *_inputs(graph, natives)}
     members |= {
         state
         for node, dtype in _integer_nodes(graph, types)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from octavo.config import (
     ACTIVATION_TYPES,
@@ -24,7 +24,8 @@ from octavo.ops.roles import Bias, Weight
 from octavo.ops.stored import StoredOperator
 from octavo.ops.table import OPS, spec_of
 from octavo.plan.groups import group_tensors, state_members
-from octavo.plan.types import BIAS_TYPES, BiasRule, Island, Plan, WeightRule
+from octavo.plan.tables import find_tables
+from octavo.plan.types import BIAS_TYPES, BiasRule, Island, Plan, Table, WeightRule
 
 # Smaller weights stay float under the dynamic scheme: quantizing inputs on the fly would cost more than it saves.
 MINIMUM_HYBRID_ELEMENTS = 1024
@@ -49,8 +50,14 @@ def make_plan(graph: Graph, config: QuantizeConfig, inside: Collection[str] = ()
     types: dict[str, DType] = {}
     islands: list[Island] = []
     guards = _guards(graph, scheme, config)
+    tables = find_tables(
+        graph,
+        lambda node: wanted_activations(node, scheme, config) is DType.INT8,
+        lambda node: float_reason(node, DType.INT8, config) is None,
+    )
+    looked_up = {node for table in tables for node in table.nodes}
     for node in graph.nodes:
-        if not _computes(graph, node):
+        if not _computes(graph, node) or node in looked_up:
             continue
         wanted = wanted_activations(node, scheme, config)
         reason = float_reason(node, wanted, config) or guards.get(node.outputs[0])
@@ -60,14 +67,14 @@ def make_plan(graph: Graph, config: QuantizeConfig, inside: Collection[str] = ()
             islands.append(Island(node.outputs[0], node.op, node.layer, reason))
         elif wanted is not None:
             types[node.outputs[0]] = wanted
-    natives = _natives(graph, types, scheme.activations)
+    natives = _natives(graph, types, scheme.activations, tables)
     for node in graph.nodes:
         if node.outputs[0] in inside and types.get(node.outputs[0]) is DType.INT8:
             types[node.outputs[0]] = DType.INT16
             natives |= dict.fromkeys(real_outputs(graph, node), DType.INT16)
-    groups, requantized = group_tensors(graph, types, natives)
+    groups, requantized = group_tensors(graph, types, natives, tables)
     weights, biases = _constants(graph, types, scheme, config)
-    return Plan(scheme, types, natives, groups, weights, biases, requantized, tuple(islands))
+    return Plan(scheme, types, natives, groups, weights, biases, requantized, tuple(islands), tuple(tables))
 
 
 def _check_kernels(scheme: Scheme) -> None:
@@ -150,7 +157,8 @@ def float_reason(node: Node, wanted: DType | None, config: QuantizeConfig) -> st
     if isinstance(node.options, StoredOperator):
         return "Octavo has no row for it, and keeps it as the file stores it"
     spec = spec_of(node.op)
-    if spec.integer is None or wanted not in spec.activations:
+    has_kernel = spec.integer is not None and wanted in spec.activations
+    if not has_kernel and spec.on_integers(node.options, wanted) is None:
         return f"{node.op} has no {wanted.value} kernel"
     return None
 
@@ -198,7 +206,7 @@ def _computes(graph: Graph, node: Node) -> bool:
     return made or (bool(data_inputs(graph, node)) and not spec_of(node.op).of_shapes)
 
 
-def _natives(graph: Graph, types: Mapping[str, DType], default: DType) -> dict[str, DType]:
+def _natives(graph: Graph, types: Mapping[str, DType], default: DType, tables: Sequence[Table]) -> dict[str, DType]:
     """The integer type that each activation is made in; an input of the model comes in the first type it is read in."""
     natives = {
         name: types[node.outputs[0]]
@@ -209,7 +217,10 @@ def _natives(graph: Graph, types: Mapping[str, DType], default: DType) -> dict[s
     for node in graph.nodes:
         if node.outputs[0] in types:
             natives |= {state.tensor: state.dtype for state, _ in state_members(node, types[node.outputs[0]])}
+    natives |= {table.result: DType.INT8 for table in tables if graph.tensors[table.result].dtype.is_float}
     read: dict[str, list[DType]] = {name: [] for name in graph.inputs}
+    for table in tables:
+        read.get(table.source, []).append(DType.INT8)
     for node in graph.nodes:
         for _, name in data_inputs(graph, node):
             if name in read and node.outputs[0] in types:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from octavo.config import Scheme
 from octavo.dtypes import DType
-from octavo.ir.types import Granularity, Quantization
+from octavo.ir.types import Granularity, Node, Quantization
 
 # Type of the bias of a layer, by the type of its activations.
 BIAS_TYPES = {DType.INT8: DType.INT32, DType.INT16: DType.INT64}
@@ -105,6 +105,21 @@ class Island:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Operators that compute a function of one number, in whose place int8 looks its 256 values up.
+
+    Attributes:
+        source: The tensor it is a function of.
+        result: What is computed: reals, whole numbers or truth values.
+        nodes: In order; the last makes the result.
+    """
+
+    source: str
+    result: str
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Every decision of a quantization but the numbers.
 
@@ -117,6 +132,7 @@ class Plan:
         requantized: Edges where a tensor enters a group it is no member of, each with the name of a member; a QUANTIZE
             goes there, unless the tensor is a constant.
         islands: What stays in float.
+        tables: What int8 looks up.
     """
 
     scheme: Scheme
@@ -127,6 +143,7 @@ class Plan:
     biases: tuple[BiasRule, ...]
     requantized: tuple[tuple[Edge, str], ...]
     islands: tuple[Island, ...]
+    tables: tuple[Table, ...] = ()
 
     @property
     def observed(self) -> tuple[str, ...]:

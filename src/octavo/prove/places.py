@@ -113,12 +113,16 @@ def _differs(graph: Graph, vectors: Sequence[Values], run: Runner) -> str:
         folder = Path(name)
         for file, text in write_c(graph, NAME, golden_vector(graph, 0), "none").files.items():
             (folder / file).write_text(text, encoding="ascii")
-        packed = np.stack(
-            [np.concatenate([values[name].ravel().view(np.int8) for name in graph.inputs]) for values in vectors]
-        )
-        made = run(graph, folder, packed)
+        made = run(graph, folder, packed(graph, vectors))
     truths = [reference.run(graph, values, keep=graph.outputs) for values in vectors]
     return first_difference(graph, made, truths)
+
+
+def packed(graph: Graph, vectors: Sequence[Values]) -> np.ndarray:
+    """Bytes of all inputs of each vector, end to end: int8 [vectors, bytes]."""
+    return np.stack(
+        [np.concatenate([values[name].ravel().view(np.int8) for name in graph.inputs]) for values in vectors]
+    )
 
 
 def first_difference(graph: Graph, made: np.ndarray, truths: Sequence[Values]) -> str:

@@ -18,7 +18,7 @@ from octavo.ir.types import Graph
 from octavo.load.paths import existing, model_bytes
 from octavo.load.tflite import read_tflite
 from octavo.numerics.affine import dequantize
-from octavo.prove.exported import self_tests
+from octavo.prove.exported import as_they_stand
 from octavo.prove.places import EMULATED, Place, in_c
 
 VECTORS = 3
@@ -60,7 +60,8 @@ def prove(model: str | PathLike[str], cores: Sequence[str] = EMULATED, vectors: 
     """Run a model everywhere: TensorFlow Lite Micro, LiteRT, and as C on this machine and emulated cores.
 
     Args:
-        model: A .tflite file; or a folder that an export wrote, whose files are run as they stand.
+        model: A .tflite file; or a folder that an export wrote, whose files are run as they stand: on the vector they
+            carry, and where the file they were written from is in the folder or beside it, on random ones, too.
         cores: Names of `octavo.board.emulator.CORES`.
         vectors: Random inputs to run, over all of the inputs' integers.
         seed: Of them.
@@ -74,7 +75,7 @@ def prove(model: str | PathLike[str], cores: Sequence[str] = EMULATED, vectors: 
             raise unknown_name("core", core, tuple(CORES))
     path = existing(Path(model))
     if path.is_dir():
-        return Proof(None, self_tests(path, cores))
+        return Proof(None, as_they_stand(path, cores, vectors, seed))
     content = model_bytes(path)
     graph = read_tflite(content)
     drawn = [drawn_inputs(graph, np.random.default_rng([seed, i])) for i in range(vectors)]

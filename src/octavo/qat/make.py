@@ -15,18 +15,20 @@ from octavo.condition import Method
 from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, configured, scheme_named
 from octavo.errors import ConfigError, InputError
 from octavo.evaluate.evidence import samples_wanted
+from octavo.ir.graph import consumers, producers
 from octavo.ir.notes import Note
-from octavo.ir.types import Graph
+from octavo.ir.types import Graph, Node
 from octavo.load.keras_files import read_keras
 from octavo.load.keras_graph import as_graph, load_keras
 from octavo.numerics.affine import Range
+from octavo.ops.operands import data_inputs
 from octavo.plan.make import check_skip, make_plan
 from octavo.plan.types import tensor_name
 from octavo.qat.layers.annotated import Annotated
 from octavo.qat.layers.model import QuantizationAwareModel
 from octavo.qat.prepare import prepare_as_named
 from octavo.qat.settings import TrainingConfig
-from octavo.qat.surgery.blueprint import Blueprint
+from octavo.qat.surgery.blueprint import Blueprint, moves_values
 from octavo.qat.surgery.flatten import Flat, annotated_layers, flatten
 from octavo.qat.surgery.insert import insert_fake_quantization, remove_fake_quantization
 from octavo.qat.surgery.origins import Origins, nudged_values, numbered_elements
@@ -139,7 +141,7 @@ def apply(
     layers: Sequence[LayerConfig] = (),
     allow: Sequence[str] = (),
 ) -> QuantizationAwareModel:
-    """Quantize the annotated layers of a model; the others stay in float.
+    """Quantize the annotated layers of a model; the others stay in float, but for what only moves values between them.
 
     Args:
         model: With some layers marked by `annotate`.
@@ -161,8 +163,34 @@ def apply(
     copied = flatten(model)
     loaded = load_keras(copied.model, values=nudged_values(copied.model))
     graph = prepare_as_named(loaded, copied.paths).graph
-    others = list(dict.fromkeys(node.layer for node in graph.nodes if node.layer not in chosen))
+    integer = chosen | _carriers(graph, chosen)
+    others = list(dict.fromkeys(node.layer for node in graph.nodes if node.layer not in integer))
     return quantize_model(model, scheme, training, data=data, skip=others, layers=layers, allow=allow)
+
+
+def _carriers(graph: Graph, chosen: set[str]) -> set[str]:
+    """The layers that only move values from chosen layers to chosen layers, such as a Flatten between two.
+
+    Integers are moved as they are, where reals would be converted before and behind.
+    """
+    makers, readers = producers(graph), consumers(graph)
+    own: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        own.setdefault(node.layer, []).append(node)
+    carriers = {layer for layer, nodes in own.items() if all(map(moves_values, nodes))} - chosen
+    while True:
+        integer = chosen | carriers
+        left = {
+            layer
+            for layer in carriers
+            for node in own[layer]
+            if not all(name in makers and makers[name].layer in integer for _, name in data_inputs(graph, node))
+            or not all(reader.layer in integer for name in node.outputs for reader in readers[name])
+            or set(node.outputs) & set(graph.outputs)
+        }
+        if not left:
+            return carriers
+        carriers -= left
 
 
 def strip(model: QuantizationAwareModel) -> keras.Model:

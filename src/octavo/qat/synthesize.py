@@ -5,6 +5,7 @@ Source: Cai et al. 2020, "ZeroQ: A Novel Zero Shot Quantization Framework", sect
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
@@ -26,7 +27,13 @@ CLASSES_SHARE = 0.1
 
 
 def synthesize(
-    model: Any, count: int = 128, *, steps: int = 200, seed: int = 0, progress: Progress | None = None
+    model: Any,
+    count: int = 128,
+    *,
+    steps: int = 200,
+    seed: int = 0,
+    allow: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
     """Samples for calibration where there are none: what batch normalizations remember of training is made again.
 
@@ -39,6 +46,7 @@ def synthesize(
         count: How many samples.
         steps: Of the optimizer, for each batch of 32.
         seed: Of the noise; the same one makes the same samples on the same machine and backend.
+        allow: Names of Lambda layers of a file whose functions may run.
         progress: Told of every step.
 
     Returns:
@@ -49,7 +57,7 @@ def synthesize(
         ModelFileError, UnsupportedLayerError: for a file that cannot be read.
     """
     if isinstance(model, (str, PathLike)):
-        model, _ = read_keras(str(model))
+        model, _ = read_keras(str(model), allow)
     flat = flatten(model).model
     norms = [layer for layer in flat.layers if isinstance(layer, keras.layers.BatchNormalization)]
     if not norms or any(not str(tensor.dtype).startswith("float") for tensor in flat.inputs):

@@ -9,13 +9,17 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.graph import fresh_name, with_nodes
-from octavo.ir.types import Graph, Node, NoOptions, Quantization, Tensor
+from octavo.ir.types import Graph, Node, NoOptions, Options, Quantization, Tensor
 from octavo.numerics.affine import Range, quantize, representable
+from octavo.ops.cast import CastOptions, ElementType
+from octavo.ops.elementwise_kernels import AddOptions
+from octavo.ops.indices import GatherOptions
 from octavo.ops.roles import Role
 from octavo.ops.table import spec_of
-from octavo.plan.types import BiasRule, Edge, Member, Plan, WeightRule
+from octavo.plan.types import BiasRule, Edge, Member, Plan, Table, WeightRule
 from octavo.quantization.bias import quantize_bias
 from octavo.quantization.parameters import Parameters, saturating_parameters, settle_parameters
+from octavo.quantization.tables import HIGHEST, LOWEST, entries, real_values
 from octavo.quantization.weights import quantize_weight
 
 
@@ -52,32 +56,112 @@ class _Assignment:
         self.float_constants = {
             name for node in graph.nodes if node.outputs[0] not in plan.types for name in node.inputs
         }
-        poles = (node for node in graph.nodes if spec_of(node.op).pole and node.outputs[0] not in plan.types)
-        self.unbounded = {name for node in poles for name in node.outputs}
+        floats = [node for node in graph.nodes if node.outputs[0] not in plan.types]
+        self.unbounded = {name for node in floats if _grows(node) for name in node.outputs}
         self.nodes: list[Node] = []
         self.tensors = dict(graph.tensors)
         for name, dtype in plan.natives.items():
             tensor = graph.tensors[name]
             self.tensors[name] = replace(tensor, dtype=dtype, quantization=self.parameters[Member(name, dtype)])
         self.made: dict[tuple[object, ...], str] = {}
+        self.tables = {table.result: table for table in plan.tables}
+        self.looked_up = {node.outputs[0] for table in plan.tables for node in table.nodes}
 
     def convert(self, node: Node) -> None:
         """Append a node with its inputs in the form it needs."""
+        if node.outputs[0] in self.looked_up:
+            if node.outputs[0] in self.tables:
+                self._look_up(self.tables[node.outputs[0]])
+            return
         dtype = self.plan.types.get(node.outputs[0])
         if dtype is None:
             inputs = tuple(self._float_input(name) for name in node.inputs)
         else:
             edges = ((Edge(node.outputs[0], i), name) for i, name in enumerate(node.inputs))
+            options = spec_of(node.op).on_integers(node.options, dtype)
+            form = self._integer_input if options is None else self._counted_input
             inputs = tuple(
-                None if name is None else self._integer_input(edge, name, dtype, spec_of(node.op).role(edge.input))
+                None if name is None else form(edge, name, dtype, spec_of(node.op).role(edge.input))
                 for edge, name in edges
             )
-            node = replace(node, intermediates=self._intermediates(node))
+            node = replace(node, options=options or node.options, intermediates=self._intermediates(node))
         self.nodes.append(replace(node, inputs=inputs))
 
     def finish(self) -> Graph:
         """The graph made so far."""
         return with_nodes(replace(self.graph, tensors=self.tensors), self.nodes)
+
+    def _look_up(self, table: Table) -> None:
+        """Append what finds each value of a table's source in the table: its integers, counted from 0, are places.
+
+        Whole numbers and truth values are found as int8, too, of which TensorFlow Lite Micro finds values.
+        """
+        source, result = Member(table.source, DType.INT8), self.graph.tensors[table.result]
+        native = self.plan.natives.get(table.source) is DType.INT8
+        name = (
+            table.source
+            if native
+            else self._conversion("QUANTIZE", table.source, "quantized", self.parameters[source], DType.INT8)
+        )
+        values = real_values(self.graph, table, self.parameters[source])
+        places = self._places(name)
+        if result.dtype.is_float:
+            parameters = self.parameters[Member(table.result, DType.INT8)]
+            self._gather(entries(values, parameters), parameters, places, result.name, result)
+            return
+        numbers, target = values.astype(np.int64), f"{result.name}/number"
+        if numbers.min() >= LOWEST and numbers.max() <= HIGHEST:
+            self._gather(numbers.astype(np.int8), Quantization(np.array(1.0), np.array(0)), places, target, result)
+        else:
+            self._gather(numbers.astype(np.int32), None, places, target, result)
+        if result.dtype is DType.INT32:
+            self._append("CAST", (target,), _cast(self.tensors[target].dtype, DType.INT32), result.name, result)
+            return
+        zero = self._plain(f"{result.name}/zero", np.zeros((1,) * len(result.shape), np.int32), result)
+        truth = (self._as_int32(target), zero)
+        self.nodes.append(Node("NOT_EQUAL", truth, (result.name,), NoOptions(), result.layer))
+
+    def _places(self, name: str) -> str:
+        """The int8 values of a tensor counted from 0, made once."""
+        tensor, key = self.tensors[name], ("ADD", name)
+        if key not in self.made:
+            offset = self._plain(f"{name}/offset", np.full((1,) * len(tensor.shape), -LOWEST, np.int32), tensor)
+            places = self._append("ADD", (self._as_int32(name), offset), AddOptions(), f"{name}/place", tensor)
+            self.made[key] = places
+        return self.made[key]
+
+    def _gather(
+        self, values: np.ndarray, parameters: Quantization | None, places: str, name: str, like: Tensor
+    ) -> None:
+        """Append what takes values of a table, to the tensor `name`."""
+        constant = fresh_name(self.tensors, f"{name}/table")
+        dtype = DType.of(values)
+        self.tensors[constant] = Tensor(constant, values.shape, dtype, values, parameters, like.layer)
+        self.tensors[name] = replace(like, name=name, dtype=dtype, quantization=parameters)
+        self.nodes.append(Node("GATHER", (constant, places), (name,), GatherOptions(), like.layer))
+
+    def _plain(self, name: str, values: np.ndarray, like: Tensor) -> str:
+        """A constant that stands for no reals."""
+        name = fresh_name(self.tensors, name)
+        self.tensors[name] = Tensor(name, values.shape, DType.of(values), values, None, like.layer)
+        return name
+
+    def _append(self, op: str, inputs: tuple[str, ...], options: Options, name: str, like: Tensor) -> str:
+        """Append an operator whose result are whole numbers; the result's name."""
+        name = name if name in self.graph.tensors else fresh_name(self.tensors, name)
+        self.tensors[name] = Tensor(name, like.shape, DType.INT32, layer=like.layer)
+        self.nodes.append(Node(op, inputs, (name,), options, like.layer))
+        return name
+
+    def _as_int32(self, name: str) -> str:
+        """The integers of a quantized tensor, cast once; any other tensor as it is."""
+        tensor, key = self.tensors[name], ("CAST", name)
+        if tensor.quantization is None:
+            return name
+        if key not in self.made:
+            options = _cast(tensor.dtype, DType.INT32)
+            self.made[key] = self._append("CAST", (name,), options, f"{name}/int32", tensor)
+        return self.made[key]
 
     def _intermediates(self, node: Node) -> tuple[str, ...]:
         """What the node's row has a file say of the values inside it."""
@@ -89,6 +173,14 @@ class _Assignment:
             names.append(fresh_name(self.tensors, f"{output.name}/inside_{i}"))
             self.tensors[names[-1]] = Tensor(names[-1], (0,), dtype, None, parameters, node.layer)
         return tuple(names)
+
+    def _counted_input(self, edge: Edge, name: str, dtype: DType, role: Role) -> str:
+        """An input as int32, in steps of what it meets."""
+        member = Member(self.requantized.get(edge, name), dtype)
+        if self.graph.tensors[name].is_constant and member in self.parameters:
+            values = quantize(self.graph.tensors[name].values, self.parameters[member], DType.INT32)
+            return self._plain(f"{name}/int32", values, self.graph.tensors[name])
+        return str(self._as_int32(self._integer_input(edge, name, dtype, role)))
 
     def _integer_input(self, edge: Edge, name: str, dtype: DType, role: Role) -> str:
         if edge in self.weight_rules:
@@ -120,7 +212,7 @@ class _Assignment:
             source = self.graph.tensors[name]
             entering = name
             if target is not None and name in self.unbounded:
-                entering = self._bounded(name, representable(target, dtype)[1])
+                entering = self._bounded(name, target, dtype)
             converted = Tensor(
                 fresh_name(self.tensors, f"{name}/{suffix}"), source.shape, dtype, None, target, source.layer
             )
@@ -129,14 +221,22 @@ class _Assignment:
             self.made[key] = converted.name
         return self.made[key]
 
-    def _bounded(self, name: str, largest: float) -> str:
-        """The float tensor `name`, at most as large: kernels cast what they quantize to int32, and infinity too."""
+    def _bounded(self, name: str, target: Quantization, dtype: DType) -> str:
+        """The float tensor `name`, no larger than its integers: kernels cast what they quantize to int32, and infinity.
+
+        What has a pole is never below 0; a quotient may be.
+        """
         source = self.graph.tensors[name]
-        limit, result = (fresh_name(self.tensors, f"{name}/{suffix}") for suffix in ("largest", "bounded"))
-        self.tensors[limit] = Tensor(limit, (), data=np.array(largest, np.float32), layer=source.layer)
-        self.tensors[result] = Tensor(result, source.shape, layer=source.layer)
-        self.nodes.append(Node("MINIMUM", (name, limit), (result,), NoOptions(), source.layer))
-        return result
+        smallest, largest = representable(target, dtype)
+        both = any(spec_of(node.op).unbounded for node in self.graph.nodes if name in node.outputs)
+        for op, limit, suffix in (("MINIMUM", largest, "largest"), ("MAXIMUM", smallest, "smallest"))[: 1 + both]:
+            limit_name = fresh_name(self.tensors, f"{source.name}/{suffix}")
+            self.tensors[limit_name] = Tensor(limit_name, (), data=np.array(limit, np.float32), layer=source.layer)
+            result = fresh_name(self.tensors, f"{source.name}/{'bounded' if op == 'MINIMUM' else 'bounded_below'}")
+            self.tensors[result] = Tensor(result, source.shape, layer=source.layer)
+            self.nodes.append(Node(op, (name, limit_name), (result,), NoOptions(), source.layer))
+            name = result
+        return name
 
     def _weight(self, rule: WeightRule) -> str:
         values, parameters = quantize_weight(
@@ -160,3 +260,12 @@ class _Assignment:
             self.tensors[made] = Tensor(made, source.shape, dtype, values, parameters, source.layer)
             self.made[key] = made
         return self.made[key]
+
+
+def _grows(node: Node) -> bool:
+    """Whether small operands of a node make results of any size."""
+    return spec_of(node.op).pole or spec_of(node.op).unbounded
+
+
+def _cast(source: DType, target: DType) -> CastOptions:
+    return CastOptions(ElementType[source.name], ElementType[target.name])

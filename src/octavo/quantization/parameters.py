@@ -10,7 +10,7 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, Quantization, Tensor
-from octavo.numerics.affine import RANGE_OF_ZEROS, Range, asymmetric, symmetric
+from octavo.numerics.affine import RANGE_OF_ZEROS, Range, asymmetric, representable, symmetric
 from octavo.ops.limits import MARGIN, Scales, rescaled
 from octavo.ops.operands import data_inputs
 from octavo.ops.roles import Data, Role
@@ -106,7 +106,7 @@ class _Settling:
         """Widen what the kernel of a node, and conversions of its inputs, need wider; whether anything was."""
         dtype = self.plan.types[node.outputs[0]]
         widened = [self._widen(target, rescaled(None, Inputs([source]))) for source, target in self._converted(node)]
-        widened.append(self._raise_limits(node, dtype))
+        widened += (self._raise_limits(node, dtype), self._cut_constant(node, dtype))
         spec = spec_of(node.op)
         if spec.output_scales is not None:
             operands = Inputs(
@@ -114,6 +114,27 @@ class _Settling:
             )
             widened.append(self._widen(Member(node.outputs[0], dtype), spec.output_scales(node.options, operands)))
         return any(widened)
+
+    def _cut_constant(self, node: Node, dtype: DType) -> bool:
+        """Cut the range of a constant that is added where the sum saturates whatever it is added to.
+
+        A mask of -1e9 would have steps so large that kernels shift its sums out of their registers.
+        """
+        operands = [*enumerate(map(str, node.inputs))] if node.op == "ADD" else []
+        for (i, name), (j, other) in (operands, operands[::-1]) if operands else ():
+            tensor, output = self.graph.tensors[name], Member(node.outputs[0], dtype)
+            member, beside = self._member(node, i, name, dtype), self._member(node, j, other, dtype)
+            if tensor.data is None or member is None or beside is None or self.groups[member].observed != (name,):
+                continue
+            group, (low, high) = self.groups[member], representable(self.activations[output], dtype)
+            other_low, other_high = representable(self.activations[beside], dtype)
+            known = self.ranges.get(group, (0.0, 0.0))
+            cut = max(known[0], low - other_high), min(known[1], high - other_low)
+            if cut != known:
+                self.ranges[group] = cut
+                self._choose(group, group.smallest_scale)
+                return True
+        return False
 
     def _widen(self, member: Member, scales: Scales) -> bool:
         """Choose a group's parameters anew if its scale is not among these; whether that changed it."""

@@ -75,25 +75,37 @@ def read_signature(model: bytes, wanted: str | None = None) -> Signature:
         root = schema.Model.GetRootAs(model, 0)
         named = _signature(root, wanted)
         subgraph = _within(0 if named is None else named.SubgraphIndex(), root.SubgraphsLength())
-        graph = root.Subgraphs(subgraph)
-        tensors = [graph.Tensors(i) for i in range(graph.TensorsLength())]
-        activations = [tensor for tensor in tensors if not _is_constant(root, tensor)]
         ins, outs = ({}, {}) if named is None else (_names(named, "Inputs"), _names(named, "Outputs"))
-        inputs, outputs = (
-            _ports(tensors, indices, names)
-            for indices, names in ((graph.InputsAsNumpy(), ins), (graph.OutputsAsNumpy(), outs))
-        )
-        whole = [tensor_name(tensor, i) for i, tensor in enumerate(tensors)]
-        unique = unique_names([first_name(tensor, i) for i, tensor in enumerate(tensors)], inputs, outputs)
-        return Signature(
-            inputs,
-            outputs,
-            {name: i for names in (whole, unique) for i, name in enumerate(names)},
-            sum(_bytes(tensor) for tensor in activations),
-            subgraph,
-        )
+        return _signature_of(root, subgraph, ins, outs)
     except (struct.error, IndexError, AttributeError, TypeError, ValueError, MemoryError, OverflowError) as error:
         raise not_a_model(f"{len(model)} bytes that end or point outside themselves") from error
+
+
+def subgraph_signature(model: bytes, index: int) -> Signature:
+    """The face of any subgraph of a .tflite file that was read before.
+
+    Raises:
+        ModelFileError: if a port has a type Octavo does not know.
+    """
+    return _signature_of(schema.Model.GetRootAs(model, 0), index, {}, {})
+
+
+def _signature_of(root: Any, subgraph: int, ins: Mapping[int, str], outs: Mapping[int, str]) -> Signature:
+    """The face of a subgraph, with names of its inputs and outputs by their tensors' numbers."""
+    graph = root.Subgraphs(subgraph)
+    tensors = [graph.Tensors(i) for i in range(graph.TensorsLength())]
+    activations = [tensor for tensor in tensors if not _is_constant(root, tensor)]
+    ports = ((graph.InputsAsNumpy(), ins), (graph.OutputsAsNumpy(), outs))
+    inputs, outputs = (_ports(tensors, indices, names) for indices, names in ports)
+    whole = [tensor_name(tensor, i) for i, tensor in enumerate(tensors)]
+    unique = unique_names([first_name(tensor, i) for i, tensor in enumerate(tensors)], inputs, outputs)
+    return Signature(
+        inputs,
+        outputs,
+        {name: i for names in (whole, unique) for i, name in enumerate(names)},
+        sum(_bytes(tensor) for tensor in activations),
+        subgraph,
+    )
 
 
 def signature_names(model: bytes) -> tuple[str, ...]:

@@ -113,6 +113,12 @@ def merged(content: bytes, tables: Tables, subgraphs: list[Any]) -> schema.Opera
     return operator
 
 
+def called(content: bytes) -> dict[str, int]:
+    """The subgraphs that the operator of a file of one runs: their numbers in that file by the name of the option."""
+    operator = parsed(content).subgraphs[0].operators[0]
+    return {name: getattr(table, name) for table, name in _subgraph_options(operator)}
+
+
 def parsed(content: bytes) -> schema.ModelT:
     """The tables of a file."""
     return schema.ModelT.InitFromPackedBuf(bytearray(content), 0)

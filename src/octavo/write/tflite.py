@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -23,7 +22,8 @@ from octavo.ir.types import Graph, Node, NoOptions, Options, PerAxis, Quantizati
 from octavo.ops.schema import camel_case
 from octavo.ops.stored import StoredOperator
 from octavo.ops.table import spec_of
-from octavo.write.stored import FILE_IDENTIFIER, merged, operator_code
+from octavo.write.stored import merged, operator_code
+from octavo.write.tables import Buffer, Parameters, finished
 from octavo.write.writer import Writer
 
 METADATA_NAME = "octavo"
@@ -72,76 +72,14 @@ def write_tflite(graph: Graph, metadata: Mapping[str, object] | None = None) -> 
         text = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
         model.metadata.append(_metadata(METADATA_NAME, text.encode(), buffers))
     model.buffers = buffers.tables
-    builder = _Builder(_room(graph, buffers))
-    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-    # The builder's own `Output` would copy once more.
-    return bytes(memoryview(builder.Bytes)[builder.Head() :])
-
-
-class _Builder(flatbuffers.Builder):
-    """A builder that remembers the vectors it may share."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self.shared: dict[tuple[str, bytes], int] = {}
-
-    def shared_vector(self, array: np.ndarray) -> int:
-        """Offset of a vector with these elements, written at most once."""
-        key = (array.dtype.str, array.tobytes())
-        if key not in self.shared:
-            self.shared[key] = self.CreateNumpyVector(array)
-        return self.shared[key]
-
-
-class _Buffer(schema.BufferT):
-    """A buffer whose data is aligned to 16 bytes, as the schema demands and its Python writer does not do.
-
-    Attributes:
-        content: The bytes, uint8, 1-D; no copy of the constant they belong to.
-    """
-
-    def __init__(self, content: np.ndarray) -> None:
-        super().__init__()
-        self.content = content
-
-    def Pack(self, builder: flatbuffers.Builder) -> int:
-        """Write the table; called by the schema's own `Pack`."""
-        offset, size = 0, self.content.nbytes
-        if size:
-            builder.StartVector(1, size, 16)
-            builder.head = builder.Head() - size
-            builder.Bytes[builder.Head() : builder.Head() + size] = self.content.data
-            offset = builder.EndVector()
-        schema.BufferStart(builder)
-        if offset:
-            schema.BufferAddData(builder, offset)
-        return schema.BufferEnd(builder)
-
-
-class _QuantizationParameters(schema.QuantizationParametersT):
-    """Parameters whose vectors are shared between tensors."""
-
-    def __init__(self, parameters: Quantization) -> None:
-        super().__init__()
-        self.parameters = parameters
-
-    def Pack(self, builder: _Builder) -> int:
-        """Write the table; called by the schema's own `Pack`."""
-        scale = builder.shared_vector(self.parameters.scale)
-        zero_point = builder.shared_vector(self.parameters.zero_point)
-        schema.QuantizationParametersStart(builder)
-        schema.QuantizationParametersAddScale(builder, scale)
-        schema.QuantizationParametersAddZeroPoint(builder, zero_point)
-        if isinstance(self.parameters.granularity, PerAxis):
-            schema.QuantizationParametersAddQuantizedDimension(builder, self.parameters.granularity.axis)
-        return schema.QuantizationParametersEnd(builder)
+    return finished(model, _room(graph, buffers))
 
 
 class _Buffers:
     """The file's buffers; the first is empty by convention, equal constants share one."""
 
     def __init__(self) -> None:
-        self.tables = [_Buffer(np.empty(0, np.uint8))]
+        self.tables = [Buffer(np.empty(0, np.uint8))]
         self._index: dict[bytes, int] = {}
 
     def add(self, data: np.ndarray) -> int:
@@ -150,7 +88,7 @@ class _Buffers:
         digest = hashlib.sha256(content.data).digest()
         if digest not in self._index:
             self._index[digest] = len(self.tables)
-            self.tables.append(_Buffer(content))
+            self.tables.append(Buffer(content))
         return self._index[digest]
 
 
@@ -166,6 +104,11 @@ def _room(graph: Graph, buffers: _Buffers) -> int:
     return constants + parameters + TABLE_BYTES * (tables + 1)
 
 
+def _parameters(parameters: Quantization) -> Parameters:
+    axis = parameters.granularity.axis if isinstance(parameters.granularity, PerAxis) else 0
+    return Parameters(parameters.scale, parameters.zero_point, axis)
+
+
 def _tensor(tensor: Tensor, buffers: _Buffers) -> schema.TensorT:
     table = schema.TensorT()
     table.name = tensor.name
@@ -176,7 +119,7 @@ def _tensor(tensor: Tensor, buffers: _Buffers) -> schema.TensorT:
     if tensor.data is not None:
         table.buffer = buffers.add(pack(tensor.data, tensor.dtype) if tensor.dtype.is_packed else tensor.data)
     if tensor.quantization is not None:
-        table.quantization = _QuantizationParameters(tensor.quantization)
+        table.quantization = _parameters(tensor.quantization)
     return table
 
 

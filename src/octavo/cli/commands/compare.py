@@ -8,8 +8,23 @@ from typing import Annotated
 import typer
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, DataPath, Divisor, Effort, Json, ModelPath, Report, Samples, Seed, Signature, Skip
-from octavo.cli.output import command_line, print_json, start_keras_for
+from octavo.cli.options import (
+    Allow,
+    DataPath,
+    Divisor,
+    Effort,
+    Force,
+    InputShape,
+    Json,
+    ModelPath,
+    Report,
+    Samples,
+    Seed,
+    Signature,
+    Skip,
+    input_shape_of,
+)
+from octavo.cli.output import check_page_free, command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 
 MATTERS = ("accuracy", "flash", "ram", "latency")
@@ -47,6 +62,8 @@ def compare(
     effort: Effort = "default",
     allow: Allow = None,
     signature: Signature = None,
+    input_shape: InputShape = None,
+    force: Force = False,
     seed: Seed = 0,
     report: Report = None,
     as_json: Json = False,
@@ -59,12 +76,11 @@ def compare(
     from octavo.comparison.comparison import compare as run
     from octavo.comparison.recommendation import Wishes
     from octavo.data.labelled import read_test_set
-    from octavo.files import check_place
     from octavo.report.progress import progress_bar
     from octavo.report.terminal import console, print_lines, print_table
 
     if report is not None:
-        check_place(report)
+        check_page_free("--report", report, force)
     wishes = Wishes(none_or(flash), none_or(ram), [name.strip() for name in matters.split(",")] if matters else None)
     if board is not None:
         board_named(board)
@@ -76,7 +92,7 @@ def compare(
         table = run(
             str(model), None if data is None else str(data), held_out, schemes=names, skip=tuple(skip or ()),
             samples=samples, integer_divisor=integer_divisor, seed=seed, progress=progress, metric=metric,
-            allow=tuple(allow or ()), signature=signature, effort=effort,
+            allow=tuple(allow or ()), signature=signature, effort=effort, input_shape=input_shape_of(input_shape),
             also={path.stem: path for path in also or ()}, flash=wishes.flash, ram=wishes.ram,
             matters=wishes.matters, board=board,
         )  # fmt: skip
@@ -84,7 +100,7 @@ def compare(
         from octavo.pages.report import shown_of_test, write_report
         from octavo.stages import prepare
 
-        prepared = prepare(str(model), tuple(allow or ()), signature)
+        prepared = prepare(str(model), tuple(allow or ()), signature, input_shape_of(input_shape))
         best = table.best().row
         write_report(
             report, prepared, shown_of_test(prepared, held_out, integer_divisor), comparison=table,

@@ -9,7 +9,7 @@ import typer
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
 from octavo.cli.options import Allow, Divisor, Force, Json, ModelPath, Report, Samples, Seed, Skip, To, one_of
-from octavo.cli.output import check_free, command_line, print_json, start_keras_for
+from octavo.cli.output import check_free, check_page_free, command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 from octavo.numerics.estimators import ESTIMATORS
 from octavo.write.array import form_of
@@ -58,9 +58,9 @@ def diagnose(
 
     if apply is not None:
         form_of(apply, to)
-    for option, place in (("--apply", apply), ("--report", report)):
-        if place is not None:
-            check_free(option, place, force)
+        check_free("--apply", apply, force)
+    if report is not None:
+        check_page_free("--report", report, force)
     judged = None if test is None else read_test_set(test, integer_divisor)
     start_keras_for(model)
     with progress_bar() as progress:

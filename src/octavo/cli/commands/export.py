@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="An int8 .tflite file; also int16x8 for tflm.", show_default=False)],
+    model: Annotated[Path, typer.Argument(help="An int8 or int16x8 .tflite file.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.", show_default=False)],
     to: Annotated[str, typer.Option("--to", help="What to write: c, arduino, cmake, esp-idf or tflm.")] = "c",
     name: Annotated[
@@ -30,6 +30,9 @@ def export(
     optimize: Annotated[
         str, typer.Option(help="size, or speed: fewer instructions for twice the flash of most weights.")
     ] = "size",
+    plan_memory: Annotated[
+        bool, typer.Option("--plan-memory", help="For tflm: a plan of the arena in the model, where its own is worse.")
+    ] = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -37,7 +40,18 @@ def export(
     from octavo.export import export as run
     from octavo.report.terminal import console, print_lines
 
-    written = run(model, out, to, name, force=force, seed=seed, ram=ram, stream=stream, optimize=optimize)
+    written = run(
+        model,
+        out,
+        to,
+        name,
+        force=force,
+        seed=seed,
+        ram=ram,
+        stream=stream,
+        optimize=optimize,
+        plan_memory=plan_memory,
+    )
     order = None if written.model is None else written.model.order
     if as_json:
         print_json(

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, DataPath, Json
-from octavo.cli.output import print_json, start_keras_for
+from octavo.cli.options import Allow, DataPath, Force, Json
+from octavo.cli.output import check_free, print_json, start_keras_for
 from octavo.config import SCHEMES
 
 
@@ -27,6 +27,7 @@ def fit(
     picture: Annotated[Path | None, typer.Option(help="Draw the arena over time into this .png file.")] = None,
     every_board: Annotated[bool, typer.Option("--boards", help="List the boards.")] = False,
     allow: Allow = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Tell whether a model fits a board, how fast it is there, what sets the peak, and what would help.
@@ -36,7 +37,7 @@ def fit(
     from octavo.board.boards import board_of
     from octavo.comparison.fit import fit as run
     from octavo.errors import ConfigError
-    from octavo.files import check_place, write_whole
+    from octavo.files import write_whole
     from octavo.report.arena import arena_lines, arena_picture
     from octavo.report.boards import boards_table, boards_values
     from octavo.report.footprint import footprint_lines, operators_table, parts_table, targets_table, ways_table
@@ -55,7 +56,7 @@ def fit(
         )
     board_of(board, flash, ram)
     if picture is not None:
-        check_place(picture)
+        check_free("--picture", picture, force)
     start_keras_for(model)
     names = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
     with progress_bar() as progress:

@@ -13,6 +13,7 @@ from octavo.cli.options import (
     Divisor,
     Effort,
     Force,
+    InputShape,
     Json,
     ModelPath,
     Report,
@@ -21,9 +22,10 @@ from octavo.cli.options import (
     Signature,
     Skip,
     To,
+    input_shape_of,
     one_of,
 )
-from octavo.cli.output import check_free, command_line, marked, print_json, start_keras_for
+from octavo.cli.output import check_free, check_page_free, command_line, marked, print_json, start_keras_for
 from octavo.config import IO_TYPES, LAYER_TYPES, SCHEMES, LayerConfig, layer_of_type
 from octavo.numerics.estimators import ESTIMATORS
 from octavo.write.array import form_of
@@ -61,6 +63,7 @@ def quantize(
     effort: Effort = "default",
     allow: Allow = None,
     signature: Signature = None,
+    input_shape: InputShape = None,
     force: Force = False,
     seed: Seed = 0,
     report: Report = None,
@@ -74,7 +77,7 @@ def quantize(
     from octavo.trained import is_quantization_aware, opened
 
     if report is not None:
-        check_free("--report", report, force)
+        check_page_free("--report", report, force)
     start_keras_for(model)
     source = opened(str(model), tuple(allow or ()))
     trained = (source.quantization.scheme, "qat") if is_quantization_aware(source) else ()
@@ -88,13 +91,14 @@ def quantize(
             input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,
             samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify,  # type: ignore[arg-type]
             effort=effort, mend=mend, allow=tuple(allow or ()), signature=signature, progress=progress,
+            input_shape=input_shape_of(input_shape),
         )  # fmt: skip
     path = result.save(out, to)
     if report is not None and data is not None:
         from octavo.pages.report import shown_of_data, write_report
         from octavo.stages import prepare
 
-        prepared = prepare(source, tuple(allow or ()), signature)
+        prepared = prepare(source, tuple(allow or ()), signature, input_shape_of(input_shape))
         samples_shown = shown_of_data(prepared, str(data), integer_divisor)
         write_report(report, prepared, samples_shown, quantized=result, commands=[command_line()])
     if as_json:

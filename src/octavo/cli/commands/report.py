@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from octavo.cli.options import Allow, Divisor, Json, ModelPath, one_of
-from octavo.cli.output import command_line, print_json, start_keras_for
+from octavo.cli.options import Allow, Divisor, Force, Json, ModelPath, one_of
+from octavo.cli.output import check_page_free, command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 
 
@@ -30,16 +30,17 @@ def report(
     ram: Annotated[str, typer.Option(help="Room on the board for the arena.")] = "256KB",
     integer_divisor: Divisor = None,
     allow: Allow = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Compare, diagnose and show a model on one page that opens from disk, its figures as JSON beside it."""
     from octavo.data.labelled import read_test_set
-    from octavo.files import check_place
+    from octavo.files import figures_beside
     from octavo.pages.report import report as run
     from octavo.report.progress import progress_bar
 
     out = out or Path(f"{model.stem}_report.html")
-    check_place(out)
+    check_page_free("--out", out, force)
     held_out = read_test_set(test, integer_divisor)
     start_keras_for(model)
     with progress_bar() as progress:
@@ -49,6 +50,6 @@ def report(
             integer_divisor=integer_divisor, allow=tuple(allow or ()), progress=progress, commands=[command_line()],
         )  # fmt: skip
     if as_json:
-        print_json({"page": str(path), "figures": str(path.with_suffix(".json"))})
+        print_json({"page": str(path), "figures": str(figures_beside(path))})
     else:
-        Console().print(f"Open {path}; its figures are in {path.with_suffix('.json')}.", highlight=False)
+        Console().print(f"Open {path}; its figures are in {figures_beside(path)}.", highlight=False)

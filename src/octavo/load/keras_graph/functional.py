@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from octavo.errors import InputError, OctavoError, UnsupportedLayerError
+from octavo.ir.types import Shape
+from octavo.load.input_shape import InputShape, OpenShape, fixed_shapes
 
 
 def functional_graph(model: Any, path: str) -> Any:
@@ -128,23 +130,32 @@ def _makers(tensors: Iterable[Any], given: set[int]) -> list[Any]:
     return [history.operation._inbound_nodes[history.node_index] for history in histories]
 
 
-def input_shape(tensor: Any) -> tuple[int, ...]:
-    """Shape of a model input with batch 1.
+def graph_inputs(function: Any, given: InputShape | None) -> tuple[tuple[Shape, ...], int | None]:
+    """Shapes of a graph's inputs with batch 1, and the batch that is asked for.
+
+    Args:
+        function: The `keras.Function`.
+        given: What the caller says of open dimensions.
 
     Raises:
         InputError: for a dimension of unknown size.
+        ConfigError: if what the caller says does not fit.
     """
-    name, shape = tensor._keras_history.operation.name, tuple(tensor.shape)
+    known = {tensor._keras_history.operation.name: tuple(tensor.shape) for tensor in function.inputs}
+    fixed = fixed_shapes(given, known)
+    return tuple(_with_batch_of_one(name, shape, known[name]) for name, shape in fixed.shapes.items()), fixed.batch
+
+
+def _with_batch_of_one(name: str, shape: OpenShape, own: OpenShape) -> Shape:
     if None in shape[1:]:
         example = tuple(size or 224 for size in shape[1:])
         raise InputError(
             f"input '{name}' has a dimension of unknown size.",
-            got=f"shape {shape}",
+            got=f"shape {own}",
             expected="a fixed size for every dimension but the batch",
-            fix=f"build the model on keras.Input(shape={example}), or wrap it: "
-            f"x = keras.Input(shape={example}); keras.Model(x, model(x))",
+            fix=f"say input_shape={example}, or build the model on keras.Input(shape={example})",
         )
-    return (1, *shape[1:])
+    return (1, *(size for size in shape[1:] if size is not None))
 
 
 def ordered_arguments(function: Any, argument: Any) -> list[Any]:

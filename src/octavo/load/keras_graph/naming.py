@@ -10,6 +10,25 @@ from octavo.ir.graph import fresh_name, producers
 from octavo.ir.types import Graph
 
 
+def named_as_in_keras(graph: Graph, results: Mapping[str, str], function: Any) -> tuple[Graph, dict[str, str]]:
+    """The graph with the names that a `keras.Function` gives its tensors, and the new name of each by the old one.
+
+    Args:
+        graph: As it was emitted.
+        results: Graph tensor of each layer's first call, by layer path.
+        function: What it was read of.
+    """
+    names = {name: name for name in graph.tensors}
+    for found in (
+        result_names(graph, results),
+        output_names(graph, function._outputs_struct),
+        input_names(graph, function._inputs_struct),
+    ):
+        graph = rename_tensors(graph, found)
+        names = {old: found.get(new, new) for old, new in names.items()}
+    return graph, names
+
+
 def result_names(graph: Graph, results: Mapping[str, str]) -> dict[str, str]:
     """New names, by old ones, that call each layer's result by the layer's path.
 

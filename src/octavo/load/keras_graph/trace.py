@@ -14,6 +14,9 @@ from octavo.config import LAYERS_SHOWN, unknown_name
 from octavo.errors import InputError, OctavoError, UnsupportedLayerError
 from octavo.ir.graph import fresh_name
 from octavo.ir.notes import Note
+from octavo.ir.types import Shape
+from octavo.load.batch import with_batch
+from octavo.load.input_shape import InputShape
 from octavo.load.keras_graph import refusals
 from octavo.load.keras_graph.call import Call, flat, is_array, map_leaves, references, to_numpy
 from octavo.load.keras_graph.channels import comes_first, lower_channels_last
@@ -23,14 +26,14 @@ from octavo.load.keras_graph.functional import (
     Traced,
     execution_order,
     functional_graph,
-    input_shape,
+    graph_inputs,
     is_graph_of_layers,
     ordered_arguments,
     symbol,
     trace,
 )
 from octavo.load.keras_graph.integer_inputs import with_integer_inputs
-from octavo.load.keras_graph.naming import input_names, output_names, rename_tensors, result_names
+from octavo.load.keras_graph.naming import named_as_in_keras
 from octavo.load.keras_graph.shadow import Shadows
 from octavo.load.loaded import Loaded
 from octavo.ops.build import GraphBuilder
@@ -41,7 +44,6 @@ from octavo.ops.table import KERAS_FORMS
 
 # Operations whose result follows from the shape of their input alone.
 BY_SHAPE = frozenset({"ops.OnesLike", "ops.ZerosLike", "ops.FullLike", "ops.EmptyLike"})
-
 # Operations that join tensors and arrays alike.
 JOINING = frozenset({"ops.Concatenate", "ops.Stack"})
 
@@ -52,6 +54,7 @@ def load_keras(
     allow: Sequence[str] = (),
     values: Mapping[int, np.ndarray] = MappingProxyType({}),
     stored: bool = False,
+    input_shape: InputShape | None = None,
 ) -> Loaded:
     """Read the float graph of a Keras model.
 
@@ -65,6 +68,7 @@ def load_keras(
         allow: Names of Lambda layers of a file whose function may run.
         values: What to read instead of a variable's own value, by `id` of the variable.
         stored: Whether the model was read from a file.
+        input_shape: What the model leaves open of its inputs; a batch there is the graph's.
 
     Returns:
         The graph, notes, and in `names` the graph tensor of every symbolic tensor of the model, by `id`: model
@@ -76,26 +80,21 @@ def load_keras(
     Raises:
         UnsupportedLayerError: for a layer, operation or configuration without a form.
         InputError: for an input of unknown size or of a type that is not a number.
-        ConfigError: for an unknown name in `allow`.
+        ConfigError: for an unknown name in `allow`, or an input shape that does not fit.
     """
     function = functional_graph(model, model.name)
     tracer = _Tracer(model.name, allow, values, stored)
-    outputs = tracer.walk(function, [tracer.input(tensor) for tensor in function.inputs], lambda call: call.name)
+    shapes, batch = graph_inputs(function, input_shape)
+    outputs = tracer.walk(function, list(map(tracer.input, function.inputs, shapes)), lambda call: call.name)
     tracer.check_allowed()
     graph, cast = with_integer_inputs(tracer.builder.finish(outputs))
     names = {key: cast.get(name, name) for key, name in tracer.names.items()}
     for name in cast.values():
         tracer.notes.pop(name, None)
-    expected = tracer.builder.expected
-    for renaming in (
-        result_names(graph, tracer.results),
-        output_names(graph, function._outputs_struct),
-        input_names(graph, function._inputs_struct),
-    ):
-        graph = rename_tensors(graph, renaming)
-        names = {key: renaming.get(name, name) for key, name in names.items()}
-        expected = [replace(each, tensor=renaming.get(each.tensor, each.tensor)) for each in expected]
-    return Loaded(graph, tuple(tracer.notes.values()), names, expected=tuple(expected))
+    graph, renamed = named_as_in_keras(graph, tracer.results, function)
+    names = {key: renamed.get(name, name) for key, name in names.items()}
+    expected = (replace(each, tensor=renamed.get(each.tensor, each.tensor)) for each in tracer.builder.expected)
+    return Loaded(with_batch(graph, batch), tuple(tracer.notes.values()), names, expected=tuple(expected))
 
 
 # A result of a call: the name of a tensor of the graph or, where it depends on no input, its value.
@@ -124,7 +123,7 @@ class _Tracer:
         self._dtypes: dict[str, str] = {}
         self._shadows = Shadows(self._array)
 
-    def input(self, tensor: Any) -> str:
+    def input(self, tensor: Any, shape: Shape) -> str:
         """Add a graph input; any number type is read as float32."""
         name = tensor._keras_history.operation.name
         if tensor.dtype in ("string", "bool"):
@@ -136,7 +135,7 @@ class _Tracer:
             )
         if "float" not in tensor.dtype:
             self._note(name, f"an input of {tensor.dtype} in Keras is one of float32 here; its values stay the same")
-        name = self.builder.input(name, input_shape(tensor))
+        name = self.builder.input(name, shape)
         self._dtypes[name] = tensor.dtype
         return name
 
@@ -234,7 +233,12 @@ class _Tracer:
             return leaf.astype(np.float32) if id(leaf) in stand_ins else leaf
 
         args, kwargs = map_leaves(known, (args, dict(kwargs)))
-        return tuple(to_numpy(result) for result in keras.tree.flatten(operation(*args, **kwargs)))
+        try:
+            results = operation(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            # Keras knows operations on symbols that its backend does not run on numbers.
+            raise refusals.unreadable(self.builder.layer, name or type(operation).__name__, error) from error
+        return tuple(to_numpy(result) for result in keras.tree.flatten(results))
 
     def _by_form(self, name: str, call: Call) -> tuple[Value, ...]:
         """A call by its form; of a layer's configuration that has none, by what its code does to symbols.

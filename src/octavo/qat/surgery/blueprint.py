@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -58,7 +59,7 @@ class Blueprint:
         for node in reversed(self.loaded.nodes):
             for name in node.outputs:
                 reader = readers[name][0] if len(readers[name]) == 1 else None
-                if name not in self.shown and reader is not None and _moves_values(reader):
+                if name not in self.shown and reader is not None and moves_values(reader):
                     moved = reader.outputs[0]
                     place = moved if moved in self.shown else places.get(moved)
                     if place is not None:
@@ -85,10 +86,21 @@ class Blueprint:
         }
         return operands | weights
 
-    def value_of(self, tensor: Any) -> np.ndarray:
-        """The present value of a tensor of the flat model that depends on no input."""
+    def value_of(self, tensor: Any, values: Mapping[int, np.ndarray] = MappingProxyType({})) -> np.ndarray:
+        """The value of a tensor of the flat model that depends on no input.
+
+        Args:
+            tensor: The tensor.
+            values: Of variables, by `id`, in place of their present ones.
+        """
         zeros = [np.zeros((1, *x.shape[1:]), x.dtype) for x in self.flat.inputs]
-        return np.asarray(keras.ops.convert_to_numpy(keras.Function(self.flat.inputs, tensor)(zeros)))
+        given = [
+            (variable, keras.ops.convert_to_tensor(values[id(variable)], variable.dtype))
+            for variable in self.flat.variables
+            if id(variable) in values
+        ]
+        with keras.StatelessScope(state_mapping=given):
+            return np.asarray(keras.ops.convert_to_numpy(keras.Function(self.flat.inputs, tensor)(zeros)))
 
     def is_inner(self, name: str) -> bool:
         """Whether no Keras call shows a tensor, nor its values moved."""
@@ -114,6 +126,6 @@ class Blueprint:
             yield from (node for node in by_depth[depth] if not node.is_input)
 
 
-def _moves_values(node: Node) -> bool:
+def moves_values(node: Node) -> bool:
     """Whether every value a node makes is one that it reads."""
     return all(getattr(spec_of(node.op).rule(i), "moves", False) for i in range(len(node.outputs)))

@@ -18,8 +18,10 @@ from octavo.qat.layers.lowered_call import LoweredCall
 from octavo.qat.layers.model import QuantizationAwareModel
 from octavo.qat.layers.neighbours import parts_of
 from octavo.qat.layers.quantized_layer import QuantizedLayer, WeightQuantizer
+from octavo.qat.layers.quantized_weight import QuantizedWeight
 from octavo.qat.settings import TrainingConfig
 from octavo.qat.surgery.blueprint import Blueprint
+from octavo.qat.surgery.given_weights import given_weights
 from octavo.qat.surgery.lowering import Site, lower_calls
 from octavo.qat.surgery.rebuild import rebuild
 
@@ -41,7 +43,7 @@ def insert_fake_quantization(
     lowered = lower_calls(blueprint, sites)
     shown = shown_sites(blueprint, sites)
     entering = entering_sites(blueprint, members)
-    kernels = rounded_results(blueprint)
+    kernels, given = rounded_results(blueprint), given_weights(blueprint)
     wrapped: dict[int, keras.layers.Layer] = {}
 
     def quantized(original: Any, tensor: Any) -> Any:
@@ -53,14 +55,12 @@ def insert_fake_quantization(
 
     def converted(node: Any, arguments: Any) -> Any:
         """The arguments of a call as they enter it, rounded once more where it works on another type."""
-        sites = {id(new): site for new, site in zip(_tensors(arguments), entering[id(node)], strict=True) if site}
-        if not sites:
+        rounds = given.get(id(node), {})
+        pairs = [*zip(_tensors(arguments), node.arguments.keras_tensors, entering[id(node)], strict=True)]
+        made = {id(new): rounds[id(old)](new) for new, old, _ in pairs if id(old) in rounds}
+        made |= {id(new): site.layer(new, site=site.index, converts=True) for new, _, site in pairs if site}
+        if not made:
             return arguments
-        made = {
-            key: sites[key].layer(leaf, site=sites[key].index, converts=True)
-            for leaf in _tensors(arguments)
-            if (key := id(leaf)) in sites
-        }
         return tree.map_structure(lambda leaf: made.get(id(leaf), leaf), arguments)
 
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
@@ -193,7 +193,7 @@ def remove_fake_quantization(model: QuantizationAwareModel) -> tuple[keras.Model
 
     def call(node: Any, *args: Any, **kwargs: Any) -> Any:
         operation = node.operation
-        if isinstance(operation, FakeQuantize | KernelRounding):
+        if isinstance(operation, FakeQuantize | KernelRounding | QuantizedWeight):
             results = args[0]
         elif isinstance(operation, LoweredCall):
             results = operation.call_operation(*args, **kwargs)

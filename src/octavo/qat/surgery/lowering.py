@@ -11,7 +11,6 @@ import keras
 import numpy as np
 
 from octavo.dtypes import DType
-from octavo.errors import UnsupportedLayerError
 from octavo.ir.types import Node
 from octavo.ops.table import spec_of
 from octavo.qat.layers.fake_quantize import FakeQuantize
@@ -19,6 +18,7 @@ from octavo.qat.layers.live_constant import LiveConstant
 from octavo.qat.layers.lowered_call import PLACE, LoweredCall, Program, Step, on_keras_tensors
 from octavo.qat.surgery.blueprint import Blueprint
 from octavo.qat.surgery.find_constants import live_constant
+from octavo.qat.surgery.refuse import cannot_train
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _step(node: Node) -> Step:
     """
     function = on_keras_tensors(node.op)
     if function is None:
-        raise _cannot_train(node.layer, f"operator {node.op} between roundings")
+        raise cannot_train(node.layer, f"operator {node.op} between roundings")
     taken = inspect.signature(function).parameters
     options = {option.name: getattr(node.options, option.name) for option in fields(node.options)}  # type: ignore[arg-type]
     return Step(node.op, node.inputs, node.outputs[0], {key: value for key, value in options.items() if key in taken})
@@ -158,17 +158,8 @@ def _constant(blueprint: Blueprint, call: Any, name: str, nodes: Sequence[Node])
     """
     found = live_constant(blueprint, name, next(node for node in nodes if name in node.inputs))
     if found is None or found[0] not in (None, call.operation):
-        raise _cannot_train(
+        raise cannot_train(
             blueprint.paths.get(call.operation.name, call.operation.name),
             f"constant '{name}', computed from what trains",
         )
     return found[1]
-
-
-def _cannot_train(layer: str, found: str) -> UnsupportedLayerError:
-    return UnsupportedLayerError(
-        f"layer '{layer}' cannot train with the rounding inside it.",
-        got=found,
-        expected="operators with a form in training, on the layer's own variables",
-        fix=f"keep it in float with skip=['{layer}']",
-    )

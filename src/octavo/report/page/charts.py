@@ -21,6 +21,8 @@ _CONFIG: Spec = {
     "legend": {"labelColor": "currentColor", "titleColor": "currentColor"},
     "view": {"stroke": None},
 }  # fmt: skip
+# An axis that need not begin at zero, with room for the marks at its ends.
+_APART: Spec = {"type": "quantitative", "scale": {"zero": False, "padding": 14}}
 # A bound further off than so many times the data would leave the data no room.
 NEAR = 4
 BLUE, ORANGE, GREEN = "#3b7dd8", "#e0641b", "#2f9e62"
@@ -56,17 +58,25 @@ def pareto_rows(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
                     "flash": memory["file_bytes"],
                     "ram": memory["arena_bytes"],
                     "metric": output["metric"] or "SQNR dB",
+                    "higher_is_better": output["value"] is None or output["higher_is_better"] is not False,
                 }
             )
     return rows
+
+
+def better_is_up(content: Mapping[str, Any]) -> bool:
+    """Whether more is better of what `pareto` draws upwards; less is, of an error."""
+    return (
+        all(row["higher_is_better"] for row in pareto_rows(content["comparison"])) if "comparison" in content else True
+    )
 
 
 def pareto(rows: list[dict[str, Any]], flash: float | None) -> Spec:
     """Worth against the size of the file; the board's room as a line, where it is near."""
     metric = rows[0]["metric"]
     encoding = {
-        "x": {"field": "flash", "type": "quantitative", "title": "file bytes", "scale": {"zero": False}},
-        "y": {"field": "worth", "type": "quantitative", "title": metric, "scale": {"zero": False}},
+        "x": {**_APART, "field": "flash", "title": "file bytes", "axis": {"format": "~s"}},
+        "y": {**_APART, "field": "worth", "title": metric},
     }
     tooltip = [{"field": name} for name in ("scheme", "worth", "flash", "ram")]
     scheme = {
@@ -79,9 +89,13 @@ def pareto(rows: list[dict[str, Any]], flash: float | None) -> Spec:
     }
     points = {"mark": {"type": "point", "filled": True, "size": 130, "opacity": 0.9}}
     data: Spec = {"data": {"values": rows}}
-    near = (
-        [_line("x", flash, "the board's flash")] if flash and flash < NEAR * max(row["flash"] for row in rows) else []
-    )
+    sizes = [row["flash"] for row in rows]
+    near: list[Spec] = []
+    if flash and flash < NEAR * max(sizes):
+        ends = min(flash, *sizes), max(flash, *sizes)
+        # Its name goes to the side where the chart goes on.
+        side = {"align": "right", "dx": -6} if 2 * flash > sum(ends) else {"align": "left", "dx": 6}
+        near = _bound("x", flash, "the board's flash", side)
     return _chart(
         f"{metric} of each scheme against the bytes of its file",
         {"layer": [{**data, **points, "encoding": {**encoding, "color": scheme, "tooltip": tooltip}}, *near]},
@@ -155,24 +169,29 @@ def arena(plan: Mapping[str, Any]) -> Spec:
         "encoding": {
             "x": {"field": "first", "type": "quantitative", "title": "operator", "axis": {"tickMinStep": 1}},
             "x2": {"field": "until"},
-            "y": {"field": "offset", "type": "quantitative", "title": "bytes"},
+            "y": {"field": "offset", "type": "quantitative", "title": "bytes", "axis": {"format": "~s"}},
             "y2": {"field": "end"},
             "color": {"field": "bytes", "type": "quantitative", "title": "bytes"},
             "tooltip": [{"field": name} for name in ("name", "bytes", "offset", "first", "last")],
         },
     }
     room = plan.get("board_bytes")
-    near = [_line("y", room, "the board's RAM")] if room and room < NEAR * plan["arena_bytes"] else []
+    near = (
+        _bound("y", room, "the board's RAM", {"align": "left", "dy": 9})
+        if room and room < NEAR * plan["arena_bytes"]
+        else []
+    )
     return _chart(f"The arena over time: {plan['arena_bytes']} bytes", {"layer": [boxes, *near]}, 220)
 
 
-def _line(axis: str, at: float, name: str) -> Spec:
-    """A bound, drawn across."""
-    return {
-        "data": {"values": [{"at": at, "bound": name}]},
-        "mark": {"type": "rule", "color": GREEN, "strokeWidth": 2, "strokeDash": [6, 4]},
-        "encoding": {axis: {"field": "at", "type": "quantitative"}, "tooltip": [{"field": "bound"}, {"field": "at"}]},
-    }
+def _bound(axis: str, at: float, name: str, side: Spec) -> list[Spec]:
+    """A bound, drawn across, and its name at a side of it."""
+    common: Spec = {"data": {"values": [{"at": at, "bound": name}]}}
+    encoding = {axis: {"field": "at", "type": "quantitative"}, "tooltip": [{"field": "bound"}, {"field": "at"}]}
+    rule = {"type": "rule", "color": GREEN, "strokeWidth": 2, "strokeDash": [6, 4]}
+    text = {"type": "text", "color": GREEN, "fontWeight": "bold", **side}
+    named = {**encoding, "y" if axis == "x" else "x": {"value": 6}, "text": {"field": "bound"}}
+    return [{**common, "mark": rule, "encoding": encoding}, {**common, "mark": text, "encoding": named}]
 
 
 def _chart(title: str, spec: Spec, height: int) -> Spec:

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from octavo.errors import MissingDependencyError
-from octavo.report.page.charts import charts, layer
+from octavo.report.page.charts import better_is_up, charts, layer
 
 # The width charts are drawn in for readers without JavaScript.
 STATIC_WIDTH = 680
@@ -34,6 +34,7 @@ def render(content: Mapping[str, Any]) -> str:
     folder = files("octavo.report.page")
     return environment.get_template("page.html.j2").render(
         content=content,
+        rises=better_is_up(content),
         static={name: _static(spec) for name, spec in specs.items()},
         specs=_in_script({**specs, "layers": [layer(view) for view in content.get("views", [])]}),
         library=_library(),

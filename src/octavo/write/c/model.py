@@ -14,6 +14,7 @@ from octavo.write.c.fit import fitted
 from octavo.write.c.header import header
 from octavo.write.c.invoke import invoke
 from octavo.write.c.layout import Layout
+from octavo.write.c.order import ordered
 from octavo.write.c.ports import c_type, constant_name, ports
 from octavo.write.c.row_order import RowOrder
 from octavo.write.c.self_test import GoldenVector, self_test
@@ -52,7 +53,7 @@ def write_c(
     stream: bool = False,
     fast: bool = False,
 ) -> CModel:
-    """Write an integer graph as C99.
+    """Write an integer graph as C99, its operators in the order that needs the least memory.
 
     Args:
         graph: Integer activations.
@@ -68,6 +69,7 @@ def write_c(
         UnsupportedLayerError: if an operator has no C kernel.
         ConfigError: if it does not fit in any way, or its input cannot be streamed.
     """
+    graph = ordered(graph, fast=fast)
     calls, layout, order = lowered(graph, name, ram_bytes, stream=stream, fast=fast)
     streamed = order is not None and order.streamed is not None
     kernels = tuple(dict.fromkeys([name for call in calls for name in call.kernels] + ["rows"] * (order is not None)))

@@ -185,12 +185,13 @@ def _conv(
     )
     gathers = x.shape[3] // groups % 4 != 0
     one_tap = window == ONE_TAP and groups == 1
+    only = y.shape[1] * y.shape[2] == 1 and (gathers or one_tap)
     call = f"octavo_conv_rows{suffix}(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, {{begin}}, {{end}});"
     return Call(
         ("conv",),
         definitions,
         for_each_image(call, x, y),
-        scratch_bytes=(5 if gathers else 4) * depth,
+        scratch_bytes=((2 if only else 4) + gathers) * depth,
         reads_first=one_tap,
         rows=by_rows(call, window),
     )

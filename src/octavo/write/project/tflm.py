@@ -8,11 +8,12 @@ from octavo.dtypes import DType
 from octavo.ir.types import Graph
 from octavo.ops.table import spec_of
 from octavo.version import VERSION
+from octavo.write.c.ports import c_type
 from octavo.write.c.text import wrapped
 from octavo.write.project.packed import Packed, encoded
 
 # Members of TfLitePtrUnion.
-FIELDS = {DType.INT8: "int8", DType.INT16: "i16", DType.INT32: "i32"}
+FIELDS = {DType.INT8: "int8", DType.UINT8: "uint8", DType.INT16: "i16", DType.INT32: "i32", DType.BOOL: "b"}
 
 _HEADER = """\
 /* {name}: a model for TensorFlow Lite Micro, written by octavo {version}. */
@@ -113,8 +114,8 @@ def _example(packed: Packed) -> str:
     for kind, ports, values in (("in", graph.inputs, golden.inputs), ("out", graph.outputs, golden.outputs)):
         for i, port in enumerate(ports):
             tensor = graph.tensors[port]
-            kept = f"static const {tensor.dtype.value}_t golden_{kind}_{i}[{tensor.size}]"
-            vectors.append(f"{kept} = {{\n{wrapped(values[port].ravel().tolist())}\n}};")
+            kept = f"static const {c_type(tensor.dtype)} golden_{kind}_{i}[{tensor.size}]"
+            vectors.append(f"{kept} = {{\n{wrapped(map(int, values[port].ravel()))}\n}};")
             if kind == "in":
                 copies.append(f"  std::memcpy(interpreter.input({i})->data.raw, golden_in_{i}, sizeof golden_in_{i});")
             else:
