@@ -92,8 +92,8 @@ def quantize(
             of one's own, see `octavo.numerics.estimators.Estimator`.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
         effort: What is done with `data` to lose less than rounding to nearest does: "fast" nothing, "default" corrects
-            biases, "good" rounds weights by their layers' outputs. Every step is kept where it helps on samples held
-            out, and the notes tell; what can be read only once is quantized as "fast".
+            biases, "good" rounds weights by their layers' outputs, "best" trains scales and biases. Every step is kept
+            where it helps on samples held out, and the notes tell; what can be read only once is quantized as "fast".
         methods: Instead of `effort`, what changes weights and biases before they are rounded, in order, such as
             `octavo.condition.BiasCorrection()`; they need `data`, and read it several times.
         samples: Use at most this many samples of `data`.

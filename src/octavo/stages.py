@@ -140,7 +140,7 @@ class Source:
             DatasetError: without samples, or for those that can be read only once.
         """
         inputs = tuple(prepared.graph.tensors[name] for name in prepared.graph.inputs)
-        return Samples(self.data, inputs, self.divisor_for(prepared), self.samples)
+        return Samples(self.data, inputs, self.divisor_for(prepared), self.samples, self.progress)
 
     def peek(self, prepared: Prepared, count: int | None) -> tuple[Source, tuple[dict[str, np.ndarray], ...]]:
         """A source of the same samples, and the first `count` of them (None: all) by input name, batch 1 each.
@@ -240,7 +240,7 @@ def conditioned_by(
         text = f"effort '{config.effort}' is done as 'fast', which reads no sample twice: got {source.not_again}"
         return Conditioned(prepared.graph, notes=(Note("effort", prepared.graph.name, text),))
     samples = source.read_again(prepared)
-    return improve(prepared.graph, plan, samples, config.effort, config.range_estimator)
+    return improve(prepared.graph, plan, samples, config.effort, config.range_estimator, config.seed)
 
 
 def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> Statistics:

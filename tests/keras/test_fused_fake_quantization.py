@@ -11,8 +11,8 @@ import pytest
 from keras import ops
 
 from octavo.dtypes import DType
+from octavo.numerics.fake_quantization import fake_quantize
 from octavo.qat.maths.backend_kernels import fake_quantize_fused
-from octavo.qat.maths.fake_quantization import fake_quantize
 
 pytestmark = pytest.mark.every_backend
 

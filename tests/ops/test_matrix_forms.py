@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras import ops
 
 from octavo.ir.inputs import Inputs
 from octavo.ops.fused import FusedActivation
@@ -38,6 +39,22 @@ def test_rows_times_matrices_are_the_operator(spec: OpSpec, example: Example) ->
     bound = matrices.shape[1] * np.finfo(np.float32).eps * np.abs(x).max() * np.abs(matrices).sum(axis=1).max()
     assert np.abs(found - wanted).max() <= bound
     assert np.array_equal(spec.matrix_form.weight(matrices, weight.shape), weight)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize(("spec", "example"), PRODUCTS.values(), ids=PRODUCTS)
+def test_on_tensors_of_a_backend_it_is_the_same_product(spec: OpSpec, example: Example) -> None:
+    assert spec.matrix_form is not None
+    data, weight = example.shapes[0], example.constants[1]
+    assert data is not None
+    x = np.random.default_rng(0).uniform(example.low, example.high, (2, *data[1:])).astype(np.float32)
+    options: Any = replace(example.options, fused_activation_function=FusedActivation.NONE)  # type: ignore[type-var]
+    (wanted,) = spec.run_float(options, Inputs([x, weight]))
+    tensors = (ops.convert_to_tensor(each) for each in (x, weight))
+    found = ops.convert_to_numpy(spec.matrix_form.on_tensors(ops, options, *tensors))
+    matrices = spec.matrix_form.matrices(x.shape, weight)
+    bound = matrices.shape[1] * np.finfo(np.float32).eps * np.abs(x).max() * np.abs(matrices).sum(axis=1).max()
+    assert np.abs(found - wanted).max() <= bound
 
 
 def test_what_has_one_weight_and_a_window_that_gathers_is_a_product() -> None:

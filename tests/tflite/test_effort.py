@@ -75,7 +75,7 @@ def test_a_step_that_does_harm_is_left_out_and_said_so(model: Any, monkeypatch: 
     texts = {note.stage: note.text for note in after.notes}
     assert texts["shift_biases"].startswith("left out, as it does not help")
     assert texts["effort"].startswith("'fast' is best of fast, default")
-    assert texts["effort"].endswith("on 8 samples held out")
+    assert texts["effort"].endswith("on 12 samples held out")
 
 
 def test_a_level_that_is_worse_gives_way_to_the_one_before(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,8 @@ def test_what_helps_is_more_effort_then_other_types_then_training(model: Any) ->
 
     assert "effort='good'" in helps("int8x4", "fast")
     assert "`octavo search` finds" in helps("int8x4", "good")
-    assert "effort=" not in helps("int8x4", "good")
+    assert "effort='best'" in helps("int8x4", "good")
+    assert "effort=" not in helps("int8x4", "best")
     assert "int8 weights" not in helps("int8", "fast")
     assert helps("float16", "fast") == "`octavo diagnose` to find what loses most, quantization-aware training"
 

@@ -1,6 +1,7 @@
 """Rewrites that change numbers on purpose, between the plan and its execution: one file a method."""
 
 from octavo.condition.bias_correction import BiasCorrection
+from octavo.condition.distill import Distill
 from octavo.condition.effort import improve
 from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method
@@ -8,4 +9,14 @@ from octavo.condition.run import condition
 from octavo.condition.samples import Samples
 from octavo.condition.scale_channels import ScaleChannels
 
-__all__ = ["GPTQ", "BiasCorrection", "Conditioned", "Method", "Samples", "ScaleChannels", "condition", "improve"]
+__all__ = [
+    "GPTQ",
+    "BiasCorrection",
+    "Conditioned",
+    "Distill",
+    "Method",
+    "Samples",
+    "ScaleChannels",
+    "condition",
+    "improve",
+]

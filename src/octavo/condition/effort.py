@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from octavo.condition.bias_correction import BiasCorrection
+from octavo.condition.distill import Distill
 from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method, settled
 from octavo.condition.run import check_change, merged
@@ -20,25 +21,33 @@ from octavo.ir.types import Graph
 from octavo.numerics.estimators import Estimator
 from octavo.plan.types import Plan
 
-# One sample in so many is held out.
-HELD_OUT = 3
+# One sample in so many is held out, and no more than that.
+HELD_OUT, MOST_HELD_OUT = 3, 64
 # What all samples looked at may take.
 SAMPLES_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Methods in their order, and how many samples they and their judge look at in all."""
+    """Methods in their order.
+
+    Attributes:
+        methods: Each is kept where it helps.
+        samples: How many they look at, at most.
+        onward: Whether they start from the best of the recipes before, and not from the graph as it is.
+    """
 
     methods: tuple[Method, ...]
     samples: int
+    onward: bool = False
 
 
 # By level; a level is the best of its own recipe and of those before it.
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "default": Recipe((BiasCorrection(measure=False),), 96),
-        "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection(measure=False)), 192),
+        "default": Recipe((BiasCorrection(measure=False),), 64),
+        "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection(measure=False)), 128),
+        "best": Recipe((Distill(),), 1024, onward=True),
     }
 )
 
@@ -49,7 +58,9 @@ def recipes_up_to(effort: str) -> dict[str, Recipe]:
     return {name: RECIPES[name] for name in names[: names.index(effort) + 1 if effort in names else 0]}
 
 
-def improve(graph: Graph, plan: Plan, samples: Samples, effort: str, estimator: Estimator) -> Conditioned:
+def improve(
+    graph: Graph, plan: Plan, samples: Samples, effort: str, estimator: Estimator, seed: int = 0
+) -> Conditioned:
     """The best of what the recipes up to a level make of a planned graph, by samples held out.
 
     Within a recipe, a method that does not help is left out, and said so.
@@ -60,14 +71,16 @@ def improve(graph: Graph, plan: Plan, samples: Samples, effort: str, estimator: 
         samples: Representative data.
         effort: A level.
         estimator: Of the ranges.
+        seed: Of every random choice.
     """
     recipes = recipes_up_to(effort)
     if not recipes or all(rule.dtype.is_float for rule in plan.weights):
         return Conditioned(graph)
     sample_bytes = sum(tensor.size * tensor.dtype.numpy.itemsize for tensor in samples.inputs)
     most = max(HELD_OUT, SAMPLES_BYTES // max(1, sample_bytes))
-    taken = samples.some(min(most, max(recipe.samples for recipe in recipes.values())))
-    held = len(taken) // HELD_OUT
+    looked_at = max(recipe.samples for recipe in recipes.values())
+    taken = samples.some(min(most, looked_at + min(MOST_HELD_OUT, looked_at // 2)))
+    held = min(len(taken) // HELD_OUT, MOST_HELD_OUT)
     seen = taken[: len(taken) - held]
     unseen = taken[len(taken) - held :] or taken
     try:
@@ -78,12 +91,13 @@ def improve(graph: Graph, plan: Plan, samples: Samples, effort: str, estimator: 
         return Conditioned(graph)
     best, reached, level = Conditioned(graph), plain, "fast"
     for name, recipe in recipes.items():
-        limit = recipe.samples - recipe.samples // HELD_OUT
-        allowed = replace(samples, data=stacked(seen[:limit], graph.inputs), integer_divisor=1, limit=None)
-        found, score = _judged(Conditioned(graph), plain, plan, allowed, recipe.methods, trial)
+        allowed = replace(samples, data=stacked(seen[: recipe.samples], graph.inputs), integer_divisor=1, limit=None)
+        start = (best, reached) if recipe.onward else (Conditioned(graph), plain)
+        methods = [_seeded(method, estimator, seed) for method in recipe.methods]
+        found, score = _judged(*start, plan, allowed, methods, trial)
         if score > reached:
             best, reached, level = found, score, name
-        elif level == "fast":
+        elif recipe.onward or level == "fast":
             best = replace(best, notes=found.notes)
     where = f"{len(unseen)} samples held out" if held else "the samples themselves, too few to hold any out"
     told = Note(
@@ -93,6 +107,11 @@ def improve(graph: Graph, plan: Plan, samples: Samples, effort: str, estimator: 
         f"on {where}",
     )
     return settled(replace(best, notes=(*best.notes, told)))
+
+
+def _seeded(method: Method, estimator: Estimator, seed: int) -> Method:
+    """A method with what a caller chose."""
+    return replace(method, estimator=estimator, seed=seed) if isinstance(method, Distill) else method
 
 
 def _judged(

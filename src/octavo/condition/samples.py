@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -15,6 +15,9 @@ from octavo.data.dataset import Dataset
 from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError
 from octavo.ir.types import Tensor
+
+Values = Mapping[str, np.ndarray]
+Progress = Callable[[str, int, int | None], None]
 
 # Samples copied at a time.
 _CHUNK = 16
@@ -44,6 +47,7 @@ class Samples:
         inputs: The graph's inputs.
         integer_divisor: What integer samples are divided by for a float input.
         limit: Read at most this many; None for all.
+        progress: Told of long work on them.
 
     Raises:
         DatasetError: without data, for statistics of data, and for data that can be read only once.
@@ -53,6 +57,7 @@ class Samples:
     inputs: tuple[Tensor, ...]
     integer_divisor: float | None = None
     limit: int | None = None
+    progress: Progress | None = None
 
     def __post_init__(self) -> None:
         if self.data is None or isinstance(self.data, Statistics):

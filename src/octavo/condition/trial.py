@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -11,6 +11,7 @@ import numpy as np
 from octavo.calibration.ranges import estimate, observed_tensors
 from octavo.calibration.runner import calibrate
 from octavo.condition.method import Conditioned, settled
+from octavo.condition.samples import Values
 from octavo.errors import ModelFileError, RuntimeEndedError
 from octavo.evaluate.predict import predict
 from octavo.ir.graph import drop_dead, producers
@@ -24,8 +25,6 @@ from octavo.plan.types import Plan
 from octavo.quantization.assign import assign
 from octavo.quantization.shrink import shrink_weights
 from octavo.write.tflite import write_tflite
-
-Values = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +52,7 @@ class Trial:
     ) -> Self:
         """A trial on these samples, batch 1 each; at least one of either."""
         x = stacked(held_out, graph.inputs)
-        wanted = predict(_written(graph, _compared(graph)), x)
+        wanted = predict(_written(graph, compared_tensors(graph)), x)
         return cls(plan, estimator, stacked(seen, graph.inputs), x, wanted)
 
     def sqnr_db(self, state: Conditioned) -> float:
@@ -92,7 +91,7 @@ def decibels(noise: float) -> float:
     return float(-10 * np.log10(max(noise, np.finfo(np.float64).tiny)))
 
 
-def _compared(graph: Graph) -> tuple[str, ...]:
+def compared_tensors(graph: Graph) -> tuple[str, ...]:
     """The outputs, or what enters a last operator of fixed parameters."""
     made_by, names = producers(graph), []
     for name in graph.outputs:

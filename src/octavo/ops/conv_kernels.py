@@ -17,6 +17,7 @@ from octavo.ops.accumulate import AccumulatorConstants, centred, requantization
 from octavo.ops.fused import FusedActivation, clamp_real
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.spec import Kernel
+from octavo.ops.tensor_products import convolved, convolved_by_channel
 from octavo.ops.window import Padding, Window, output_size, pad_before_after, patches, window_over
 
 
@@ -123,6 +124,7 @@ CONV_2D_MATRIX_FORM = MatrixForm(
     rows=lambda options, images, kernel: _grouped_rows(patches(images, _window(options, images.shape, kernel)), kernel),
     matrices=_grouped_matrices,
     weight=lambda matrices, kernel: matrices.transpose(0, 2, 1).reshape(kernel),
+    on_tensors=convolved,
 )
 
 
@@ -169,6 +171,7 @@ DEPTHWISE_CONV_2D_MATRIX_FORM = MatrixForm(
         -1, images[3], kernel_1hwc.shape[3] // images[3]
     ).transpose(1, 0, 2),
     weight=lambda matrices, kernel: matrices.transpose(1, 0, 2).reshape(kernel),
+    on_tensors=convolved_by_channel,
 )
 
 

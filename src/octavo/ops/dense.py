@@ -20,6 +20,7 @@ from octavo.ops.roles import Bias, Data, Weight, weight_types
 from octavo.ops.shape import emit_reshape
 from octavo.ops.signs import as_operands
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec, TensorRef
+from octavo.ops.tensor_products import multiplied
 from octavo.ops.version import version_by_type
 
 
@@ -85,6 +86,7 @@ FULLY_CONNECTED_MATRIX_FORM = MatrixForm(
     rows=lambda options, x, weights: x.reshape(1, -1, weights[1]),
     matrices=lambda x, weights_oi: weights_oi.T[np.newaxis],
     weight=lambda matrices, weights: matrices[0].T.reshape(weights),
+    on_tensors=multiplied,
 )
 
 
@@ -111,8 +113,7 @@ def fully_connected_training(ops: Any) -> Any:
     """FULLY_CONNECTED on Keras tensors."""
 
     def run(x: Any, weights: Any, bias: Any = None, *, keep_num_dims: bool) -> Any:
-        rows = x if keep_num_dims else ops.reshape(x, (-1, weights.shape[1]))
-        sums = ops.matmul(rows, ops.transpose(weights))
+        sums = multiplied(ops, FullyConnectedOptions(keep_num_dims=keep_num_dims), x, weights)
         return sums if bias is None else ops.add(sums, bias)
 
     return run

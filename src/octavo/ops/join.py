@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,15 @@ def lower_concatenate(b: Emitter, call: KerasCall) -> str:
     return b.emit("CONCATENATION", call.inputs, ConcatenationOptions(axis))
 
 
+def concatenation_training(ops: Any) -> Any:
+    """CONCATENATION on Keras tensors."""
+
+    def run(*tensors: Any, axis: int) -> Any:
+        return ops.concatenate(tensors, axis)
+
+    return run
+
+
 def lower_stack(b: Emitter, call: KerasCall) -> str:
     """keras.ops.stack."""
     axis = call.operation.axis % (len(b.shape(call.inputs[0])) + 1)
@@ -73,7 +83,7 @@ CONCATENATION = OpSpec(
     variadic=True,
     shapes=concatenation_shapes,
     identity=where_the_shape_stays,
-    training=lambda ops: lambda *values, axis: ops.concatenate(values, axis=axis),
+    training=concatenation_training,
     run_float=concatenation_float,
     integer=moves(concatenation_float),
     version=version_by_type(int8=2, int16=3),

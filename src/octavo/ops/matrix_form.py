@@ -20,8 +20,11 @@ class MatrixForm:
             sample and position.
         matrices: (data's shape, weight) -> [groups, inputs, outputs].
         weight: (matrices, weight's shape) -> the weight; the inverse of `matrices`.
+        on_tensors: (`keras.ops`, options, data, weight) -> what the operator makes of Keras tensors, without its bias
+            and its activation.
     """
 
     rows: Callable[[Any, np.ndarray, Shape], np.ndarray]
     matrices: Callable[[Shape, np.ndarray], np.ndarray]
     weight: Callable[[np.ndarray, Shape], np.ndarray]
+    on_tensors: Callable[[Any, Any, Any, Any], Any]

@@ -69,8 +69,10 @@ def _wide_reason(graph: Graph, node: Node, name: str, dtype: DType, plan: Plan, 
 def what_helps(plan: Plan, config: QuantizeConfig) -> str:
     """What to try where a file answers otherwise than the float model, in words."""
     ways = []
-    if any(not rule.dtype.is_float for rule in plan.weights) and config.effort != list(EFFORTS)[-1]:
-        ways.append(f"effort='{list(EFFORTS)[-1]}' with some hundred samples, which rounds weights by what they make")
+    levels = list(EFFORTS)
+    if any(not rule.dtype.is_float for rule in plan.weights) and config.effort != levels[-1]:
+        level = levels[max(levels.index(config.effort) + 1, levels.index("good"))]
+        ways.append(f"effort='{level}' with some hundred samples ({EFFORTS[level]})")
     if any(rule.dtype is DType.INT4 for rule in plan.weights):
         ways.append("int8 weights for the layers that lose most, which `octavo search` finds")
     return ", ".join((*ways, "`octavo diagnose` to find what loses most, quantization-aware training"))

@@ -11,14 +11,14 @@ from keras import ops
 
 from octavo.dtypes import DType
 from octavo.numerics.affine import RANGE_OF_ZEROS
-from octavo.qat.maths.backend_kernels import fake_quantize_fused
-from octavo.qat.maths.fake_quantization import (
+from octavo.numerics.fake_quantization import (
     affine_range,
     fake_quantize,
     quantize_with_ties,
     scale_gradient,
     symmetric_range,
 )
+from octavo.qat.maths.backend_kernels import fake_quantize_fused
 from octavo.qat.maths.replicas import extremes_of_replicas
 
 Observer = Literal["moving_average", "last", "all", "learned"]

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from octavo.dtypes import DType
-from octavo.qat.maths.fake_quantization import affine_range, fake_quantize, symmetric_range
+from octavo.numerics.fake_quantization import affine_range, fake_quantize, symmetric_range
 
 Kind = Literal["value", "variable", "given", "scale", "offset"]
 

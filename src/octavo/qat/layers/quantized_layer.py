@@ -11,9 +11,9 @@ import numpy as np
 from keras import ops
 
 from octavo.dtypes import DType
+from octavo.numerics.fake_quantization import fake_quantize_weight, scale_gradient
 from octavo.qat.layers.live_constant import LiveConstant, batch_norm_affine, variables_of
 from octavo.qat.layers.neighbours import Around, Neighbours
-from octavo.qat.maths.fake_quantization import fake_quantize_weight, scale_gradient
 
 WeightObserver = Literal["current", "learned"]
 WEIGHT_OBSERVERS: tuple[WeightObserver, ...] = ("current", "learned")

@@ -13,11 +13,11 @@ import keras
 from keras import ops
 
 from octavo.dtypes import DType
-from octavo.qat.maths.fake_quantization import fake_quantize
+from octavo.numerics.fake_quantization import fake_quantize
 
 
 def fake_quantize_fused(x: Any, scale: Any, zero_point: Any, dtype: DType) -> Any:
-    """As `octavo.qat.maths.fake_quantization.fake_quantize`, but without a gradient to `scale` and `zero_point`.
+    """As `octavo.numerics.fake_quantization.fake_quantize`, but without a gradient to `scale` and `zero_point`.
 
     Args:
         x: float32, any shape.

@@ -1,0 +1,150 @@
+"""How a rounded network is trained on a Keras backend."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from octavo.condition.rounded_network import RoundedNetwork
+from octavo.condition.rounded_twin import Twin
+from octavo.condition.samples import Values
+
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Attributes are those of `octavo.condition.Distill`, but for the samples of a step, `batch`."""
+
+    batch: int
+    passes: int
+    rate: float
+    seed: int
+    minutes: float | None = None
+    resume: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """What training found.
+
+    Attributes:
+        limits: Of weights, by name.
+        constants: By name, as they are deployed.
+        before, after: The loss of the first and of the last epoch.
+    """
+
+    limits: Mapping[str, np.ndarray]
+    constants: Mapping[str, np.ndarray]
+    before: float
+    after: float
+
+
+def train(network: RoundedNetwork, samples: Values, schedule: Schedule, progress: Progress | None) -> Trained:
+    """Train a network's scales and biases on samples by input name."""
+    graph = network.graph
+    inputs = [keras.Input(graph.tensors[name].shape[1:], name=f"input_{i}") for i, name in enumerate(graph.inputs)]
+    twin = Twin(network, name="twin")
+    model = Alike(inputs, twin(inputs), tuple(network.shares.values()))
+    arrays = [samples[name] for name in graph.inputs]
+    batches = Batches(arrays, schedule)
+    epochs = max(1, schedule.passes // (len(batches) * schedule.batch))
+    rate = keras.optimizers.schedules.CosineDecay(schedule.rate, epochs * len(batches))
+    model.compile(keras.optimizers.Adam(rate), loss=None)
+    callbacks: list[Any] = [_Shuffled(batches)]
+    if progress is not None:
+        callbacks.append(_Told(progress, epochs * len(batches)))
+    if schedule.minutes is not None:
+        callbacks.append(_Until(time.monotonic() + 60 * schedule.minutes))
+    if schedule.resume is not None:
+        callbacks.append(keras.callbacks.BackupAndRestore(schedule.resume / _key(network, arrays, schedule)))
+    losses = model.fit(batches, epochs=epochs, callbacks=callbacks, shuffle=False, verbose=0).history["loss"]
+    return Trained(twin.limits(), twin.found(), losses[0], losses[-1])
+
+
+class Alike(keras.Model):
+    """Trained until of each pair of results the second is as the first."""
+
+    def __init__(self, inputs: Any, outputs: Any, shares: tuple[float, ...]) -> None:
+        super().__init__(inputs, outputs)
+        self._shares = shares
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *others: Any, **options: Any) -> Any:
+        """The noise of each pair as a share of its signal, weighed."""
+        pairs = zip(y_pred[::2], y_pred[1::2], strict=True)
+        return sum(share * _noise(*pair) for share, pair in zip(self._shares, pairs, strict=True))
+
+
+class Batches(keras.utils.PyDataset):
+    """Some samples at a time, all of them in an epoch but for a rest, in an order of its own."""
+
+    def __init__(self, arrays: list[np.ndarray], schedule: Schedule) -> None:
+        super().__init__()
+        self.arrays, self.size, self.seed = arrays, schedule.batch, schedule.seed
+        self.shuffle(0)
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.order) // self.size
+
+    def __getitem__(self, index: int) -> tuple[list[np.ndarray]]:
+        chosen = self.order[index * self.size : (index + 1) * self.size]
+        return ([each[chosen] for each in self.arrays],)
+
+    def shuffle(self, epoch: int) -> None:
+        """Take the order of an epoch."""
+        self.order = np.random.default_rng((self.seed, epoch)).permutation(len(self.arrays[0]))
+
+
+class _Shuffled(keras.callbacks.Callback):
+    """Tells batches the epoch, which training that goes on does not start from 0."""
+
+    def __init__(self, batches: Batches) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Shuffle."""
+        self.batches.shuffle(epoch)
+
+
+class _Told(keras.callbacks.Callback):
+    def __init__(self, progress: Progress, total: int) -> None:
+        super().__init__()
+        self.progress, self.done, self.total = progress, 0, total
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Count a step."""
+        self.done += 1
+        self.progress("distill", self.done, self.total)
+
+
+class _Until(keras.callbacks.Callback):
+    def __init__(self, end: float) -> None:
+        super().__init__()
+        self.end = end
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Stop when time is over."""
+        self.model.stop_training = time.monotonic() > self.end
+
+
+def _key(network: RoundedNetwork, arrays: list[np.ndarray], schedule: Schedule) -> str:
+    """A name for what training starts from and how it goes on."""
+    digest = hashlib.blake2b(repr((schedule.batch, schedule.passes, schedule.rate, schedule.seed)).encode())
+    for array in (*arrays, *network.constants.values()):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:32]
+
+
+def _noise(wanted: Any, found: Any) -> Any:
+    wanted = ops.stop_gradient(wanted)
+    return ops.mean(ops.square(found - wanted)) / (ops.mean(ops.square(wanted)) + 1e-12)
