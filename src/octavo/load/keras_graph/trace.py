@@ -175,11 +175,7 @@ class _Tracer:
         return results
 
     def check_allowed(self) -> None:
-        """Refuse names in `allow` that are no layer's.
-
-        Raises:
-            ConfigError: naming the closest layer.
-        """
+        """Refuse names in `allow` that are no layer's: ConfigError, naming the closest layer."""
         for name in sorted(self._allow.difference(self._paths.values())):
             raise unknown_name("layer in allow", name, tuple(self._paths.values()), LAYERS_SHOWN)
 
