@@ -17,9 +17,9 @@ from octavo.condition.distill import BATCH, MEMORY_BYTES, batch_of
 from octavo.condition.rounded_network import rounded_network
 from octavo.condition.rounded_twin import Twin
 from octavo.condition.run import merged
-from octavo.condition.samples import stacked
 from octavo.condition.trial import Trial
 from octavo.config import QuantizeConfig
+from octavo.ir.samples import stacked
 from octavo.ir.types import Graph
 from octavo.numerics.estimators import MinMax
 from octavo.ops.text import parse_graph
@@ -53,8 +53,8 @@ def noise(planned: tuple[Graph, Plan, Samples], state: Conditioned) -> float:
 
 @pytest.mark.every_backend
 def test_what_trains_is_what_is_deployed(planned: tuple[Graph, Plan, Samples], rounded: Conditioned) -> None:
-    _, plan, samples = planned
-    taken = stacked(samples.some(len(DATA)))
+    graph, plan, samples = planned
+    taken = stacked(samples.some(len(DATA)), graph.inputs)
     network = rounded_network(rounded, plan, taken, MinMax())
     results = Twin(network)([ops.convert_to_tensor(taken[name]) for name in network.graph.inputs])
     exact, found = (ops.convert_to_numpy(each) for each in results[-2:])
