@@ -1,4 +1,4 @@
-"""`python -m bench [accuracy|speed|supervise|training|step_cost|micro|costs]`: show and keep figures."""
+"""`python -m bench [accuracy|applications|speed|supervise|training|step_cost|micro|costs]`: show and keep figures."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ def accuracy(models: Annotated[list[str] | None, typer.Argument()] = None, draws
     for model in models:
         show(f"accuracy_{model}", measure(model, draws))
     show("proof", {model: proof(model) for model in models})
+
+
+@app.command()
+def applications(families: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """SQNR of int8 networks of keras.applications with random weights against the converter; minutes a family."""
+    from bench.applications import FAMILIES, measure
+
+    for family in families or FAMILIES:
+        show(f"applications_{family}", measure(family))
 
 
 @app.command()

@@ -109,6 +109,15 @@ def test_commands_take_a_page_to_write(run: Run, small: Path, tmp_path: Path) ->
     assert (tmp_path / "mended.tflite").stat().st_size
 
 
+def test_a_page_without_samples_to_show_is_refused_before_the_work(run: Run, small: Path, tmp_path: Path) -> None:
+    ended = run(
+        "quantize", small, "--scheme", "dynamic", "-o", tmp_path / "q.tflite", "--report", tmp_path / "page.html"
+    )
+    assert ended.code == 2
+    assert "say --data samples.npz as well" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_diagnose_says_no_by_its_exit_code_and_as_json(run: Run, small: Path) -> None:
     data = small.parent / "samples.npz"
     ended = run("diagnose", small, "--data", data, "--scheme", "int8", "--json")

@@ -9,6 +9,7 @@ import pytest
 from keras import layers, ops
 
 import octavo
+from octavo import qat
 from octavo.dtypes import DType
 
 RNG = np.random.default_rng(0)
@@ -67,3 +68,17 @@ def test_a_comparison_and_the_choice_by_it_are_integer() -> None:
     quantized = octavo.quantize(model, data=SEQUENCES, verify="full")
     assert not quantized.islands
     assert "GREATER" in [node.op for node in quantized.graph.nodes]
+
+
+def test_the_table_of_an_embedding_trains_for_int8() -> None:
+    keras.utils.set_random_seed(0)
+    x = keras.Input((6,), dtype="int32", name="ids")
+    model = qat.quantize_model(keras.Model(x, layers.Dense(1)(layers.Flatten()(layers.Embedding(40, 4)(x)))))
+    ids = IDS % 40
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    model.fit(ids, (ids[:, :1] > 20).astype(np.float32), epochs=1, verbose=0)
+    quantized = octavo.quantize(model)
+    assert not quantized.islands
+    wanted, found = model.predict(ids, verbose=0), np.asarray(quantized.predict(ids))
+    steps = np.abs(found - wanted) / quantized.graph.tensors[quantized.graph.outputs[0]].scale
+    assert np.mean(steps) < 1

@@ -143,3 +143,17 @@ def test_it_is_diagnosed_like_any_other(kind: str) -> None:
     graph = GRAPHS[kind]()
     x = np.random.default_rng(0).normal(size=(3, *sample_shape(graph.tensors["x"].shape))).astype(np.float32)
     assert 0 < octavo.diagnose(write_tflite(graph), x).outcome.noise < 0.01
+
+
+def test_a_bias_of_weights_that_are_an_input_keeps_its_layer_in_float() -> None:
+    b = GraphBuilder("computed")
+    x, kernel = b.input("x", (1, 6, 6, 3)), b.input("kernel", (2, 3, 3, 3))
+    bias = b.constant(np.ones(2, np.float32), "bias")
+    content = write_tflite(b.finish([b.emit("CONV_2D", [x, kernel, bias], Conv2DOptions(), suffix="y")]))
+    rng = np.random.default_rng(0)
+    data = [rng.normal(size=(5, *shape)).astype(np.float32) for shape in ((6, 6, 3), (2, 3, 3, 3))]
+    made = octavo.quantize(content, "int8", data)
+    assert [island.op for island in made.islands] == ["CONV_2D"]
+    assert "weights that are no constant" in made.islands[0].reason
+    assert made.verification is not None
+    assert made.verification.ok

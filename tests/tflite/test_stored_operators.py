@@ -15,6 +15,7 @@ from octavo.errors import UnsupportedLayerError
 from octavo.ir.types import Graph
 from octavo.load.tflite import load_tflite, read_tflite
 from octavo.ops.build import GraphBuilder
+from octavo.ops.dense import FullyConnectedOptions
 from octavo.ops.elementwise_kernels import AddOptions, MulOptions
 from octavo.ops.reduce import ReducerOptions
 from octavo.ops.stored import StoredOperator
@@ -265,3 +266,14 @@ def test_a_select_of_elements_is_the_operator_that_has_integer_kernels(shape: tu
     select = model.subgraphs[0].operators[-1]
     select.builtinOptions, select.builtinOptionsType = None, 0
     assert [node.op for node in load_tflite(packed(model)).graph.nodes] == ["TANH", op]
+
+
+def test_a_product_of_two_activations_is_no_dense_layer() -> None:
+    b = GraphBuilder("g")
+    x, y = b.input("x", (1, 6)), b.input("y", (5, 6))
+    content = write_tflite(b.finish([b.emit("FULLY_CONNECTED", [x, y, None], FullyConnectedOptions())]))
+    rng = np.random.default_rng(0)
+    made = octavo.quantize(content, "int8", [rng.random((9, 6)).astype("f4"), rng.random((9, 5, 6)).astype("f4") + 1])
+    assert [node.op for node in made.graph.nodes] == ["BATCH_MATMUL"]
+    assert made.verification is not None
+    assert made.verification.ok

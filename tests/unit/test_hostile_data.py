@@ -79,6 +79,16 @@ def test_an_image_of_too_many_pixels_is_refused_before_it_is_unpacked(
         read(image(tmp_path, "RGB", "a.png"))
 
 
+def test_a_size_that_pillow_warns_of_is_refused_without_a_warning_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setenv("OCTAVO_LIMIT_IMAGE_PIXELS", "11")
+    monkeypatch.setattr(pytest.importorskip("PIL.Image"), "MAX_IMAGE_PIXELS", 7)
+    with pytest.raises(DatasetError, match="12 pixels"):
+        read(image(tmp_path, "RGB", "a.png"))
+    assert not recwarn.list
+
+
 def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pillow = pytest.importorskip("PIL.Image")
     image(tmp_path, "RGB", "a.png")

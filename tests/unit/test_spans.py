@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from octavo.condition.biases import own_biases
 from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
 from octavo.ir.types import Graph
@@ -116,3 +117,24 @@ def test_a_parted_function_computes_the_same(
         assert least - slack <= values[new].min() <= values[new].max() <= most + slack
     edges = (max(span.lowest, span.high / 32767), *span.bounds, span.high)
     assert max(b / a for a, b in itertools.pairwise(edges)) <= SERVED_BY_A_PART * 1.001
+
+
+def test_a_bias_stays_where_a_logarithm_counts_on_results_that_are_never_negative() -> None:
+    text = """
+        graph network
+        input x: float32[1,4]
+        const w: float32[5,4] = normal(1) @first
+        const b: float32[5] = normal(2) @first
+        const bands: float32[3,5] = 0.25 @bands
+        const floor: float32[3] = 0.01 @bands
+        y = FULLY_CONNECTED(x, w, b) @first
+        power = MUL(y, y) @power
+        band = FULLY_CONNECTED(power, bands, floor) @bands
+        level = LOG(band) @level
+        output level
+    """
+    for op, kept in (("LOG", {"y"}), ("TANH", {"y", "band"})):
+        graph = graph_of(text.replace("LOG(", f"{op}("))
+        places, notes = own_biases(graph, make_plan(graph, QuantizeConfig("int8")), "method")
+        assert set(places) == kept
+        assert [note.subject for note in notes] == ["bands"] * (op == "LOG")

@@ -6,6 +6,7 @@ from octavo.ir.graph import consumers
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
 from octavo.ops.table import spec_of
+from octavo.plan.spans import positive_tensors
 from octavo.plan.types import Plan
 
 
@@ -22,6 +23,8 @@ def own_biases(graph: Graph, plan: Plan, method: str) -> tuple[dict[str, str], t
     """The biases that a method may change, by their nodes' first outputs; and a note for each layer without one."""
     ruled, readers = {rule.node for rule in plan.weights}, consumers(graph)
     places, notes = {}, []
+    has_pole = any(spec_of(node.op).pole for node in graph.nodes)
+    positive = positive_tensors(graph) if has_pole else frozenset[str]()
     for node in graph.nodes:
         if node.outputs[0] not in ruled:
             continue
@@ -32,6 +35,9 @@ def own_biases(graph: Graph, plan: Plan, method: str) -> tuple[dict[str, str], t
             notes.append(Note(method, node.layer, f"bias '{name}' is read elsewhere too, and stays as it is"))
         elif graph.tensors[name].size != graph.tensors[node.outputs[0]].shape[-1]:
             notes.append(Note(method, node.layer, f"bias '{name}' is not one number for each channel"))
+        elif node.outputs[0] in positive:
+            text = "is never negative, which a root or logarithm may count on, and keeps its bias"
+            notes.append(Note(method, node.layer, f"what {node.op} makes {text}"))
         else:
             places[node.outputs[0]] = name
     return places, tuple(notes)

@@ -196,8 +196,7 @@ def read_image(path: Path, channels: int, size: int | None = None) -> np.ndarray
     if (closed := unreadable(path)) is not None:
         raise _no_image(path, closed)
     try:
-        with warnings.catch_warnings(), image_module.open(path) as image:
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), image_module.open(path) as image:
             if (problem := _image_problem(image)) is not None:
                 raise _unfit_image(path, *problem)
             converted = image.convert(IMAGE_MODES.get(channels, "RGB"))

@@ -35,6 +35,11 @@ from octavo.run.signature import (
 )
 from octavo.write.stored import cut_out, operator_name, parsed, with_operands
 
+# What the schema's classes raise on bytes that are no tables.
+_CONTRADICTIONS = (
+    struct.error, IndexError, KeyError, AttributeError, TypeError, ValueError, OverflowError, MemoryError,
+    RecursionError,
+)  # fmt: skip
 # Options that say again what a tensor says.
 _IDLE = frozenset({"quantizedBiasType"})
 
@@ -81,10 +86,7 @@ def read_content(model: bytes, wanted: str | None = None) -> FileContent:
     signature = read_signature(model, wanted)
     try:
         return _content_of(model, signature)
-    except (
-        struct.error, IndexError, KeyError, AttributeError, TypeError, ValueError, OverflowError, MemoryError,
-        RecursionError,
-    ) as error:  # fmt: skip
+    except _CONTRADICTIONS as error:
         raise not_a_model(f"{len(model)} bytes that contradict themselves ({error})") from error
 
 
@@ -135,15 +137,23 @@ def _with_stored_operators(file: FileContent) -> Graph:
 
 
 def as_stored(file: FileContent, place: int) -> Node:
-    """A node of a file's graph as the file stores it, by its number."""
+    """A node of a file's graph as the file stores it, by its number.
+
+    Raises:
+        ModelFileError: if the file's tables point outside themselves.
+    """
     node = file.graph.nodes[place]
     name = node.op + AS_STORED if node.op in OPS else node.op
     values = node.options.values if isinstance(node.options, StoredOperator) else ()
     outputs = results(file.graph, node)
-    content = cut_out(_tables(file.model), file.subgraph, place)
+    try:
+        content = cut_out(_tables(file.model), file.subgraph, place)
+        content = with_operands(content, operands(file.graph, node), outputs)
+    except _CONTRADICTIONS as error:
+        raise not_a_model(f"{len(file.model)} bytes that contradict themselves ({error})") from error
     options = StoredOperator(
         values,
-        with_operands(content, operands(file.graph, node), outputs),
+        content,
         tuple(tensor.shape for tensor in outputs),
         tuple(tensor.dtype for tensor in outputs),
     )

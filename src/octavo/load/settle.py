@@ -24,6 +24,7 @@ from octavo.load.control_flow import inlined
 from octavo.load.flatbuffer import FileContent, as_stored
 from octavo.load.structure import contradiction
 from octavo.ops.cast import CastOptions, ElementType
+from octavo.ops.dense import BatchMatMulOptions, FullyConnectedOptions
 from octavo.ops.roles import Absent, State
 from octavo.ops.shape import ReshapeOptions, batch_open, placeholder
 from octavo.ops.stored import StoredOperator, is_random
@@ -167,7 +168,15 @@ class _Settling:
 
 
 def _with_row(node: Node, operands: Inputs[Tensor]) -> Node:
-    """A SELECT as the SELECT_V2 that does the same: element by element, or by a single truth value for all."""
+    """A node as one that does the same and has kernels: SELECT as SELECT_V2, a product of two activations as such.
+
+    SELECT chooses element by element, or by one truth value for all. Kernels of FULLY_CONNECTED differ on weights that
+    are activations, whose zero point is not 0.
+    """
+    if node.op == "FULLY_CONNECTED" and node.options == FullyConnectedOptions() and operands.get(2) is None:
+        x, weights = operands[0], operands[1]
+        if not weights.is_constant and len(x.shape) == len(weights.shape) == 2 and x.shape[1] == weights.shape[1]:
+            return replace(node, op="BATCH_MATMUL", inputs=node.inputs[:2], options=BatchMatMulOptions(adj_y=True))
     if node.op != "SELECT" or None in operands.items:
         return node
     condition, then, otherwise = operands

@@ -22,6 +22,7 @@ IDENTITIES: dict[str, tuple[Any, ...]] = {
     "GaussianDropout": (0.2,),
     "GaussianNoise": (0.2,),
     "Identity": (),
+    "MixUp": (),
     "RandAugment": (),
     "RandomBrightness": (0.2,),
     "RandomColorDegeneration": (0.2,),

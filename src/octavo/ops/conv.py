@@ -67,6 +67,62 @@ def _operands(images: tuple[int, ...], kernel: tuple[int, ...], bias: int, optio
     return Example((images, None, None), {1: _normal(*kernel), 2: _normal(bias)}, options, low=-1.0, high=5.0)
 
 
+def conv_2d_training(ops: Any) -> Any:
+    """CONV_2D on Keras tensors; Keras's kernel has its output channels last."""
+
+    def run(
+        x: Any,
+        kernel: Any,
+        bias: Any = None,
+        *,
+        padding: int,
+        stride_w: int,
+        stride_h: int,
+        dilation_w_factor: int,
+        dilation_h_factor: int,
+    ) -> Any:
+        sums = ops.conv(
+            x,
+            ops.transpose(kernel, (1, 2, 3, 0)),
+            strides=(stride_h, stride_w),
+            padding=Padding(padding).name.lower(),
+            dilation_rate=(dilation_h_factor, dilation_w_factor),
+            data_format="channels_last",
+        )
+        return sums if bias is None else ops.add(sums, bias)
+
+    return run
+
+
+def depthwise_conv_2d_training(ops: Any) -> Any:
+    """DEPTHWISE_CONV_2D on Keras tensors; Keras's kernel has the channels of its input before their multiples."""
+
+    def run(
+        x: Any,
+        kernel: Any,
+        bias: Any = None,
+        *,
+        padding: int,
+        stride_w: int,
+        stride_h: int,
+        depth_multiplier: int,
+        dilation_w_factor: int,
+        dilation_h_factor: int,
+    ) -> Any:
+        _, height, width, channels = kernel.shape
+        sums = ops.depthwise_conv(
+            x,
+            ops.reshape(kernel, (height, width, channels // depth_multiplier, depth_multiplier)),
+            strides=(stride_h, stride_w),
+            padding=Padding(padding).name.lower(),
+            dilation_rate=(dilation_h_factor, dilation_w_factor),
+            data_format="channels_last",
+        )
+        return sums if bias is None else ops.add(sums, bias)
+
+    return run
+
+
 CONV_2D = OpSpec(
     name="CONV_2D",
     options=Conv2DOptions,
@@ -75,6 +131,7 @@ CONV_2D = OpSpec(
     products=of_results(0),
     window=kernels.kernel_window,
     border=Border.ZERO,
+    training=conv_2d_training,
     positive=as_operands,
     run_float=kernels.conv_2d_float,
     integer=kernels.CONV_2D_KERNEL,
@@ -124,6 +181,7 @@ DEPTHWISE_CONV_2D = OpSpec(
     products=of_results(3),
     window=kernels.kernel_window,
     border=Border.ZERO,
+    training=depthwise_conv_2d_training,
     positive=as_operands,
     run_float=kernels.depthwise_conv_2d_float,
     integer=kernels.DEPTHWISE_CONV_2D_KERNEL,

@@ -219,6 +219,7 @@ UNPACK = OpSpec(
     options=UnpackOptions,
     outputs=(SameAsInput(moves=True),),
     shapes=unpack_shapes,
+    training=lambda ops: lambda x, num, axis: ops.unstack(x, num, axis=axis),
     run_float=unpack_float,
     integer=moves(unpack_float),
     version=version_by_type(int8=2, int16=4),

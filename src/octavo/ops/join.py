@@ -108,6 +108,7 @@ PACK = OpSpec(
     outputs=(SameAsInput(moves=True),),
     variadic=True,
     shapes=pack_shapes,
+    training=lambda ops: lambda *values, axis: ops.stack(values, axis=axis),
     run_float=pack_float,
     integer=moves(pack_float),
     version=version_by_type(int8=2, int16=3),

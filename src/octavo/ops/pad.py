@@ -89,6 +89,18 @@ def mirror_pad_float(options: MirrorPadOptions, inputs: Inputs[np.ndarray]) -> t
     return (np.pad(x, pads, mode=mode),)  # type: ignore[call-overload]
 
 
+def pad_training(ops: Any) -> Any:
+    """PAD and PADV2 on Keras tensors."""
+    return lambda x, pads, value=None: ops.pad(
+        x, pads.tolist(), constant_values=None if value is None else float(np.ravel(value)[0])
+    )
+
+
+def mirror_pad_training(ops: Any) -> Any:
+    """MIRROR_PAD on Keras tensors."""
+    return lambda x, pads, mode: ops.pad(x, pads.tolist(), mode=MirrorMode(mode).name.lower())
+
+
 def emit_pad(b: Emitter, name: str, pads: Pads, *, suffix: str = "pad") -> str:
     """Put zeros around tensor `name`, (before, after) for every dimension, batch included."""
     return b.emit("PAD", [name, _paddings(b, pads, suffix)], suffix=suffix)
@@ -156,7 +168,7 @@ PAD = OpSpec(
     shapes=pad_shapes,
     identity=where_the_shape_stays,
     channelwise=where_no_channel_is_added,
-    training=lambda ops: lambda x, pads: ops.pad(x, tuple((int(a), int(b)) for a, b in pads)),
+    training=pad_training,
     run_float=pad_float,
     integer=Kernel(prepare_pad, run_pad),
     version=version_by_type(int8=2, int16=3),
@@ -184,6 +196,7 @@ PADV2 = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=pad_shapes,
     identity=where_the_shape_stays,
+    training=pad_training,
     run_float=padv2_float,
     integer=moves(padv2_float),
     version=version_by_type(int8=2, int16=3),
@@ -201,6 +214,7 @@ MIRROR_PAD = OpSpec(
     shapes=pad_shapes,
     identity=where_the_shape_stays,
     channelwise=where_no_channel_is_added,
+    training=mirror_pad_training,
     run_float=mirror_pad_float,
     integer=moves(mirror_pad_float),
     micro=frozenset({DType.FLOAT32, DType.INT8}),

@@ -140,6 +140,7 @@ TOPK_V2 = OpSpec(
     outputs=(SameAsInput(moves=True),),
     shapes=top_shapes,
     types=top_types,
+    training=lambda ops: lambda x, k: ops.top_k(x, int(k.reshape(()))),
     run_float=top_float,
     integer=moves(top_float),
     activations=frozenset({DType.INT8}),

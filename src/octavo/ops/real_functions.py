@@ -13,7 +13,7 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import NoOptions, Options
 from octavo.ops.activation import same_shape
 from octavo.ops.elementwise_kernels import broadcast_shape
-from octavo.ops.elementwise_layers import operation_of_two_form, times
+from octavo.ops.elementwise_layers import operands, operation_of_two_form, times
 from octavo.ops.forms import emits, operation_form
 from octavo.ops.pointwise import applies
 from octavo.ops.roles import Data, Parameter
@@ -129,12 +129,25 @@ POW = _of_two(
 )
 FLOOR_DIV = _of_two("FLOOR_DIV", "FloorDivide", "floor_divide", _TWO, unbounded=True)
 FLOOR_MOD = _of_two("FLOOR_MOD", "Mod", "mod", _TWO)
-ATAN2 = _of_two(
-    "ATAN2",
-    "Arctan2",
-    "arctan2",
-    (Example(((1, 5, 4), (1, 5, 4))), Example(((1, 9), (1, 9)), low=-9.0)),
-    micro=LITERT_ALONE,
+
+
+def lower_arctan2(b: Emitter, call: KerasCall) -> str:
+    """keras.ops.arctan2; LiteRT's operands have one shape."""
+    names = operands(b, call)
+    shape = np.broadcast_shapes(*map(b.shape, names))
+    wanted = b.constant(np.array(shape, np.int32), "shape")
+    return b.emit("ATAN2", [x if b.shape(x) == shape else b.emit("BROADCAST_TO", [x, wanted]) for x in names])
+
+
+ATAN2 = replace(
+    _of_two(
+        "ATAN2",
+        None,
+        "arctan2",
+        (Example(((1, 5, 4), (1, 5, 4))), Example(((1, 9), (1, 9)), low=-9.0)),
+        micro=LITERT_ALONE,
+    ),
+    keras={"ops.Arctan2": KerasForm(lower_arctan2, lambda keras: (lambda x: keras.ops.arctan2(x, 0.5), ((4, 3),)))},
 )
 
 CUMSUM = OpSpec(

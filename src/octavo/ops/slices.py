@@ -97,6 +97,18 @@ def _strided_key(
     return tuple(index(i) for i in range(len(begins)))
 
 
+def strided_slice_training(ops: Any) -> Any:
+    """STRIDED_SLICE on Keras tensors."""
+
+    def run(
+        x: Any, begin: Any, end: Any, strides: Any, *, begin_mask: int, end_mask: int, shrink_axis_mask: int
+    ) -> Any:
+        options = StridedSliceOptions(begin_mask, end_mask, shrink_axis_mask=shrink_axis_mask)
+        return x[_strided_key(options, begin.tolist(), end.tolist(), strides.tolist())]
+
+    return run
+
+
 def strided_slice_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
     """STRIDED_SLICE: float and int16 1, int8 2, five dimensions 4.
 
@@ -198,6 +210,7 @@ STRIDED_SLICE = OpSpec(
     inputs=(Data(), Parameter(), Parameter(), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=strided_slice_shapes,
+    training=strided_slice_training,
     run_float=strided_slice_float,
     integer=moves(strided_slice_float),
     version=strided_slice_version,

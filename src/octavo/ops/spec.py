@@ -210,6 +210,7 @@ class OpSpec:
         pointwise: Whether an element of the result follows from those at its own place alone.
         on_integers: The options, given its own and the type, with which a call computes of quantized values that were
             cast to int32, all of one scale; None where it has a kernel of its own, or none at all.
+        whole: The integer for a constant in steps of what such a call compares it with, given whether it comes first.
         of_shapes: Whether results are int32 lengths that follow from the inputs' shapes, whatever their values.
         channelwise: Whether a call only scales its channels where those of its operands are scaled.
         matrix_form: The operator as matrix products, where it has one weight and is linear in it.
@@ -254,6 +255,7 @@ class OpSpec:
     converts: bool = False
     pointwise: bool = False
     on_integers: Callable[[Any, DType], Options | None] = lambda options, dtype: None
+    whole: Callable[[np.ndarray, bool], np.ndarray] = lambda steps, first: np.rint(steps)
     of_shapes: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None

@@ -24,14 +24,18 @@ COARSE = "as int32: the int8 kernels scale differences by 256 times the scale, a
 
 
 class Compares(enum.Enum):
-    """The comparisons: operator, name of the class behind the function of keras.ops, and that function."""
+    """The comparisons: operator, name of the class behind the function of keras.ops, that function, and rounding.
 
-    EQUAL = "Equal", "equal"
-    NOT_EQUAL = "NotEqual", "not_equal"
-    LESS = "Less", "less"
-    LESS_EQUAL = "LessEqual", "less_equal"
-    GREATER = "Greater", "greater"
-    GREATER_EQUAL = "GreaterEqual", "greater_equal"
+    A constant between two steps is rounded to the one of them that every step compares with as with the constant: for
+    `x > 2.5` that is 2 and for `x < 2.5` it is 3. No step equals it: the nearest counts.
+    """
+
+    EQUAL = "Equal", "equal", np.rint, np.rint
+    NOT_EQUAL = "NotEqual", "not_equal", np.rint, np.rint
+    LESS = "Less", "less", np.ceil, np.floor
+    LESS_EQUAL = "LessEqual", "less_equal", np.floor, np.ceil
+    GREATER = "Greater", "greater", np.floor, np.ceil
+    GREATER_EQUAL = "GreaterEqual", "greater_equal", np.ceil, np.floor
 
 
 def truths(options: Options, inputs: Inputs[Tensor]) -> tuple[DType, ...]:
@@ -57,7 +61,7 @@ def _lower(op: str, combine: Callable[[Emitter, Sequence[Any]], list[str]]) -> C
 
 
 def _comparison(kind: Compares) -> OpSpec:
-    operation, function = kind.value
+    operation, function, second, first = kind.value
     compare: Callable[..., Any] = getattr(np, function)
     return OpSpec(
         name=kind.name,
@@ -68,6 +72,7 @@ def _comparison(kind: Compares) -> OpSpec:
         training=lambda ops: getattr(ops, function),
         run_float=applies(compare),
         on_integers=lambda options, dtype: options,
+        whole=lambda steps, is_first: first(steps) if is_first else second(steps),
         activations=frozenset(),
         micro=frozenset({DType.FLOAT32, DType.INT32}),
         keras={

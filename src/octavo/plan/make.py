@@ -60,7 +60,7 @@ def make_plan(graph: Graph, config: QuantizeConfig, inside: Collection[str] = ()
         if not _computes(graph, node) or node in looked_up:
             continue
         wanted = wanted_activations(node, scheme, config)
-        reason = float_reason(node, wanted, config) or guards.get(node.outputs[0])
+        reason = float_reason(node, wanted, config) or guards.get(node.outputs[0]) or _loose_bias(graph, node)
         if wanted is not None and reason is None and own_config_of(node, config).activations is None:
             wanted, reason = safe_activations(graph, node, wanted)
         if reason is not None:
@@ -192,6 +192,13 @@ def _guards(graph: Graph, scheme: Scheme, config: QuantizeConfig) -> dict[str, s
             if name in makers and _is_affine(graph, makers[name]):
                 guards[name] = f"what it adds keeps {node.op} from its pole, which stays in float"
     return guards
+
+
+def _loose_bias(graph: Graph, node: Node) -> str | None:
+    """Why a bias has no scale, where its weights are no constant; None where it has one, or there is none."""
+    known, spec = {place for place, _ in bias_inputs(graph, node)}, spec_of(node.op)
+    given = (i for i, _ in spec.biases if i < len(node.inputs) and node.inputs[i] is not None)
+    return "its bias belongs to weights that are no constant" if any(i not in known for i in given) else None
 
 
 def _is_affine(graph: Graph, node: Node) -> bool:

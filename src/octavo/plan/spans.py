@@ -59,7 +59,7 @@ def wide_spans(graph: Graph, plan: Plan, extremes: Mapping[str, Range]) -> tuple
     ]
     if not with_pole:
         return ()
-    positive = _positive(graph)
+    positive = positive_tensors(graph)
     return tuple(span for node in with_pole for span in _span(graph, plan, node, positive, extremes))
 
 
@@ -128,7 +128,7 @@ def _has_int16(node: Node) -> bool:
     return DType.INT16 in spec.activations and (DType.INT16 in spec.micro or DType.INT8 not in spec.micro)
 
 
-def _positive(graph: Graph) -> frozenset[str]:
+def positive_tensors(graph: Graph) -> frozenset[str]:
     """Tensors that hold no negative value, by how they are made."""
     found = {name for name, tensor in graph.tensors.items() if tensor.data is not None and (tensor.data >= 0).all()}
     for node in graph.nodes:

@@ -117,7 +117,7 @@ def round_as_kernels(model: QuantizationAwareModel, trained: Trained) -> None:
     """Leave in a model how its file's kernels round, so that in inference it predicts what the file predicts."""
     settled = settle_parameters(trained.prepared.graph, trained.plan, trained.ranges, trained.limits).activations
     for quantizer in model.fake_quantizers:
-        if quantizer.fixed is None:
+        if quantizer.fixed is None and quantizer.tensors:
             dtype = DType(quantizer.integer)
             _take_over(quantizer, settled[Member(tensor_name(quantizer.tensors[0]), dtype)], dtype)
     integer = assign(trained.prepared.graph, trained.plan, trained.ranges, trained.limits)

@@ -14,12 +14,12 @@ from octavo.numerics.affine import Range, quantize, representable
 from octavo.ops.cast import CastOptions, ElementType
 from octavo.ops.elementwise_kernels import AddOptions
 from octavo.ops.indices import GatherOptions
-from octavo.ops.roles import Role
+from octavo.ops.spec import OpSpec
 from octavo.ops.table import spec_of
 from octavo.plan.types import BiasRule, Edge, Member, Plan, Table, WeightRule
 from octavo.quantization.bias import quantize_bias
 from octavo.quantization.parameters import Parameters, saturating_parameters, settle_parameters
-from octavo.quantization.tables import HIGHEST, LOWEST, entries, real_values
+from octavo.quantization.tables import HIGHEST, LOWEST, entries, real_values, whole_steps
 from octavo.quantization.weights import quantize_weight
 
 
@@ -78,12 +78,10 @@ class _Assignment:
             inputs = tuple(self._float_input(name) for name in node.inputs)
         else:
             edges = ((Edge(node.outputs[0], i), name) for i, name in enumerate(node.inputs))
-            options = spec_of(node.op).on_integers(node.options, dtype)
+            spec = spec_of(node.op)
+            options = spec.on_integers(node.options, dtype)
             form = self._integer_input if options is None else self._counted_input
-            inputs = tuple(
-                None if name is None else form(edge, name, dtype, spec_of(node.op).role(edge.input))
-                for edge, name in edges
-            )
+            inputs = tuple(None if name is None else form(edge, name, dtype, spec) for edge, name in edges)
             node = replace(node, options=options or node.options, intermediates=self._intermediates(node))
         self.nodes.append(replace(node, inputs=inputs))
 
@@ -174,15 +172,16 @@ class _Assignment:
             self.tensors[names[-1]] = Tensor(names[-1], (0,), dtype, None, parameters, node.layer)
         return tuple(names)
 
-    def _counted_input(self, edge: Edge, name: str, dtype: DType, role: Role) -> str:
+    def _counted_input(self, edge: Edge, name: str, dtype: DType, spec: OpSpec) -> str:
         """An input as int32, in steps of what it meets."""
         member = Member(self.requantized.get(edge, name), dtype)
         if self.graph.tensors[name].is_constant and member in self.parameters:
-            values = quantize(self.graph.tensors[name].values, self.parameters[member], DType.INT32)
-            return self._plain(f"{name}/int32", values, self.graph.tensors[name])
-        return str(self._as_int32(self._integer_input(edge, name, dtype, role)))
+            constant = self.graph.tensors[name]
+            values = whole_steps(constant.values, self.parameters[member], lambda x: spec.whole(x, edge.input == 0))
+            return self._plain(f"{name}/int32", values, constant)
+        return str(self._as_int32(self._integer_input(edge, name, dtype, spec)))
 
-    def _integer_input(self, edge: Edge, name: str, dtype: DType, role: Role) -> str:
+    def _integer_input(self, edge: Edge, name: str, dtype: DType, spec: OpSpec) -> str:
         if edge in self.weight_rules:
             return self._weight(self.weight_rules[edge])
         if edge in self.bias_rules:
@@ -193,7 +192,7 @@ class _Assignment:
         target = self.parameters[member]
         if self.graph.tensors[name].is_constant:
             return self._constant(name, quantize(self.graph.tensors[name].values, target, dtype), target, dtype)
-        native, cut = self.plan.natives.get(name), saturating_parameters(role, target, dtype)
+        native, cut = self.plan.natives.get(name), saturating_parameters(spec.role(edge.input), target, dtype)
         if cut is not None:
             return self._conversion("QUANTIZE", name, "saturated", cut, dtype)
         if native is dtype and member.tensor == name:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from octavo.dtypes import DType
@@ -11,6 +13,8 @@ from octavo.numerics.affine import dequantize, quantize
 from octavo.ops.table import spec_of
 from octavo.plan.types import Table
 
+# What float32 may have taken from a constant that is a whole number of steps.
+ROUNDING = 2.0**-20
 LOWEST, HIGHEST = DType.INT8.integer_range
 
 
@@ -33,6 +37,15 @@ def real_values(graph: Graph, table: Table, source: Quantization) -> np.ndarray:
         return np.zeros_like(made)
     nearest = np.abs(np.arange(made.size)[:, None] - known).argmin(axis=1)
     return made[known[nearest]]
+
+
+def whole_steps(values: np.ndarray, parameters: Quantization, whole: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Constants in steps of what they are compared with, as int32; `whole` rounds those that lie between two steps."""
+    steps = values / parameters.scale[0].astype(np.float64) + parameters.zero_point[0]
+    nearest = np.rint(steps)
+    on_grid = np.abs(steps - nearest) <= ROUNDING * np.maximum(1.0, np.abs(nearest))
+    low, high = DType.INT32.integer_range
+    return np.clip(np.where(on_grid, nearest, whole(steps)), low, high).astype(np.int32)
 
 
 def entries(values: np.ndarray, result: Quantization) -> np.ndarray:

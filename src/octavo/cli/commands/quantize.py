@@ -27,6 +27,7 @@ from octavo.cli.options import (
 )
 from octavo.cli.output import check_free, check_page_free, command_line, marked, print_json, start_keras_for
 from octavo.config import IO_TYPES, LAYER_TYPES, SCHEMES, LayerConfig, layer_of_type
+from octavo.errors import DatasetError
 from octavo.numerics.estimators import ESTIMATORS
 from octavo.write.array import form_of
 
@@ -78,6 +79,13 @@ def quantize(
 
     if report is not None:
         check_page_free("--report", report, force)
+        if data is None:
+            raise DatasetError(
+                "a page shows what layers make of samples, and there are none.",
+                got="--report without --data",
+                expected="an .npz or .npy file, or a folder of images",
+                fix="say --data samples.npz as well, or leave --report out",
+            )
     start_keras_for(model)
     source = opened(str(model), tuple(allow or ()))
     trained = (source.quantization.scheme, "qat") if is_quantization_aware(source) else ()
@@ -94,7 +102,7 @@ def quantize(
             input_shape=input_shape_of(input_shape),
         )  # fmt: skip
     path = result.save(out, to)
-    if report is not None and data is not None:
+    if report is not None:
         from octavo.pages.report import shown_of_data, write_report
         from octavo.stages import prepare
 

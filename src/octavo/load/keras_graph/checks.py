@@ -11,6 +11,9 @@ from octavo.errors import InputError
 from octavo.load.keras_graph import refusals
 from octavo.ops.build import GraphBuilder
 
+# Operations along the batch, or on all values in a row, whose results are of a size that Keras does not tell.
+ALONG_THE_BATCH = frozenset({"Diagflat", "Flipud", "Outer", "Ravel", "Vsplit", "Vstack"})
+
 
 def check_ranks(b: GraphBuilder, path: str, function: Any, inputs: Sequence[str]) -> None:
     """Refuse a nested model on another rank than its input's; Keras adds or drops a last dimension of 1 there.
@@ -49,4 +52,6 @@ def mixes_batch(node: Any) -> bool:
     kind = type(node.operation)
     named = getattr(node.operation, "axis", ()) if kind.__module__.startswith("keras.src.ops.") else ()
     along = (named is None and kind.__name__ != "Squeeze") or 0 in np.atleast_1d(() if named is None else named)
-    return bool(along) or any(tensor.shape[:1] != (None,) for tensor in node.outputs)
+    return (
+        bool(along) or kind.__name__ in ALONG_THE_BATCH or any(tensor.shape[:1] != (None,) for tensor in node.outputs)
+    )

@@ -42,9 +42,8 @@ from octavo.ops.refuse import is_of_configuration
 from octavo.ops.spec import TensorRef
 from octavo.ops.table import KERAS_FORMS
 
-# Operations whose result follows from the shape of their input alone.
+# Operations whose result follows from the shape of their input alone; those that join tensors and arrays alike.
 BY_SHAPE = frozenset({"ops.OnesLike", "ops.ZerosLike", "ops.FullLike", "ops.EmptyLike"})
-# Operations that join tensors and arrays alike.
 JOINING = frozenset({"ops.Concatenate", "ops.Stack"})
 
 
@@ -176,11 +175,7 @@ class _Tracer:
         return results
 
     def check_allowed(self) -> None:
-        """Refuse names in `allow` that are no layer's.
-
-        Raises:
-            ConfigError: naming the closest layer.
-        """
+        """Refuse names in `allow` that are no layer's: ConfigError, naming the closest layer."""
         for name in sorted(self._allow.difference(self._paths.values())):
             raise unknown_name("layer in allow", name, tuple(self._paths.values()), LAYERS_SHOWN)
 
@@ -234,11 +229,9 @@ class _Tracer:
 
         args, kwargs = map_leaves(known, (args, dict(kwargs)))
         try:
-            results = operation(*args, **kwargs)
-        except (TypeError, ValueError) as error:
-            # Keras knows operations on symbols that its backend does not run on numbers.
+            return tuple(to_numpy(result) for result in keras.tree.flatten(operation(*args, **kwargs)))
+        except (TypeError, ValueError) as error:  # of what Keras knows on symbols, and its backend not on numbers
             raise refusals.unreadable(self.builder.layer, name or type(operation).__name__, error) from error
-        return tuple(to_numpy(result) for result in keras.tree.flatten(results))
 
     def _by_form(self, name: str, call: Call) -> tuple[Value, ...]:
         """A call by its form; of a layer's configuration that has none, by what its code does to symbols.

@@ -93,8 +93,10 @@ class FakeQuantize(keras.layers.Layer):
         symmetric = DType(self.integer) is DType.INT16
         parameters = (symmetric_range if symmetric else affine_range)(low, high, DType(self.integer))
         quantized = quantize(x, *parameters)
+        if observing or not self.tensors:
+            return quantized
         # Quantizing before anything was observed would collapse the tensor to zero.
-        return quantized if observing else ops.where(ops.min(self.weight.value) > 0, quantized, x)
+        return ops.where(ops.min(self.weight.value) > 0, quantized, x)
 
     def set_range(self, low: Sequence[float], high: Sequence[float]) -> None:
         """Start from known ranges, one pair a site."""
@@ -139,9 +141,12 @@ class FakeQuantize(keras.layers.Layer):
         )
 
     def _range(self, x: Any) -> tuple[Any, Any]:
-        weight = ops.where(self.weight.value > 0, self.weight.value, 1.0)
-        low = ops.minimum(ops.min(self.low.value / weight), self.least)
-        high = ops.maximum(ops.max(self.high.value / weight), self.most)
+        if self.tensors:
+            weight = ops.where(self.weight.value > 0, self.weight.value, 1.0)
+            lows, highs = self.low.value / weight, self.high.value / weight
+        else:  # constants alone share the range, such as a table of an embedding, and training moves them
+            lows = highs = ops.cast(ops.stop_gradient(x), "float32")
+        low, high = ops.minimum(ops.min(lows), self.least), ops.maximum(ops.max(highs), self.most)
         if self.widest is not None:
             low, high = ops.maximum(low, -self.widest), ops.minimum(high, self.widest)
         high = ops.where(high > low, ops.maximum(high, low + self.narrowest), RANGE_OF_ZEROS[1])

@@ -26,11 +26,11 @@ def on_keras_tensors(op: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operator: its name, inputs, result and the options it takes."""
+    """One operator: its name, inputs, results and the options it takes."""
 
     op: str
     inputs: tuple[str | None, ...]
-    output: str
+    outputs: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -63,7 +63,7 @@ class Program:
             "arguments": self.arguments,
             "inputs": list(self.inputs),
             "outputs": list(self.outputs),
-            "steps": [{**step, "inputs": list(step["inputs"])} for step in steps],
+            "steps": [{**step, "inputs": list(step["inputs"]), "outputs": list(step["outputs"])} for step in steps],
             "constants": constants,
             "sites": {name: list(site) for name, site in self.sites.items()},
         }
@@ -75,10 +75,16 @@ class Program:
             arguments=plain["arguments"],
             inputs=tuple(plain["inputs"]),
             outputs=tuple(plain["outputs"]),
-            steps=tuple(Step(**{**step, "inputs": tuple(step["inputs"])}) for step in plain["steps"]),
+            steps=tuple(map(_step, plain["steps"])),
             constants={name: LiveConstant.from_dict(constant) for name, constant in plain["constants"].items()},
             sites={name: (quantizer, site) for name, (quantizer, site) in plain["sites"].items()},
         )
+
+
+def _step(plain: Mapping[str, Any]) -> Step:
+    """A step of a config; one that was saved when all steps had one result names it apart."""
+    outputs = plain.get("outputs") or [plain["output"]]
+    return Step(plain["op"], tuple(plain["inputs"]), tuple(outputs), plain["options"])
 
 
 @keras.saving.register_keras_serializable(package="octavo")
@@ -136,11 +142,11 @@ class LoweredCall(Around):
         values |= self._constants(program, x, values, bool(training))
         for step in program.steps:
             operands = [None if name is None else values[name] for name in step.inputs]
-            result = on_keras_tensors(step.op)(*operands, **step.options)
-            quantizer, site = program.sites.get(step.output, ("", -1))
-            if quantizer in quantizers:
-                result = quantizers[quantizer](result, site=site, training=training)
-            values[step.output] = result
+            made = on_keras_tensors(step.op)(*operands, **step.options)
+            for name, result in zip(step.outputs, made if len(step.outputs) > 1 else [made], strict=True):
+                quantizer, site = program.sites.get(name, ("", -1))
+                rounds = quantizer in quantizers
+                values[name] = quantizers[quantizer](result, site=site, training=training) if rounds else result
         results = [values[name] for name in program.outputs]
         return results[0] if len(results) == 1 else results
 

@@ -12,13 +12,14 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.types import Node
+from octavo.load.keras_graph.checks import mixes_batch
 from octavo.ops.table import spec_of
 from octavo.qat.layers.fake_quantize import FakeQuantize
 from octavo.qat.layers.live_constant import LiveConstant
 from octavo.qat.layers.lowered_call import PLACE, LoweredCall, Program, Step, on_keras_tensors
 from octavo.qat.surgery.blueprint import Blueprint
 from octavo.qat.surgery.find_constants import live_constant
-from octavo.qat.surgery.refuse import cannot_train
+from octavo.qat.surgery.refuse import cannot_train, mixes_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,11 @@ def lower_calls(blueprint: Blueprint, sites: Mapping[str, Site]) -> dict[int, Lo
     """The calls that must train as operators, by `id` of their Keras node.
 
     Raises:
-        UnsupportedLayerError: for a call with an operator that cannot.
+        UnsupportedLayerError: for a call with an operator that cannot, and for one that mixes the samples of a batch.
     """
+    for call in blueprint.calls():
+        if mixes_batch(call):
+            raise mixes_samples(blueprint.paths.get(call.operation.name, call.operation.name), call.operation)
     programs: dict[int, list[Program]] = {}
     operations: dict[int, Any] = {}
     places: dict[int, tuple[int, int]] = {}
@@ -127,7 +131,7 @@ def _step(node: Node) -> Step:
         raise cannot_train(node.layer, f"operator {node.op} between roundings")
     taken = inspect.signature(function).parameters
     options = {option.name: getattr(node.options, option.name) for option in fields(node.options)}  # type: ignore[arg-type]
-    return Step(node.op, node.inputs, node.outputs[0], {key: value for key, value in options.items() if key in taken})
+    return Step(node.op, node.inputs, node.outputs, {key: value for key, value in options.items() if key in taken})
 
 
 def _constants_given(blueprint: Blueprint, tensors: Sequence[Any], constants: Sequence[str]) -> dict[int, str]:
