@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from octavo.dtypes import DType
-from octavo.qat.maths.fake_quantization import fake_quantize_weight
+from octavo.numerics.fake_quantization import fake_quantize_weight
 
 
 @keras.saving.register_keras_serializable(package="octavo")
