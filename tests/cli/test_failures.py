@@ -144,6 +144,7 @@ def test_an_interrupt_that_is_swallowed_ends_the_process_all_the_same(at: str) -
     """As XLA's callbacks swallow it, and kernels that run for long; while Octavo loads, and while it works."""
     program = f"""
 import os, runpy, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 class Finder:
     def find_spec(self, name, *rest):
         if name == "{at}":

@@ -420,7 +420,8 @@ def test_a_form_of_operators_that_training_lacks_is_refused_by_the_layers_name(m
 
 def test_what_integers_cannot_compute_trains_in_float_and_is_named() -> None:
     x = keras.Input((4,))
-    model = qat.quantize_model(keras.Model(x, layers.Dense(3)(ops.softsign(layers.Dense(5, name="first")(x)))))
+    ratio = layers.Dense(5, name="first")(x) / (2 + ops.relu(layers.Dense(5)(x)))
+    model = qat.quantize_model(keras.Model(x, layers.Dense(3)(ratio)))
     model.compile("sgd", "mse")
     model.fit(X[:, :4, 0, 0], Y, verbose=0)
     islands = octavo.quantize(model).islands

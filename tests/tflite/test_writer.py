@@ -13,7 +13,8 @@ from octavo.dtypes import DType, pack
 from octavo.ir.graph import operands, results
 from octavo.ops.table import spec_of
 from octavo.ops.text import parse_graph
-from octavo.write.tflite import FILE_IDENTIFIER, MINIMUM_RUNTIME, write_tflite
+from octavo.write.stored import FILE_IDENTIFIER
+from octavo.write.tflite import MINIMUM_RUNTIME, write_tflite
 from plan_graphs import GRAPHS, executed, graph_of, planned
 
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8", "int8x4")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from octavo.errors import InputError
@@ -49,9 +50,21 @@ def mixes_batch(node: Any) -> bool:
     """
     if not any(tensor.shape[:1] == (None,) for tensor in node.input_tensors):
         return False
-    kind = type(node.operation)
-    named = getattr(node.operation, "axis", ()) if kind.__module__.startswith("keras.src.ops.") else ()
-    along = (named is None and kind.__name__ != "Squeeze") or 0 in np.atleast_1d(() if named is None else named)
+    name = type(node.operation).__name__
     return (
-        bool(along) or kind.__name__ in ALONG_THE_BATCH or any(tensor.shape[:1] != (None,) for tensor in node.outputs)
+        name in ALONG_THE_BATCH
+        or _is_along_batch(node, name)
+        or any(each.shape[:1] != (None,) for each in node.outputs)
     )
+
+
+def _is_along_batch(node: Any, name: str) -> bool:
+    """Whether the axis that a call names is the batch's of what it names an axis of: its first argument."""
+    if not hasattr(node.operation, "axis"):
+        return False
+    first = keras.tree.flatten((node.arguments.args or node.input_tensors)[0])
+    ranks = {len(each.shape) for each in first if getattr(each, "shape", (0,))[:1] == (None,)}
+    named = node.operation.axis
+    if named is None:  # functions then take all values in a row; layers mean something of their own by it
+        return bool(ranks) and name != "Squeeze" and type(node.operation).__module__.startswith("keras.src.ops.")
+    return any(axis % rank == 0 for axis in np.atleast_1d(named) for rank in ranks)

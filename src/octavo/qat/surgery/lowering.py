@@ -45,7 +45,8 @@ def lower_calls(blueprint: Blueprint, sites: Mapping[str, Site]) -> dict[int, Lo
         UnsupportedLayerError: for a call with an operator that cannot, and for one that mixes the samples of a batch.
     """
     for call in blueprint.calls():
-        if mixes_batch(call):
+        # A call without operators hands on variables, which have no batch.
+        if mixes_batch(call) and blueprint.call_nodes(call):
             raise mixes_samples(blueprint.paths.get(call.operation.name, call.operation.name), call.operation)
     programs: dict[int, list[Program]] = {}
     operations: dict[int, Any] = {}
