@@ -40,6 +40,7 @@ MIXING = (
     "ops.PSNR",
     "ops.Ravel",
     "ops.Scatter",
+    "ops.ScatterUpdate",
     "ops.Slice",
     "ops.Slogdet",
     "ops.Vdot",
@@ -51,6 +52,7 @@ OPEN = {
     "ops.I0": "the shape of its steps cannot be told by Keras",
     "ops.RGBToHSV": "a range inside is not observed",
     "ops.SobelEdges": "a range inside is not observed",
+    "ops.UnravelIndex": "of a value next to a jump, rounding makes another place",
 }
 
 
@@ -82,6 +84,9 @@ def example(name: str) -> tuple[list[keras.KerasTensor], list[keras.KerasTensor]
 @pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`")
 @pytest.mark.filterwarnings("ignore:Tensor.T is deprecated")
+# A divisor that is moved by a step, to see what rounding explains, may be 0.
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("names", chunks(), ids=lambda names: f"{names[0]}-{names[-1]}")
 def test_a_form_trains_and_is_deployed_as_it_trained(names: Sequence[str]) -> None:
     examples = [example(name) for name in names]

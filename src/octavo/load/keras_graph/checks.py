@@ -13,7 +13,7 @@ from octavo.load.keras_graph import refusals
 from octavo.ops.build import GraphBuilder
 
 # Operations along the batch, or on all values in a row, whose results are of a size that Keras does not tell.
-ALONG_THE_BATCH = frozenset({"Diagflat", "Flipud", "Outer", "Ravel", "Vsplit", "Vstack"})
+ALONG_THE_BATCH = frozenset({"Diagflat", "Flipud", "Outer", "Ravel", "ScatterUpdate", "Vsplit", "Vstack"})
 
 
 def check_ranks(b: GraphBuilder, path: str, function: Any, inputs: Sequence[str]) -> None:
