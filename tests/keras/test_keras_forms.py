@@ -23,6 +23,8 @@ DIFFERS = {
     ),
     ("torch", "ops.CountNonzero"): "Keras's torch backend leaves the counted axis in the result",
     ("tensorflow", "ops.UnravelIndex"): "Keras's tensorflow backend names a place beyond the shape",
+    ("torch", "ops.Imag"): "PyTorch has no imaginary part of real numbers",
+    ("torch", "ops.Vdot"): "Keras's torch backend flattens nothing before the product",
     ("torch", "ops.Cross"): "PyTorch warns of the axis that Keras leaves out",
     ("torch", "layers.AveragePooling2D"): "where padding is uneven, Keras's torch backend averages repeated borders",
 }

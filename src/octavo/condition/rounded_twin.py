@@ -70,10 +70,10 @@ class Twin(keras.layers.Layer):
         return ops.exp(GAIN_STEP * self.gains[layer.node])
 
     def _weight(self, layer: Learned) -> Any:
-        return layer.integers * (layer.scale * self._gain(layer))
+        return ops.convert_to_tensor(layer.integers) * (ops.convert_to_tensor(layer.scale) * self._gain(layer))
 
     def _bias(self, layer: Learned) -> Any:
-        return layer.bias_start + self.shifts[layer.node] * layer.bias_step
+        return ops.convert_to_tensor(layer.bias_start) + self.shifts[layer.node] * layer.bias_step
 
     def _quantized(self, name: str, x: Any) -> Any:
         if name not in self.network.activations:

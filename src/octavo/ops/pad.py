@@ -97,8 +97,16 @@ def pad_training(ops: Any) -> Any:
 
 
 def mirror_pad_training(ops: Any) -> Any:
-    """MIRROR_PAD on Keras tensors."""
-    return lambda x, pads, mode: ops.pad(x, pads.tolist(), mode=MirrorMode(mode).name.lower())
+    """MIRROR_PAD on Keras tensors: values from the places that NumPy tells, as backends pad differently."""
+
+    def run(x: Any, pads: np.ndarray, mode: int) -> Any:
+        for axis, pair in enumerate(pads.tolist()):
+            if any(pair):
+                places = np.pad(np.arange(x.shape[axis]), pair, mode=MirrorMode(mode).name.lower())  # type: ignore[call-overload]
+                x = ops.take(x, places, axis=axis)
+        return x
+
+    return run
 
 
 def emit_pad(b: Emitter, name: str, pads: Pads, *, suffix: str = "pad") -> str:

@@ -104,7 +104,12 @@ def strided_slice_training(ops: Any) -> Any:
         x: Any, begin: Any, end: Any, strides: Any, *, begin_mask: int, end_mask: int, shrink_axis_mask: int
     ) -> Any:
         options = StridedSliceOptions(begin_mask, end_mask, shrink_axis_mask=shrink_axis_mask)
-        return x[_strided_key(options, begin.tolist(), end.tolist(), strides.tolist())]
+        key = [*_strided_key(options, begin.tolist(), end.tolist(), strides.tolist())]
+        for axis, each in enumerate(key):
+            # PyTorch steps forwards only.
+            if isinstance(each, slice) and each.step < 0:
+                x, key[axis] = ops.take(x, np.arange(x.shape[axis])[each], axis=axis), slice(None)
+        return x[tuple(key)]
 
     return run
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from octavo.errors import InputError
@@ -60,6 +59,8 @@ def mixes_batch(node: Any) -> bool:
 
 def _is_along_batch(node: Any, name: str) -> bool:
     """Whether the axis that a call names is the batch's of what it names an axis of: its first argument."""
+    import keras
+
     if not hasattr(node.operation, "axis"):
         return False
     first = keras.tree.flatten((node.arguments.args or node.input_tensors)[0])
