@@ -23,7 +23,12 @@ NETWORKS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+LONG = ("densenet", "mobilenet_v2", "resnet50")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.exhaustive] if name in LONG else []) for name in NETWORKS]
+)
 def test_a_known_network_computes_what_keras_computes(name: str) -> None:
     model = NETWORKS[name]()
     spread_weights(model)

@@ -11,9 +11,14 @@ from keras_agreement import assert_computes_the_same, random_inputs, results, sp
 from octavo.errors import OctavoError
 from octavo.load.keras_graph import load_keras
 
+# Of these Keras takes longest to build every configuration.
+LONG = ("AugMix", "ConvLSTM2D", "ConvLSTM3D", "MelSpectrogram")
+
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", classes())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.exhaustive] if name in LONG else []) for name in classes()]
+)
 def test_a_layer_of_keras_is_read_as_it_computes_or_refused(name: str) -> None:
     for _, model in models(name):
         try:
