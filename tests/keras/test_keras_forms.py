@@ -22,6 +22,7 @@ DIFFERS = {
         "Keras's own operation hands padding and output_padding over in each other's place",
     ),
     ("torch", "ops.CountNonzero"): "Keras's torch backend leaves the counted axis in the result",
+    ("tensorflow", "ops.Logdet"): "TensorFlow's takes the matrix for symmetric and positive",
     ("tensorflow", "ops.UnravelIndex"): "Keras's tensorflow backend names a place beyond the shape",
     ("torch", "ops.Imag"): "PyTorch has no imaginary part of real numbers",
     ("torch", "ops.Vdot"): "Keras's torch backend flattens nothing before the product",

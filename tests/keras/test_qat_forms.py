@@ -23,6 +23,7 @@ FORMS_AT_ONCE = 12
 # Forms that Keras itself cannot train, or computes otherwise than elsewhere, on one backend.
 BROKEN_IN_KERAS = {
     ("jax", "layers.RandomElasticTransform"): "its call in training stops with an AttributeError",
+    ("tensorflow", "ops.SearchSorted"): "TensorFlow asks for as many sequences as there are samples",
     ("torch", "ops.Imag"): "PyTorch has no imaginary part of real numbers",
     ("torch", "layers.AveragePooling2D"): "where padding is uneven, repeated borders are averaged",
 }

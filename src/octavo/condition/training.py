@@ -95,9 +95,9 @@ class Batches(keras.utils.PyDataset):
         """Batches in an epoch."""
         return len(self.order) // self.size
 
-    def __getitem__(self, index: int) -> tuple[list[np.ndarray]]:
+    def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...]]:
         chosen = self.order[index * self.size : (index + 1) * self.size]
-        return ([each[chosen] for each in self.arrays],)
+        return (tuple(each[chosen] for each in self.arrays),)
 
     def shuffle(self, epoch: int) -> None:
         """Take the order of an epoch."""

@@ -177,10 +177,14 @@ _SOBEL = np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]], np.float32)
 
 
 def edges(operation: Any, images: Any) -> Any:
-    """keras.ops.image.sobel_edges: slopes downwards and to the right, zeros around the image."""
-    ops = keras_ops()
+    """keras.ops.image.sobel_edges: slopes downwards and to the right; around it are zeros, or its mirror image."""
+    import keras
+
+    ops, padding = keras_ops(), "same"
+    if keras.backend.backend() == "tensorflow":
+        images, padding = ops.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect"), "valid"
     kernels = (np.tile(each[:, :, None, None], (1, 1, images.shape[-1], 1)) for each in (_SOBEL, _SOBEL.T))
-    return ops.stack([ops.depthwise_conv(images, kernel, padding="same") for kernel in kernels], axis=-1)
+    return ops.stack([ops.depthwise_conv(images, kernel, padding=padding) for kernel in kernels], axis=-1)
 
 
 def similarity(operation: Any, one: Any, other: Any) -> Any:
