@@ -23,7 +23,7 @@ VERIFIED = 4
 class Inside:
     """Stands in for a child process, and for those who keep them: calls in this process.
 
-    Runtimes that verify ran one after the other before they had processes; calibration's ran side by side.
+    Runtimes that verify are called one after the other, as one process holds them all; calibration's side by side.
     """
 
     owner, alive = None, True

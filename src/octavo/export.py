@@ -234,7 +234,7 @@ def _check_folder(folder: Path, ours: set[str], force: bool) -> None:
             f"folder '{folder}' holds other files.",
             got=", ".join(others[:5]) + (", ..." if len(others) > 5 else ""),
             expected="a new or empty folder, or one that an earlier export of this model wrote",
-            fix="name another folder, or write into this one with force=True",
+            fix="name another folder, or write into this one with force=True, --force on the command line",
         )
 
 

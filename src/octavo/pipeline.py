@@ -29,11 +29,12 @@ from octavo.numerics.estimators import Estimator
 from octavo.plan.make import make_plan
 from octavo.plan.remarks import remarks, what_helps
 from octavo.plan.types import Plan, tensor_name
+from octavo.progress import Progress
 from octavo.quantization.coarse import CoarseOperand, coarse_operands
 from octavo.quantization.parameters import settle_parameters
 from octavo.result import QuantizedModel
 from octavo.run.worker import warm_up
-from octavo.stages import Clock, Measured, Prepared, Progress, Source, conditioned_by, doubts, gather, measure, prepare
+from octavo.stages import Clock, Measured, Prepared, Source, conditioned_by, doubts, gather, measure, prepare
 from octavo.trained import (
     as_trained,
     check_left_to_training,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,8 +34,8 @@ from octavo.load.loaded import Compute, Loaded
 from octavo.numerics.affine import Range
 from octavo.passes import PASSES, Pass, Rewrite, run_passes
 from octavo.plan.types import Plan
+from octavo.progress import Progress
 
-Progress = Callable[[str, int, int | None], None]
 """Called with a stage's name, how many samples are done, and how many there are if that is known."""
 
 

@@ -39,7 +39,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"config"}),
     frozenset({"numerics"}),
     frozenset({"ir"}),
-    frozenset({"arguments", "dtypes", "files", "limits", "notebook"}),
+    frozenset({"arguments", "dtypes", "files", "limits", "notebook", "progress"}),
     frozenset({"errors", "version"}),
 )
 HEAVY = ("tensorflow", "keras", "jax", "torch", "ai_edge_litert", "sklearn", "matplotlib")

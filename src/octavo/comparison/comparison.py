@@ -24,10 +24,11 @@ from octavo.load.input_shape import InputShape
 from octavo.notebook import data_frame
 from octavo.pipeline import quantize, quantize_prepared
 from octavo.plan.make import check_skip
+from octavo.progress import Progress
 from octavo.report.notebook import as_html
 from octavo.report.tables import TextTable, as_markdown, comparison_tables
 from octavo.result import QuantizedModel
-from octavo.stages import Prepared, Progress, Source, prepare
+from octavo.stages import Prepared, Source, prepare
 from octavo.trained import is_quantization_aware, opened
 
 

@@ -22,10 +22,11 @@ from octavo.ir.types import Graph
 from octavo.load.paths import existing, model_bytes
 from octavo.load.tflite import read_tflite
 from octavo.pipeline import is_quantization_aware, quantize, quantize_prepared
+from octavo.progress import Progress
 from octavo.report.footprint import footprint_lines, ways_table
 from octavo.report.tables import as_markdown
 from octavo.result import QuantizedModel
-from octavo.stages import Progress, Source, prepare
+from octavo.stages import Source, prepare
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -15,9 +15,9 @@ from octavo.data.dataset import Dataset
 from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError
 from octavo.ir.types import Tensor
+from octavo.progress import Progress
 
 Values = Mapping[str, np.ndarray]
-Progress = Callable[[str, int, int | None], None]
 
 # Samples copied at a time.
 _CHUNK = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,7 @@ from keras import ops
 from octavo.condition.rounded_network import RoundedNetwork
 from octavo.condition.rounded_twin import Twin
 from octavo.condition.samples import Values
-
-Progress = Callable[[str, int, int | None], None]
+from octavo.progress import Progress, batch_counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def train(network: RoundedNetwork, samples: Values, schedule: Schedule, progress
     model.compile(keras.optimizers.Adam(rate), loss=None)
     callbacks: list[Any] = [_Shuffled(batches)]
     if progress is not None:
-        callbacks.append(_Told(progress, epochs * len(batches)))
+        callbacks.append(batch_counter(progress, "distill", epochs * len(batches)))
     if schedule.minutes is not None:
         callbacks.append(_Until(time.monotonic() + 60 * schedule.minutes))
     if schedule.resume is not None:
@@ -114,17 +113,6 @@ class _Shuffled(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Shuffle."""
         self.batches.shuffle(epoch)
-
-
-class _Told(keras.callbacks.Callback):
-    def __init__(self, progress: Progress, total: int) -> None:
-        super().__init__()
-        self.progress, self.done, self.total = progress, 0, total
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Count a step."""
-        self.done += 1
-        self.progress("distill", self.done, self.total)
 
 
 class _Until(keras.callbacks.Callback):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from octavo.demo.data import Data
+from octavo.progress import Progress, batch_counter
 
 if TYPE_CHECKING:
     import keras
 
-Progress = Callable[[str, int, int | None], None]
 LAST_LAYER = "logits"
 
 
@@ -90,13 +89,6 @@ def fit(
     import keras
 
     batches = -(-len(data.x_train) // batch_size)
-    done = 0
-
-    def count(batch: int, logs: object) -> None:
-        nonlocal done
-        done += 1
-        progress(stage, done, epochs * batches)
-
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-    counter = keras.callbacks.LambdaCallback(on_train_batch_end=count)
+    counter = batch_counter(progress, stage, epochs * batches)
     model.fit(data.x_train, data.y_train, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[counter])

@@ -12,11 +12,12 @@ from octavo.comparison.rows import FLOAT, PTQ
 from octavo.config import unknown_name
 from octavo.demo.data import Data, digits, mnist_file, mnist_of_keras
 from octavo.demo.folder import check_replaceable, whole_folder
-from octavo.demo.networks import Progress, train, train_further
+from octavo.demo.networks import train, train_further
 from octavo.demo.overview import next_steps, opening, overview_page
 from octavo.demo.toured import PAGE, Toured
 from octavo.export import export
 from octavo.pages.report import SHOWN, shown_of_test, write_report
+from octavo.progress import Progress
 from octavo.report.mapping import LayerMapping, in_words, map_layer
 from octavo.report.plots import mapping_picture
 from octavo.stages import prepare

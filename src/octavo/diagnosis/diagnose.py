@@ -27,9 +27,10 @@ from octavo.ir.types import Graph
 from octavo.numerics.estimators import Estimator
 from octavo.pipeline import quantize, quantize_prepared
 from octavo.plan.make import make_plan
+from octavo.progress import Progress
 from octavo.result import QuantizedModel
 from octavo.run.signature import read_signature
-from octavo.stages import Prepared, Progress, Source
+from octavo.stages import Prepared, Source
 from octavo.write.tflite import write_tflite
 
 # Values of all activations that judging takes at most, and the bounds of samples it then takes.

@@ -16,8 +16,9 @@ from octavo.diagnosis.found import Diagnosis
 from octavo.diagnosis.samples import held
 from octavo.evaluate.tasks import labels_by_output
 from octavo.pages.content import page_content, write_page
+from octavo.progress import Progress
 from octavo.result import QuantizedModel
-from octavo.stages import Prepared, Progress, Source, prepare
+from octavo.stages import Prepared, Source, prepare
 
 # Samples of the test set that a page looks at.
 SHOWN = 256

@@ -14,9 +14,10 @@ from octavo.errors import ConfigError, NonFiniteError
 from octavo.evaluate.tasks import CLASS_NUMBERS, MULTI_LABEL, ONE_HOT, REAL, YES_NO, kind_of_labels
 from octavo.files import check_place, whole_file
 from octavo.ir.graph import producers
+from octavo.progress import Progress, batch_counter
 from octavo.qat.layers.model import QuantizationAwareModel
 from octavo.qat.make import quantize_model, strip
-from octavo.stages import Progress, prepare
+from octavo.stages import prepare
 
 LOSSES = ("auto", "cross_entropy", "mean_squared_error")
 
@@ -227,7 +228,7 @@ def _callbacks(settings: FineTuning, batches: int, progress: Progress | None, st
     if settings.checkpoint is not None:
         callbacks.append(_Checkpoint(settings.checkpoint))
     if progress is not None:
-        callbacks.append(_Counter(progress, settings.epochs * batches, stage))
+        callbacks.append(batch_counter(progress, stage, settings.epochs * batches))
     return callbacks
 
 
@@ -257,16 +258,3 @@ class _Checkpoint(keras.callbacks.Callback):
 
 def _is_finite(model: keras.Model) -> bool:
     return all(np.isfinite(keras.ops.convert_to_numpy(variable)).all() for variable in model.trainable_variables)
-
-
-class _Counter(keras.callbacks.Callback):
-    """Tells `progress` of every batch."""
-
-    def __init__(self, progress: Progress, total: int, stage: str) -> None:
-        super().__init__()
-        self.progress, self.done, self.total, self.stage = progress, 0, total, stage
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Count a batch."""
-        self.done += 1
-        self.progress(self.stage, self.done, self.total)

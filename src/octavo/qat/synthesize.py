@@ -14,8 +14,8 @@ import numpy as np
 
 from octavo.errors import InputError
 from octavo.load.keras_files import read_keras
+from octavo.progress import Progress, batch_counter
 from octavo.qat.surgery.flatten import flatten
-from octavo.stages import Progress
 
 # Scales of the noise that samples start from, 2**n; of all, the one whose statistics fit best.
 SCALES = range(-4, 10)
@@ -78,7 +78,7 @@ def synthesize(
     trained = Matching(norms, index, taps([layer(index) for layer in images]))
     trained.compile(keras.optimizers.Adam(LEARNING_RATE * scale), loss=None)
     batch = min(BATCH, count)
-    callbacks = [] if progress is None else [_Told(progress, steps * -(-count // batch))]
+    callbacks = [] if progress is None else [batch_counter(progress, "synthesize", steps * -(-count // batch))]
     trained.fit(np.arange(count, dtype=np.int32), batch_size=batch, epochs=steps, verbose=0, callbacks=callbacks)
     return {
         tensor.name: keras.ops.convert_to_numpy(layer.values)
@@ -112,17 +112,6 @@ class Matching(keras.Model):
         matched, answers = found[: len(self._statistics)], found[len(self._statistics) :]
         total = sum(_distance(each, *known) for each, known in zip(matched, self._statistics, strict=True))
         return total + CLASSES_SHARE * sum(_unlike(each, x) for each in answers if _classifies(each))
-
-
-class _Told(keras.callbacks.Callback):
-    def __init__(self, progress: Progress, total: int) -> None:
-        super().__init__()
-        self.progress, self.done, self.total = progress, 0, total
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Count a step."""
-        self.done += 1
-        self.progress("synthesize", self.done, self.total)
 
 
 def _remembered(layer: Any) -> tuple[np.ndarray, np.ndarray, int]:

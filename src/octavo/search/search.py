@@ -21,11 +21,12 @@ from octavo.evaluate.memory import Memory, memory
 from octavo.ir.types import Graph
 from octavo.pipeline import quantize_prepared
 from octavo.plan.make import make_plan
+from octavo.progress import Progress
 from octavo.result import QuantizedModel
 from octavo.search.knapsack import least_noise
 from octavo.search.sensitivity import Sensitivity, options_of, sensitivities
 from octavo.search.state import State
-from octavo.stages import Prepared, Progress, Source, prepare
+from octavo.stages import Prepared, Source, prepare
 
 # Samples looked at: to round and to measure ranges on, and held out to compare on.
 SEEN, HELD_OUT = 192, 64

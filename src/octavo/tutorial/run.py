@@ -13,8 +13,9 @@ import numpy as np
 from octavo.comparison.comparison import compare
 from octavo.config import unknown_name
 from octavo.demo.data import Data
-from octavo.demo.networks import Progress, fit
+from octavo.demo.networks import fit
 from octavo.load.keras_files import read_keras
+from octavo.progress import Progress
 from octavo.report.tables import TextTable, number, percent
 from octavo.tutorial.images import read_images
 from octavo.tutorial.kept import Kept
