@@ -37,7 +37,8 @@ from octavo.version import VERSION
 from octavo.write.tflite import TFLITE
 
 Values = Mapping[str, np.ndarray]
-Condition = Callable[[Plan], Conditioned]
+# Makes the constants that a plan of a graph rounds.
+Condition = Callable[[Prepared, Plan], Conditioned]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def fitted(
     draft: Draft,
     prepared: Prepared,
     conditioned: Conditioned,
-    condition_by: Callable[[Plan], Conditioned],
+    condition: Condition,
     source: Source,
     samples: Sequence[Values],
     clock: Clock,
@@ -93,7 +94,7 @@ def fitted(
         draft: To start from.
         prepared: The float graph.
         conditioned: The same with the constants to round.
-        condition_by: Makes another such, where a plan rounds other constants than the one before.
+        condition: Makes another such, where a plan rounds other constants than the one before.
         source: Data to measure ranges on that only a widened plan asks for.
         samples: Real inputs to verify with.
         clock: Gathers times.
@@ -120,7 +121,7 @@ def fitted(
         old = conditioned
         if set(before.weights) != set(draft.plan.weights):
             with clock("condition"):
-                conditioned = condition_by(draft.plan)
+                conditioned = condition(prepared, draft.plan)
         with clock("calibrate"):
             if conditioned.graph is old.graph:
                 measured = measured_for(draft, before, prepared, conditioned.graph, source)
@@ -129,18 +130,39 @@ def fitted(
             draft = replace(draft, measured=measured)
 
 
-def spread(draft: Draft, prepared: Prepared) -> tuple[Draft, Prepared] | None:
+def spread(
+    draft: Draft, prepared: Prepared, conditioned: Conditioned, condition: Condition, source: Source, clock: Clock
+) -> tuple[Draft, Prepared, Conditioned]:
     """Give room to functions with a pole, such as the reciprocal root of a normalization, whose operand spans much.
-
-    What is around them runs on int16, and where that does not serve them, they are computed part by part. The float
-    graph still computes the same. Layers whose type is configured keep it.
 
     Args:
         draft: As measured.
         prepared: The float graph.
+        conditioned: The same with the constants to round.
+        condition: Makes another such.
+        source: Data to measure ranges on, where other constants make others.
+        clock: Gathers times.
 
     Returns:
-        The draft of another graph, and that graph; None where there is no such function.
+        The same of the graph that has such room; what was given where there is no such function.
+    """
+    wide = _spread_out(draft, prepared)
+    if wide is None:
+        return draft, prepared, conditioned
+    draft, prepared = wide
+    with clock("condition"):
+        conditioned = condition(prepared, draft.plan)
+    if conditioned.graph is not prepared.graph:
+        with clock("calibrate"):
+            draft = replace(draft, measured=measure(prepared, draft.plan, conditioned.graph, draft.config, source))
+    return draft, prepared, conditioned
+
+
+def _spread_out(draft: Draft, prepared: Prepared) -> tuple[Draft, Prepared] | None:
+    """The draft of a graph with such room, and that graph; None where there is no such function.
+
+    What is around them runs on int16, and where that does not serve them, they are computed part by part. The float
+    graph still computes the same. Layers whose type is configured keep it.
     """
     makers = producers(prepared.graph)
     spans = [

@@ -246,11 +246,11 @@ def quantize_prepared(
     with clock("plan"):
         plan = make_plan(prepared.graph, config) if trained is None else trained.plan
 
-    def condition(plan: Plan) -> Conditioned:
+    def condition(prepared: Prepared, plan: Plan) -> Conditioned:
         return trained.conditioned if trained else conditioned_by(methods, prepared, plan, source, config)
 
     with clock("condition"):
-        conditioned = condition(plan)
+        conditioned = condition(prepared, plan)
     wanted = verified_samples(config)
     source, seen = source.peek(prepared, None if wanted is None else max(wanted, samples_wanted(prepared.graph)))
     with clock("calibrate"):
@@ -258,14 +258,8 @@ def quantize_prepared(
     known = {tensor_name(name): each for name, each in measured.ranges.items()}
     samples = seen[:wanted] or random_samples(prepared.graph, config.seed, known)
     draft = Draft(config, plan, measured)
-    if trained is None and (wide := spread(draft, prepared)) is not None:
-        draft, prepared = wide
-        config = draft.config
-        with clock("condition"):
-            conditioned = condition(draft.plan)
-        if conditioned.graph is not prepared.graph:
-            with clock("calibrate"):
-                draft = replace(draft, measured=measure(prepared, draft.plan, conditioned.graph, config, source))
+    if trained is None:
+        draft, prepared, conditioned = spread(draft, prepared, conditioned, condition, source, clock)
     made = fitted(draft, prepared, conditioned, condition, source, samples, clock)
     draft, conditioned, verification = made.draft, made.conditioned, made.verification
     with clock("verify"):
