@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,60 +67,49 @@ def _operands(images: tuple[int, ...], kernel: tuple[int, ...], bias: int, optio
     return Example((images, None, None), {1: _normal(*kernel), 2: _normal(bias)}, options, low=-1.0, high=5.0)
 
 
-def conv_2d_training(ops: Any) -> Any:
-    """CONV_2D on Keras tensors; Keras's kernel has its output channels last."""
+def convolution_training(call: str, keras_kernel: Callable[[Any, Any, int], Any]) -> Callable[[Any], Any]:
+    """CONV_2D or DEPTHWISE_CONV_2D on Keras tensors.
 
-    def run(
-        x: Any,
-        kernel: Any,
-        bias: Any = None,
-        *,
-        padding: int,
-        stride_w: int,
-        stride_h: int,
-        dilation_w_factor: int,
-        dilation_h_factor: int,
-    ) -> Any:
-        sums = ops.conv(
-            x,
-            ops.transpose(kernel, (1, 2, 3, 0)),
-            strides=(stride_h, stride_w),
-            padding=Padding(padding).name.lower(),
-            dilation_rate=(dilation_h_factor, dilation_w_factor),
-            data_format="channels_last",
-        )
-        return sums if bias is None else ops.add(sums, bias)
+    Args:
+        call: The function of keras.ops.
+        keras_kernel: From keras.ops, a kernel and its channels an input channel to the kernel as Keras has it.
+    """
 
-    return run
+    def of(ops: Any) -> Any:
+        def run(
+            x: Any,
+            kernel: Any,
+            bias: Any = None,
+            *,
+            padding: int,
+            stride_w: int,
+            stride_h: int,
+            dilation_w_factor: int,
+            dilation_h_factor: int,
+            depth_multiplier: int = 1,
+        ) -> Any:
+            sums = getattr(ops, call)(
+                x,
+                keras_kernel(ops, kernel, depth_multiplier),
+                strides=(stride_h, stride_w),
+                padding=Padding(padding).name.lower(),
+                dilation_rate=(dilation_h_factor, dilation_w_factor),
+                data_format="channels_last",
+            )
+            return sums if bias is None else ops.add(sums, bias)
+
+        return run
+
+    return of
 
 
-def depthwise_conv_2d_training(ops: Any) -> Any:
-    """DEPTHWISE_CONV_2D on Keras tensors; Keras's kernel has the channels of its input before their multiples."""
+def _output_channels_last(ops: Any, kernel: Any, multiplier: int) -> Any:
+    return ops.transpose(kernel, (1, 2, 3, 0))
 
-    def run(
-        x: Any,
-        kernel: Any,
-        bias: Any = None,
-        *,
-        padding: int,
-        stride_w: int,
-        stride_h: int,
-        depth_multiplier: int,
-        dilation_w_factor: int,
-        dilation_h_factor: int,
-    ) -> Any:
-        _, height, width, channels = kernel.shape
-        sums = ops.depthwise_conv(
-            x,
-            ops.reshape(kernel, (height, width, channels // depth_multiplier, depth_multiplier)),
-            strides=(stride_h, stride_w),
-            padding=Padding(padding).name.lower(),
-            dilation_rate=(dilation_h_factor, dilation_w_factor),
-            data_format="channels_last",
-        )
-        return sums if bias is None else ops.add(sums, bias)
 
-    return run
+def _multiples_last(ops: Any, kernel: Any, multiplier: int) -> Any:
+    _, height, width, channels = kernel.shape
+    return ops.reshape(kernel, (height, width, channels // multiplier, multiplier))
 
 
 CONV_2D = OpSpec(
@@ -131,7 +120,7 @@ CONV_2D = OpSpec(
     products=of_results(0),
     window=kernels.kernel_window,
     border=Border.ZERO,
-    training=conv_2d_training,
+    training=convolution_training("conv", _output_channels_last),
     positive=as_operands,
     run_float=kernels.conv_2d_float,
     integer=kernels.CONV_2D_KERNEL,
@@ -181,7 +170,7 @@ DEPTHWISE_CONV_2D = OpSpec(
     products=of_results(3),
     window=kernels.kernel_window,
     border=Border.ZERO,
-    training=depthwise_conv_2d_training,
+    training=convolution_training("depthwise_conv", _multiples_last),
     positive=as_operands,
     run_float=kernels.depthwise_conv_2d_float,
     integer=kernels.DEPTHWISE_CONV_2D_KERNEL,
