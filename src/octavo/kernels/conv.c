@@ -55,29 +55,34 @@ OCTAVO_KERNEL void octavo_products_plain(const int16_t *windows, const int8_t *w
   }
 }
 
-/* Of the pixel p alone, whose places lie close together. */
+/* Two depths of the pixel p alone, whose places lie close together: products with the weights of four channels. */
+OCTAVO_INLINE void octavo_two_depths_plain(const int16_t *x, const int8_t *first, int32_t *sums, int32_t bits) {
+  const int8_t *const next = first + (bits == 4 ? 0 : bits / 2); /* weights of the last two channels */
+  const int32_t a = x[0], b = x[1];
+  sums[0] += a * octavo_first(first, 0, 1, bits);
+  sums[0] += b * octavo_second(first, 0, 1, bits);
+  sums[1] += a * octavo_first(first, 1, 1, bits);
+  sums[1] += b * octavo_second(first, 1, 1, bits);
+  sums[2] += a * octavo_first(next, 0, 0, bits);
+  sums[2] += b * octavo_second(next, 0, 0, bits);
+  sums[3] += a * octavo_first(next, 1, 0, bits);
+  sums[3] += b * octavo_second(next, 1, 0, bits);
+}
+
 OCTAVO_KERNEL void octavo_products_of_one_plain(const int16_t *windows, const int8_t *weights,
                                                 const octavo_channels *channels, int32_t depth, int8_t *out,
                                                 int32_t blocks, int32_t wide, int32_t bits) {
   for (; blocks > 0; blocks--, channels++, out += 4) {
     const int16_t *x = windows, *const end = windows + depth;
-    const int32_t next = bits == 4 ? 0 : bits / 2; /* from two channels' weights to those of the next two */
-    int32_t p0 = channels->bias[0], p1 = channels->bias[1], p2 = channels->bias[2], p3 = channels->bias[3];
-    for (; x != end; x += 2, weights += bits) {
-      const int8_t *const w = weights + next;
-      p0 += x[0] * octavo_first(weights, 0, 1, bits);
-      p0 += x[1] * octavo_second(weights, 0, 1, bits);
-      p1 += x[0] * octavo_first(weights, 1, 1, bits);
-      p1 += x[1] * octavo_second(weights, 1, 1, bits);
-      p2 += x[0] * octavo_first(w, 0, 0, bits);
-      p2 += x[1] * octavo_second(w, 0, 0, bits);
-      p3 += x[0] * octavo_first(w, 1, 0, bits);
-      p3 += x[1] * octavo_second(w, 1, 0, bits);
+    int32_t sums[4] = {channels->bias[0], channels->bias[1], channels->bias[2], channels->bias[3]};
+    for (; x != end; x += 4, weights += 2 * bits) {
+      octavo_two_depths_plain(x, weights, sums, bits);
+      octavo_two_depths_plain(x + 2, weights + bits, sums, bits);
     }
-    out[0] = octavo_scaled(p0, channels->scale[0], wide);
-    out[1] = octavo_scaled(p1, channels->scale[1], wide);
-    out[2] = octavo_scaled(p2, channels->scale[2], wide);
-    out[3] = octavo_scaled(p3, channels->scale[3], wide);
+    out[0] = octavo_scaled(sums[0], channels->scale[0], wide);
+    out[1] = octavo_scaled(sums[1], channels->scale[1], wide);
+    out[2] = octavo_scaled(sums[2], channels->scale[2], wide);
+    out[3] = octavo_scaled(sums[3], channels->scale[3], wide);
   }
 }
 

@@ -6,6 +6,17 @@
  * the input where both are of one size.
  */
 
+#if OCTAVO_DSP
+/* Copy a pixel of four channels. */
+OCTAVO_INLINE void octavo_copy_pixel(int16_t *to, const int8_t *in, uint32_t offset, int32_t apart) {
+  const uint32_t p = octavo_word(in), p02 = octavo_even_bytes(offset, p), p13 = octavo_odd_bytes(offset, p);
+  to[0] = (int16_t)p02;
+  to[apart] = (int16_t)p13;
+  to[2 * apart] = (int16_t)(p02 >> 16);
+  to[3 * apart] = (int16_t)(p13 >> 16);
+}
+#endif
+
 /* Copy pixels of up to four channels into lines that lie `apart` elements from each other. */
 OCTAVO_INLINE void octavo_copy_row(const octavo_depthwise *conv, const int8_t *in, int32_t channels, int16_t *line,
                                    int32_t apart) {
@@ -15,9 +26,12 @@ OCTAVO_INLINE void octavo_copy_row(const octavo_depthwise *conv, const int8_t *i
 #if OCTAVO_DSP
   if (channels == 4) {
     const uint32_t offset = (uint32_t)(-zero_point & 0xFFFF) * 0x10001u;
-    const int32_t single = conv->pad_left & 1; /* pairs begin at even places */
-    const int8_t *const first = in;
-    for (to += single, in += single * step; to + 2 <= end; to += 2, in += 2 * step) {
+    if (conv->pad_left & 1) { /* pairs begin at even places */
+      octavo_copy_pixel(to, in, offset, apart);
+      to++;
+      in += step;
+    }
+    for (; to + 2 <= end; to += 2, in += 2 * step) {
       const uint32_t p = octavo_word(in), q = octavo_word(in + step);
       const uint32_t p02 = octavo_even_bytes(offset, p), p13 = octavo_odd_bytes(offset, p);
       const uint32_t q02 = octavo_even_bytes(offset, q), q13 = octavo_odd_bytes(offset, q);
@@ -26,13 +40,8 @@ OCTAVO_INLINE void octavo_copy_row(const octavo_depthwise *conv, const int8_t *i
       octavo_put_word(to + 2 * apart, octavo_high_halves(p02, q02));
       octavo_put_word(to + 3 * apart, octavo_high_halves(p13, q13));
     }
-    for (k = 0; k < 4; k++) {
-      if (single) {
-        line[k * apart + conv->pad_left] = (int16_t)(first[k] - zero_point);
-      }
-      if (to < end) {
-        to[k * apart] = (int16_t)(in[k] - zero_point);
-      }
+    if (to < end) {
+      octavo_copy_pixel(to, in, offset, apart);
     }
     return;
   }
@@ -307,13 +316,12 @@ OCTAVO_INLINE void octavo_depthwise_rows_of(const octavo_depthwise *conv, const 
           octavo_copy_row(conv, in + next * conv->in_width * count + first, now, lines + line * conv->line, apart);
         }
       }
-      rows = octavo_rows_inside(conv, top, line);
 #if OCTAVO_DSP
-      if (three) {
-        for (c = 0; c < 3; c++) {
-          const int inside = c >= rows.first && c < rows.last;
-          row_of.lines[c] = inside ? octavo_line_of(conv, lines, &rows, c) : lines + conv->lines * conv->line;
-        }
+      if (three) { /* so lines are the window's rows */
+        const int16_t *const under = lines + line * conv->line, *const nothing = lines + 3 * conv->line;
+        row_of.lines[0] = top < 0 || top >= conv->in_height ? nothing : under;
+        row_of.lines[1] = top < -1 || top + 1 >= conv->in_height ? nothing : line == 2 ? lines : under + conv->line;
+        row_of.lines[2] = top < -2 || top + 2 >= conv->in_height ? nothing : line == 0 ? under + 2 * conv->line : under - conv->line;
         row_of.out = to;
         row_of.channels = now;
         if (conv->stride_width == 1) {
@@ -324,6 +332,7 @@ OCTAVO_INLINE void octavo_depthwise_rows_of(const octavo_depthwise *conv, const 
         continue;
       }
 #endif
+      rows = octavo_rows_inside(conv, top, line);
       for (c = 0; c < now; c++) {
         const int16_t *mine = lines + c * apart;
         int32_t done = 0;
