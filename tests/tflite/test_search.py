@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from dying import die
 from keras_networks import convolutional, images
 from octavo.board.boards import board_of
 from octavo.config import LAYER_TYPES, QuantizeConfig, layer_of_type
-from octavo.errors import ConfigError, DatasetError, RuntimeEndedError
+from octavo.errors import ConfigError, DatasetError, MissingDependencyError, OutputError, RuntimeEndedError
 from octavo.run.worker import pool
 from octavo.search import workbench
 from octavo.search.crew import Crew, Job
@@ -58,6 +59,15 @@ def test_files_shrink_as_promised_and_the_front_only_trades(found: Search) -> No
     front = found.front
     assert [point.cost.noise for point in front] == sorted(point.cost.noise for point in front)
     assert found.chosen in front
+
+
+def test_the_picture_is_the_same_twice_and_shows_what_was_chosen(found: Search, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    drawn = [found.picture(tmp_path / name).read_bytes() for name in ("a.svg", "b.svg", "a.png")]
+    assert drawn[0] == drawn[1] != replace(found, chosen=None).picture(tmp_path / "c.svg").read_bytes()
+    assert drawn[2].startswith(b"\x89PNG")
+    with pytest.raises(OutputError, match=r"fix: +say --picture .*front\.png"):
+        found.picture(tmp_path / "front.gif")
 
 
 def test_budgets_are_kept_or_nothing_is_chosen(model: Any, found: Search) -> None:
@@ -138,6 +148,36 @@ def test_several_processes_find_the_same_though_one_is_killed(model: Any, tmp_pa
     assert together.quantized.model == alone.quantized.model
 
 
+def test_trials_find_the_same_in_one_process_and_in_two_after_an_interruption(model: Any, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    options: dict[str, Any] = {"trials": 6, "points": 2, "swaps": 0, "flash": 5000, "config": CONFIG}
+    alone = search(model, DATA, **options)
+    assert any(point.candidate.options for point in alone.points)
+    done = 0
+
+    def interrupt(stage: str, of: int, total: int | None) -> None:
+        nonlocal done
+        done += stage == "make files"
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(model, DATA, folder=tmp_path, progress=interrupt, **options)
+    together = search(model, DATA, folder=tmp_path, workers=2, **options)
+    assert (together.points, together.chosen) == (alone.points, alone.chosen)
+    assert together.quantized is not None
+    assert alone.quantized is not None
+    assert together.quantized.model == alone.quantized.model
+    again = search(model, DATA, folder=tmp_path, **options)
+    assert again.points == alone.points
+
+
+def test_trials_without_optuna_say_how_to_get_it(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingDependencyError, match=r'fix: +pip install "octavo\[search\]"'):
+        search(model, DATA, trials=1, points=2, swaps=0, config=CONFIG)
+
+
 def test_a_job_that_ends_process_after_process_is_told(model: Any) -> None:
     bench = bench_of(prepare(model), CONFIG, Source(DATA))
     with Crew(bench, Ledger(None, ""), workers=2) as crew, pytest.raises(RuntimeEndedError):
@@ -153,14 +193,22 @@ def test_the_printed_command_makes_the_chosen_file_again(
     np.savez("data.npz", x=DATA)
     run = runner(capsys)
     options = ("--data", "data.npz", "--samples", 30, "--points", 2, "--swaps", 0, "--effort", "fast", "--flash")
-    shown = run("search", "small.keras", *options, "4.5KB", "--out", "mixed.tflite", "--skip", "sum")
+    shown = run(
+        "search", "small.keras", *options, "4.5KB", "--skip", "sum", "--picture", "front.svg", "-o", "mixed.tflite"
+    )
     assert shown.code == 0, shown.err
     assert "What each layer loses" in shown.out
+    assert shown.out.count(" chosen ") == 1
     line = next(line for line in shown.out.splitlines() if line.startswith("To make it again: "))
     arguments = shlex.split(line.partition(": octavo ")[2])
     assert any(part.endswith("=int4") for part in arguments)
     assert run(*arguments, "--out", "again.tflite").code == 0
     assert Path("again.tflite").read_bytes() == Path("mixed.tflite").read_bytes()
+    drawn = Path("front.svg").read_text()
+    assert drawn.startswith("<?xml")
+    assert "Drawn: front.svg." in shown.out
+    unnamed = run("search", "small.keras", *options, "1KB", "--picture", "front.gif")
+    assert (unnamed.code, "say --picture front.png" in unnamed.err) == (2, True)
     refused = run("search", "small.keras", *options, "1KB", "--json")
     assert refused.code == 1
     assert refused.json["chosen"] is None

@@ -5,8 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from octavo.config import QuantizeConfig
+from octavo.files import write_whole
+from octavo.report.front import Mark, check_ending, front_picture
 from octavo.result import QuantizedModel
 from octavo.search.candidate import Budgets, Candidate, Point, front
 from octavo.search.sensitivity import Sensitivity
@@ -49,6 +52,27 @@ class Search:
     def front(self) -> tuple[Point, ...]:
         """The files that no other one beats in size and in SQNR, by falling size."""
         return front(self.points)
+
+    def picture(self, path: str | Path) -> Path:
+        """Draw all files by size and SQNR, and the front that none beats.
+
+        Args:
+            path: Ends in .png or .svg.
+
+        Raises:
+            MissingDependencyError: without matplotlib.
+            OutputError: for another ending, or if it cannot be written.
+        """
+        place, best = Path(path), self.front
+        check_ending("--picture", place)
+        marks = [
+            Mark(point.cost.file_bytes, point.cost.sqnr_db, point in best, point == self.chosen)
+            for point in self.points
+        ]
+        # A board's flash holds more than the file.
+        files_alone = all(point.cost.file_bytes == point.cost.flash_bytes for point in self.points)
+        room = self.budgets.flash if files_alone else None
+        return write_whole(place, front_picture(marks, room, place.suffix.lower()))
 
     def command(self, candidate: Candidate, model: str, data: str) -> str:
         """The command line that makes a file again."""

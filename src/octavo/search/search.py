@@ -26,6 +26,7 @@ from octavo.search.found import Search
 from octavo.search.ledger import Ledger
 from octavo.search.room import Room
 from octavo.search.sensitivity import live_in, sensitivities
+from octavo.search.trials import try_options
 from octavo.search.workbench import Workbench
 from octavo.stages import Prepared, Source, prepare
 from octavo.version import VERSION
@@ -45,6 +46,7 @@ def search(
     board: Board | None = None,
     types: Sequence[str] = ("int4",),
     points: int = 5,
+    trials: int = 0,
     swaps: int = 8,
     config: QuantizeConfig | None = None,
     samples: int | None = None,
@@ -67,6 +69,8 @@ def search(
         board: What the whole program shall fit on, instead of `flash` and `ram`.
         types: Types beside int8: "int4" weights, "int16" activations, "float32".
         points: How many sizes of files are tried between the smallest and that of int8, at least 2.
+        trials: How many files of other options are tried, by Optuna: bytes of constants, estimator and effort, which is
+            at most that of `config`.
         swaps: How many neighbours of the best file are tried at most.
         config: Options of all files, by the scheme int8; None takes `effort="good"`.
         folder: Keeps what was measured, so that a search that was interrupted goes on.
@@ -76,11 +80,12 @@ def search(
         ConfigError: for an unknown type or size, another scheme, or a number out of range.
         DatasetError: without samples, or fewer than two.
         ModelFileError, UnsupportedLayerError: if the model cannot be loaded.
+        MissingDependencyError: for trials without Optuna.
         OutputError: if the folder cannot be written to.
         RuntimeEndedError: if a candidate ends process after process.
     """
     config = config or QuantizeConfig(effort="good")
-    _check(config, types, points, swaps, workers)
+    _check(config, types, points, (trials, swaps), workers)
     budgets = (
         Budgets(*(None if size is None else parse_bytes(size) for size in (flash, ram)))
         if board is None
@@ -95,6 +100,8 @@ def search(
         (int8,) = files.costs([Candidate()])
         room = Room.beside(int8, table, budgets, live_in(bench.graph, bench.trial.plan))
         files.costs(map(Candidate.of, room.choices(points)))
+        if trials:
+            try_options(files, room, budgets, trials, place, repr((ledger.key, budgets, tuple(types))))
         files.refine(room, budgets, swaps)
     chosen = best(files.points, budgets)
     made = None if chosen is None else quantize_prepared(bench.prepared, chosen.candidate.config(config), source)
@@ -121,7 +128,7 @@ def workbench(prepared: Prepared, config: QuantizeConfig, source: Source, board:
     return Workbench(prepared, config, trial, board)
 
 
-def _check(config: QuantizeConfig, types: Sequence[str], points: int, swaps: int, workers: int) -> None:
+def _check(config: QuantizeConfig, types: Sequence[str], points: int, more: Sequence[int], workers: int) -> None:
     """Refuse what cannot be searched.
 
     Raises:
@@ -131,11 +138,11 @@ def _check(config: QuantizeConfig, types: Sequence[str], points: int, swaps: int
     for name in types:
         if name not in known:
             raise unknown_name("type of a layer", name, known)
-    if config.scheme != "int8" or points < 2 or swaps < 0 or workers < 1:
+    if config.scheme != "int8" or points < 2 or min(more) < 0 or workers < 1:
         raise ConfigError(
             "a search mixes other types into an int8 model, at two sizes or more, in one process or more.",
-            got=f"scheme '{config.scheme}', {points} points, {swaps} swaps, {workers} workers",
-            expected="scheme 'int8', at least 2 points, 0 swaps and 1 worker",
+            got=f"scheme '{config.scheme}', {points} points, {more[0]} trials, {more[1]} swaps, {workers} workers",
+            expected="scheme 'int8', at least 2 points and 1 worker, no number below 0",
             fix="search with scheme='int8' and points=5; what is mixed in, types=['int4'] says",
         )
 

@@ -39,7 +39,7 @@ def _files(found: Search) -> TextTable:
 
     def row(point: Point) -> tuple[str, ...]:
         cost = point.cost
-        marks = "chosen" if point is found.chosen else "front" if point in front else ""
+        marks = "chosen" if point == found.chosen else "front" if point in front else ""
         million = None if cost.instructions is None else cost.instructions / 1e6
         options = "".join(f", {name} {value}" for name, value in point.candidate.options)
         return (
