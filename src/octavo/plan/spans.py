@@ -16,6 +16,7 @@ from octavo.ir.types import Graph, Node
 from octavo.numerics.affine import Range
 from octavo.ops.operands import data_inputs
 from octavo.ops.positive import operand_names, positive_tensors
+from octavo.ops.roles import SameAsInput
 from octavo.ops.table import spec_of
 from octavo.plan.types import Plan
 
@@ -114,11 +115,16 @@ def _inside(graph: Graph, plan: Plan, node: Node, positive: frozenset[str]) -> f
         if not (keeps or serves) or not may_widen(maker):
             continue
         chosen.add(name)
-        if keeps:
-            entering = {entry for _, entry in data_inputs(graph, maker)}
-            kept |= entering & positive
-            squared |= entering if len(entering) == 1 else set()
+        entering = {entry for _, entry in data_inputs(graph, maker)}
+        kept |= entering & positive if keeps else set()
+        squared |= entering if len(entering) == 1 and (keeps or (name in squared and _moves(maker))) else set()
     return frozenset(chosen)
+
+
+def _moves(node: Node) -> bool:
+    """Whether every value of the result is one of the operand's."""
+    rule = spec_of(node.op).rule()
+    return isinstance(rule, SameAsInput) and rule.moves
 
 
 def _has_int16(node: Node) -> bool:
