@@ -116,7 +116,7 @@ def layer_errors(
     errors = []
     for number, (layer, operators) in enumerate(layers.items()):
         own = [place for place in places if place.layer == layer]
-        parts = ([p for p in own if p.kind != "activations"], [p for p in own if p.kind == "activations"])
+        parts = ([p for p in own if p.is_constant], [p for p in own if not p.is_constant])
         found = [network.outputs(with_rounding(pair.floats, part)) if part else wanted for part in parts]
         effects = [mean_share(noise_share(outputs, wanted)) for outputs in found]
         both = found[0] if not parts[1] else found[1] if not parts[0] else None
@@ -154,6 +154,7 @@ def _close_look(
     run_twins = Shown(replace(twinned, outputs=tuple(dict.fromkeys((*made, *twins.values())))))
     run_apart = Shown(_apart(graph, made))
     behind = {place.tensor: place for place in places if place.kind == "activations"}
+    operands = [place for place in places if place.kind == "operand"]
     powers: dict[tuple[str, str], Power] = {}
     seen, counted = Seen(), dict.fromkeys(names, 0)
     outside = dict.fromkeys(names, 0)
@@ -189,6 +190,8 @@ def _close_look(
                     add("activations", name, fake_quantized(wanted, place), wanted)
                 counted[name] += wanted.size
                 _look(seen, name, wanted)
+            for place in operands:
+                add("activations", place.measured, fake_quantized(values[place.tensor], place), values[place.tensor])
             told(i + 1)
     seen.beyond.update({name: outside[name] / max(1, counted[name]) for name in names})
     return powers, seen
@@ -243,7 +246,7 @@ def _error(
         layer,
         operators,
         weights_db=merged("weights", results),
-        activations_db=merged("activations", [place.tensor for place in ranged]),
+        activations_db=merged("activations", [place.measured for place in own if not place.is_constant]),
         inherited_db=merged("inherited", results),
         total_db=merged("total", results[-1:]),
         clipped=max((seen.beyond[place.tensor] for place in ranged), default=0.0),

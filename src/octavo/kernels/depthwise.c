@@ -1,24 +1,10 @@
-/* DEPTHWISE_CONV_2D with one output channel for each input channel.
+/* Depthwise convolutions, four channels at a time.
  *
- * Four channels at a time. The rows that the window covers are copied, each channel's to a line of its own: widened to
- * int16, the zero point taken off, zeros before and behind where the window leaves the image. The line of the window's
- * top row becomes that of its next bottom row: lines are a ring. As a row is copied before any of its place is written,
- * the result may lie over the input where both are of one size. Weights are [channel, height, width].
+ * The rows that the window covers are copied, each channel's to a line of its own: widened to int16, the zero point
+ * taken off, zeros before and behind where the window leaves the image. The line of the window's top row becomes that of
+ * its next bottom row: lines are a ring. As a row is copied before any of its place is written, the result may lie over
+ * the input where both are of one size.
  */
-
-typedef struct {
-  int32_t in_height, in_width, channels_count;
-  int32_t out_width;
-  int32_t kernel_height, kernel_width;
-  int32_t stride_height, stride_width;
-  int32_t dilation_height, dilation_width;
-  int32_t pad_top, pad_left;
-  int32_t lines, line; /* rows that a window spans; elements of a line, an even number */
-  int32_t in_zero_point;
-  int32_t wide, low, high;
-  const int8_t *weights;
-  const octavo_channels *channels;
-} octavo_depthwise;
 
 /* Copy pixels of up to four channels into lines that lie `apart` elements from each other. */
 OCTAVO_INLINE void octavo_copy_row(const octavo_depthwise *conv, const int8_t *in, int32_t channels, int16_t *line,
@@ -290,6 +276,12 @@ OCTAVO_INLINE void octavo_depthwise_rows_of(const octavo_depthwise *conv, const 
   row_of.pairs = 4 * (conv->out_width / 2 * conv->stride_width);
   row_of.alone = 4 * (conv->out_width % 2 * conv->stride_width);
   row_of.step = count;
+#endif
+#if OCTAVO_HELIUM
+  if (octavo_depthwise_fits(conv)) {
+    octavo_depthwise_rows_helium(conv, in, out, scratch, row_begin, row_end, bits);
+    return;
+  }
 #endif
   memset(lines, 0, 8 * (size_t)apart);
   for (first = 0; first < count; first += 4) {

@@ -21,7 +21,9 @@ def search(
     to: To = None,
     flash: Annotated[str | None, typer.Option(help="Room for the file, such as 256KB.")] = None,
     ram: Annotated[str | None, typer.Option(help="Room for the arena of TensorFlow Lite Micro.")] = None,
-    board: Annotated[str | None, typer.Option(help="A board, whose flash and RAM these are.")] = None,
+    board: Annotated[
+        str | None, typer.Option(help="A board that the whole program shall fit on, code included.")
+    ] = None,
     types: Annotated[
         str,
         typer.Option(
@@ -29,9 +31,11 @@ def search(
         ),
     ] = "int4",
     points: Annotated[int, typer.Option(min=2, help="Sizes of files to try.")] = 5,
-    state: Annotated[
-        Path | None, typer.Option(help="File that keeps what was measured; a search goes on from it.")
+    swaps: Annotated[int, typer.Option(min=0, help="Neighbours of the best file to try.")] = 8,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder that keeps what was measured; a search goes on from it.")
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that measure; they find the same.")] = 1,
     samples: Samples = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
@@ -55,16 +59,16 @@ def search(
     out = out or Path(f"{marked(model, 'mixed')}.tflite")
     form_of(out, to)
     check_free("--out", out, force)
-    room = None if board is None else board_of(board, flash, ram)
+    place = None if board is None else board_of(board, flash, ram)
     start_keras_for(model)
     config = QuantizeConfig(skip=tuple(skip or ()), effort=effort, seed=seed)
     with progress_bar() as progress:
         found = run(
-            str(model), str(data), flash=room.flash_bytes if room else flash, ram=room.ram_bytes if room else ram,
-            types=[name.strip() for name in types.split(",")], points=points, config=config, samples=samples,
-            integer_divisor=integer_divisor, state=state, allow=tuple(allow or ()), progress=progress,
+            str(model), str(data), flash=flash, ram=ram, board=place, types=[name.strip() for name in types.split(",")],
+            points=points, swaps=swaps, config=config, samples=samples, integer_divisor=integer_divisor, folder=folder,
+            workers=workers, allow=tuple(allow or ()), progress=progress,
         )  # fmt: skip
-    path = None if found.chosen is None else found.chosen.quantized.save(out, to)
+    path = None if found.quantized is None else found.quantized.save(out, to)
     if as_json:
         print_json({**found.to_dict(), "path": None if path is None else str(path)})
     else:

@@ -82,8 +82,13 @@ def _is_compared(graph: Graph, node: Node, name: str) -> bool:
     """Whether a tensor is compared with constants that are whole numbers."""
     if node.op not in Compares.__members__:
         return False
-    others = [graph.tensors[str(other)].data for other in node.inputs if other != name]
-    return all(data is not None and (np.rint(data) == data).all() for data in others)
+    return all(_is_whole(graph.tensors[str(other)].data) for other in node.inputs if other != name)
+
+
+def _is_whole(data: np.ndarray | None) -> bool:
+    """Whether int32 holds a constant's values."""
+    limits = np.iinfo(np.int32)
+    return data is not None and bool(((np.rint(data) == data) & (limits.min <= data) & (data <= limits.max)).all())
 
 
 def _on_integers(node: Node, whole: set[str], tensors: dict[str, Tensor]) -> Node:
