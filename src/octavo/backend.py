@@ -11,7 +11,7 @@ from pathlib import Path
 from octavo.errors import MissingDependencyError
 
 BACKENDS = ("jax", "tensorflow", "torch")
-# What a process with a backend maps at the least: below 0.9 GB JAX aborts, below 1.5 it hangs.
+# What a process with a backend maps at least; JAX aborted under 0.9 GB, hung under 1.5, ended OpenBLAS under 2.1.
 ADDRESS_SPACE = 2400 << 20
 
 
