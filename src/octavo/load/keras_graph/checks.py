@@ -47,9 +47,12 @@ def check_call(path: str, operation: Any) -> None:
 def mixes_batch(node: Any) -> bool:
     """Whether a call makes one thing of the samples of a batch of any size.
 
-    What it makes does not begin with the batch then, or it works along it, or along all values.
+    What it makes does not begin with the batch then, or it works along it, or along all values. A layer that returns a
+    variable makes nothing of them, and has a `returns_variable` that is true.
     """
-    if not any(tensor.shape[:1] == (None,) for tensor in node.input_tensors):
+    if getattr(node.operation, "returns_variable", False) or not any(
+        tensor.shape[:1] == (None,) for tensor in node.input_tensors
+    ):
         return False
     name = type(node.operation).__name__
     return (

@@ -16,6 +16,8 @@ class OwnedVariable(keras.layers.Layer):
         kind: Its dtype.
     """
 
+    returns_variable = True
+
     def __init__(
         self, shape: Any, kind: str = "float32", name: str | None = None, trainable: bool = True, dtype: Any = None
     ) -> None:

@@ -25,6 +25,7 @@ from octavo.load.keras_graph.form_names import computing_class
 from octavo.load.keras_graph.functional import functional_graph, is_graph_of_layers
 from octavo.qat.layers.annotated import Annotated
 from octavo.qat.layers.owned_variable import OwnedVariable
+from octavo.qat.layers.transposed_convolution import runs_as
 from octavo.qat.surgery.open_layers import must_open, open_layer
 from octavo.qat.surgery.rebuild import rebuild, run_through
 
@@ -77,6 +78,7 @@ def flatten(model: keras.Model) -> Flat:
         if must_open(operation):
             return open_layer(operation, path, args, kwargs, inside(path), partial(variable, path))
         if not isinstance(operation, keras.layers.Layer):
+            operation = runs_as(operation)
             paths.setdefault(operation.name, path)
             return operation(*args, **kwargs)
         if id(operation) not in clones:

@@ -17,7 +17,6 @@ from octavo.ops.table import spec_of
 from octavo.qat.layers.fake_quantize import FakeQuantize
 from octavo.qat.layers.live_constant import LiveConstant
 from octavo.qat.layers.lowered_call import PLACE, LoweredCall, Program, Step, on_keras_tensors
-from octavo.qat.layers.owned_variable import OwnedVariable
 from octavo.qat.surgery.blueprint import Blueprint
 from octavo.qat.surgery.find_constants import live_constant
 from octavo.qat.surgery.refuse import cannot_train, mixes_samples
@@ -49,8 +48,7 @@ def lower_calls(blueprint: Blueprint, sites: Mapping[str, Site]) -> dict[int, Lo
         UnsupportedLayerError: for a call with an operator that cannot, and for one that mixes the samples of a batch.
     """
     for call in blueprint.calls():
-        # A variable has no batch, whatever it is called on.
-        if mixes_batch(call) and not isinstance(call.operation, OwnedVariable):
+        if mixes_batch(call):
             raise mixes_samples(blueprint.paths.get(call.operation.name, call.operation.name), call.operation)
     programs: dict[int, list[Program]] = {}
     operations: dict[int, Any] = {}
