@@ -65,12 +65,15 @@ class Search:
         points: All files made, by falling size.
         chosen: The file of the highest SQNR that fits, or None.
         config: What all files have in common.
+        flash, ram: Bytes that a file and its arena may take; None where there is no limit.
     """
 
     table: tuple[Sensitivity, ...]
     points: tuple[Point, ...]
     chosen: Point | None
     config: QuantizeConfig
+    flash: int | None = None
+    ram: int | None = None
 
     @property
     def front(self) -> tuple[Point, ...]:
@@ -98,6 +101,8 @@ class Search:
             "points": [plain(point) for point in self.points],
             "front": [plain(point) for point in self.front],
             "chosen": None if self.chosen is None else plain(self.chosen),
+            "flash_bytes": self.flash,
+            "ram_bytes": self.ram,
         }
 
 
@@ -160,7 +165,7 @@ def search(
     found = tuple(sorted(made.values(), key=lambda point: -point.memory.file_bytes))
     fitting = [point for point in found if point.fits(*limits)]
     chosen = max(fitting, key=lambda point: (point.sqnr_db, -point.memory.file_bytes), default=None)
-    return Search(table, found, chosen, config)
+    return Search(table, found, chosen, config, *limits)
 
 
 def _check(config: QuantizeConfig, types: Sequence[str], points: int) -> None:

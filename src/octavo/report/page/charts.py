@@ -37,6 +37,8 @@ def charts(content: Mapping[str, Any]) -> dict[str, Spec]:
             found["pareto"] = pareto(rows, content.get("board", {}).get("flash_bytes"))
     if "diagnosis" in content:
         found["heat"] = heat(content["diagnosis"]["layers"])
+    if "search" in content:
+        found["search"] = search(content["search"])
     if content.get("views"):
         found["layer"] = layer(content["views"][0])
     if "arena" in content:
@@ -79,6 +81,7 @@ def pareto(rows: list[dict[str, Any]], flash: float | None) -> Spec:
         "y": {**_APART, "field": "worth", "title": metric},
     }
     tooltip = [{"field": name} for name in ("scheme", "worth", "flash", "ram")]
+    sizes = [row["flash"] for row in rows]
     scheme = {
         "field": "scheme",
         "type": "nominal",
@@ -89,18 +92,74 @@ def pareto(rows: list[dict[str, Any]], flash: float | None) -> Spec:
     }
     points = {"mark": {"type": "point", "filled": True, "size": 130, "opacity": 0.9}}
     data: Spec = {"data": {"values": rows}}
-    sizes = [row["flash"] for row in rows]
-    near: list[Spec] = []
-    if flash and flash < NEAR * max(sizes):
-        ends = min(flash, *sizes), max(flash, *sizes)
-        # Its name goes to the side where the chart goes on.
-        side = {"align": "right", "dx": -6} if 2 * flash > sum(ends) else {"align": "left", "dx": 6}
-        near = _bound("x", flash, "the board's flash", side)
     return _chart(
         f"{metric} of each scheme against the bytes of its file",
-        {"layer": [{**data, **points, "encoding": {**encoding, "color": scheme, "tooltip": tooltip}}, *near]},
+        {
+            "layer": [
+                {**data, **points, "encoding": {**encoding, "color": scheme, "tooltip": tooltip}},
+                *_flash(flash, sizes),
+            ]
+        },
         260,
     )
+
+
+def search(found: Mapping[str, Any]) -> Spec:
+    """SQNR of every file of a search against its size, the front and, where it is near, the board's flash as lines."""
+    front = {(each["file_bytes"], each["sqnr_db"]) for each in found["front"]}
+    chosen = found["chosen"] or {}
+    rows = [
+        {
+            "flash": each["file_bytes"],
+            "ram": each["arena_bytes"],
+            "worth": each["sqnr_db"],
+            "layers": ", ".join(f"{name} {kind}" for name, kind in each["types"].items()) or "int8 throughout",
+            "file": "chosen"
+            if each["types"] == chosen.get("types")
+            else "none better at its size"
+            if (each["file_bytes"], each["sqnr_db"]) in front
+            else "beaten",
+        }
+        for each in found["points"]
+    ]
+    encoding = {
+        "x": {**_APART, "field": "flash", "title": "file bytes", "axis": {"format": "~s"}},
+        "y": {**_APART, "field": "worth", "title": "SQNR dB"},
+    }
+    kinds = {
+        "field": "file",
+        "type": "nominal",
+        "title": None,
+        "legend": {"orient": "bottom"},
+        "scale": {"domain": ["chosen", "none better at its size", "beaten"], "range": [GREEN, BLUE, ORANGE]},
+    }
+    tooltip = [{"field": name} for name in ("layers", "worth", "flash", "ram")]
+    points = {
+        "data": {"values": rows},
+        "mark": {"type": "point", "filled": True, "size": 130, "opacity": 0.9},
+        "encoding": {**encoding, "color": kinds, "tooltip": tooltip},
+    }
+    best = {
+        "data": {"values": [row for row in rows if row["file"] != "beaten"]},
+        "mark": {"type": "line", "color": BLUE, "opacity": 0.4, "interpolate": "step-after"},
+        "encoding": encoding,
+    }
+    sizes = [row["flash"] for row in rows]
+    return _chart(
+        "SQNR of each file of the search against its bytes",
+        {"layer": [best, points, *_flash(found["flash_bytes"], sizes)]},
+        260,
+    )
+
+
+def _flash(flash: float | None, sizes: list[int]) -> list[Spec]:
+    """The board's flash as a line, where it is near the sizes of files."""
+    if not flash or flash >= NEAR * max(sizes):
+        return []
+    ends = min(flash, *sizes), max(flash, *sizes)
+    # Its name goes to the side where the chart goes on.
+    side = {"align": "right", "dx": -6} if 2 * flash > sum(ends) else {"align": "left", "dx": 6}
+    return _bound("x", flash, "the board's flash", side)
 
 
 def heat(layers: list[dict[str, Any]]) -> Spec:
