@@ -23,6 +23,11 @@ _CONFIG: Spec = {
 }  # fmt: skip
 # An axis that need not begin at zero, with room for the marks at its ends.
 _APART: Spec = {"type": "quantitative", "scale": {"zero": False, "padding": 14}}
+# The rows' names, which the legend tells, say the technique as well.
+SHAPES: Spec = {
+    "domain": ["float", "PTQ", "trained on", "QAT", "ready"],
+    "range": ["circle", "square", "triangle-up", "cross", "diamond"],
+}
 # A bound further off than so many times the data would leave the data no room.
 NEAR = 4
 BLUE, ORANGE, GREEN = "#3b7dd8", "#e0641b", "#2f9e62"
@@ -56,6 +61,7 @@ def pareto_rows(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "scheme": row["name"],
+                    "technique": row["technique"],
                     "worth": worth,
                     "flash": memory["file_bytes"],
                     "ram": memory["arena_bytes"],
@@ -87,16 +93,18 @@ def pareto(rows: list[dict[str, Any]], flash: float | None) -> Spec:
         "type": "nominal",
         "title": None,
         "sort": None,
-        "legend": {"orient": "bottom", "columns": 4},
+        "legend": {"orient": "bottom", "columns": 2},
         "scale": {"scheme": "tableau20"},
     }
-    points = {"mark": {"type": "point", "filled": True, "size": 130, "opacity": 0.9}}
+    # Hollow, and each technique of its own shape: what lies at one place is seen.
+    points = {"mark": {"type": "point", "filled": False, "size": 150, "strokeWidth": 2.5, "opacity": 0.9}}
+    shape = {"field": "technique", "type": "nominal", "legend": None, "scale": SHAPES}
     data: Spec = {"data": {"values": rows}}
     return _chart(
         f"{metric} of each scheme against the bytes of its file",
         {
             "layer": [
-                {**data, **points, "encoding": {**encoding, "color": scheme, "tooltip": tooltip}},
+                {**data, **points, "encoding": {**encoding, "color": scheme, "shape": shape, "tooltip": tooltip}},
                 *_flash(flash, sizes),
             ]
         },
@@ -176,7 +184,12 @@ def heat(layers: list[dict[str, Any]]) -> Spec:
             "mark": {"type": "bar"},
             "encoding": {
                 "y": {"field": "layer", "type": "nominal", "sort": {"field": "order"}, "title": None},
-                "x": {"field": "effect", "type": "quantitative", "title": "share of signal", "axis": {"format": "~%"}},
+                "x": {
+                    "field": "effect",
+                    "type": "quantitative",
+                    "title": "share of signal",
+                    "axis": {"format": "~%", "labelOverlap": "greedy", "tickCount": 6},
+                },
                 "color": {
                     "field": "of",
                     "type": "nominal",
@@ -200,7 +213,13 @@ def layer(view: Mapping[str, Any]) -> Spec:
         "data": {"values": rows},
         "mark": {"type": "bar", "color": ORANGE if weights else BLUE, "opacity": 0.75},
         "encoding": {
-            "x": {"field": "from", "type": "quantitative", "title": title, "bin": {"binned": True}},
+            "x": {
+                "field": "from",
+                "type": "quantitative",
+                "title": title,
+                "bin": {"binned": True},
+                "scale": {"nice": False, "padding": 8},
+            },
             "x2": {"field": "to"},
             "y": {"field": "values", "type": "quantitative", "title": "values", "scale": {"type": "symlog"}},
             "tooltip": [{"field": "from"}, {"field": "to"}, {"field": "values"}],
