@@ -100,7 +100,7 @@ $(DEMO_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing what the tests need into $(VENV) (once, some minutes) ..."
-	@$(INSTALL) -e ".[demo,micro,dev,$(subst $(space),$(comma),$(TEST_BACKENDS))]"
+	@$(INSTALL) -e ".[demo,micro,search,dev,$(subst $(space),$(comma),$(TEST_BACKENDS))]"
 	@touch $@
 
 $(BENCH_STAMP): pyproject.toml constraints.txt | $(BIN)/python

@@ -164,11 +164,19 @@ runpy.run_module("octavo", run_name="__main__")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_an_output_that_takes_nothing_is_told_in_one_line() -> None:
-    command = f"'{sys.executable}' -m octavo ops --markdown > /dev/full"
+@pytest.mark.parametrize("told", ["ops --markdown", "ops --json --unknown"])
+def test_an_output_that_takes_nothing_is_told_in_one_line(told: str) -> None:
+    command = f"'{sys.executable}' -m octavo {told} > /dev/full"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert ended.stderr == "Standard output cannot be written to: No space left on device.\n"
+    assert ended.stderr.splitlines()[-1] == "Standard output cannot be written to: No space left on device."
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_where_nothing_can_be_told_the_exit_code_tells() -> None:
+    command = f"'{sys.executable}' -m octavo inspect absent.tflite > /dev/full 2>&1"
+    assert subprocess.run(["bash", "-c", command], check=False).returncode == 2
 
 
 def test_links_that_lead_in_a_circle_are_told(run: Run, small: Path, tmp_path: Path) -> None:

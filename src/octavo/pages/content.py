@@ -18,7 +18,7 @@ from octavo.pages.views import arena_over_time, flipped, layer_views
 from octavo.report.page.render import render
 from octavo.report.tables import TextTable
 from octavo.result import QuantizedModel
-from octavo.search.search import Search
+from octavo.search.found import Search
 from octavo.search.tables import search_tables
 from octavo.stages import Prepared
 from octavo.version import VERSION
@@ -62,8 +62,8 @@ def page_content(
         content["diagnosis"] = diagnosis.to_dict()
         content["tables"] += [_plain(table) for table in diagnosis.tables]
     if search is not None:
-        content["search"] = search.to_dict()
-        content["board"] = {"flash_bytes": search.flash, "ram_bytes": search.ram}
+        content["search"] = {**search.to_dict(), "flash_bytes": search.budgets.flash}
+        content["board"] = {"flash_bytes": search.budgets.flash, "ram_bytes": search.budgets.ram}
         content["tables"] += [_plain(table) for table in search_tables(search)]
     if quantized is not None and prepared is not None and x is not None:
         content["scheme"] = quantized.scheme.name

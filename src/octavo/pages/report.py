@@ -18,7 +18,7 @@ from octavo.evaluate.tasks import labels_by_output
 from octavo.pages.content import page_content, write_page
 from octavo.progress import Progress
 from octavo.result import QuantizedModel
-from octavo.search.search import Search
+from octavo.search.found import Search
 from octavo.stages import Prepared, Source, prepare
 
 # Samples of the test set that a page looks at.

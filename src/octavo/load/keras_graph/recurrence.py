@@ -43,6 +43,26 @@ def unrolled(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = 
     return (result, *states) if layer.return_state else result
 
 
+def at_each_time(layer: Any, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    """The `call` of keras.layers.TimeDistributed, its layer called once for each step in time.
+
+    Keras turns batch and time around, and calls the code of its layer and not the layer.
+
+    Args:
+        layer: The layer, or what stands for it.
+        inputs: (batch, time, ...), of a known number of steps.
+        training: As for `call`.
+        mask: (batch, time), for a layer that takes one.
+    """
+    from keras import ops
+
+    steps = ops.unstack(inputs, axis=1)
+    if mask is None or not layer.layer._call_has_mask_arg:
+        return ops.stack([layer.layer(step) for step in steps], axis=1)
+    masks = ops.unstack(mask, axis=1)
+    return ops.stack([layer.layer(step, mask=seen) for step, seen in zip(steps, masks, strict=True)], axis=1)
+
+
 def _where(seen: Any, new: Any, old: Any) -> Any:
     """`new` for sequences that have a value at this time, else `old`."""
     from keras import ops

@@ -86,7 +86,8 @@ def load_keras(
     shapes, batch = graph_inputs(function, input_shape)
     outputs = tracer.walk(function, list(map(tracer.input, function.inputs, shapes)), lambda call: call.name)
     tracer.check_allowed()
-    graph, cast = with_integer_inputs(tracer.builder.finish(outputs))
+    graph = tracer.builder.finish(outputs)
+    graph, cast = with_integer_inputs(graph, [name for name in graph.inputs if tracer.is_whole(name)])
     names = {key: cast.get(name, name) for key, name in tracer.names.items()}
     for name in cast.values():
         tracer.notes.pop(name, None)
@@ -137,6 +138,10 @@ class _Tracer:
         name = self.builder.input(name, shape)
         self._dtypes[name] = tensor.dtype
         return name
+
+    def is_whole(self, name: str) -> bool:
+        """Whether a tensor holds integers in Keras."""
+        return "int" in self._dtypes[name]
 
     def walk(self, function: Any, inputs: Sequence[str], path_of: Callable[[Any], str]) -> tuple[str, ...]:
         """Emit a whole `keras.Function`.

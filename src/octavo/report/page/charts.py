@@ -114,24 +114,19 @@ def pareto(rows: list[dict[str, Any]], flash: float | None) -> Spec:
 
 def search(found: Mapping[str, Any]) -> Spec:
     """SQNR of every file of a search against its size, the front and, where it is near, the board's flash as lines."""
-    front = {(each["file_bytes"], each["sqnr_db"]) for each in found["front"]}
-    chosen = found["chosen"] or {}
+    front, chosen = found["front"], found["chosen"]
     rows = [
         {
-            "flash": each["file_bytes"],
-            "ram": each["arena_bytes"],
+            "flash": each["flash_bytes"],
+            "ram": each["ram_bytes"],
             "worth": each["sqnr_db"],
             "layers": ", ".join(f"{name} {kind}" for name, kind in each["types"].items()) or "int8 throughout",
-            "file": "chosen"
-            if each["types"] == chosen.get("types")
-            else "none better at its size"
-            if (each["file_bytes"], each["sqnr_db"]) in front
-            else "beaten",
+            "file": "chosen" if each == chosen else "none better at its size" if each in front else "beaten",
         }
         for each in found["points"]
     ]
     encoding = {
-        "x": {**_APART, "field": "flash", "title": "file bytes", "axis": {"format": "~s"}},
+        "x": {**_APART, "field": "flash", "title": "bytes of flash", "axis": {"format": "~s"}},
         "y": {**_APART, "field": "worth", "title": "SQNR dB"},
     }
     kinds = {
