@@ -111,7 +111,7 @@ class Source:
 
     def __post_init__(self) -> None:
         check_kinds(
-            {"samples": WHOLE, "integer_divisor": NUMBER, "progress": FUNCTION},
+            {"samples": WHOLE, "integer_divisor": NUMBER.such_as("255"), "progress": FUNCTION},
             {"samples": self.samples, "integer_divisor": self.integer_divisor, "progress": self.progress},
         )
 
@@ -187,7 +187,7 @@ def prepare(
         InputError: if there is no model that can be read.
         NonFiniteError: if a weight is NaN or infinite.
     """
-    kinds = {"allow": NAMES, "signature": NAME, "input_shape": SHAPES}
+    kinds = {"allow": NAMES, "signature": NAME.such_as("'serving_default'"), "input_shape": SHAPES}
     check_kinds(kinds, {"allow": allow, "signature": signature, "input_shape": input_shape})
     allowed = (allow,) if isinstance(allow, str) else allow
     return prepare_loaded(load(model, allow=allowed, signature=signature, input_shape=input_shape))
