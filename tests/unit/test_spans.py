@@ -87,6 +87,9 @@ def test_a_normalization_is_int16_inside_and_its_neighbours_are_not() -> None:
 def test_a_spectrum_is_int16_back_to_what_is_squared() -> None:
     (span,) = spans_of(SPECTRUM, "held", 0.001, 10.0)
     assert span.inside == {"real", "power", "band", "held"}
+    frames = SPECTRUM.replace("real = FULLY", "const frames: int32[3] = 1 4 5\n    made = FULLY")
+    moved = frames.replace("power = MUL", "real = RESHAPE(made, frames) @real\n    power = MUL")
+    assert spans_of(moved, "held", 0.001, 10.0)[0].inside == {"made", *span.inside}
     mixed = SPECTRUM.replace("const bands: float32[3,5] = 0.25", "const bands: float32[3,5] = normal(2)")
     # Where bands are subtracted from one another small values come of large ones, and nothing before keeps them.
     assert spans_of(mixed, "held", 0.001, 10.0) == ()

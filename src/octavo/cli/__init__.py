@@ -206,5 +206,5 @@ def _out_of_memory(error: MemoryError | ImportError) -> OctavoError:
         "there is not enough memory.",
         got=str(error) or "an allocation that failed",
         expected="room for the model and the data",
-        fix="use fewer samples: --samples 100",
+        fix="use fewer samples: --samples 100; or raise `ulimit -v`, if it is set",
     )

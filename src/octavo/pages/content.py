@@ -62,7 +62,7 @@ def page_content(
         content["diagnosis"] = diagnosis.to_dict()
         content["tables"] += [_plain(table) for table in diagnosis.tables]
     if search is not None:
-        content["search"] = {**search.to_dict(), "flash_bytes": search.budgets.flash}
+        content["search"] = search.to_dict()
         content["board"] = {"flash_bytes": search.budgets.flash, "ram_bytes": search.budgets.ram}
         content["tables"] += [_plain(table) for table in search_tables(search)]
     if quantized is not None and prepared is not None and x is not None:

@@ -69,11 +69,8 @@ def front_picture(marks: Sequence[Mark], flash_bytes: int | None, ending: str) -
     axes.plot(*_places(front), "o-", color=REAL, label="the front: none is both smaller and better")
     for mark in marks:
         if mark.chosen:
-            axes.plot(*_places([mark]), "o", color=MERGED, markersize=12, label="chosen")
-            text = f"{mark.file_bytes:,} bytes\n{mark.sqnr_db:.1f} dB"
-            axes.annotate(
-                text, (mark.file_bytes / 1000, mark.sqnr_db), (12, -30), textcoords="offset points", color=INK
-            )
+            text = f"chosen: {mark.file_bytes:,} bytes, {mark.sqnr_db:.1f} dB"
+            axes.plot(*_places([mark]), "o", color=MERGED, markersize=12, label=text)
     if flash_bytes is not None:
         axes.axvline(flash_bytes / 1000, color=INTEGER, linestyle="--", label=f"room: {flash_bytes:,} bytes")
     axes.set_title("Size and SQNR of every file that was made", loc="left", weight="bold", color=INK)

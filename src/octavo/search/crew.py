@@ -14,6 +14,7 @@ from octavo.progress import Progress
 from octavo.run.supervised import Remote
 from octavo.run.worker import stop_children
 from octavo.search.ledger import Ledger
+from octavo.search.on_ray import each_on_ray
 from octavo.search.workbench import Workbench
 
 # A child that works on a candidate may take so many times the limit of one sample.
@@ -39,12 +40,14 @@ class Crew:
         ledger: Where each result goes as soon as it is there; what it holds is not worked out again.
         workers: Processes; 1 is this one.
         progress: Told of every result.
+        ray: Address of a Ray cluster, whose processes work instead; None for none.
     """
 
     bench: Workbench
     ledger: Ledger
     workers: int = 1
     progress: Progress | None = None
+    ray: str | None = None
     _idle: deque[Remote[Workbench]] = field(default_factory=deque)
     _all: list[Remote[Workbench]] = field(default_factory=list)
 
@@ -82,6 +85,10 @@ class Crew:
 
     def _each(self, jobs: Mapping[str, Job]) -> Generator[tuple[str, Any]]:
         """(name, result) as they come."""
+        if self.ray is not None and jobs:
+            calls = {name: (job.function, job.arguments) for name, job in jobs.items()}
+            yield from each_on_ray(self.bench, calls, self.ray)
+            return
         if self.workers == 1 or not jobs:
             yield from ((name, job.function(self.bench, *job.arguments)) for name, job in jobs.items())
             return

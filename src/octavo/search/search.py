@@ -53,6 +53,7 @@ def search(
     integer_divisor: float | None = None,
     folder: str | Path | None = None,
     workers: int = 1,
+    ray: str | None = None,
     allow: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Search:
@@ -75,12 +76,13 @@ def search(
         config: Options of all files, by the scheme int8; None takes `effort="good"`.
         folder: Keeps what was measured, so that a search that was interrupted goes on.
         workers: Processes that measure; what is found does not depend on how many.
+        ray: Address of a Ray cluster that measures instead: "auto", "ray://host:port", or "local" for a new one here.
 
     Raises:
         ConfigError: for an unknown type or size, another scheme, or a number out of range.
         DatasetError: without samples, or fewer than two.
         ModelFileError, UnsupportedLayerError: if the model cannot be loaded.
-        MissingDependencyError: for trials without Optuna.
+        MissingDependencyError: for trials without Optuna, or a cluster without Ray.
         OutputError: if the folder cannot be written to.
         RuntimeEndedError: if a candidate ends process after process.
     """
@@ -95,7 +97,7 @@ def search(
     bench = workbench(prepare(model, allow), config, source, board)
     place = None if folder is None else made_folder(Path(folder))
     ledger = Ledger.opened(None if place is None else place / LEDGER, _key(bench))
-    with Crew(bench, ledger, workers, progress) as crew:
+    with Crew(bench, ledger, workers, progress, ray) as crew:
         table, files = sensitivities(bench, types, crew), Files(crew)
         (int8,) = files.costs([Candidate()])
         room = Room.beside(int8, table, budgets, live_in(bench.graph, bench.trial.plan))

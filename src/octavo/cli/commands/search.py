@@ -37,6 +37,9 @@ def search(
         Path | None, typer.Option(help="Folder that keeps what was measured, and the trials; a search goes on from it.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that measure; they find the same.")] = 1,
+    ray: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster that measures instead, such as auto.")
+    ] = None,
     picture: Annotated[Path | None, typer.Option(help="Picture of all files by size and SQNR, .png or .svg.")] = None,
     samples: Samples = None,
     integer_divisor: Divisor = None,
@@ -63,11 +66,11 @@ def search(
     out = out or Path(f"{marked(model, 'mixed')}.tflite")
     form_of(out, to)
     check_free("--out", out, force)
-    if report is not None:
-        check_page_free("--report", report, force)
     if picture is not None:
         check_ending("--picture", picture)
         check_free("--picture", picture, force)
+    if report is not None:
+        check_page_free("--report", report, force)
     place = None if board is None else board_of(board, flash, ram)
     start_keras_for(model)
     config = QuantizeConfig(skip=tuple(skip or ()), effort=effort, seed=seed)
@@ -75,7 +78,7 @@ def search(
         found = run(
             str(model), str(data), flash=flash, ram=ram, board=place, types=[name.strip() for name in types.split(",")],
             points=points, trials=trials, swaps=swaps, config=config, samples=samples,
-            integer_divisor=integer_divisor, folder=folder, workers=workers, allow=tuple(allow or ()),
+            integer_divisor=integer_divisor, folder=folder, workers=workers, ray=ray, allow=tuple(allow or ()),
             progress=progress,
         )  # fmt: skip
     path = None if found.quantized is None else found.quantized.save(out, to)

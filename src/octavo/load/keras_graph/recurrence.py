@@ -24,7 +24,7 @@ def unrolled(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = 
 
     if layer.stateful:
         raise _refusal(layer)
-    masks = None if mask is None else ops.unstack(mask[0] if tree.is_nested(mask) else mask, axis=1)
+    mask = mask[0] if tree.is_nested(mask) else mask
     states = layer.cell.get_initial_state(batch_size=1) if initial_state is None else initial_state
     states = list(states) if tree.is_nested(states) else [states]
     steps = ops.unstack(sequences, axis=1)
@@ -33,10 +33,11 @@ def unrolled(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = 
     for time in reversed(times) if layer.go_backwards else times:
         output, after = layer.cell(steps[time], states)
         after = list(after) if tree.is_nested(after) else [after]
-        if masks is not None:
+        if mask is not None:
+            seen = mask[:, time]
             before = outputs[-1] if outputs and not layer.zero_output_for_mask else ops.zeros_like(output)
-            output = _where(masks[time], output, before)
-            after = tree.map_structure(lambda new, old, seen=masks[time]: _where(seen, new, old), after, states)
+            output = _where(seen, output, before)
+            after = tree.map_structure(lambda new, old, seen=seen: _where(seen, new, old), after, states)
         states = after
         outputs.append(output)
     result = ops.stack(outputs, axis=1) if layer.return_sequences else outputs[-1]

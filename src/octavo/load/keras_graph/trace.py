@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from octavo.config import LAYERS_SHOWN, unknown_name
+from octavo.dtypes import DType
 from octavo.errors import InputError, OctavoError, UnsupportedLayerError
 from octavo.ir.graph import fresh_name
 from octavo.ir.notes import Note
@@ -86,15 +87,15 @@ def load_keras(
     shapes, batch = graph_inputs(function, input_shape)
     outputs = tracer.walk(function, list(map(tracer.input, function.inputs, shapes)), lambda call: call.name)
     tracer.check_allowed()
-    graph = tracer.builder.finish(outputs)
-    graph, cast = with_integer_inputs(graph, [name for name in graph.inputs if tracer.is_whole(name)])
+    graph, cast = with_integer_inputs(tracer.builder.finish(outputs))
     names = {key: cast.get(name, name) for key, name in tracer.names.items()}
-    for name in cast.values():
-        tracer.notes.pop(name, None)
+    whole = {name for name in graph.inputs if graph.tensors[name].dtype is DType.INT32}
+    notes = tuple(note for subject, note in tracer.notes.items() if subject not in whole)
     graph, renamed = named_as_in_keras(graph, tracer.results, function)
     names = {key: renamed.get(name, name) for key, name in names.items()}
     expected = (replace(each, tensor=renamed.get(each.tensor, each.tensor)) for each in tracer.builder.expected)
-    return Loaded(with_batch(graph, batch), tuple(tracer.notes.values()), names, expected=tuple(expected))
+    integers = all("int" in tensor.dtype for tensor in function.inputs)
+    return Loaded(with_batch(graph, batch), notes, names, expected=tuple(expected), takes_integers=integers)
 
 
 # A result of a call: the name of a tensor of the graph or, where it depends on no input, its value.
@@ -138,10 +139,6 @@ class _Tracer:
         name = self.builder.input(name, shape)
         self._dtypes[name] = tensor.dtype
         return name
-
-    def is_whole(self, name: str) -> bool:
-        """Whether a tensor holds integers in Keras."""
-        return "int" in self._dtypes[name]
 
     def walk(self, function: Any, inputs: Sequence[str], path_of: Callable[[Any], str]) -> tuple[str, ...]:
         """Emit a whole `keras.Function`.

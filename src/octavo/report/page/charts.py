@@ -114,14 +114,17 @@ def pareto(rows: list[dict[str, Any]], flash: float | None) -> Spec:
 
 def search(found: Mapping[str, Any]) -> Spec:
     """SQNR of every file of a search against its size, the front and, where it is near, the board's flash as lines."""
-    front, chosen = found["front"], found["chosen"]
     rows = [
         {
             "flash": each["flash_bytes"],
             "ram": each["ram_bytes"],
             "worth": each["sqnr_db"],
             "layers": ", ".join(f"{name} {kind}" for name, kind in each["types"].items()) or "int8 throughout",
-            "file": "chosen" if each == chosen else "none better at its size" if each in front else "beaten",
+            "file": "chosen"
+            if each == found["chosen"]
+            else "none better at its size"
+            if each in found["front"]
+            else "beaten",
         }
         for each in found["points"]
     ]
@@ -149,8 +152,8 @@ def search(found: Mapping[str, Any]) -> Spec:
     }
     sizes = [row["flash"] for row in rows]
     return _chart(
-        "SQNR of each file of the search against its bytes",
-        {"layer": [best, points, *_flash(found["flash_bytes"], sizes)]},
+        "SQNR of each file of the search against its flash",
+        {"layer": [best, points, *_flash(found["budgets"]["flash"], sizes)]},
         260,
     )
 
