@@ -83,7 +83,7 @@ class Distill:
 
         taken = stacked(samples.some(self.samples), graph.inputs)
         count = len(next(iter(taken.values())))
-        network = rounded_network(before, plan, taken, self.estimator)
+        network = rounded_network(before, plan, taken, before.estimator or self.estimator)
         schedule = Schedule(batch_of(graph, count), self.passes, self.rate, self.seed, self.minutes, self.resume)
         trained = train(network, taken, schedule, samples.progress)
         layers, share = len({rule.node for rule in plan.weights}), trained.after / max(trained.before, 1e-30)
