@@ -100,7 +100,7 @@ $(DEMO_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing what the tests need into $(VENV) (once, some minutes) ..."
-	@$(INSTALL) -e ".[demo,micro,dev,$(subst $(space),$(comma),$(TEST_BACKENDS))]"
+	@$(INSTALL) -e ".[demo,micro,search,dev,$(subst $(space),$(comma),$(TEST_BACKENDS))]"
 	@touch $@
 
 $(BENCH_STAMP): pyproject.toml constraints.txt | $(BIN)/python
@@ -115,5 +115,5 @@ $(MUTANTS_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 
 $(DOCS_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing what the documentation needs into $(VENV) (once, one or two minutes) ..."
-	@$(INSTALL) -e ".[docs,jax]"
+	@$(INSTALL) -e ".[docs,demo,micro,jax]"
 	@touch $@

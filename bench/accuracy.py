@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,12 +13,20 @@ from bench import peers
 from bench.process import in_process
 from bench.real_data import cifar_jpeg, cifar_lossless, keywords, mnist, place
 from bench.speed import CORES
+from octavo.config import EFFORTS
 
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
 # Octavo's own levels of effort, beside the rows above, which are "fast" as the other tools are.
-LEVELS = tuple((scheme, effort) for scheme in ("int8", "int8x4") for effort in ("default", "good"))
+LEVELS = tuple((scheme, effort) for scheme in ("int8", "int8x4") for effort in EFFORTS if effort != "fast")
 CALIBRATION = 500
 SIMULATED = 200
+
+
+class File(NamedTuple):
+    """A written file, and the seconds it took to make it, calibration included and the model loaded."""
+
+    content: bytes
+    seconds: float
 
 
 def proof(model: str) -> dict[str, Any]:
@@ -25,7 +35,9 @@ def proof(model: str) -> dict[str, Any]:
 
 
 def measure(model: str, draws: int) -> dict[str, dict[str, Any]]:
-    """By tool and scheme: bytes, and top-1 accuracy on each test set in LiteRT on its default kernels.
+    """By tool and scheme: bytes, seconds, and in LiteRT on its default kernels what the file is worth on each test set.
+
+    That is top-1 accuracy, the share of answers that are those of the float file, and the SQNR of the outputs.
 
     Which samples calibrate moves the accuracy of any tool's int8 file by more than tools differ; so there are several
     draws of them, the same ones for each tool, and accuracies are means.
@@ -65,50 +77,65 @@ def task(model: str, draw: int = 0) -> tuple[Any, np.ndarray, dict[str, tuple[np
     return network, cifar_jpeg("train", CALIBRATION, seed=draw)[0], tests
 
 
-def octavo_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, bytes]:
-    """Octavo's file of each scheme, and of each level of effort."""
+def octavo_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, File]:
+    """Octavo's file of each scheme, and of each level of effort; the highest, which takes minutes, for one draw."""
     import octavo
 
     network, samples, _ = task(model, draw)
-    rows = {f"octavo {scheme}": (scheme, "fast") for scheme in schemes}
-    rows |= {f"octavo {scheme}, {effort}": (scheme, effort) for scheme, effort in LEVELS}
-    rows |= {"octavo int8x4": ("int8x4", "fast")}
-    return {name: octavo.quantize(network, each[0], samples, effort=each[1]).model for name, each in rows.items()}
+    rows = {f"octavo {scheme}": (scheme, "fast") for scheme in (*schemes, "int8x4")}
+    levels = [each for each in LEVELS if draw == 0 or each[1] != "best"]
+    rows |= {f"octavo {scheme}, {effort}": (scheme, effort) for scheme, effort in levels}
+    return {
+        name: timed(lambda scheme=scheme, effort=effort: octavo.quantize(network, scheme, samples, effort=effort).model)
+        for name, (scheme, effort) in rows.items()
+    }
 
 
-def converter_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, bytes]:
+def converter_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, File]:
     """The converter's file of each scheme."""
     network, samples, _ = task(model, draw)
-    return {f"converter {scheme}": peers.converter(network, scheme, samples) for scheme in schemes}
+    return {
+        f"converter {scheme}": timed(lambda scheme=scheme: peers.converter(network, scheme, samples))
+        for scheme in schemes
+    }
 
 
-def quantizer_file(model: str, draw: int, float_file: bytes) -> bytes:
+def quantizer_file(model: str, draw: int, float_file: File) -> File:
     """LiteRT Quantizer's int8 file, of the converter's float file."""
     _, samples, _ = task(model, draw)
-    return peers.quantizer_int8(float_file, samples, CORES)
+    return timed(lambda: peers.quantizer_int8(float_file.content, samples, CORES))
 
 
-def score(model: str, files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
-    """Bytes, arena and accuracy of each file, and how often it answers as the float file, where that is among them."""
+def timed(make: Callable[[], bytes]) -> File:
+    """A file and how long it took."""
+    start = time.perf_counter()
+    content = make()
+    return File(content, time.perf_counter() - start)
+
+
+def score(model: str, files: dict[str, File]) -> dict[str, dict[str, Any]]:
+    """Bytes, arena, seconds and worth of each file; against the float file, where that is among them."""
+    from octavo.evaluate.accuracy import compare_outputs
     from octavo.evaluate.memory import memory
     from octavo.evaluate.predict import predict
 
     _, _, tests = task(model)
     original = files.get("octavo float32")
-    answers = {
-        test: next(iter(predict(original, x).values())).argmax(axis=1)
-        for test, (x, _) in tests.items()
-        if original is not None
-    }
+    wanted = {test: predict(original.content, x) for test, (x, _) in tests.items()} if original is not None else {}
     rows: dict[str, dict[str, Any]] = {}
-    for name, content in files.items():
-        used = memory(content)
-        rows[name] = {"bytes": used.file_bytes, "arena": used.arena_bytes}
+    for name, file in files.items():
+        used = memory(file.content)
+        rows[name] = {"bytes": used.file_bytes, "arena": used.arena_bytes, "seconds": file.seconds}
         for test, (x, y) in tests.items():
-            outputs = next(iter(predict(content, x).values()))
+            outputs = next(iter(predict(file.content, x).values()))
             rows[name][test] = float((outputs.argmax(axis=1) == y).mean())
-            if test in answers:
-                rows[name][f"{test} as float"] = float((outputs.argmax(axis=1) == answers[test]).mean())
+            if test in wanted:
+                original_outputs = next(iter(wanted[test].values()))
+                (compared,) = compare_outputs({"": outputs}, {"": original_outputs})
+                rows[name][f"{test} as float"] = float(
+                    (outputs.argmax(axis=1) == original_outputs.argmax(axis=1)).mean()
+                )
+                rows[name][f"{test} SQNR dB"] = compared.sqnr_db if compared.sqnr_db is not None else float("inf")
     return rows
 
 

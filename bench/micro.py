@@ -58,6 +58,7 @@ CITED: Mapping[str, Cited] = MappingProxyType(
     }
 )
 VECTORS = 3
+HELIUM = ("cortex-m55",)
 
 
 @dataclass(frozen=True)
@@ -103,14 +104,16 @@ def measure(network: str, core: str) -> dict[str, Any]:
     default = on_core(content, graph, core)
     portable = on_core(content, graph, core, ("-DOCTAVO_PORTABLE",))
     fast = on_core(content, graph, core, optimize="speed")
+    scalar = on_core(content, graph, core, ("-DOCTAVO_NO_HELIUM",)) if core in HELIUM else default
     row = {
         "million instructions": default.millions,
         "optimized for speed": fast.millions,
+        "without the vector extension": scalar.millions,
         "portable C": portable.millions,
         "TFLM reference kernels": cited.reference,
         "TFLM with CMSIS-NN": cited.cmsis_nn,
         "best vendor, million cycles": cited.vendor,
-        "equal to the reference": default.equal and portable.equal and fast.equal,
+        "equal to the reference": all(each.equal for each in (default, portable, fast, scalar)),
         "flash": default.size.flash,
         "flash, optimized for speed": fast.size.flash,
         "flash of TFLM with CMSIS-NN": cited.flash,

@@ -3,6 +3,9 @@
 An interrupt ends the process within two seconds, whatever it is at. Python hears of one between two of its own
 instructions only: compilers and kernels run on for seconds, a callback or destructor may swallow the exception, and
 what backends do as the interpreter ends may hang or crash. So a thread is told by the signal itself.
+
+Under a limit of memory (`ulimit -v`) native code may die where an allocation fails. A child process then runs the
+command, and its death is told.
 """
 
 from __future__ import annotations
@@ -18,12 +21,17 @@ from typing import NoReturn
 # As `octavo.cli.exit_codes` has it, which is not loaded yet.
 INTERRUPTED = 130
 PATIENCE_SECONDS = 1.25
+# By what native code ends where it gets no memory.
+DEATHS = frozenset(
+    getattr(signal, name) for name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL") if hasattr(signal, name)
+)
 
 
 def main() -> None:
     """Load the command line, run it and exit."""
     try:
         if os.name == "posix":
+            _survive_memory_limit()
             _watch_interrupts()
         from octavo.cli import main as run
     except KeyboardInterrupt:
@@ -41,6 +49,27 @@ def main() -> None:
         raise
     except KeyboardInterrupt:
         _end("Interrupted.")
+
+
+def _survive_memory_limit() -> None:
+    """Go on in a child process if memory is limited; this one waits for it, and ends as it does."""
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return
+    child = os.fork()
+    if not child:
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, frame: os.kill(child, received))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if -status in DEATHS:
+        told = f"There is not enough memory: {signal.Signals(-status).name} under a limit of {limit >> 20} megabytes"
+        with suppress(OSError):
+            print(f"{told}. Raise `ulimit -v`, or use fewer samples: --samples 100.", file=sys.stderr, flush=True)
+        os._exit(2)
+    os._exit(status if status >= 0 else 128 - status)
 
 
 def _watch_interrupts() -> None:

@@ -46,6 +46,8 @@ PACKAGES = (
     Package("sklearn", ("scikit-learn",), "demo", "the digits of `octavo demo`"),
     Package("jinja2", ("jinja2",), "report", "pages"),
     Package("vl_convert", ("vl-convert-python",), "report", "charts of pages"),
+    Package("optuna", ("optuna",), "search", "trials of `octavo search`"),
+    Package("ray", ("ray",), "ray", "`octavo search` on several machines"),
     Package("matplotlib", ("matplotlib",), "demo", "the picture of `octavo demo`"),
 )
 

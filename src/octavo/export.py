@@ -16,7 +16,7 @@ from octavo.board.boards import parse_bytes
 from octavo.config import unknown_name
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, ModelFileError, OutputError
-from octavo.files import write_whole
+from octavo.files import made_folder, write_whole
 from octavo.ir.types import Graph, Tensor
 from octavo.load.paths import existing
 from octavo.load.tflite import read_tflite
@@ -168,7 +168,7 @@ def _check_interpreted(ram: str | int | None, optimize: str, *, stream: bool) ->
 
 
 def _written(path: Path, data: bytes) -> Path:
-    _make_folder(path.parent)
+    made_folder(path.parent)
     return write_whole(path, data)
 
 
@@ -236,15 +236,3 @@ def _check_folder(folder: Path, ours: set[str], force: bool) -> None:
             expected="a new or empty folder, or one that an earlier export of this model wrote",
             fix="name another folder, or write into this one with force=True, --force on the command line",
         )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"folder '{folder}' cannot be made.",
-            got=error.strerror or str(error),
-            expected="a folder, or a place where one can be made",
-            fix="name another folder",
-        ) from error

@@ -80,6 +80,24 @@ def check_place(path: str | os.PathLike[str]) -> None:
         beside.touch()
 
 
+def made_folder(path: Path) -> Path:
+    """A folder, made if it is not there.
+
+    Raises:
+        OutputError: if it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"folder '{path}' cannot be made.",
+            got=error.strerror or str(error),
+            expected="a folder, or a place where one can be made",
+            fix="name another folder",
+        ) from error
+    return path
+
+
 @contextmanager
 def _beside(place: Path, room: str) -> Iterator[tuple[Path, Path]]:
     """The file that `place` stands for, and a name beside it; what bears that name at the end is removed."""

@@ -64,7 +64,7 @@ class Prepared:
         graph: Loaded, and simplified by the passes.
         notes: Remarks of both.
         names: Graph tensor by `id` of the Keras tensor it stands for.
-        rescales_images: Whether the model itself scales images in 0..255.
+        takes_integers: Whether integers are what it was trained on: its inputs are, or it scales images in 0..255.
         compute: Runs the model that was loaded, where that is possible.
         stem: What it says of the data it was trained on.
     """
@@ -72,7 +72,7 @@ class Prepared:
     graph: Graph
     notes: tuple[Note, ...]
     names: Mapping[int, str]
-    rescales_images: bool
+    takes_integers: bool
     compute: Compute | None = None
     stem: Stem | None = None
 
@@ -112,13 +112,13 @@ class Source:
 
     def __post_init__(self) -> None:
         check_kinds(
-            {"samples": WHOLE, "integer_divisor": NUMBER, "progress": FUNCTION},
+            {"samples": WHOLE, "integer_divisor": NUMBER.such_as("255"), "progress": FUNCTION},
             {"samples": self.samples, "integer_divisor": self.integer_divisor, "progress": self.progress},
         )
 
     def divisor_for(self, prepared: Prepared) -> float | None:
         """What integers are divided by; left alone for a model that scales images itself, unless something is said."""
-        return 1 if self.integer_divisor is None and prepared.rescales_images else self.integer_divisor
+        return 1 if self.integer_divisor is None and prepared.takes_integers else self.integer_divisor
 
     def stopped(self, samples: int) -> str:
         """What to tell of a look at `samples` samples: that there may be more, or ""."""
@@ -188,7 +188,7 @@ def prepare(
         InputError: if there is no model that can be read.
         NonFiniteError: if a weight is NaN or infinite.
     """
-    kinds = {"allow": NAMES, "signature": NAME, "input_shape": SHAPES}
+    kinds = {"allow": NAMES, "signature": NAME.such_as("'serving_default'"), "input_shape": SHAPES}
     check_kinds(kinds, {"allow": allow, "signature": signature, "input_shape": input_shape})
     allowed = (allow,) if isinstance(allow, str) else allow
     return prepare_loaded(load(model, allow=allowed, signature=signature, input_shape=input_shape))
@@ -203,7 +203,8 @@ def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) ->
     check_finite(loaded.graph)
     graph, notes = run_passes(loaded.graph, passes)
     stem = stem_of(loaded.graph, loaded.expected)
-    return Prepared(graph, (*loaded.notes, *notes), loaded.names, rescales_images(loaded.graph), loaded.compute, stem)
+    integers = loaded.takes_integers or rescales_images(loaded.graph)
+    return Prepared(graph, (*loaded.notes, *notes), loaded.names, integers, loaded.compute, stem)
 
 
 def doubts(prepared: Prepared, samples: Sequence[Mapping[str, np.ndarray]]) -> tuple[Note, ...]:

@@ -164,11 +164,50 @@ runpy.run_module("octavo", run_name="__main__")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_an_output_that_takes_nothing_is_told_in_one_line() -> None:
-    command = f"'{sys.executable}' -m octavo ops --markdown > /dev/full"
+@pytest.mark.parametrize("told", ["ops --markdown", "ops --json --unknown"])
+def test_an_output_that_takes_nothing_is_told_in_one_line(told: str) -> None:
+    command = f"'{sys.executable}' -m octavo {told} > /dev/full"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert ended.stderr == "Standard output cannot be written to: No space left on device.\n"
+    assert ended.stderr.splitlines()[-1] == "Standard output cannot be written to: No space left on device."
+    assert "Traceback" not in ended.stderr
+
+
+def under_limit(megabytes: int, command: str) -> subprocess.CompletedProcess[str]:
+    line = f"ulimit -v {megabytes << 10}; '{sys.executable}' {command}"
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux alone")
+def test_too_little_memory_for_keras_is_told_before_it_starts(small: Path) -> None:
+    ended = under_limit(1500, f"-m octavo quantize '{small}' --scheme dynamic")
+    assert (ended.returncode, "ulimit -v" in ended.stderr, "Traceback" in ended.stderr) == (2, True, False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux alone")
+@pytest.mark.parametrize(("death", "code"), [("SIGSEGV", 2), ("SIGABRT", 2), ("SIGTERM", 143)])
+def test_what_dies_under_a_limit_of_memory_is_told(tmp_path: Path, death: str, code: int) -> None:
+    program = tmp_path / "dies.py"
+    program.write_text(
+        f"""import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "octavo.cli":
+            os.kill(os.getpid(), signal.{death})
+sys.meta_path.insert(0, Finder())
+import octavo.__main__
+octavo.__main__.main()
+"""
+    )
+    ended = under_limit(4000, str(program))
+    assert ended.returncode == code
+    assert ("not enough memory" in ended.stderr) == (code == 2)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_where_nothing_can_be_told_the_exit_code_tells() -> None:
+    command = f"'{sys.executable}' -m octavo inspect absent.tflite > /dev/full 2>&1"
+    assert subprocess.run(["bash", "-c", command], check=False).returncode == 2
 
 
 def test_links_that_lead_in_a_circle_are_told(run: Run, small: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Three networks, and faults planted in them on purpose, each with the layer and the cause that diagnosis must name."""
+"""Four networks, and faults planted in them on purpose, each with the layer and the cause that diagnosis must name."""
 
 from __future__ import annotations
 
@@ -172,9 +172,29 @@ def odd_sample(data: np.ndarray, index: int, factor: float) -> np.ndarray:
     return data
 
 
+def far_from_zero() -> Any:
+    """A chain of dense layers with units around sixty, which what reads them takes back: 24 -> 5."""
+    inputs = layers.Input(FEATURES, name="features")
+    x = layers.Dense(16, activation="tanh", name="decode")(layers.Dense(6, name="code")(inputs))
+    model = draw_weights(keras.Model(inputs, layers.Dense(5, name="out")(x), name="far"), seed=6)
+    edit(model, "code", lambda kernel, bias: [kernel, bias + 60])
+    return edit(model, "decode", lambda kernel, bias: [kernel, bias - 60 * kernel.sum(axis=0)])
+
+
+def joined() -> Any:
+    """A tanh beside numbers two hundred times as large, joined and taken apart again: 24 -> 4."""
+    inputs = layers.Input(FEATURES, name="features")
+    small = layers.Dense(8, activation="tanh", name="small")(inputs)
+    joined = layers.Concatenate(name="join")([small, layers.Dense(8, name="large")(inputs)])
+    left, right = layers.Dense(4, name="left")(joined[:, :8]), layers.Dense(4, name="right")(joined[:, 8:])
+    model = draw_weights(keras.Model(inputs, layers.Add(name="sum")([left, right]), name="joined"), seed=5)
+    edit(model, "large", lambda kernel, bias: [kernel * 200, bias * 200])
+    return edit(model, "right", lambda kernel, bias: [kernel / 200, bias])
+
+
 @cache
 def planted() -> dict[str, Planted]:
-    """Twenty faults by name."""
+    """Faults by name."""
     x, t = samples(64, 1), samples(96, 2)
     f, g = samples(64, 3, FEATURES), samples(96, 4, FEATURES)
     chained, branched, summed = chain(), branches(), residual()
@@ -193,10 +213,10 @@ def planted() -> dict[str, Planted]:
             "cut_ranges", (), summed, f, g, {"estimator": "percentile", "percentile": 80.0}
         ),
         "four bits in one layer": Planted(
-            "few_bits", ("pointwise",), chained, x, t, {"layers": [LayerConfig("pointwise", weights="int4")]}
+            "few_bits", ("out",), branched, x, t, {"layers": [LayerConfig("out", weights="int4")]}
         ),
         "four bits in a dense layer": Planted(
-            "few_bits", ("inner",), summed, f, g, {"layers": [LayerConfig("inner", weights="int4")]}
+            "few_bits", ("out",), summed, f, g, {"layers": [LayerConfig("out", weights="int4")]}
         ),
         "outlier channel": Planted(
             "outlier_channels", ("pointwise",), pooled(), x, t
@@ -205,6 +225,8 @@ def planted() -> dict[str, Planted]:
             "outlier_channels", ("wide",), outlier_features(), f, g
         ),
         "concatenated branches": Planted("shared_scale", ("concat",), scaled_branch(branches(), 300.0), x, t),
+        "operand of a coarse scale": Planted("shared_scale", ("join",), joined(), f, g),
+        "units around sixty": Planted("far_from_zero", ("code",), far_from_zero(), f, g),
         "softmax of many classes": Planted("fixed_range", ("out",), residual(400, "softmax"), f, g),
         "small probabilities": Planted("fixed_range", ("out",), small_probabilities(), f, g),
         "large weights": Planted("outlier_weights", ("inner",), behind_a_dead_unit(), f, g),

@@ -10,13 +10,13 @@ import pytest
 from planted import FEATURES, samples
 
 import octavo
-from keras_networks import convolutional, images
+from keras_networks import convolutional, draw_weights, images
 from octavo.config import LayerConfig
 from octavo.diagnosis.causes import CAUSES
 from octavo.errors import DatasetError, InputError
 
-# What the issue asks of twenty faults.
-RIGHT_LAYERS, RIGHT_CAUSES, MENDED, REGAINED = 18, 17, 15, 0.8
+# Faults that may be put down to another layer, to another cause, and left with more than a fifth of the noise.
+OTHER_LAYERS, OTHER_CAUSES, NOT_MENDED, REGAINED = 0, 0, 1, 0.8
 # Causes that no file made in these tests can have, each with the reason.
 NOT_PLANTED = {
     "runtimes": "no runtime is known to compute a proven file otherwise than its arithmetic explains",
@@ -24,6 +24,7 @@ NOT_PLANTED = {
     "accumulator": "the plan keeps sums within 32 bits",
     "coarse_layer": "stands for a layer of which nothing more special is known",
     "rounding_shifts": "see test_shifted_means_are_told",
+    "little_effort": "stands for numbers of which nothing more special is known",
     "large_bias": "see test_a_bias_that_a_file_cuts_is_told",
 }
 
@@ -36,16 +37,16 @@ def diagnoses() -> dict[str, octavo.Diagnosis]:
     }
 
 
-def test_twenty_planted_faults_are_found_and_mended(diagnoses: dict[str, octavo.Diagnosis]) -> None:
+def test_planted_faults_are_found_and_mended(diagnoses: dict[str, octavo.Diagnosis]) -> None:
     faults = planted.planted()
     first = {name: found.findings[0] for name, found in diagnoses.items() if found.findings}
     layers = [name for name, each in first.items() if not faults[name].layer or each.layer in faults[name].layer]
     causes = [name for name, each in first.items() if each.cause == faults[name].cause]
     mended = [name for name, each in first.items() if each.mend.regained >= REGAINED]
-    assert len(faults) == 20
-    assert len(layers) >= RIGHT_LAYERS, sorted({*faults} - {*layers})
-    assert len(causes) >= RIGHT_CAUSES, sorted({*faults} - {*causes})
-    assert len(mended) >= MENDED, sorted({*faults} - {*mended})
+    assert len(faults) >= 20
+    assert len({*faults} - {*layers}) <= OTHER_LAYERS, sorted({*faults} - {*layers})
+    assert len({*faults} - {*causes}) <= OTHER_CAUSES, sorted({*faults} - {*causes})
+    assert len({*faults} - {*mended}) <= NOT_MENDED, sorted({*faults} - {*mended})
 
 
 def test_every_cause_is_planted_or_says_why_not() -> None:
@@ -92,8 +93,20 @@ def test_a_healthy_network_raises_no_alarm(model: object, data: np.ndarray, test
 
 def test_shifted_means_are_told() -> None:
     found = octavo.diagnose(planted.chain(), samples(64, 1), (samples(96, 2), None), scheme="int8x4", effort="fast")
-    assert found.findings[0].cause == "rounding_shifts"
-    assert found.findings[0].mend.regained >= 0.5
+    (shifted,) = (each for each in found.findings if each.cause == "rounding_shifts")
+    assert shifted.mend.regained >= 0.5
+
+
+def test_mends_by_methods_are_one_call_together_and_make_the_file() -> None:
+    found = octavo.diagnose(
+        planted.chain(), samples(64, 1), (samples(96, 2), None), scheme="int8x4", effort="fast", apply=True
+    )
+    assert found.findings[0].mend.code == "methods=[GPTQ()]"
+    assert found.findings[0].mend.regained >= REGAINED
+    assert [code for code in found.applied if code.startswith("methods=")] == ["methods=[GPTQ()]"]
+    assert found.mended is not None
+    assert found.mended.scheme.name == "int8x4"
+    assert any(note.stage == "gptq" for note in found.mended.notes)
 
 
 def test_a_bias_that_a_file_cuts_is_told() -> None:
@@ -144,3 +157,17 @@ def test_a_trained_model_is_held_against_its_own_file() -> None:
     found = octavo.diagnose(aware, x)
     assert found.scheme == "trained int8"
     assert found.healthy
+
+
+def test_a_trained_model_is_held_against_the_file_that_is_given() -> None:
+    from octavo import qat
+
+    x = samples(64, 3, FEATURES)
+    aware, other = (
+        qat.quantize_model(model, data=x) for model in (planted.residual(), draw_weights(planted.residual(), 9))
+    )
+    own = octavo.diagnose(aware, x, file=octavo.quantize(aware, verify="off").model)
+    assert own.healthy
+    found = octavo.diagnose(aware, x, file=octavo.quantize(other, verify="off").model)
+    assert found.findings[0].cause == "other_weights"
+    assert found.findings[0].mend.regained >= REGAINED

@@ -3,6 +3,9 @@ no accuracy."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -37,6 +40,43 @@ def test_indices_stay_integers_and_the_words_behind_them_are_found() -> None:
     assert quantized.verification.ok
     assert quantized.fidelity is not None
     assert all(output.sqnr_db is not None and output.sqnr_db > 20 for output in quantized.fidelity.rounding)
+
+
+def of_padded_words(ids: Any) -> Any:
+    mask = ops.cast(ops.not_equal(ids, 0), "float32")
+    return ops.sum(layers.Embedding(1000, 8)(ids) * ops.expand_dims(mask, -1), axis=1)
+
+
+def of_moved_words(ids: Any) -> Any:
+    first, second = ops.split(ids[:, :4], 2, axis=1)
+    return layers.Flatten()(layers.Embedding(1000, 8)(first) + layers.Embedding(1000, 8)(ops.reshape(second, (-1, 2))))
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "a layer's mask": lambda ids: layers.LSTM(4)(layers.Embedding(1000, 8, mask_zero=True)(ids)),
+    "a mask by hand": of_padded_words,
+    "indices moved before": of_moved_words,
+}
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_what_else_reads_indices_leaves_them_integers(read: Callable[[Any], Any], dtype: str) -> None:
+    keras.utils.set_random_seed(0)
+    ids = keras.Input((6,), dtype=dtype, name="ids")
+    model = keras.Model(ids, layers.Dense(3)(read(ids)))
+    quantized = octavo.quantize(model, data=(IDS * (IDS % 3 > 0)).astype(dtype))
+    assert quantized.graph.tensors["ids"].dtype is DType.INT32
+    assert not quantized.islands
+    assert quantized.verification is not None
+    assert all(check.ok for check in quantized.verification.runtimes if not check.reason.startswith("SUM of"))
+
+
+def test_integers_that_stand_for_numbers_are_given_as_such() -> None:
+    x = keras.Input((6,), dtype="int32")
+    model = keras.Model(x, layers.Dense(2)(ops.cast(x, "float32") / 1000.0))
+    quantized = octavo.quantize(model, data=IDS, verify="off")
+    assert quantized.graph.tensors[quantized.graph.inputs[0]].dtype is DType.INT8
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -14,6 +14,7 @@ from qat_agreement import assert_deployed_as_trained
 import octavo
 from keras_agreement import random_inputs, spread_weights
 from octavo import qat
+from octavo.dtypes import DType
 from octavo.errors import InputError, NonFiniteError, UnsupportedLayerError
 
 Arrays = list[np.ndarray]
@@ -113,6 +114,17 @@ def scalings_in_a_row() -> keras.Model:
     return keras.Model(x, layers.Dense(2)(layers.Flatten()(layers.ReLU()(y * 2.0 + 0.5))))
 
 
+def masks_and_scales() -> keras.Model:
+    """Indices with a mask, a mask of samples, steps in time, scores by a variable, and channels in the middle."""
+    words, sequence = keras.Input((3,), dtype="int32"), keras.Input((3, 4))
+    embedded = layers.SimpleRNN(2)(layers.Embedding(300, 2, mask_zero=True)(words))
+    masked = layers.SimpleRNN(2)(layers.Masking()(sequence))
+    steps = layers.BatchNormalization(axis=1)(layers.TimeDistributed(layers.Dense(4))(sequence))
+    scored = layers.AdditiveAttention()([layers.Attention(use_scale=True)([steps, sequence]), steps])
+    meeting = layers.Dot(-1)([embedded, masked])
+    return keras.Model([words, sequence], layers.Concatenate()([meeting, layers.Flatten()(scored)]))
+
+
 MODELS = [
     activation_layers,
     integer_inputs,
@@ -145,6 +157,21 @@ def test_a_model_of_any_shape_trains_is_saved_and_deployed(build: Callable[[], k
     assert not quantized.islands
     assert_deployed_as_trained(loaded, quantized, inputs)
     assert all(np.array_equal(a, b) for a, b in zip(before, original.get_weights(), strict=True)), "the original moved"
+
+
+def test_masks_times_and_variables_among_operands_are_deployed_as_they_predict() -> None:
+    model = masks_and_scales()
+    spread_weights(model)
+    rng = np.random.default_rng(0)
+    sequences = rng.normal(size=(16, 3, 4)).astype(np.float32)
+    sequences[3, 1] = 0.0
+    data = [rng.integers(0, 300, (16, 3)).astype(np.int32), sequences]
+    aware = qat.quantize_model(model, data=data)
+    quantized = octavo.quantize(aware)
+    words = quantized.graph.tensors[quantized.graph.inputs[0]]
+    assert words.dtype is DType.INT32, "indices beyond 255 have steps of their own"
+    assert quantized.verification.ok
+    assert_deployed_as_trained(aware, quantized, data)
 
 
 @pytest.mark.every_backend

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,7 @@ def quantized_case(name: str, scheme: str) -> Graph:
     return integer_graph(graph, samples(graph, example), QuantizeConfig(scheme=scheme))
 
 
+@cache
 def all_shapes() -> Bundle:
     return random_bundle({f"{name}, {scheme}": quantized_case(name, scheme) for name, scheme in CASES}, 10)
 
@@ -85,9 +87,10 @@ def from_host(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]
     return all_shapes().on_host(tmp_path_factory.mktemp("host"))
 
 
-@pytest.fixture(scope="module")
-def from_core(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    return all_shapes().on_core(tmp_path_factory.mktemp("core"), "cortex-m4")
+# The DSP extension, and the vector extension.
+ON_CORES = pytest.mark.parametrize(
+    "core", [pytest.param(core, marks=NEEDS_EMULATOR) for core in ("cortex-m4", "cortex-m55")]
+)
 
 
 @NEEDS_COMPILER
@@ -96,11 +99,13 @@ def test_any_shape_equals_the_reference_on_the_host(name: str, from_host: dict[s
     np.testing.assert_array_equal(from_host[name], all_shapes().expected(name))
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS_EMULATOR) for name in NAMES])
-def test_any_shape_equals_the_reference_on_a_core(name: str, from_core: dict[str, np.ndarray]) -> None:
-    np.testing.assert_array_equal(from_core[name], all_shapes().expected(name))
+@ON_CORES
+def test_any_shape_equals_the_reference_on_a_core(core: str, tmp_path: Path) -> None:
+    ran = all_shapes().on_core(tmp_path, core)
+    assert [name for name in NAMES if not np.array_equal(ran[name], all_shapes().expected(name))] == []
 
 
+@cache
 def widened() -> Bundle:
     """The convolutions with weights of eight bits held in sixteen."""
     shapes = {name: quantized_case(name, "int8") for name in SHAPES if SHAPES[name][0] == "CONV_2D"}
@@ -113,7 +118,7 @@ def test_widened_weights_equal_the_reference_on_the_host(tmp_path: Path) -> None
     assert [name for name in ran if not np.array_equal(ran[name], widened().expected(name))] == []
 
 
-@pytest.mark.parametrize("core", [pytest.param("cortex-m4", marks=NEEDS_EMULATOR)])
+@ON_CORES
 def test_widened_weights_equal_the_reference_on_a_core(core: str, tmp_path: Path) -> None:
     ran = widened().on_core(tmp_path, core)
     assert [name for name in ran if not np.array_equal(ran[name], widened().expected(name))] == []

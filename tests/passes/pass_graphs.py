@@ -55,6 +55,22 @@ GRAPHS: dict[str, str] = {
         bn_4 = ADD(dense_s, o4) @bn_4
         output bn_4
     """,
+    "divisions": """
+        input x: float32[1,4,6]
+        const axis: int32[1] = -1
+        const least: float32[] = 0.25
+        squared = MUL(x, x) @std
+        mean = MEAN(squared, axis) {keep_dims=True} @std
+        above = ADD(mean, least) @std
+        std = SQRT(above) @std
+        scaled = DIV(x, std) @scaled
+        relative = DIV(scaled, above) {fused_activation_function=RELU} @relative
+        signed = ADD(x, least) @signed
+        quotient = DIV(relative, signed) @quotient
+        held = MAXIMUM(signed, least) @held
+        last = DIV(quotient, held) @last
+        output last
+    """,
     "batch norm of a sequence": """
         input x: float32[1,7,3]
         const image: int32[4] = -1 1 7 3 @conv

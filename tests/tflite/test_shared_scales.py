@@ -90,6 +90,25 @@ def test_networks_whose_operands_fit_are_left_alone(model: Callable[[], Any]) ->
     assert mended.model == plain.model
 
 
+def chosen(of: Callable[[Any], Any]) -> keras.Model:
+    x = keras.Input((6,))
+    return draw_weights(keras.Model(x, of(keras.layers.Dense(6, name="places")(x))))
+
+
+def test_an_operand_that_is_chosen_and_has_no_step_left_is_told_and_mended() -> None:
+    data = np.random.default_rng(0).normal(size=(24, 6)).astype(np.float32)
+    model = chosen(lambda y: keras.ops.where(y > 1e3, y * 300.0, keras.ops.sigmoid(y)))
+    told = octavo.quantize(model, data=data, effort="fast")
+    (found,) = told.coarse
+    assert (found.op, found.steps < 1) == ("SELECT_V2", True)
+    mended = octavo.quantize(model, data=data, effort="fast", mend=True)
+    assert mended.coarse == ()
+    truth = model.predict(data, verbose=0)
+    assert np.abs(mended.predict(data) - truth).max() < 0.1 * np.abs(told.predict(data) - truth).max()
+    leaky = chosen(lambda y: keras.ops.where(y > 0, y, 0.01 * y))
+    assert octavo.quantize(leaky, data=data, effort="fast", verify="off").coarse == ()
+
+
 def test_a_dead_operand_loses_nothing() -> None:
     model = detector()
     model.get_layer("scores").set_weights([np.zeros((1, 1, 8, 4)), np.zeros(4)])

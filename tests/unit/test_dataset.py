@@ -218,7 +218,7 @@ def test_inputs_of_different_lengths_are_refused() -> None:
         read([X, IDS[:4]], IMAGE, TOKENS)
 
 
-@pytest.mark.parametrize("ids", [IDS.astype(np.float32), IDS + 2**31])
+@pytest.mark.parametrize("ids", [IDS + 0.5, IDS + np.float32(2**31), IDS * np.nan, IDS + 2**31])
 def test_numbers_an_integer_input_cannot_hold_are_refused(ids: np.ndarray) -> None:
     with pytest.raises(DatasetError, match=r"fix: +give whole numbers that fit int32"):
         read([X, ids], IMAGE, TOKENS)

@@ -16,7 +16,7 @@ from octavo.errors import ConfigError
 from octavo.ir.types import Graph, PerAxis, PerTensor, Quantization
 from octavo.ops.text import parse_graph
 from octavo.plan.make import MINIMUM_HYBRID_ELEMENTS, make_plan
-from octavo.plan.remarks import remarks
+from octavo.plan.remarks import remarks, what_helps
 from octavo.plan.types import Edge, WeightRule
 from plan_graphs import GRAPHS, graph_of, group_of, planned
 
@@ -294,3 +294,9 @@ def test_weights_that_no_kernel_has_are_refused_and_not_replaced(monkeypatch: py
     monkeypatch.setattr("octavo.config.SCHEMES", schemes)
     with pytest.raises(ConfigError, match=r"int16 weights beside int8.*\n.*int4, int8\n +fix: +use a scheme that"):
         make_plan(graph_of("a transposed convolution"), QuantizeConfig("int8x16"))
+
+
+@pytest.mark.parametrize("effort", ["fast", "best"])
+def test_no_effort_helps_a_plan_that_rounds_no_weights(effort: str) -> None:
+    _, plan = planned("two inputs")
+    assert "effort" not in what_helps(plan, QuantizeConfig(effort=effort))

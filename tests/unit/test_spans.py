@@ -65,6 +65,15 @@ def test_what_spans_little_or_nothing_is_left_to_int8(low: float, high: float) -
     assert spans_of(NORMALIZATION, "raised", low, high) == ()
 
 
+def test_what_has_no_pole_may_span_what_it_likes() -> None:
+    assert spans_of(NORMALIZATION, "squares", 1e-6, 10.0) == ()
+
+
+def test_of_values_down_to_zero_the_smallest_is_what_int16_tells_from_it() -> None:
+    (span,) = spans_of(NORMALIZATION, "raised", 0.0, 10.0)
+    assert (span.lowest, span.high) == (10.0 / 32767, 10.0)
+
+
 def test_a_normalization_is_int16_inside_and_its_neighbours_are_not() -> None:
     (span,) = spans_of(NORMALIZATION, "raised", 0.1, 10.0)
     assert span.node == "inverse"
@@ -78,6 +87,9 @@ def test_a_normalization_is_int16_inside_and_its_neighbours_are_not() -> None:
 def test_a_spectrum_is_int16_back_to_what_is_squared() -> None:
     (span,) = spans_of(SPECTRUM, "held", 0.001, 10.0)
     assert span.inside == {"real", "power", "band", "held"}
+    frames = SPECTRUM.replace("real = FULLY", "const frames: int32[3] = 1 4 5\n    made = FULLY")
+    moved = frames.replace("power = MUL", "real = RESHAPE(made, frames) @real\n    power = MUL")
+    assert spans_of(moved, "held", 0.001, 10.0)[0].inside == {"made", *span.inside}
     mixed = SPECTRUM.replace("const bands: float32[3,5] = 0.25", "const bands: float32[3,5] = normal(2)")
     # Where bands are subtracted from one another small values come of large ones, and nothing before keeps them.
     assert spans_of(mixed, "held", 0.001, 10.0) == ()

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import traceback
+from contextlib import suppress
 from inspect import signature
 from typing import Annotated
 
@@ -98,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     code = _run(arguments)
     if code == INTERRUPTED:
-        print("Interrupted; files that were not finished are gone.", file=sys.stderr)
+        _say("Interrupted; files that were not finished are gone.")
     sys.exit(_flushed(code))
 
 
@@ -117,14 +118,32 @@ def _flushed(code: int) -> int:
         return _no_output(error)
 
 
+def _say(line: str) -> None:
+    """Print a line on standard error, if that takes one; the exit code tells as much."""
+    with suppress(OSError):
+        print(line, file=sys.stderr)
+
+
 def _no_output(error: OSError) -> int:
-    print(f"Standard output cannot be written to: {error.strerror or error}.", file=sys.stderr)
+    _say(f"Standard output cannot be written to: {error.strerror or error}.")
     return BAD_INPUT
 
 
 def _run(arguments: list[str]) -> int:
-    """Run a command and translate what it raises into an exit code."""
+    """Run a command and translate what it raises, and what telling of that raises, into an exit code."""
     CALLED_WITH.set(tuple(arguments))
+    try:
+        return _told(arguments)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO) and error.filename is None:
+            return _no_output(error)
+        return _our_bug()
+    except Exception:
+        return _our_bug()
+
+
+def _told(arguments: list[str]) -> int:
+    """Run a command and tell of what it raises on purpose, or for want of memory or of patience."""
     try:
         app(arguments, prog_name="octavo", standalone_mode=True)
         return DONE
@@ -141,18 +160,15 @@ def _run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except ImportError as error:
-        return _failed(_out_of_memory(error), arguments) if "failed to map segment" in str(error) else _our_bug()
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO) and error.filename is None:
-            return _no_output(error)
-        return _our_bug()
-    except Exception:
-        return _our_bug()
+        if "failed to map segment" not in str(error):
+            raise
+        return _failed(_out_of_memory(error), arguments)
 
 
 def _our_bug() -> int:
-    traceback.print_exc()
-    print("This is a bug in Octavo, not in what you did. Please report it with the lines above.", file=sys.stderr)
+    _say(
+        f"{traceback.format_exc()}This is a bug in Octavo, not in what you did. Please report it with the lines above."
+    )
     return OUR_BUG
 
 
@@ -190,5 +206,5 @@ def _out_of_memory(error: MemoryError | ImportError) -> OctavoError:
         "there is not enough memory.",
         got=str(error) or "an allocation that failed",
         expected="room for the model and the data",
-        fix="use fewer samples: --samples 100",
+        fix="use fewer samples: --samples 100; or raise `ulimit -v`, if it is set",
     )

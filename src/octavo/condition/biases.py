@@ -5,8 +5,8 @@ from __future__ import annotations
 from octavo.ir.graph import consumers
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
+from octavo.ops.positive import positive_tensors
 from octavo.ops.table import spec_of
-from octavo.plan.spans import positive_tensors
 from octavo.plan.types import Plan
 
 

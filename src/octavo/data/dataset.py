@@ -282,8 +282,8 @@ def _check_dtype(array: np.ndarray, tensor: Tensor, divisor: float | None) -> No
 
 
 def _fits(array: np.ndarray, dtype: DType) -> bool:
-    """Whether integers or booleans keep their values in an integer or boolean dtype."""
-    if array.dtype.kind == "f":
+    """Whether numbers keep their values in an integer or boolean dtype."""
+    if array.dtype.kind == "f" and not (np.rint(array) == array).all():
         return False
     if np.can_cast(array.dtype, dtype.numpy) or array.size == 0:
         return True

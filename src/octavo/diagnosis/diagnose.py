@@ -19,13 +19,13 @@ from octavo.diagnosis.places import places_of
 from octavo.diagnosis.samples import Arrays, Extremes, Told, count_of, held, measure_extremes, one, rows
 from octavo.diagnosis.subject import Examined, Subject, examine, subject_of
 from octavo.diagnosis.trial import Judge, Outcome, Trial
-from octavo.errors import DatasetError
+from octavo.errors import DatasetError, InputError
 from octavo.evaluate.predict import predict
 from octavo.evaluate.tasks import labels_by_output
 from octavo.evaluate.verify import verify
 from octavo.ir.types import Graph
 from octavo.numerics.estimators import Estimator
-from octavo.pipeline import quantize, quantize_prepared
+from octavo.pipeline import quantize_prepared
 from octavo.plan.make import make_plan
 from octavo.progress import Progress
 from octavo.result import QuantizedModel
@@ -171,14 +171,22 @@ def _parts(examined: Examined, judge: Judge) -> dict[str, object]:
         sample = {examined.pair.inputs[name]: values for name, values in one(judge.x, 0, examined.pair.floats).items()}
         parts["verification"] = verify(examined.model, examined.pair.integers, [sample])
     if examined.subject.aware is not None:
-        from octavo.qat.parity import parity
-
-        made = quantize(examined.subject.aware, verify="off")
-        x = [judge.x[name] for name in examined.pair.floats.inputs]
-        found = parity(examined.subject.aware, made, x if len(x) > 1 else x[0])
-        parts["training_mismatch"] = found.argmax_mismatches / max(1, found.samples)
-        parts["training_tensor"] = made.graph.tensors[found.tensor].layer or found.tensor
+        parts |= _against_training(examined, judge)
     return parts
+
+
+def _against_training(examined: Examined, judge: Judge) -> dict[str, object]:
+    """Where the file leaves what the trained model predicts; nothing for a file that was not made of it."""
+    from octavo.qat.parity import parity
+
+    x = [judge.x[name] for name in examined.pair.floats.inputs]
+    try:
+        found = parity(examined.subject.aware, examined.model, x if len(x) > 1 else x[0])
+    except InputError:
+        return {}
+    tensor = examined.pair.integers.tensors.get(found.tensor)
+    layer = found.tensor if tensor is None else tensor.layer or found.tensor
+    return {"training_mismatch": found.argmax_mismatches / max(1, found.samples), "training_tensor": layer}
 
 
 def _concluded(case: Case, subject: Subject, apply: bool, source: Source, told: Told) -> Diagnosis:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from octavo.comparison.paired import gain
-from octavo.diagnosis.causes import CAUSES, Case, Cause, Mend, Suspicion, coarse_layer
+from octavo.diagnosis.causes import CAUSES, Case, Cause, Mend, Suspicion, coarse_layer, little_effort
+from octavo.diagnosis.causes.cause import methods_code
 from octavo.diagnosis.found import LOSSY, Finding, TriedMend
 from octavo.diagnosis.pair import own_pair
 from octavo.diagnosis.samples import Told, rows
-from octavo.diagnosis.trial import Judge, Outcome, Trial
+from octavo.diagnosis.trial import Judge, Outcome, Trial, layer_text
 from octavo.errors import OctavoError
 from octavo.stages import Prepared
 
@@ -21,8 +22,8 @@ REGAINED, ABOUT = 0.15, 0.85
 # A mend that regains this needs no further ones to be tried beside it.
 ENOUGH = 0.8
 
-# The cause of which nothing more is known than where it is: where something is, it adds nothing.
-NOTHING_SPECIAL = coarse_layer.CAUSE.name
+# Causes of which nothing more is known than where they are: where something is, they add nothing.
+NOTHING_SPECIAL = (coarse_layer.CAUSE.name, little_effort.CAUSE.name)
 
 Followed = tuple[Finding, Mend]
 
@@ -35,26 +36,44 @@ def follow_up(case: Case, prepared: Prepared, told: Told) -> tuple[list[Followed
     """
     suspected = [(cause, each) for cause in CAUSES for each in cause.look(case)]
     suspected.sort(key=lambda pair: (-pair[1].effect, CAUSES.index(pair[0])))
-    with_mend: dict[tuple[str, str], list[str]] = {}
+    with_mend: dict[tuple[str, ...], list[str]] = {}
     for cause, suspicion in suspected:
-        with_mend.setdefault((cause.name, suspicion.mends[0].code), []).append(suspicion.layer)
+        with_mend.setdefault(_key(cause, suspicion), []).append(suspicion.layer)
     chosen: list[tuple[Cause, Suspicion, tuple[str, ...]]] = []
     for cause, suspicion in suspected:
-        alike = with_mend.pop((cause.name, suspicion.mends[0].code), None)
+        alike = with_mend.pop(_key(cause, suspicion), None)
         if alike and sum(each is cause for each, _, _ in chosen) < MOST_OF_A_CAUSE:
             chosen.append((cause, suspicion, tuple({layer: None for layer in alike if layer != suspicion.layer})))
     known: dict[str, TriedMend] = {}
-    results = []
+    results: list[Followed] = []
     for number, (cause, suspicion, others) in enumerate(chosen[:MOST_TRIED]):
+        if cause is little_effort.CAUSE and any(finding.mend.regained >= ENOUGH for finding, _ in results):
+            continue  # it takes long, and is for what nothing more special explains
         finding, mend = _followed(case, prepared, cause, suspicion, known)
         results.append((replace(finding, also=others), mend))
         told(number + 1, min(len(chosen), MOST_TRIED))
     helped = [each for each in results if each[0].mend.regained >= REGAINED or proven(each[0].mend)]
     helped.sort(key=order_of(helped))
-    special = {finding.layer for finding, _ in helped if finding.cause != NOTHING_SPECIAL}
-    helped = [each for each in helped if each[0].cause != NOTHING_SPECIAL or each[0].layer not in special]
+    special = {finding.layer for finding, _ in helped if finding.cause not in NOTHING_SPECIAL}
+    helped = [each for each in helped if each[0].cause not in NOTHING_SPECIAL or each[0].layer not in special]
     kept = {id(finding) for finding, _ in helped}
-    return helped, [finding for finding, _ in results if id(finding) not in kept]
+    return _merged(helped), [finding for finding, _ in results if id(finding) not in kept]
+
+
+def _merged(helped: Sequence[Followed]) -> list[Followed]:
+    """Findings of one cause that one mend helps, as one."""
+    found: dict[tuple[str, str], Followed] = {}
+    for finding, mend in helped:
+        key = (finding.cause, mend.code)
+        first = found.setdefault(key, (finding, mend))[0]
+        layers = dict.fromkeys((*first.also, finding.layer, *finding.also))
+        found[key] = replace(first, also=tuple(layer for layer in layers if layer != first.layer)), mend
+    return list(found.values())
+
+
+def _key(cause: Cause, suspicion: Suspicion) -> tuple[str, ...]:
+    """What suspicions of one cause and the same mends have in common."""
+    return (cause.name, *(mend.code for mend in suspicion.mends))
 
 
 def _followed(
@@ -133,4 +152,14 @@ def together(case: Case, prepared: Prepared, helped: Sequence[Followed]) -> tupl
             applied.append(mend.code)
         if best.loss < LOSSY / 2:
             break
-    return trial, tuple(applied), best.loss if applied and best is not None else None
+    return trial, _codes(applied, trial), best.loss if applied and best is not None else None
+
+
+def _codes(applied: Sequence[str], trial: Trial) -> tuple[str, ...]:
+    """What was applied as one call is written: layers and methods, which several mends change, each once."""
+    codes = [code for code in applied if not code.startswith(("layers=", "methods="))]
+    if len(codes) < len(applied) and trial.config.layers:
+        codes.append(f"layers=[{layer_text(trial.config.layers)}]")
+    if trial.methods:
+        codes.append(methods_code(trial.methods))
+    return tuple(codes)

@@ -37,7 +37,7 @@ class LayerError:
         weights_effect, activations_effect: Share of the outputs' signal that is noise where this alone is rounded, and
             everything else is float; a mean over samples, each between 0 and 1.
         metric: The metric of the float network with this layer alone rounded; None without labels.
-        clipped: Share of the results' values beyond the layer's range.
+        clipped: Share of the results' values beyond the layer's range by more than a step.
         used: Share of the layer's range that the results' values span.
         channels, dead, outliers: Channels of the first result; those that are always zero; and those that reach
             `OUTLIER_RATIO` times as far as half of the others.
@@ -80,7 +80,7 @@ class Seen:
     Attributes:
         reach: Largest magnitude of each channel (last axis) by tensor, float64.
         low, high: Of each tensor.
-        beyond: Share of values outside the range of the file, by tensor.
+        beyond: Share of values outside the range of the file by more than a step, by tensor.
     """
 
     reach: dict[str, np.ndarray] = field(default_factory=dict)
@@ -116,7 +116,7 @@ def layer_errors(
     errors = []
     for number, (layer, operators) in enumerate(layers.items()):
         own = [place for place in places if place.layer == layer]
-        parts = ([p for p in own if p.kind != "activations"], [p for p in own if p.kind == "activations"])
+        parts = ([p for p in own if p.is_constant], [p for p in own if not p.is_constant])
         found = [network.outputs(with_rounding(pair.floats, part)) if part else wanted for part in parts]
         effects = [mean_share(noise_share(outputs, wanted)) for outputs in found]
         both = found[0] if not parts[1] else found[1] if not parts[0] else None
@@ -154,6 +154,7 @@ def _close_look(
     run_twins = Shown(replace(twinned, outputs=tuple(dict.fromkeys((*made, *twins.values())))))
     run_apart = Shown(_apart(graph, made))
     behind = {place.tensor: place for place in places if place.kind == "activations"}
+    operands = [place for place in places if place.kind == "operand"]
     powers: dict[tuple[str, str], Power] = {}
     seen, counted = Seen(), dict.fromkeys(names, 0)
     outside = dict.fromkeys(names, 0)
@@ -184,11 +185,14 @@ def _close_look(
                 if name in behind:
                     place = behind[name]
                     low, high = representable(place.parameters, place.dtype)
-                    half = float(place.parameters.scale[0]) / 2
-                    outside[name] += int(np.count_nonzero((wanted < low - half) | (wanted > high + half)))
+                    # Within a step of the ends little is cut: the 1 of a softmax, whose range ends at 255/256.
+                    step = float(place.parameters.scale[0]) * 1.001
+                    outside[name] += int(np.count_nonzero((wanted < low - step) | (wanted > high + step)))
                     add("activations", name, fake_quantized(wanted, place), wanted)
                 counted[name] += wanted.size
                 _look(seen, name, wanted)
+            for place in operands:
+                add("activations", place.measured, fake_quantized(values[place.tensor], place), values[place.tensor])
             told(i + 1)
     seen.beyond.update({name: outside[name] / max(1, counted[name]) for name in names})
     return powers, seen
@@ -243,7 +247,7 @@ def _error(
         layer,
         operators,
         weights_db=merged("weights", results),
-        activations_db=merged("activations", [place.tensor for place in ranged]),
+        activations_db=merged("activations", [place.measured for place in own if not place.is_constant]),
         inherited_db=merged("inherited", results),
         total_db=merged("total", results[-1:]),
         clipped=max((seen.beyond[place.tensor] for place in ranged), default=0.0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from octavo.diagnosis.pair import Pair, real_constant
 from octavo.dtypes import DType
-from octavo.ir.graph import fresh_name, rename_inputs, with_nodes
+from octavo.ir.graph import fresh_name, producers, rename_inputs, with_nodes
 from octavo.ir.types import Graph, Node, PerAxis, Quantization, Tensor
-from octavo.ops.operands import bias_inputs, weight_inputs
+from octavo.ops.operands import bias_inputs, data_inputs, weight_inputs
 from octavo.ops.roles import Bias
 from octavo.ops.table import spec_of
 
-Kind = Literal["weights", "bias", "activations"]
+Kind = Literal["weights", "bias", "activations", "operand"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,12 +25,13 @@ class Place:
 
     Attributes:
         layer: The user's layer.
-        kind: Weights and bias are constants.
-        node: First output of the float operator: the one that reads a constant, the one that makes an activation; an
-            input's own name.
+        kind: Weights and bias are constants; an operand is an activation that one operator reads otherwise rounded than
+            it was made.
+        node: First output of the float operator: the one that reads a constant or an operand, the one that makes an
+            activation; an input's own name.
         tensor: The float tensor.
         dtype, parameters: What it is rounded to.
-        index: Of the operator's input, for a constant.
+        index: Of the operator's input, for a constant or an operand.
         rounded: The reals the integers stand for, for a constant.
     """
 
@@ -48,16 +49,28 @@ class Place:
         """Whether it has a scale for each channel."""
         return isinstance(self.parameters.granularity, PerAxis)
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is of weights or a bias."""
+        return self.kind in ("weights", "bias")
+
+    @property
+    def measured(self) -> str:
+        """What the error of an activation here is filed under."""
+        return self.tensor if self.kind == "activations" else f"{self.node}/{self.index}"
+
 
 def places_of(pair: Pair) -> tuple[Place, ...]:
     """Every place where the file rounds: inputs first, then by operator."""
     found: list[Place] = [
         place for name in pair.floats.inputs for place in _activation(pair, name, name, pair.floats.tensors[name])
     ]
+    made_by = producers(pair.integers)
     for node in pair.floats.nodes:
         other = pair.nodes.get(node.outputs[0])
         if other is not None:
             found += _constants(pair, node, other)
+            found += _operands(pair, node, other, made_by)
         if not _moves(node):
             for name in node.outputs:
                 found += _activation(pair, node.outputs[0], name, pair.floats.tensors[name], layer_of(node))
@@ -79,6 +92,22 @@ def _activation(pair: Pair, node: str, name: str, tensor: Tensor, layer: str = "
     if other is None or other.quantization is None or not tensor.dtype.is_float:
         return []
     return [Place(layer or tensor.layer or name, "activations", node, name, other.dtype, other.quantization)]
+
+
+def _operands(pair: Pair, node: Node, other: Node, made_by: Mapping[str, Node]) -> list[Place]:
+    """What an operator reads through a QUANTIZE: rounded a second time, for its layer; or first of all, for its own."""
+    found = []
+    for i, name in data_inputs(pair.floats, node):
+        maker = made_by.get(str(other.inputs[i])) if i < len(other.inputs) else None
+        if maker is None or maker.op != "QUANTIZE" or maker.outputs[0] == pair.tensors.get(name):
+            continue
+        real, entering = pair.floats.tensors[name], pair.integers.tensors[maker.outputs[0]]
+        made = pair.integers.tensors.get(pair.tensors.get(name, ""))
+        if entering.quantization is None or not real.dtype.is_float or real.is_constant:
+            continue
+        layer = layer_of(node) if made is not None and made.quantization is not None else real.layer or name
+        found.append(Place(layer, "operand", node.outputs[0], name, entering.dtype, entering.quantization, i))
+    return found
 
 
 def _constants(pair: Pair, node: Node, other: Node) -> list[Place]:
@@ -118,21 +147,39 @@ def with_rounding(graph: Graph, places: Iterable[Place]) -> Graph:
     Constants are replaced; behind an activation stand a QUANTIZE and a DEQUANTIZE.
     """
     places = tuple(places)
-    constants = [place for place in places if place.rounded is not None]
-    behind = {place.tensor: place for place in places if place.rounded is None}
+    behind = {place.tensor: place for place in places if place.kind == "activations"}
+    at: dict[str, list[Place]] = {}
+    for place in places:
+        if place.kind != "activations":
+            at.setdefault(place.node, []).append(place)
     tensors, nodes = dict(graph.tensors), []
     renamed: dict[str, str] = {}
     for name in graph.inputs:
         if name in behind:
             nodes += _fake_quantize(tensors, behind[name], renamed)
     for node in graph.nodes:
+        own = at.get(node.outputs[0], [])
         (node,) = rename_inputs([node], renamed)
-        nodes.append(_with_constants(node, [each for each in constants if each.node == node.outputs[0]], tensors))
+        node = _with_constants(node, [each for each in own if each.rounded is not None], tensors)
+        for place in own:
+            if place.kind == "operand":
+                node = _with_operand(tensors, nodes, node, place)
+        nodes.append(node)
         for name in node.outputs:
             if name in behind:
                 nodes += _fake_quantize(tensors, behind[name], renamed)
     outputs = tuple(renamed.get(name, name) for name in graph.outputs)
     return with_nodes(replace(graph, tensors=tensors, outputs=outputs), nodes)
+
+
+def _with_operand(tensors: dict[str, Tensor], nodes: list[Node], node: Node, place: Place) -> Node:
+    """The operator with an operand rounded before it, by nodes that are added."""
+    read = str(node.inputs[place.index])
+    renamed: dict[str, str] = {}
+    nodes += _fake_quantize(tensors, replace(place, tensor=read), renamed)
+    return replace(
+        node, inputs=tuple(renamed[read] if i == place.index else name for i, name in enumerate(node.inputs))
+    )
 
 
 def _with_constants(node: Node, places: Sequence[Place], tensors: dict[str, Tensor]) -> Node:

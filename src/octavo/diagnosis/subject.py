@@ -55,9 +55,11 @@ def subject_of(model: Any, file: Any, config: QuantizeConfig, allow: Sequence[st
         from octavo.qat.deploy import trained
 
         deployed = trained(model)
-        made = file if isinstance(file, QuantizedModel) else quantize(model, verify="off")
         plain = replace(deployed.prepared)
         config = replace(deployed.config, verify="off", input_type=None, output_type=None)
+        if file is not None and not isinstance(file, QuantizedModel):
+            return _of_file(plain, config, file, model)
+        made = quantize(model, verify="off") if file is None else file
         return Subject(plain, config, f"trained {made.scheme.name}", made.model, made.graph, True, model)
     prepared = prepare(model, allow)
     if file is None:
@@ -65,9 +67,14 @@ def subject_of(model: Any, file: Any, config: QuantizeConfig, allow: Sequence[st
     if isinstance(file, QuantizedModel):
         title = file.scheme.name
         return Subject(prepared, replace(config, scheme=title), title, file.model, file.graph, True)
+    return _of_file(prepared, config, file)
+
+
+def _of_file(prepared: Prepared, config: QuantizeConfig, file: Any, aware: Any = None) -> Subject:
+    """A file that somebody made, read."""
     content = bytes(file) if isinstance(file, (bytes, bytearray, memoryview)) else model_bytes(Path(file))
     title = f"'{Path(file).name}'" if isinstance(file, (str, PathLike)) else "the file"
-    return Subject(prepared, config, title, content, read_tflite(content))
+    return Subject(prepared, config, title, content, read_tflite(content), aware=aware)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,10 +8,12 @@
 
 #if defined(__GNUC__)
 #define OCTAVO_KERNEL static __attribute__((unused))
+#define OCTAVO_APART static __attribute__((noinline, unused)) /* has its registers for itself */
 #define OCTAVO_ALIGNED __attribute__((aligned(4)))
 #define OCTAVO_INLINE static inline __attribute__((always_inline, unused))
 #else
 #define OCTAVO_KERNEL static
+#define OCTAVO_APART static
 #define OCTAVO_ALIGNED
 #define OCTAVO_INLINE static inline
 #endif
@@ -20,6 +22,13 @@
 #define OCTAVO_DSP 1
 #else
 #define OCTAVO_DSP 0
+#endif
+
+/* Bit 0 of the compiler's word says that there are vectors of integers. */
+#if OCTAVO_DSP && defined(__ARM_FEATURE_MVE) && !defined(OCTAVO_NO_HELIUM)
+#define OCTAVO_HELIUM (__ARM_FEATURE_MVE & 1)
+#else
+#define OCTAVO_HELIUM 0
 #endif
 
 /* Arguments of routines in assembler, which the compiler does not see being read. */

@@ -1,236 +1,12 @@
-/* CONV_2D, and what is one: FULLY_CONNECTED (rows are pixels), DEPTHWISE_CONV_2D that multiplies its channels.
- *
- * Two pixels and four channels at a time. The windows of two pixels are widened to int16, zero points taken off, and
- * lie interleaved in the scratch: of four depths e0 .. e3 of pixels p and q,
+/* Convolutions, two pixels and four channels at a time. The windows of two pixels are widened to int16, zero points taken
+ * off, and lie interleaved in the scratch: of four depths e0 .. e3 of pixels p and q,
  *     p e0, p e2, q e0, q e2, p e1, p e3, q e1, q e3,
  * or those of p alone where there is no q.
  * Weights of four channels c0 .. c3 lie together, of the two depths in each half of that line
  *     c0 e0, c1 e0, c0 e2, c1 e2, c2 e0, c3 e0, c2 e2, c3 e2,   then the same of e1 and e3.
- * Depths are padded with zeros to a multiple of eight, channels to a multiple of four, in each group.
  */
 
-typedef struct {
-  int32_t in_height, in_width, in_channels;
-  int32_t out_width, out_channels;
-  int32_t kernel_height, kernel_width;
-  int32_t stride_height, stride_width;
-  int32_t dilation_height, dilation_width;
-  int32_t pad_top, pad_left;
-  int32_t groups, depth; /* depth: padded */
-  int32_t in_zero_point;
-  int32_t wide, low, high;
-  const int8_t *weights;
-  const octavo_channels *channels;
-} octavo_conv;
-
-#if OCTAVO_DSP
-/* Weights of eight bits and of four, as assembler: those of two channels of two depths as bytes of r12, then those of
- * the next two channels. Of a weight of four bits the byte is sixteen times itself, and so are sums, and biases for a
- * while. Weights of sixteen bits are multiplied as they lie there. */
-#define OCTAVO_BYTES_FIRST "ldr r12, [r1], #4\n"
-#define OCTAVO_BYTES_SECOND "ldr r12, [r1], #4\n"
-#define OCTAVO_BYTES_BIAS(sum)
-#define OCTAVO_BYTES_SUM(sum)
-#define OCTAVO_NIBBLES_FIRST \
-  "ldr r12, [r1]\n"          \
-  "and r12, #0xF0F0F0F0\n"
-#define OCTAVO_NIBBLES_SECOND \
-  "ldr r12, [r1], #4\n"       \
-  "lsl r12, #4\n"             \
-  "and r12, #0xF0F0F0F0\n"
-#define OCTAVO_NIBBLES_BIAS(sum) "lsl " sum ", " sum ", #4\n"
-#define OCTAVO_NIBBLES_SUM(sum) "asr " sum ", " sum ", #4\n"
-
-#define OCTAVO_WIDENED_TWO_DEPTHS(first, second) \
-  "ldrd r2, r3, [r0], #8\n"             \
-  first                                 \
-  "sxtb16 lr, r12\n"                    \
-  "smlad r4, r2, lr, r4\n"              \
-  "smlad r5, r3, lr, r5\n"              \
-  "sxtb16 r12, r12, ror #8\n"           \
-  "smlad r6, r2, r12, r6\n"             \
-  "smlad r7, r3, r12, r7\n"             \
-  second                                \
-  "sxtb16 lr, r12\n"                    \
-  "smlad r8, r2, lr, r8\n"              \
-  "smlad r9, r3, lr, r9\n"              \
-  "sxtb16 r12, r12, ror #8\n"           \
-  "smlad r10, r2, r12, r10\n"           \
-  "smlad r11, r3, r12, r11\n"
-#define OCTAVO_BYTES_TWO_DEPTHS OCTAVO_WIDENED_TWO_DEPTHS(OCTAVO_BYTES_FIRST, OCTAVO_BYTES_SECOND)
-#define OCTAVO_NIBBLES_TWO_DEPTHS OCTAVO_WIDENED_TWO_DEPTHS(OCTAVO_NIBBLES_FIRST, OCTAVO_NIBBLES_SECOND)
-#define OCTAVO_HALVES_TWO_DEPTHS \
-  "ldrd r2, r3, [r0], #8\n"      \
-  "ldrd r12, lr, [r1], #8\n"     \
-  "smlad r4, r2, r12, r4\n"      \
-  "smlad r5, r3, r12, r5\n"      \
-  "smlad r6, r2, lr, r6\n"       \
-  "smlad r7, r3, lr, r7\n"       \
-  "ldrd r12, lr, [r1], #8\n"     \
-  "smlad r8, r2, r12, r8\n"      \
-  "smlad r9, r3, r12, r9\n"      \
-  "smlad r10, r2, lr, r10\n"     \
-  "smlad r11, r3, lr, r11\n"
-#define OCTAVO_STORE_TWO(p, q, of_sum)   \
-  "ldr r12, [r2], #4\n"                 \
-  of_sum(p) of_sum(q)                   \
-  "smmlar " p ", " p ", r12, " p "\n"   \
-  "smmlar " q ", " q ", r12, " q "\n"   \
-  "ldrd r12, lr, [r2], #8\n"            \
-  "add " p ", " p ", " p ", asr #31\n"  \
-  "add " q ", " q ", " q ", asr #31\n"  \
-  "add " p ", " p ", r12\n"             \
-  "add " q ", " q ", r12\n"             \
-  "asr " p ", " p ", lr\n"              \
-  "asr " q ", " q ", lr\n"              \
-  "ssat " p ", #8, " p "\n"             \
-  "ssat " q ", #8, " q "\n"             \
-  "strb " p ", [r0], #1\n"              \
-  "strb " q ", [r3], #1\n"
-
-/* Products of two pixels and `blocks` times four channels.
- *
- * r4 .. r11 are the sums, even ones of p; r0 and r1 run over windows and weights. The stack holds: end of the windows,
- * their begin, the channels' constants, out_p, out_q, blocks, and whether depths are an odd number of eights. Eight
- * depths are 60 instructions, and 64 products.
- */
-#define OCTAVO_TWO_PIXELS(name, two_depths, of_bias, of_sum)                                                               \
-  __attribute__((naked, noinline, unused)) static void name(                                                          \
-      OCTAVO_IN_A_REGISTER const int16_t *windows, OCTAVO_IN_A_REGISTER const int8_t *weights,                       \
-      OCTAVO_IN_A_REGISTER const octavo_channels *channels, OCTAVO_IN_A_REGISTER int32_t depth,                      \
-      OCTAVO_IN_A_REGISTER int8_t *out_p, OCTAVO_IN_A_REGISTER int8_t *out_q, OCTAVO_IN_A_REGISTER int32_t blocks) { \
-    __asm__ volatile(                                                                                                \
-        "push {r4-r11, lr}\n" /* 36 bytes; the caller's out_p, out_q and blocks lie above */                         \
-        "mov r7, r3\n"                                                                                               \
-        "add r12, r0, r3, lsl #2\n"                                                                                  \
-        "mov r3, r0\n"                                                                                               \
-        "ldrd r4, r5, [sp, #36]\n"                                                                                   \
-        "ldr r6, [sp, #44]\n"                                                                                        \
-        "sub sp, #28\n"                                                                                              \
-        "strd r12, r3, [sp]\n"                                                                                       \
-        "str r2, [sp, #8]\n"                                                                                         \
-        "strd r4, r5, [sp, #12]\n"                                                                                   \
-        "and r7, #8\n"                                                                                               \
-        "strd r6, r7, [sp, #20]\n"                                                                                   \
-        "1:\n"                                                                                                       \
-        "ldrd r0, r2, [sp, #4]\n"                                                                                    \
-        "ldm r2, {r5, r7, r9, r11}\n"                                                                                \
-        "ldm r2!, {r4, r6, r8, r10}\n"                                                                               \
-        "str r2, [sp, #8]\n"                                                                                         \
-        of_bias("r4") of_bias("r5") of_bias("r6") of_bias("r7")                                                      \
-        of_bias("r8") of_bias("r9") of_bias("r10") of_bias("r11")                                                    \
-        "ldr r12, [sp, #24]\n"                                                                                       \
-        "cmp r12, #0\n"                                                                                              \
-        "bne 3f\n"                                                                                                   \
-        "2:\n"                                                                                                       \
-        two_depths two_depths two_depths two_depths                                                                  \
-        "3:\n"                                                                                                       \
-        two_depths two_depths two_depths two_depths                                                                  \
-        "ldr r12, [sp]\n"                                                                                            \
-        "cmp r0, r12\n"                                                                                              \
-        "bne 2b\n"                                                                                                   \
-        "ldr r2, [sp, #8]\n"                                                                                         \
-        "ldrd r0, r3, [sp, #12]\n"                                                                                   \
-        OCTAVO_STORE_TWO("r4", "r5", of_sum) OCTAVO_STORE_TWO("r6", "r7", of_sum)                                  \
-        OCTAVO_STORE_TWO("r8", "r9", of_sum) OCTAVO_STORE_TWO("r10", "r11", of_sum)                                \
-        "str r2, [sp, #8]\n"                                                                                         \
-        "ldr r12, [sp, #20]\n"                                                                                       \
-        "strd r0, r3, [sp, #12]\n"                                                                                   \
-        "subs r12, #1\n"                                                                                             \
-        "str r12, [sp, #20]\n"                                                                                       \
-        "bne 1b\n"                                                                                                   \
-        "add sp, #28\n"                                                                                              \
-        "pop {r4-r11, pc}\n");                                                                                       \
-  }
-
-OCTAVO_TWO_PIXELS(octavo_products, OCTAVO_BYTES_TWO_DEPTHS, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
-OCTAVO_TWO_PIXELS(octavo_products_4, OCTAVO_NIBBLES_TWO_DEPTHS, OCTAVO_NIBBLES_BIAS, OCTAVO_NIBBLES_SUM)
-OCTAVO_TWO_PIXELS(octavo_products_16, OCTAVO_HALVES_TWO_DEPTHS, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
-
-#define OCTAVO_TWO_CHANNELS(bytes, first, second) \
-  "sxtb16 lr, " bytes "\n"                        \
-  "smlad " first ", r2, lr, " first "\n"          \
-  "sxtb16 lr, " bytes ", ror #8\n"                \
-  "smlad " second ", r2, lr, " second "\n"
-#define OCTAVO_BYTES_FOUR_DEPTHS                                                   \
-  "ldr r2, [r0], #4\n"                                                             \
-  "ldm r1!, {r8-r11}\n"                                                            \
-  OCTAVO_TWO_CHANNELS("r8", "r4", "r5") OCTAVO_TWO_CHANNELS("r9", "r6", "r7")      \
-  "ldr r2, [r0], #4\n"                                                             \
-  OCTAVO_TWO_CHANNELS("r10", "r4", "r5") OCTAVO_TWO_CHANNELS("r11", "r6", "r7")
-#define OCTAVO_NIBBLES_FOUR_DEPTHS                                                 \
-  "ldr r2, [r0], #4\n"                                                             \
-  "ldm r1!, {r8, r10}\n"                                                           \
-  "lsl r9, r8, #4\n"                                                               \
-  "and r8, #0xF0F0F0F0\n"                                                          \
-  "and r9, #0xF0F0F0F0\n"                                                          \
-  OCTAVO_TWO_CHANNELS("r8", "r4", "r5") OCTAVO_TWO_CHANNELS("r9", "r6", "r7")      \
-  "ldr r2, [r0], #4\n"                                                             \
-  "lsl r11, r10, #4\n"                                                             \
-  "and r10, #0xF0F0F0F0\n"                                                         \
-  "and r11, #0xF0F0F0F0\n"                                                         \
-  OCTAVO_TWO_CHANNELS("r10", "r4", "r5") OCTAVO_TWO_CHANNELS("r11", "r6", "r7")
-#define OCTAVO_HALVES_TWO_DEPTHS_OF_ONE \
-  "ldr r2, [r0], #4\n"                  \
-  "ldm r1!, {r8-r11}\n"                 \
-  "smlad r4, r2, r8, r4\n"              \
-  "smlad r5, r2, r9, r5\n"              \
-  "smlad r6, r2, r10, r6\n"             \
-  "smlad r7, r2, r11, r7\n"
-#define OCTAVO_HALVES_FOUR_DEPTHS OCTAVO_HALVES_TWO_DEPTHS_OF_ONE OCTAVO_HALVES_TWO_DEPTHS_OF_ONE
-#define OCTAVO_STORE_ONE(sum, of_sum)            \
-  "ldm r2!, {r8, r9, r10}\n"                     \
-  of_sum(sum)                                    \
-  "smmlar " sum ", " sum ", r8, " sum "\n"       \
-  "add " sum ", " sum ", " sum ", asr #31\n"     \
-  "add " sum ", " sum ", r9\n"                   \
-  "asr " sum ", " sum ", r10\n"                  \
-  "ssat " sum ", #8, " sum "\n"                  \
-  "strb " sum ", [r3], #1\n"
-
-/* The same of the pixel p alone, whose places lie close together. Eight depths are 40 instructions, and 32 products.
- *
- * r4 .. r7 are the sums, r8 .. r11 hold weights, r0 and r1 run over windows and weights, r3 over the output. The stack
- * holds: end of the windows, their begin, the channels' constants, blocks.
- */
-#define OCTAVO_ONE_PIXEL(name, four_depths, of_bias, of_sum)                                                              \
-  __attribute__((naked, noinline, unused)) static void name(                                                          \
-      OCTAVO_IN_A_REGISTER const int16_t *windows, OCTAVO_IN_A_REGISTER const int8_t *weights,                       \
-      OCTAVO_IN_A_REGISTER const octavo_channels *channels, OCTAVO_IN_A_REGISTER int32_t depth,                      \
-      OCTAVO_IN_A_REGISTER int8_t *out, OCTAVO_IN_A_REGISTER int32_t blocks) {                                       \
-    __asm__ volatile(                                                                                                \
-        "push {r4-r11, lr}\n"                                                                                        \
-        "add r12, r0, r3, lsl #1\n"                                                                                  \
-        "ldrd r3, r4, [sp, #36]\n"                                                                                   \
-        "sub sp, #20\n"                                                                                              \
-        "strd r12, r0, [sp]\n"                                                                                       \
-        "strd r2, r4, [sp, #8]\n"                                                                                    \
-        "1:\n"                                                                                                       \
-        "ldrd r12, r0, [sp]\n"                                                                                       \
-        "ldr r2, [sp, #8]\n"                                                                                         \
-        "ldm r2!, {r4-r7}\n"                                                                                         \
-        "str r2, [sp, #8]\n"                                                                                         \
-        of_bias("r4") of_bias("r5") of_bias("r6") of_bias("r7")                                                      \
-        "2:\n"                                                                                                       \
-        four_depths four_depths                                                                                      \
-        "cmp r0, r12\n"                                                                                              \
-        "bne 2b\n"                                                                                                   \
-        "ldr r2, [sp, #8]\n"                                                                                         \
-        OCTAVO_STORE_ONE("r4", of_sum) OCTAVO_STORE_ONE("r5", of_sum)                                              \
-        OCTAVO_STORE_ONE("r6", of_sum) OCTAVO_STORE_ONE("r7", of_sum)                                              \
-        "ldr r12, [sp, #12]\n"                                                                                       \
-        "subs r12, #1\n"                                                                                             \
-        "strd r2, r12, [sp, #8]\n"                                                                                   \
-        "bne 1b\n"                                                                                                   \
-        "add sp, #20\n"                                                                                              \
-        "pop {r4-r11, pc}\n");                                                                                       \
-  }
-
-OCTAVO_ONE_PIXEL(octavo_products_of_one, OCTAVO_BYTES_FOUR_DEPTHS, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
-OCTAVO_ONE_PIXEL(octavo_products_of_one_4, OCTAVO_NIBBLES_FOUR_DEPTHS, OCTAVO_NIBBLES_BIAS, OCTAVO_NIBBLES_SUM)
-OCTAVO_ONE_PIXEL(octavo_products_of_one_16, OCTAVO_HALVES_FOUR_DEPTHS, OCTAVO_BYTES_BIAS, OCTAVO_BYTES_SUM)
-#endif
-
+#if !OCTAVO_HELIUM
 /* The same in C; the only way for wide layers. A weight of one of two channels, of the first depth and of the next. */
 OCTAVO_INLINE int32_t octavo_first(const int8_t *w, int32_t channel, int upper, int32_t bits) {
   if (bits == 16) {
@@ -279,29 +55,34 @@ OCTAVO_KERNEL void octavo_products_plain(const int16_t *windows, const int8_t *w
   }
 }
 
-/* Of the pixel p alone, whose places lie close together. */
+/* Two depths of the pixel p alone, whose places lie close together: products with the weights of four channels. */
+OCTAVO_INLINE void octavo_two_depths_plain(const int16_t *x, const int8_t *first, int32_t *sums, int32_t bits) {
+  const int8_t *const next = first + (bits == 4 ? 0 : bits / 2); /* weights of the last two channels */
+  const int32_t a = x[0], b = x[1];
+  sums[0] += a * octavo_first(first, 0, 1, bits);
+  sums[0] += b * octavo_second(first, 0, 1, bits);
+  sums[1] += a * octavo_first(first, 1, 1, bits);
+  sums[1] += b * octavo_second(first, 1, 1, bits);
+  sums[2] += a * octavo_first(next, 0, 0, bits);
+  sums[2] += b * octavo_second(next, 0, 0, bits);
+  sums[3] += a * octavo_first(next, 1, 0, bits);
+  sums[3] += b * octavo_second(next, 1, 0, bits);
+}
+
 OCTAVO_KERNEL void octavo_products_of_one_plain(const int16_t *windows, const int8_t *weights,
                                                 const octavo_channels *channels, int32_t depth, int8_t *out,
                                                 int32_t blocks, int32_t wide, int32_t bits) {
   for (; blocks > 0; blocks--, channels++, out += 4) {
     const int16_t *x = windows, *const end = windows + depth;
-    const int32_t next = bits == 4 ? 0 : bits / 2; /* from two channels' weights to those of the next two */
-    int32_t p0 = channels->bias[0], p1 = channels->bias[1], p2 = channels->bias[2], p3 = channels->bias[3];
-    for (; x != end; x += 2, weights += bits) {
-      const int8_t *const w = weights + next;
-      p0 += x[0] * octavo_first(weights, 0, 1, bits);
-      p0 += x[1] * octavo_second(weights, 0, 1, bits);
-      p1 += x[0] * octavo_first(weights, 1, 1, bits);
-      p1 += x[1] * octavo_second(weights, 1, 1, bits);
-      p2 += x[0] * octavo_first(w, 0, 0, bits);
-      p2 += x[1] * octavo_second(w, 0, 0, bits);
-      p3 += x[0] * octavo_first(w, 1, 0, bits);
-      p3 += x[1] * octavo_second(w, 1, 0, bits);
+    int32_t sums[4] = {channels->bias[0], channels->bias[1], channels->bias[2], channels->bias[3]};
+    for (; x != end; x += 4, weights += 2 * bits) {
+      octavo_two_depths_plain(x, weights, sums, bits);
+      octavo_two_depths_plain(x + 2, weights + bits, sums, bits);
     }
-    out[0] = octavo_scaled(p0, channels->scale[0], wide);
-    out[1] = octavo_scaled(p1, channels->scale[1], wide);
-    out[2] = octavo_scaled(p2, channels->scale[2], wide);
-    out[3] = octavo_scaled(p3, channels->scale[3], wide);
+    out[0] = octavo_scaled(sums[0], channels->scale[0], wide);
+    out[1] = octavo_scaled(sums[1], channels->scale[1], wide);
+    out[2] = octavo_scaled(sums[2], channels->scale[2], wide);
+    out[3] = octavo_scaled(sums[3], channels->scale[3], wide);
   }
 }
 
@@ -375,36 +156,6 @@ OCTAVO_INLINE int16_t *octavo_widen_nothing(int16_t *to, int32_t count) {
   return to;
 }
 
-/* Places of `taps` taps from a column on that lie in front of the image, in it, and behind it. */
-typedef struct {
-  int32_t before, inside, after;
-} octavo_span;
-
-OCTAVO_INLINE octavo_span octavo_span_of(int32_t left, int32_t taps, int32_t width, int32_t channels) {
-  octavo_span span;
-  if (left >= 0 && left + taps <= width) {
-    span.before = span.after = 0;
-    span.inside = taps * channels;
-  } else {
-    const int32_t before = octavo_clamp(-left, 0, taps), after = octavo_clamp(left + taps - width, 0, taps);
-    span.before = before * channels;
-    span.after = after * channels;
-    span.inside = octavo_clamp(taps - before - after, 0, taps) * channels;
-  }
-  return span;
-}
-
-/* Taps that lie in a row in memory. */
-OCTAVO_INLINE int32_t octavo_taps_in_a_row(const octavo_conv *conv) {
-  return conv->groups == 1 && conv->dilation_width == 1 ? conv->kernel_width : 1;
-}
-
-/* Whether all of a window lies in the image, each of its rows in a row in memory. */
-OCTAVO_INLINE int octavo_window_is_plain(const octavo_conv *conv, int32_t top, int32_t left) {
-  return top >= 0 && left >= 0 && left + conv->kernel_width <= conv->in_width && conv->groups == 1 &&
-         conv->dilation_width == 1 && top + (conv->kernel_height - 1) * conv->dilation_height < conv->in_height;
-}
-
 /* One pixel's window, of channels that are a multiple of four. */
 OCTAVO_INLINE void octavo_window(const octavo_conv *conv, const int8_t *in, int32_t channels, int32_t top,
                                  int32_t left, int16_t *to) {
@@ -435,57 +186,6 @@ OCTAVO_INLINE void octavo_window(const octavo_conv *conv, const int8_t *in, int3
         to = octavo_widen(to, in + (y * width + (x < 0 ? 0 : x)) * all, span.inside, zero_point, 2);
       }
       to = octavo_widen_nothing(to, span.after);
-    }
-  }
-}
-
-OCTAVO_INLINE int8_t *octavo_gather(int8_t *to, const int8_t *from, int32_t count) {
-#if OCTAVO_DSP
-  for (; count >= 4; count -= 4, from += 4, to += 4) {
-    octavo_put_word(to, octavo_word(from));
-  }
-#endif
-  for (; count > 0; count--) {
-    *to++ = *from++;
-  }
-  return to;
-}
-
-OCTAVO_INLINE int8_t *octavo_gather_nothing(int8_t *to, int32_t count, int32_t zero_point) {
-  for (; count > 0; count--) {
-    *to++ = (int8_t)zero_point;
-  }
-  return to;
-}
-
-/* The bytes of one pixel's window, zero points where it leaves the image. */
-OCTAVO_INLINE void octavo_gather_window(const octavo_conv *conv, const int8_t *in, int32_t channels, int32_t top,
-                                        int32_t left, int8_t *to) {
-  const int32_t taps = octavo_taps_in_a_row(conv), zero_point = conv->in_zero_point, width = conv->in_width;
-  const int32_t all = conv->in_channels;
-  octavo_span span = octavo_span_of(left, taps, width, channels);
-  int32_t i, j;
-  if (octavo_window_is_plain(conv, top, left)) {
-    const int32_t down = conv->dilation_height * width * all;
-    for (in += (top * width + left) * all, i = conv->kernel_height; i > 0; i--, in += down) {
-      to = octavo_gather(to, in, taps * channels);
-    }
-    return;
-  }
-  for (i = 0; i < conv->kernel_height; i++) {
-    const int32_t y = top + i * conv->dilation_height;
-    if (y < 0 || y >= conv->in_height) {
-      to = octavo_gather_nothing(to, conv->kernel_width * channels, zero_point);
-      continue;
-    }
-    for (j = 0; j < conv->kernel_width; j += taps) {
-      const int32_t x = left + j * conv->dilation_width;
-      if (taps == 1) {
-        span = octavo_span_of(x, 1, width, channels);
-      }
-      to = octavo_gather_nothing(to, span.before, zero_point);
-      to = octavo_gather(to, in + (y * width + (x < 0 ? 0 : x)) * all, span.inside);
-      to = octavo_gather_nothing(to, span.after, zero_point);
     }
   }
 }
@@ -584,6 +284,7 @@ OCTAVO_INLINE void octavo_conv_rows_of(const octavo_conv *conv, const int8_t *in
     column = next_column + 1 < conv->out_width ? next_column + 1 : 0;
   }
 }
+#endif
 
 /* Weights of eight bits. */
 OCTAVO_KERNEL void octavo_conv_rows(const octavo_conv *conv, const int8_t *in, int8_t *out, void *scratch,
@@ -600,5 +301,5 @@ OCTAVO_KERNEL void octavo_conv_rows_4(const octavo_conv *conv, const int8_t *in,
 /* Weights of eight bits held in sixteen, which saves taking them apart: channel by channel, two depths each. */
 OCTAVO_KERNEL void octavo_conv_rows_16(const octavo_conv *conv, const int8_t *in, int8_t *out, void *scratch,
                                        int32_t row_begin, int32_t row_end) {
-  octavo_conv_rows_of(conv, in, out, scratch, row_begin, row_end, 16);
+  octavo_conv_rows_of(conv, in, out, scratch, row_begin, row_end, 8 * (int32_t)sizeof(OCTAVO_WORD));
 }

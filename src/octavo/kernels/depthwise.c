@@ -1,24 +1,21 @@
-/* DEPTHWISE_CONV_2D with one output channel for each input channel.
+/* Depthwise convolutions, four channels at a time.
  *
- * Four channels at a time. The rows that the window covers are copied, each channel's to a line of its own: widened to
- * int16, the zero point taken off, zeros before and behind where the window leaves the image. The line of the window's
- * top row becomes that of its next bottom row: lines are a ring. As a row is copied before any of its place is written,
- * the result may lie over the input where both are of one size. Weights are [channel, height, width].
+ * The rows that the window covers are copied, each channel's to a line of its own: widened to int16, the zero point
+ * taken off, zeros before and behind where the window leaves the image. The line of the window's top row becomes that of
+ * its next bottom row: lines are a ring. As a row is copied before any of its place is written, the result may lie over
+ * the input where both are of one size.
  */
 
-typedef struct {
-  int32_t in_height, in_width, channels_count;
-  int32_t out_width;
-  int32_t kernel_height, kernel_width;
-  int32_t stride_height, stride_width;
-  int32_t dilation_height, dilation_width;
-  int32_t pad_top, pad_left;
-  int32_t lines, line; /* rows that a window spans; elements of a line, an even number */
-  int32_t in_zero_point;
-  int32_t wide, low, high;
-  const int8_t *weights;
-  const octavo_channels *channels;
-} octavo_depthwise;
+#if OCTAVO_DSP
+/* Copy a pixel of four channels. */
+OCTAVO_INLINE void octavo_copy_pixel(int16_t *to, const int8_t *in, uint32_t offset, int32_t apart) {
+  const uint32_t p = octavo_word(in), p02 = octavo_even_bytes(offset, p), p13 = octavo_odd_bytes(offset, p);
+  to[0] = (int16_t)p02;
+  to[apart] = (int16_t)p13;
+  to[2 * apart] = (int16_t)(p02 >> 16);
+  to[3 * apart] = (int16_t)(p13 >> 16);
+}
+#endif
 
 /* Copy pixels of up to four channels into lines that lie `apart` elements from each other. */
 OCTAVO_INLINE void octavo_copy_row(const octavo_depthwise *conv, const int8_t *in, int32_t channels, int16_t *line,
@@ -29,9 +26,12 @@ OCTAVO_INLINE void octavo_copy_row(const octavo_depthwise *conv, const int8_t *i
 #if OCTAVO_DSP
   if (channels == 4) {
     const uint32_t offset = (uint32_t)(-zero_point & 0xFFFF) * 0x10001u;
-    const int32_t single = conv->pad_left & 1; /* pairs begin at even places */
-    const int8_t *const first = in;
-    for (to += single, in += single * step; to + 2 <= end; to += 2, in += 2 * step) {
+    if (conv->pad_left & 1) { /* pairs begin at even places */
+      octavo_copy_pixel(to, in, offset, apart);
+      to++;
+      in += step;
+    }
+    for (; to + 2 <= end; to += 2, in += 2 * step) {
       const uint32_t p = octavo_word(in), q = octavo_word(in + step);
       const uint32_t p02 = octavo_even_bytes(offset, p), p13 = octavo_odd_bytes(offset, p);
       const uint32_t q02 = octavo_even_bytes(offset, q), q13 = octavo_odd_bytes(offset, q);
@@ -40,13 +40,8 @@ OCTAVO_INLINE void octavo_copy_row(const octavo_depthwise *conv, const int8_t *i
       octavo_put_word(to + 2 * apart, octavo_high_halves(p02, q02));
       octavo_put_word(to + 3 * apart, octavo_high_halves(p13, q13));
     }
-    for (k = 0; k < 4; k++) {
-      if (single) {
-        line[k * apart + conv->pad_left] = (int16_t)(first[k] - zero_point);
-      }
-      if (to < end) {
-        to[k * apart] = (int16_t)(in[k] - zero_point);
-      }
+    if (to < end) {
+      octavo_copy_pixel(to, in, offset, apart);
     }
     return;
   }
@@ -291,6 +286,12 @@ OCTAVO_INLINE void octavo_depthwise_rows_of(const octavo_depthwise *conv, const 
   row_of.alone = 4 * (conv->out_width % 2 * conv->stride_width);
   row_of.step = count;
 #endif
+#if OCTAVO_HELIUM
+  if (octavo_depthwise_fits(conv)) {
+    octavo_depthwise_rows_helium(conv, in, out, scratch, row_begin, row_end, bits);
+    return;
+  }
+#endif
   memset(lines, 0, 8 * (size_t)apart);
   for (first = 0; first < count; first += 4) {
     const octavo_channels *channels = conv->channels + first / 4;
@@ -315,13 +316,12 @@ OCTAVO_INLINE void octavo_depthwise_rows_of(const octavo_depthwise *conv, const 
           octavo_copy_row(conv, in + next * conv->in_width * count + first, now, lines + line * conv->line, apart);
         }
       }
-      rows = octavo_rows_inside(conv, top, line);
 #if OCTAVO_DSP
-      if (three) {
-        for (c = 0; c < 3; c++) {
-          const int inside = c >= rows.first && c < rows.last;
-          row_of.lines[c] = inside ? octavo_line_of(conv, lines, &rows, c) : lines + conv->lines * conv->line;
-        }
+      if (three) { /* so lines are the window's rows */
+        const int16_t *const under = lines + line * conv->line, *const nothing = lines + 3 * conv->line;
+        row_of.lines[0] = top < 0 || top >= conv->in_height ? nothing : under;
+        row_of.lines[1] = top < -1 || top + 1 >= conv->in_height ? nothing : line == 2 ? lines : under + conv->line;
+        row_of.lines[2] = top < -2 || top + 2 >= conv->in_height ? nothing : line == 0 ? under + 2 * conv->line : under - conv->line;
         row_of.out = to;
         row_of.channels = now;
         if (conv->stride_width == 1) {
@@ -332,6 +332,7 @@ OCTAVO_INLINE void octavo_depthwise_rows_of(const octavo_depthwise *conv, const 
         continue;
       }
 #endif
+      rows = octavo_rows_inside(conv, top, line);
       for (c = 0; c < now; c++) {
         const int16_t *mine = lines + c * apart;
         int32_t done = 0;

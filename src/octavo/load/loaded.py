@@ -25,6 +25,7 @@ class Loaded:
         names: Graph tensor name by `id` of the Keras tensor it stands for; empty for other sources.
         compute: Runs the model that was read, where that is possible.
         expected: What its layers say of the values they were trained on.
+        takes_integers: Whether all its inputs are integers, so that a float input of the graph is given integers, too.
     """
 
     graph: Graph
@@ -32,3 +33,4 @@ class Loaded:
     names: Mapping[int, str] = field(default_factory=dict)
     compute: Compute | None = None
     expected: tuple[Expected, ...] = ()
+    takes_integers: bool = False

@@ -16,6 +16,7 @@ from octavo.ops.activation import same_shape
 from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, Fixed
 from octavo.ops.shape import moves
+from octavo.ops.signs import as_operands
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
 
 
@@ -125,6 +126,7 @@ CAST = OpSpec(
     pointwise=True,
     types=cast_types,
     training=cast_training,
+    positive=as_operands,
     run_float=cast_float,
     integer=moves(cast_float),
     activations=frozenset(),

@@ -87,6 +87,7 @@ SPLIT = OpSpec(
     run_float=split_float,
     integer=moves(split_float),
     version=split_version,
+    micro=frozenset({DType.FLOAT32, DType.INT8, DType.INT16, DType.INT32}),
     examples=(
         Example((None, (1, 6, 4)), {0: np.array(1, np.int32)}, SplitOptions(3)),
         Example((None, (1, 5, 8)), {0: np.array(-1, np.int32)}, SplitOptions(2), low=-1.0, high=5.0),

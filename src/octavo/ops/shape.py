@@ -213,6 +213,7 @@ RESHAPE = OpSpec(
     run_float=reshape_float,
     integer=moves(reshape_float),
     in_place=InPlace(overlap=Overlap.ALIAS),
+    micro=frozenset({DType.FLOAT32, DType.INT8, DType.INT16, DType.INT32, DType.BOOL}),
     keras={
         "layers.Flatten": _reshaping(_flatten_shape, lambda keras: (keras.layers.Flatten(), ((4, 3, 2),))),
         "layers.Reshape": _reshaping(_layer_shape, lambda keras: (keras.layers.Reshape((2, -1)), ((4, 3),))),

@@ -203,6 +203,7 @@ SLICE = OpSpec(
     integer=moves(slice_float),
     in_place=InPlace(overlap=Overlap.FORWARD),
     version=version_by_type(int8=2, int16=4),
+    micro=frozenset({DType.FLOAT32, DType.INT8, DType.INT16, DType.INT32}),
     examples=(
         Example(((1, 5, 4, 3), None, None), {1: _vector(0, 1, 2, 0), 2: _vector(-1, 3, 2, -1)}),
         Example(((1, 8), None, None), {1: _vector(0, 3), 2: _vector(1, 4)}),
@@ -219,6 +220,7 @@ STRIDED_SLICE = OpSpec(
     run_float=strided_slice_float,
     integer=moves(strided_slice_float),
     version=strided_slice_version,
+    micro=frozenset({DType.FLOAT32, DType.INT8, DType.INT16, DType.INT32, DType.BOOL}),
     keras={
         "layers.Cropping1D": KerasForm(lower_cropping, lambda keras: (keras.layers.Cropping1D((1, 0)), ((5, 3),))),
         "layers.Cropping2D": KerasForm(

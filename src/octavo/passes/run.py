@@ -19,6 +19,7 @@ from octavo.passes.fuse_activations import fuse_activations
 from octavo.passes.graph_pass import Pass, Rewrite, declared
 from octavo.passes.merge_scaling import merge_scaling
 from octavo.passes.move_scaling import move_scaling
+from octavo.passes.multiply_by_roots import multiply_by_roots
 
 PASSES: tuple[Pass, ...] = tuple(
     declared(each)
@@ -39,6 +40,8 @@ PASSES: tuple[Pass, ...] = tuple(
         fold_padding,
         # After fold_batch_norm: between two layers, the one before takes the constants whatever the one after pads.
         fold_input_scaling,
+        # Before fuse_activations: MUL takes in what DIV does.
+        multiply_by_roots,
         fuse_activations,
     )
 )

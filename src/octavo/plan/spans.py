@@ -14,9 +14,9 @@ from octavo.dtypes import DType
 from octavo.ir.graph import consumers
 from octavo.ir.types import Graph, Node
 from octavo.numerics.affine import Range
-from octavo.ops.operands import data_inputs, real_outputs
-from octavo.ops.roles import Parameter, SameAsInput, SameAsOutput
-from octavo.ops.signs import as_operands
+from octavo.ops.operands import data_inputs
+from octavo.ops.positive import operand_names, positive_tensors
+from octavo.ops.roles import SameAsInput
 from octavo.ops.table import spec_of
 from octavo.plan.types import Plan
 
@@ -109,43 +109,25 @@ def _inside(graph: Graph, plan: Plan, node: Node, positive: frozenset[str]) -> f
         keeps = name in kept and name in positive
         serves = name not in graph.outputs and all(reader.outputs[0] in chosen for reader in readers[name])
         if spec_of(maker.op).weights:
-            keeps, serves = keeps and _all_positive(graph, maker, positive), serves and name in squared
+            keeps, serves = keeps and positive.issuperset(operand_names(maker)), serves and name in squared
         if keeps and not may_widen(maker):
             return frozenset()
         if not (keeps or serves) or not may_widen(maker):
             continue
         chosen.add(name)
-        if keeps:
-            entering = {entry for _, entry in data_inputs(graph, maker)}
-            kept |= entering & positive
-            squared |= entering if len(entering) == 1 else set()
+        entering = {entry for _, entry in data_inputs(graph, maker)}
+        kept |= entering & positive if keeps else set()
+        squared |= entering if len(entering) == 1 and (keeps or (name in squared and _moves(maker))) else set()
     return frozenset(chosen)
+
+
+def _moves(node: Node) -> bool:
+    """Whether every value of the result is one of the operand's."""
+    rule = spec_of(node.op).rule()
+    return isinstance(rule, SameAsInput) and rule.moves
 
 
 def _has_int16(node: Node) -> bool:
     """Whether int16 runs wherever int8 does."""
     spec = spec_of(node.op)
     return DType.INT16 in spec.activations and (DType.INT16 in spec.micro or DType.INT8 not in spec.micro)
-
-
-def positive_tensors(graph: Graph) -> frozenset[str]:
-    """Tensors that hold no negative value, by how they are made."""
-    found = {name for name, tensor in graph.tensors.items() if tensor.data is not None and (tensor.data >= 0).all()}
-    for node in graph.nodes:
-        spec = spec_of(node.op)
-        signs = [name in found for name in _operands(node)]
-        same = len({name for _, name in data_inputs(graph, node)}) == 1 < len(data_inputs(graph, node))
-        shares = isinstance(spec.rule(), SameAsInput | SameAsOutput) and as_operands(signs, same)
-        if spec.bounds[0] >= 0 or shares or spec.positive(signs, same):
-            found |= {*real_outputs(graph, node)}
-    return frozenset(found)
-
-
-def _all_positive(graph: Graph, node: Node, positive: frozenset[str]) -> bool:
-    return positive.issuperset(_operands(node))
-
-
-def _operands(node: Node) -> Iterator[str]:
-    """The inputs that are no parameters."""
-    spec = spec_of(node.op)
-    return (name for i, name in enumerate(node.inputs) if name and not isinstance(spec.role(i), Parameter))

@@ -272,6 +272,6 @@ def check_trainable(model: Any, scheme: str, training: TrainingConfig, data: Any
 def start_ranges(model: QuantizationAwareModel, ranges: Mapping[str, Range]) -> None:
     """Set the observed ranges of a model from a calibration, by graph tensor."""
     for quantizer in model.fake_quantizers:
-        if quantizer.fixed is None:
+        if quantizer.fixed is None and quantizer.tensors:
             lows, highs = zip(*(ranges[tensor_name(name)] for name in quantizer.tensors), strict=True)
             quantizer.set_range(lows, highs)

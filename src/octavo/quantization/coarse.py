@@ -21,7 +21,7 @@ FEW_STEPS = 16
 
 @dataclass(frozen=True, slots=True)
 class CoarseOperand:
-    """An input of an operator that lays its inputs side by side under one scale, and what that leaves of it.
+    """An input of an operator that lays its inputs side by side, or chooses of them, under one scale; and what is left.
 
     Attributes:
         node, input: The place, as an `octavo.plan.types.Edge` names it.
@@ -29,7 +29,7 @@ class CoarseOperand:
         operand: Its layer.
         op, layer: The operator and its layer.
         low, high: Real extremes of the operand, 0 included.
-        steps: Width of these in steps of the shared scale; below `FEW_STEPS`.
+        steps: Width of these in steps of the shared scale; fewer than it needs.
         dtype: The type whose integers they are.
         layers: Layers that share the scale from the operator on, and those that read it: of another type, they leave
             the operand a scale of its own.
@@ -70,8 +70,10 @@ def coarse_operands(
 ) -> tuple[CoarseOperand, ...]:
     """The operands that are left with few steps.
 
-    An operand of nothing but zeros loses nothing. Operators whose operands lie in the same places, such as MAXIMUM,
-    are not looked at: what is less than a step there is less than a step of the result.
+    An operand of nothing but zeros loses nothing. Of what is chosen place by place, as by SELECT_V2, only an operand
+    that less than a step is left of is told: beside the other's values it may be small on purpose. Operators such as
+    MAXIMUM, whose results are bounded by both operands, are not looked at: what is less than a step there is less than
+    a step of the result.
 
     Args:
         graph: The float graph.
@@ -87,13 +89,15 @@ def coarse_operands(
         {Member(name, group.dtype): group for group in plan.groups for name in group.tensors},
         producers(graph),
     )
-    joining = (node for node in graph.nodes if node.outputs[0] in plan.types and _lays_side_by_side(node))
-    return tuple(found for node in joining for found in search.of_node(node))
+    return tuple(found for node in graph.nodes if node.outputs[0] in plan.types for found in search.of_node(node))
 
 
-def _lays_side_by_side(node: Node) -> bool:
+def _steps_needed(graph: Graph, node: Node) -> int:
+    """How many steps each operand of an operator needs; 0 where they do not meet under one scale."""
     spec = spec_of(node.op)
-    return spec.variadic and isinstance(spec.rule(), SameAsInput)
+    if not isinstance(spec.rule(), SameAsInput) or len(data_inputs(graph, node)) < 2:
+        return 0
+    return 1 if spec.pointwise else FEW_STEPS
 
 
 def _steps(dtype: DType) -> int:
@@ -114,7 +118,9 @@ class _Search:
 
     def of_node(self, node: Node) -> Iterator[CoarseOperand]:
         """The operands of one operator that are left with few steps."""
-        dtype = self.plan.types[node.outputs[0]]
+        dtype, needed = self.plan.types[node.outputs[0]], _steps_needed(self.graph, node)
+        if not needed:
+            return
         output = Member(node.outputs[0], dtype)
         scale = self.parameters[output].scale[0]
         smallest, largest = representable(self.parameters[output], dtype)
@@ -124,7 +130,7 @@ class _Search:
                 continue
             low, high = max(min(found[0], 0.0), smallest), min(max(found[1], 0.0), largest)
             steps = (high - low) / float(scale)
-            if low < high and steps < FEW_STEPS:
+            if low < high and steps < needed:
                 operand = self.graph.tensors[name].layer or name
                 place = (node.outputs[0], i, name, operand, node.op, node.layer)
                 yield CoarseOperand(*place, low, high, steps, dtype, *self._behind(node, output))

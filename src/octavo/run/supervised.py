@@ -56,6 +56,16 @@ class Remote(Generic[T]):
             self._take()
         return cast(R, self._worker.call(self._name, where, units, (False, function, args, kwargs)))
 
+    @property
+    def alive(self) -> bool:
+        """Whether its process is."""
+        return self._worker.alive
+
+    @property
+    def process_id(self) -> int:
+        """Of the child."""
+        return self._worker.process_id
+
     def close(self) -> None:
         """Let the object go, and give the child back for others to use."""
         with suppress(RuntimeEndedError):  # what it did before was told already

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
-import numpy as np
-
-from octavo.condition import GPTQ, Conditioned, Samples, condition
-from octavo.condition.trial import Trial
-from octavo.config import QuantizeConfig, layer_of_type
-from octavo.errors import ConfigError
+from octavo.footprint.live import live_bytes
+from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph
-from octavo.plan.make import make_plan
 from octavo.plan.types import Plan
+from octavo.search.crew import Crew, Job
 from octavo.search.knapsack import Option
+from octavo.search.workbench import Workbench, loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,55 +24,54 @@ class Sensitivity:
         file_bytes: What its weights and biases take in a file.
         noise: What it adds to the squared error of the outputs, as a share of their square, to that of int8; negative
             where it takes some away.
+        live_bytes: What it adds, to what activations take where all are int8, while each operator runs.
     """
 
     layer: str
     type: str
     file_bytes: int
     noise: float
+    live_bytes: tuple[int, ...]
+
+    @property
+    def option(self) -> Option:
+        """The layer's choice; what a type takes away of the noise counts as nothing, as it is that of measuring."""
+        return Option(self.type, self.file_bytes, max(0.0, self.noise), self.live_bytes)
 
 
-def sensitivities(
-    graph: Graph,
-    config: QuantizeConfig,
-    trial: Trial,
-    samples: Samples,
-    types: Sequence[str],
-    known: Sequence[Sensitivity] = (),
-) -> Iterator[Sensitivity]:
-    """Measure layer after layer, int8 first.
-
-    Weights of four bits are rounded by their layers' outputs, as they would be; those of eight bits to nearest.
+def sensitivities(bench: Workbench, types: Sequence[str], crew: Crew) -> tuple[Sensitivity, ...]:
+    """Measure layer after layer, int8 first; weights are rounded as in files of the same effort.
 
     Args:
-        graph: The float graph.
-        config: Of int8; what it says of layers stays.
-        trial: By the plan of `config`.
-        samples: To round weights on.
+        bench: The network.
         types: Beside int8.
-        known: Rows measured before, which are not measured again.
+        crew: Who measures.
     """
-    by_place = {(row.layer, row.type): row for row in known}
+    plans = dict(_plans(bench, types))
+    jobs = {f"layer {layer}={name}": Job(loss, (layer, name)) for layer, name in plans if name != "int8"}
+    noises = crew.results("measure layers", jobs)
+    base = live_in(bench.graph, bench.trial.plan)
+    return tuple(
+        Sensitivity(
+            layer,
+            name,
+            stored_bytes(bench.graph, plan, layer),
+            noises.get(f"layer {layer}={name}", 0.0),
+            tuple(a - b for a, b in zip(live_in(bench.graph, plan), base, strict=True)),
+        )
+        for (layer, name), plan in plans.items()
+    )
 
-    @cache
-    def base() -> float:
-        return trial.noise_of(Conditioned(graph))
 
-    @cache
-    def of_four_bits() -> Conditioned:
-        return condition(graph, make_plan(graph, replace(config, scheme="int8x4")), samples, [GPTQ()])
-
-    for layer in layers_with_weights(trial.plan, graph):
-        yield Sensitivity(layer, "int8", stored_bytes(graph, trial.plan, layer), 0.0)
+def _plans(bench: Workbench, types: Sequence[str]) -> Iterator[tuple[tuple[str, str], Plan]]:
+    """By layer and type the plan where it alone is of the type, where that makes a difference."""
+    common = bench.trial.plan
+    for layer in layers_with_weights(common, bench.graph):
+        yield (layer, "int8"), common
         for name in types:
-            plan = _plan_with(graph, config, layer, name)
-            if plan is None or (plan.weights, plan.types) == (trial.plan.weights, trial.plan.types):
-                continue
-            if (layer, name) not in by_place:
-                state = _weights_of(of_four_bits(), graph, plan, layer) if name == "int4" else Conditioned(graph)
-                noise = replace(trial, plan=plan).noise_of(state) - base()
-                by_place[layer, name] = Sensitivity(layer, name, stored_bytes(graph, plan, layer), noise)
-            yield by_place[layer, name]
+            plan = bench.plan_with(layer, name)
+            if plan is not None and (plan.weights, plan.types) != (common.weights, common.types):
+                yield (layer, name), plan
 
 
 def layers_with_weights(plan: Plan, graph: Graph) -> tuple[str, ...]:
@@ -100,27 +95,7 @@ def stored_bytes(graph: Graph, plan: Plan, layer: str) -> int:
     return sum(-(-each.size * ruled.get(name, each.dtype.bits) // 8) for name, each in constants.items())
 
 
-def options_of(rows: Sequence[Sensitivity]) -> dict[str, list[Option]]:
-    """The options of each layer; what a type takes away counts as nothing, as it is noise of the measurement."""
-    options: dict[str, list[Option]] = {}
-    for row in rows:
-        options.setdefault(row.layer, []).append(Option(row.type, row.file_bytes, max(0.0, row.noise)))
-    return options
-
-
-def _plan_with(graph: Graph, config: QuantizeConfig, layer: str, name: str) -> Plan | None:
-    """The plan with one layer of another type; None where a kernel is missing."""
-    try:
-        return make_plan(graph, replace(config, layers=(layer_of_type(layer, name), *config.layers)))
-    except ConfigError:
-        return None
-
-
-def _weights_of(chosen: Conditioned, graph: Graph, plan: Plan, layer: str) -> Conditioned:
-    """One layer's constants of a conditioned graph, and the limits of its weights."""
-    nodes = {node.outputs[0] for node in graph.nodes if node.layer == layer}
-    names = {rule.tensor for rule in plan.weights if rule.node in nodes}
-    names |= {rule.tensor for rule in plan.biases if rule.node in nodes}
-    deployed: Mapping[str, np.ndarray] = {name: chosen.graph.tensors[name].values for name in names}
-    limits = {name: limit for name, limit in chosen.limits.items() if name in names}
-    return Conditioned(graph, limits, deployed)
+def live_in(graph: Graph, plan: Plan) -> list[int]:
+    """What activations take while each operator of a float graph runs, by the types a plan makes them in."""
+    typed = (replace(graph.tensors[name], dtype=dtype) for name, dtype in plan.natives.items() if name in graph.tensors)
+    return live_bytes(with_tensors(graph, typed))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from octavo.report.tables import UNKNOWN, TextTable, number
-from octavo.search.search import Point, Search
+from octavo.search.candidate import Point
+from octavo.search.found import Search
 
 
 def search_tables(found: Search) -> tuple[TextTable, ...]:
     """What each layer loses at each type, and every file that was made."""
     kinds = tuple(dict.fromkeys(row.type for row in found.table if row.type != "int8"))
     by_place = {(row.layer, row.type): row for row in found.table}
-    layers = tuple(dict.fromkeys(row.layer for row in found.table))
 
     def cells(layer: str, kind: str) -> tuple[str, str]:
         row = by_place.get((layer, kind))
@@ -21,7 +21,7 @@ def search_tables(found: Search) -> tuple[TextTable, ...]:
 
     rows = tuple(
         (layer, number(by_place[layer, "int8"].file_bytes), *(cell for kind in kinds for cell in cells(layer, kind)))
-        for layer in layers
+        for layer in found.layers
     )
     header = ("layer", "int8 bytes", *(name for kind in kinds for name in (f"{kind} bytes", f"{kind} noise")))
     sensitivity = TextTable(
@@ -35,27 +35,63 @@ def search_tables(found: Search) -> tuple[TextTable, ...]:
 
 
 def _files(found: Search) -> TextTable:
-    front = found.front
+    front, whole = found.front, found.points[0].cost.file_bytes if found.points else 0
 
     def row(point: Point) -> tuple[str, ...]:
-        others = ", ".join(f"{layer}={kind}" for layer, kind in point.types.items()) or "int8 throughout"
-        marks = "chosen" if point is found.chosen else "" if point in front else "beaten"
-        used = point.memory
-        return number(used.file_bytes), number(used.arena_bytes), number(point.sqnr_db, 1), marks, others
+        cost = point.cost
+        marks = "chosen" if point == found.chosen else "front" if point in front else ""
+        million = None if cost.instructions is None else cost.instructions / 1e6
+        options = "".join(f", {name} {value}" for name, value in point.candidate.options)
+        return (
+            number(cost.file_bytes),
+            f"{cost.file_bytes / whole:.2f}",
+            number(cost.ram_bytes),
+            number(million, 2),
+            number(cost.sqnr_db, 1),
+            marks,
+            described(dict(point.candidate.types), found.layers) + options,
+        )
 
-    rows = tuple(row(point) for point in found.points)
-    header = ("file bytes", "arena bytes", "SQNR dB", "", "layers")
-    return TextTable("Files that were made", header, rows, frozenset({0, 1, 2}))
+    header = ("file bytes", "share", "RAM bytes", "M instr.", "SQNR dB", "", "layers")
+    return TextTable(
+        "Files that were made",
+        header,
+        tuple(map(row, found.points)),
+        frozenset(range(5)),
+        "SQNR: how far outputs, before a last softmax, stand above their difference from float, on samples held out; "
+        "front: no other file is both smaller and better.",
+    )
+
+
+def described(types: Mapping[str, str], layers: Sequence[str]) -> str:
+    """Types of layers in a few words, int8 unsaid.
+
+    >>> described({"a": "int4", "b": "int4", "c": "int4"}, ["a", "b", "c", "d"])
+    'int4 but d'
+    """
+    parts = []
+    for kind in dict.fromkeys(types.values()):
+        own = [layer for layer in layers if types.get(layer) == kind]
+        others = [layer for layer in layers if layer not in own]
+        if len(own) <= len(layers) // 2:
+            parts.append(f"{kind} {', '.join(own)}")
+        else:
+            parts.append(f"{kind} but {', '.join(others)}" if others else f"{kind} throughout")
+    return "; ".join(parts) or "int8 throughout"
 
 
 def summary(found: Search, path: Path | None, model: str, data: str) -> Iterator[str]:
     """What was chosen, and how to make it again; or what would be needed."""
     if found.chosen is None:
-        smallest = min(found.points, key=lambda point: point.memory.file_bytes).memory
+        if not found.points:
+            yield "No file could be made."
+            return
+        smallest = min(found.points, key=lambda point: point.cost.flash_bytes).cost
         yield (
-            f"None fits: the smallest file takes {number(smallest.file_bytes)} bytes and an arena of "
-            f"{number(smallest.arena_bytes)}."
+            f"None fits: the smallest takes {number(smallest.flash_bytes)} bytes of flash and "
+            f"{number(smallest.ram_bytes)} of RAM."
         )
         return
-    yield f"Chosen: {path}, {number(found.chosen.memory.file_bytes)} bytes, SQNR {found.chosen.sqnr_db:.1f} dB."
-    yield f"To make it again: {found.command(found.chosen, model, data)}"
+    cost = found.chosen.cost
+    yield f"Chosen: {path}, {number(cost.file_bytes)} bytes, SQNR {cost.sqnr_db:.1f} dB on samples held out."
+    yield f"To make it again: {found.command(found.chosen.candidate, model, data)}"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, Divisor, Force, Json, ModelPath, Report, Samples, Seed, Skip, To, one_of
+from octavo.cli.options import Allow, Divisor, Effort, Force, Json, ModelPath, Report, Samples, Seed, Skip, To, one_of
 from octavo.cli.output import check_free, check_page_free, command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 from octavo.numerics.estimators import ESTIMATORS
@@ -34,6 +34,7 @@ def diagnose(
     ] = False,
     estimator: Annotated[str, typer.Option(help=f"How ranges are made: {one_of(ESTIMATORS)}.")] = "minmax",
     percentile: Annotated[float, typer.Option(help="Share of values, in percent, that 'percentile' keeps.")] = 99.99,
+    effort: Effort = "default",
     metric: Annotated[str | None, typer.Option(help="A metric's name; what suits the labels if not given.")] = None,
     samples: Samples = None,
     integer_divisor: Divisor = None,
@@ -66,8 +67,8 @@ def diagnose(
     with progress_bar() as progress:
         found = run(
             str(model), str(data), judged, file=None if file is None else str(file), scheme=scheme,
-            skip=tuple(skip or ()), per_axis=not per_tensor, estimator=estimator, percentile=percentile, metric=metric,
-            samples=samples, integer_divisor=integer_divisor, seed=seed, apply=apply is not None,
+            skip=tuple(skip or ()), per_axis=not per_tensor, estimator=estimator, percentile=percentile, effort=effort,
+            metric=metric, samples=samples, integer_divisor=integer_divisor, seed=seed, apply=apply is not None,
             allow=tuple(allow or ()), progress=progress,
         )  # fmt: skip
     path = None if apply is None or found.mended is None else found.mended.save(apply, to)

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, Divisor, Effort, Force, Json, ModelPath, Samples, Seed, Skip, To
-from octavo.cli.output import check_free, marked, print_json, start_keras_for
+from octavo.cli.options import Allow, Divisor, Effort, Force, Json, ModelPath, Report, Samples, Seed, Skip, To
+from octavo.cli.output import check_free, check_page_free, command_line, marked, print_json, start_keras_for
 from octavo.config import LAYER_TYPES
 from octavo.write.array import form_of
 
@@ -21,7 +21,9 @@ def search(
     to: To = None,
     flash: Annotated[str | None, typer.Option(help="Room for the file, such as 256KB.")] = None,
     ram: Annotated[str | None, typer.Option(help="Room for the arena of TensorFlow Lite Micro.")] = None,
-    board: Annotated[str | None, typer.Option(help="A board, whose flash and RAM these are.")] = None,
+    board: Annotated[
+        str | None, typer.Option(help="A board that the whole program shall fit on, code included.")
+    ] = None,
     types: Annotated[
         str,
         typer.Option(
@@ -29,9 +31,16 @@ def search(
         ),
     ] = "int4",
     points: Annotated[int, typer.Option(min=2, help="Sizes of files to try.")] = 5,
-    state: Annotated[
-        Path | None, typer.Option(help="File that keeps what was measured; a search goes on from it.")
+    trials: Annotated[int, typer.Option(min=0, help="Files of other estimators and efforts to try, by Optuna.")] = 0,
+    swaps: Annotated[int, typer.Option(min=0, help="Neighbours of the best file to try.")] = 8,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder that keeps what was measured, and the trials; a search goes on from it.")
     ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that measure; they find the same.")] = 1,
+    ray: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster that measures instead, such as auto.")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Picture of all files by size and SQNR, .png or .svg.")] = None,
     samples: Samples = None,
     integer_divisor: Divisor = None,
     skip: Skip = None,
@@ -39,6 +48,7 @@ def search(
     allow: Allow = None,
     force: Force = False,
     seed: Seed = 0,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Measure what each layer loses at each type, and write the best file that fits.
@@ -47,6 +57,7 @@ def search(
     """
     from octavo.board.boards import board_of
     from octavo.config import QuantizeConfig
+    from octavo.report.front import check_ending
     from octavo.report.progress import progress_bar
     from octavo.report.terminal import console, print_lines, print_table
     from octavo.search.search import search as run
@@ -55,21 +66,39 @@ def search(
     out = out or Path(f"{marked(model, 'mixed')}.tflite")
     form_of(out, to)
     check_free("--out", out, force)
-    room = None if board is None else board_of(board, flash, ram)
+    if picture is not None:
+        check_ending("--picture", picture)
+        check_free("--picture", picture, force)
+    if report is not None:
+        check_page_free("--report", report, force)
+    place = None if board is None else board_of(board, flash, ram)
     start_keras_for(model)
     config = QuantizeConfig(skip=tuple(skip or ()), effort=effort, seed=seed)
     with progress_bar() as progress:
         found = run(
-            str(model), str(data), flash=room.flash_bytes if room else flash, ram=room.ram_bytes if room else ram,
-            types=[name.strip() for name in types.split(",")], points=points, config=config, samples=samples,
-            integer_divisor=integer_divisor, state=state, allow=tuple(allow or ()), progress=progress,
+            str(model), str(data), flash=flash, ram=ram, board=place, types=[name.strip() for name in types.split(",")],
+            points=points, trials=trials, swaps=swaps, config=config, samples=samples,
+            integer_divisor=integer_divisor, folder=folder, workers=workers, ray=ray, allow=tuple(allow or ()),
+            progress=progress,
         )  # fmt: skip
-    path = None if found.chosen is None else found.chosen.quantized.save(out, to)
+    path = None if found.quantized is None else found.quantized.save(out, to)
+    drawn = None if picture is None else found.picture(picture)
+    if report is not None:
+        from octavo.pages.report import shown_of_data, write_report
+        from octavo.stages import prepare
+
+        prepared = prepare(str(model), tuple(allow or ()))
+        write_report(
+            report, prepared, shown_of_data(prepared, str(data), integer_divisor), search=found,
+            quantized=found.quantized, commands=[command_line()],
+        )  # fmt: skip
     if as_json:
-        print_json({**found.to_dict(), "path": None if path is None else str(path)})
+        places = {"path": path, "picture": drawn}
+        print_json({**found.to_dict(), **{name: None if each is None else str(each) for name, each in places.items()}})
     else:
         screen = console()
         for table in search_tables(found):
             print_table(screen, table)
         print_lines(screen, summary(found, path, str(model), str(data)))
+        print_lines(screen, [] if drawn is None else [f"Drawn: {drawn}."])
     raise typer.Exit(CHECK_SAID_NO if path is None else DONE)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
+from octavo.condition import Method
+from octavo.condition.effort import RECIPES
 from octavo.diagnosis.layer_errors import LayerError, Seen
 from octavo.diagnosis.pair import Pair
 from octavo.diagnosis.places import Place, layer_of
@@ -19,6 +21,8 @@ from octavo.plan.types import Plan
 
 # A layer matters if it makes this share of the outputs' signal noise, and this share of the whole loss.
 LEAST_EFFECT, LEAST_SHARE = 0.001, 0.05
+# Levels of effort that try every method.
+FULL = ("good", "best")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,10 @@ class Case:
         """Places where activations are rounded, with their layer's errors."""
         return ((place, self.errors[place.layer]) for place in self.places if place.kind == "activations")
 
+    def operands(self) -> Iterator[tuple[Place, LayerError]]:
+        """Places where an operator is handed an activation otherwise rounded than it was made."""
+        return ((place, self.errors[place.layer]) for place in self.places if place.kind == "operand")
+
     def weights(self) -> Iterator[tuple[Place, LayerError]]:
         """Likewise of weights."""
         return ((place, self.errors[place.layer]) for place in self.places if place.kind == "weights")
@@ -159,6 +167,35 @@ def wider(layers: Sequence[str]) -> tuple[Mend, ...]:
         of_layers(layers, "16-bit activations of", activations="int16"),
         of_layers(layers, "float for", activations="float32"),
     )
+
+
+def by_methods(trial: Trial, text: str, *methods: Method) -> tuple[Mend, ...]:
+    """Conditioning beside what is done already; nothing where all of it is."""
+    changed = _with_methods(trial, methods)
+    if changed is trial:
+        return ()
+    return (Mend(text, methods_code(changed.methods), partial(_with_methods, methods=methods)),)
+
+
+def methods_code(methods: Sequence[Method]) -> str:
+    """Methods as they are written for `octavo.quantize`."""
+    return f"methods=[{', '.join(f'{type(each).__name__}()' for each in methods)}]"
+
+
+def _with_methods(trial: Trial, methods: Sequence[Method]) -> Trial:
+    """A trial with more methods, each once, in the order in which they build on one another; else the same."""
+    done = trial.methods or (() if trial.config.effort == "fast" else RECIPES["default"].methods)
+    together = {each.name: each for each in (*methods, *done)}
+    if trial.config.effort in FULL or len(together) == len(done):
+        return trial
+    order = [each.name for each in RECIPES["good"].methods]
+    ordered = sorted(together.values(), key=lambda each: order.index(each.name) if each.name in order else 0)
+    return replace(trial, methods=tuple(ordered))
+
+
+def full_effort(trial: Trial) -> Trial:
+    """A trial with every method that helps."""
+    return replace(trial.with_config(effort="good"), methods=())
 
 
 def again(trial_code: str = "octavo.quantize(model, data=...)") -> Mend:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from octavo.diagnosis.causes.cause import Case, Cause, Suspicion, of_layers, wider
+from octavo.condition import GPTQ
+from octavo.diagnosis.causes.cause import Case, Cause, Suspicion, by_methods, of_layers, wider
 
 # Share of what all layers make.
 MOST = 0.4
@@ -18,13 +19,15 @@ def look(case: Case) -> Iterator[Suspicion]:
     worst = max(case.errors.values(), key=lambda error: error.effect)
     if worst.effect < MOST * total or not case.matters(worst.effect):
         return
-    places = [place for place, error in case.activations() if error is worst]
+    made = [place.tensor for place, error in case.activations() if error is worst]
+    read = [place.node for place, error in case.operands() if error is worst]
     by_weights = worst.weights_effect > worst.activations_effect
     what = "weights" if by_weights else "results"
+    rounded = by_methods(case.trial, "weights rounded so that their errors cancel", GPTQ())
     tried = (
-        (of_layers([worst.layer], "float for", activations="float32"),)
-        if by_weights or not places
-        else wider(case.makers_and_readers(places[-1].tensor))
+        (*rounded, of_layers([worst.layer], "float for", activations="float32"))
+        if by_weights or not (made or read)
+        else wider(case.makers_and_readers((made or read)[-1]))
     )
     yield Suspicion(
         worst.layer,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from octavo.diagnosis.causes.cause import Case, Cause, Suspicion, of_layers
+from octavo.condition import GPTQ
+from octavo.diagnosis.causes.cause import Case, Cause, Suspicion, by_methods, of_layers
 
 
 def look(case: Case) -> Iterator[Suspicion]:
@@ -16,7 +17,10 @@ def look(case: Case) -> Iterator[Suspicion]:
                 f"{place.dtype.value} weights leave its results {error.weights_db or 0:.3g} dB",
                 {"bits": float(place.dtype.bits), "weights_db": error.weights_db or 0.0},
                 error.weights_effect,
-                (of_layers([error.layer], "8-bit weights of", weights="int8"),),
+                (
+                    *by_methods(case.trial, "weights rounded so that their errors cancel", GPTQ()),
+                    of_layers([error.layer], "8-bit weights of", weights="int8"),
+                ),
             )
 
 

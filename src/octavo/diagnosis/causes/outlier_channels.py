@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from octavo.diagnosis.causes.cause import Case, Cause, Suspicion, wider
+from octavo.condition import ScaleChannels
+from octavo.diagnosis.causes.cause import Case, Cause, Suspicion, by_methods, wider
 from octavo.diagnosis.layer_errors import OUTLIER_RATIO
 from octavo.ir.graph import consumers
 from octavo.ops.roles import Fixed
@@ -41,7 +42,10 @@ def look(case: Case) -> Iterator[Suspicion]:
             f"{255 / ratio:.2g} of 255 steps are left",
             {"ratio": ratio, "channels": float(len(which)), "channel": float(which[0])},
             error.activations_effect,
-            wider(layers),
+            (
+                *by_methods(case.trial, "scale channels to the range of the largest", ScaleChannels()),
+                *wider(layers),
+            ),
         )
 
 

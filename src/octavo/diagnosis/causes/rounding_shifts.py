@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from octavo.condition import BiasCorrection
-from octavo.diagnosis.causes.cause import Case, Cause, Mend, Suspicion
-from octavo.diagnosis.trial import Trial
+from octavo.diagnosis.causes.cause import Case, Cause, Suspicion, by_methods
 
 # Beyond this share of it, one layer is to blame, and not the sum.
 MOST = 0.6
@@ -31,18 +29,8 @@ def look(case: Case) -> Iterator[Suspicion]:
         f"those of '{worst}' most",
         {"layers": float(len(weights)), "share": total / (total + activations)},
         min(total, case.outcome.loss) * 0.5,
-        (
-            Mend(
-                "give biases back what rounded weights move them by",
-                "methods=[BiasCorrection()]",
-                _corrected,
-            ),
-        ),
+        by_methods(case.trial, "give biases back what rounded weights move them by", BiasCorrection()),
     )
-
-
-def _corrected(trial: Trial) -> Trial:
-    return replace(trial, methods=(*trial.methods, BiasCorrection()))
 
 
 CAUSE = Cause("rounding_shifts", "shifted means by rounded weights", look)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from octavo.diagnosis.causes.cause import Case, Cause, Suspicion, wider
+from octavo.condition import ScaleChannels
+from octavo.diagnosis.causes.cause import Case, Cause, Suspicion, by_methods, wider
 from octavo.diagnosis.places import layer_of
-from octavo.ir.graph import consumers
+from octavo.ir.graph import consumers, producers
 from octavo.ir.types import Node
+from octavo.numerics.affine import representable
 from octavo.plan.types import Group
 
 # A member uses less than this share of what the group spans.
@@ -15,7 +17,8 @@ SMALL = 0.125
 
 
 def look(case: Case) -> Iterator[Suspicion]:
-    """Groups with a member that matters and is far smaller than the group."""
+    """Groups with a member that matters and is far smaller than the group, and operands that are brought to one."""
+    yield from _entering(case)
     places = {place.tensor: (place, error) for place, error in case.activations()}
     for group in case.plan.groups:
         members = [name for name in group.tensors if name in places and name in case.seen.low]
@@ -37,8 +40,31 @@ def look(case: Case) -> Iterator[Suspicion]:
                 f"'{places[widest][1].layer}', which spans {spans[widest]:.3g}: {255 * share:.2g} steps are left",
                 {"share": share, "small": spans[name], "large": spans[widest]},
                 error.activations_effect,
-                wider(case.makers_and_readers(name)),
+                (
+                    *by_methods(case.trial, "scale channels to the range of the largest", ScaleChannels()),
+                    *wider(case.makers_and_readers(name)),
+                ),
             )
+
+
+def _entering(case: Case) -> Iterator[Suspicion]:
+    """Operands that enter an operator by a scale far too coarse for them."""
+    for place, error in case.operands():
+        low, high = representable(place.parameters, place.dtype)
+        span = max(case.seen.high[place.tensor], 0.0) - min(case.seen.low[place.tensor], 0.0)
+        share = span / (high - low)
+        if share >= SMALL or not case.matters(error.activations_effect):
+            continue
+        node = producers(case.pair.floats)[place.node]
+        operand = case.pair.floats.tensors[place.tensor].layer or place.tensor
+        yield Suspicion(
+            error.layer,
+            f"{node.op} reads '{operand}', which spans {span:.3g}, by a scale that spans {high - low:.3g}: "
+            f"{255 * share:.2g} steps are left",
+            {"share": share, "small": span, "large": high - low},
+            error.activations_effect,
+            wider(case.makers_and_readers(place.node)),
+        )
 
 
 def _meeting(case: Case, group: Group, name: str) -> Node | None:

@@ -13,6 +13,8 @@ from octavo.ops.build import GraphBuilder
 
 # Operations along the batch, or on all values in a row, whose results are of a size that Keras does not tell.
 ALONG_THE_BATCH = frozenset({"Diagflat", "Flipud", "Outer", "Ravel", "ScatterUpdate", "Vsplit", "Vstack"})
+# Operations that name an axis of what they make, which has one more than what they take.
+NAMES_A_NEW_AXIS = frozenset({"ExpandDims", "OneHot", "Stack"})
 
 
 def check_ranks(b: GraphBuilder, path: str, function: Any, inputs: Sequence[str]) -> None:
@@ -58,12 +60,13 @@ def mixes_batch(node: Any) -> bool:
 
 
 def _is_along_batch(node: Any, name: str) -> bool:
-    """Whether the axis that a call names is the batch's of what it names an axis of: its first argument."""
+    """Whether the axis that a call names is the batch's of what it names an axis of: its first argument, or result."""
     import keras
 
     if not hasattr(node.operation, "axis"):
         return False
-    first = keras.tree.flatten((node.arguments.args or node.input_tensors)[0])
+    named_of = node.outputs if name in NAMES_A_NEW_AXIS else (node.arguments.args or node.input_tensors)[0]
+    first = keras.tree.flatten(named_of)
     ranks = {len(each.shape) for each in first if getattr(each, "shape", (0,))[:1] == (None,)}
     named = node.operation.axis
     if named is None:  # functions then take all values in a row; layers mean something of their own by it

@@ -2,34 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from octavo.dtypes import DType
-from octavo.ir.graph import consumers, drop_unused, rename_inputs
-from octavo.ir.types import Graph
+from octavo.ir.graph import consumers, drop_unused, fresh_name, rename_inputs
+from octavo.ir.types import Graph, Node, Tensor
+from octavo.ops.cast import CastOptions, ElementType
+from octavo.ops.operands import data_inputs
+from octavo.ops.roles import SameAsInput
+from octavo.ops.table import spec_of
+from octavo.ops.truth import Compares
+
+_READ = {DType.INT32, DType.BOOL}
 
 
 def with_integer_inputs(graph: Graph) -> tuple[Graph, dict[str, str]]:
-    """Let an input that is only read as int32 be of that type.
+    """Let an input that is read as int32, and otherwise only compared with whole numbers, be of that type.
 
-        float32 input -> CAST to int32 -> reader  =>  int32 input -> reader
+        float32 input -> CAST to int32 -> reader        =>  int32 input -> reader
+        float32 input -> NOT_EQUAL 0.0 (padding's mask)  =>  int32 input -> NOT_EQUAL 0
 
-    A real tensor would be rounded to as few values as its scale has, and an index of a large table with it. Does not
-    apply where the result of the CAST is an output of the graph.
+    A real tensor would be rounded to as few values as its scale has, and an index of a large table with it. What only
+    moves the values on their way to such readers moves integers then. Does not apply where the values themselves, or
+    the result of a CAST, are an output of the graph.
 
     Returns:
-        The graph, and the input that stands for each result of a CAST that went.
+        The graph, and the tensor that stands for each result of a CAST that went.
     """
     readers = consumers(graph)
-    gone: dict[str, str] = {}
-    for name in graph.inputs:
-        casts = [node for node in readers[name] if node.op == "CAST"]
-        whole = all(graph.tensors[node.outputs[0]].dtype is DType.INT32 for node in casts)
-        shown = any(node.outputs[0] in graph.outputs for node in casts) or name in graph.outputs
-        if casts and whole and not shown and len(casts) == len(readers[name]):
-            gone |= {node.outputs[0]: name for node in casts}
-    if not gone:
+    whole = {held for name in graph.inputs for held in _held(graph, name, readers)}
+    if not whole:
         return graph, {}
-    nodes = rename_inputs((node for node in graph.nodes if node.outputs[0] not in gone), gone)
-    inputs = {name: replace(graph.tensors[name], dtype=DType.INT32) for name in gone.values()}
-    return drop_unused(replace(graph, tensors={**graph.tensors, **inputs}, nodes=nodes)), gone
+    gone: dict[str, str] = {}
+    nodes: list[Node] = []
+    tensors = {name: replace(tensor, dtype=DType.INT32) for name, tensor in graph.tensors.items() if name in whole}
+    tensors = {**graph.tensors, **tensors}
+    for node in graph.nodes:
+        if not whole.intersection(filter(None, node.inputs)):
+            nodes.append(node)
+        elif _is_cast(graph, node, DType.INT32):
+            gone[node.outputs[0]] = str(node.inputs[0])
+        else:
+            nodes.append(_on_integers(node, whole, tensors))
+    return drop_unused(replace(graph, tensors=tensors, nodes=rename_inputs(nodes, gone))), gone
+
+
+def _held(graph: Graph, name: str, readers: Mapping[str, tuple[Node, ...]]) -> frozenset[str]:
+    """The tensors that hold an input's values, itself among them, where all that read them do so as integers."""
+    held, pending, indices = set[str](), [name], False
+    while pending:
+        tensor = pending.pop()
+        held.add(tensor)
+        for reader in readers[tensor]:
+            if _is_moved(graph, reader, tensor):
+                pending += reader.outputs
+            elif any(_is_cast(graph, reader, dtype) for dtype in _READ) and reader.outputs[0] not in graph.outputs:
+                indices |= _is_cast(graph, reader, DType.INT32)
+            elif not _is_compared(graph, reader, tensor):
+                return frozenset()
+    return frozenset(held) if indices and held.isdisjoint(graph.outputs) else frozenset()
+
+
+def _is_cast(graph: Graph, node: Node, dtype: DType) -> bool:
+    return node.op == "CAST" and graph.tensors[node.outputs[0]].dtype is dtype
+
+
+def _is_moved(graph: Graph, node: Node, name: str) -> bool:
+    """Whether an operator only gives a tensor's values other places, on int32 as well."""
+    spec = spec_of(node.op)
+    rule = spec.rule()
+    moves = isinstance(rule, SameAsInput) and rule.moves and DType.INT32 in spec.micro
+    return moves and [tensor for _, tensor in data_inputs(graph, node)] == [name]
+
+
+def _is_compared(graph: Graph, node: Node, name: str) -> bool:
+    """Whether a tensor is compared with constants that are whole numbers."""
+    if node.op not in Compares.__members__:
+        return False
+    return all(_is_whole(graph.tensors[str(other)].data) for other in node.inputs if other != name)
+
+
+def _is_whole(data: np.ndarray | None) -> bool:
+    """Whether int32 holds a constant's values."""
+    limits = np.iinfo(np.int32)
+    return data is not None and bool(((np.rint(data) == data) & (limits.min <= data) & (data <= limits.max)).all())
+
+
+def _on_integers(node: Node, whole: set[str], tensors: dict[str, Tensor]) -> Node:
+    """An operator that reads integers; constants of that type are added to `tensors`."""
+    if node.op == "CAST":
+        return replace(node, options=CastOptions(ElementType.INT32, ElementType.BOOL))
+    if node.op not in Compares.__members__:
+        return node
+    inputs: list[str] = []
+    for name in map(str, node.inputs):
+        data = tensors[name].data
+        if name in whole or data is None:
+            inputs.append(name)
+            continue
+        inputs.append(fresh_name(tensors, f"{name}/whole"))
+        tensors[inputs[-1]] = replace(tensors[name], name=inputs[-1], dtype=DType.INT32, data=data.astype(np.int32))
+    return replace(node, inputs=tuple(inputs))

@@ -24,7 +24,7 @@ def unrolled(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = 
 
     if layer.stateful:
         raise _refusal(layer)
-    masks = None if mask is None else ops.unstack(mask[0] if tree.is_nested(mask) else mask, axis=1)
+    mask = mask[0] if tree.is_nested(mask) else mask
     states = layer.cell.get_initial_state(batch_size=1) if initial_state is None else initial_state
     states = list(states) if tree.is_nested(states) else [states]
     steps = ops.unstack(sequences, axis=1)
@@ -33,14 +33,35 @@ def unrolled(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = 
     for time in reversed(times) if layer.go_backwards else times:
         output, after = layer.cell(steps[time], states)
         after = list(after) if tree.is_nested(after) else [after]
-        if masks is not None:
+        if mask is not None:
+            seen = mask[:, time]
             before = outputs[-1] if outputs and not layer.zero_output_for_mask else ops.zeros_like(output)
-            output = _where(masks[time], output, before)
-            after = tree.map_structure(lambda new, old, seen=masks[time]: _where(seen, new, old), after, states)
+            output = _where(seen, output, before)
+            after = tree.map_structure(lambda new, old, seen=seen: _where(seen, new, old), after, states)
         states = after
         outputs.append(output)
     result = ops.stack(outputs, axis=1) if layer.return_sequences else outputs[-1]
     return (result, *states) if layer.return_state else result
+
+
+def at_each_time(layer: Any, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    """The `call` of keras.layers.TimeDistributed, its layer called once for each step in time.
+
+    Keras turns batch and time around, and calls the code of its layer and not the layer.
+
+    Args:
+        layer: The layer, or what stands for it.
+        inputs: (batch, time, ...), of a known number of steps.
+        training: As for `call`.
+        mask: (batch, time), for a layer that takes one.
+    """
+    from keras import ops
+
+    steps = ops.unstack(inputs, axis=1)
+    if mask is None or not layer.layer._call_has_mask_arg:
+        return ops.stack([layer.layer(step) for step in steps], axis=1)
+    masks = ops.unstack(mask, axis=1)
+    return ops.stack([layer.layer(step, mask=seen) for step, seen in zip(steps, masks, strict=True)], axis=1)
 
 
 def _where(seen: Any, new: Any, old: Any) -> Any:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from octavo.load.keras_graph.functional import is_graph_of_layers, symbol
-from octavo.load.keras_graph.recurrence import SymbolicBackend, unrolled
+from octavo.load.keras_graph.recurrence import SymbolicBackend, at_each_time, unrolled
 
 # What Keras itself lists of a layer; no `call` computes with it.
 BOOKKEEPING = frozenset(
@@ -97,6 +97,8 @@ def _on_symbols(layer: Any, shadow: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if isinstance(layer, keras.layers.RNN):
         found["call"] = partial(unrolled, shadow)
+    if isinstance(layer, keras.layers.TimeDistributed):
+        found["call"] = partial(at_each_time, shadow)
     if isinstance(vars(layer).get("backend"), DynamicBackend):
         found["backend"] = SymbolicBackend()
     return found

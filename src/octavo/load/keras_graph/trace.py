@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from octavo.config import LAYERS_SHOWN, unknown_name
+from octavo.dtypes import DType
 from octavo.errors import InputError, OctavoError, UnsupportedLayerError
 from octavo.ir.graph import fresh_name
 from octavo.ir.notes import Note
@@ -88,12 +89,13 @@ def load_keras(
     tracer.check_allowed()
     graph, cast = with_integer_inputs(tracer.builder.finish(outputs))
     names = {key: cast.get(name, name) for key, name in tracer.names.items()}
-    for name in cast.values():
-        tracer.notes.pop(name, None)
+    whole = {name for name in graph.inputs if graph.tensors[name].dtype is DType.INT32}
+    notes = tuple(note for subject, note in tracer.notes.items() if subject not in whole)
     graph, renamed = named_as_in_keras(graph, tracer.results, function)
     names = {key: renamed.get(name, name) for key, name in names.items()}
     expected = (replace(each, tensor=renamed.get(each.tensor, each.tensor)) for each in tracer.builder.expected)
-    return Loaded(with_batch(graph, batch), tuple(tracer.notes.values()), names, expected=tuple(expected))
+    integers = all("int" in tensor.dtype for tensor in function.inputs)
+    return Loaded(with_batch(graph, batch), notes, names, expected=tuple(expected), takes_integers=integers)
 
 
 # A result of a call: the name of a tensor of the graph or, where it depends on no input, its value.

@@ -24,7 +24,7 @@ class LiveConstant:
             "offset" are what a batch normalization multiplies by and adds.
         value: Of kind "value".
         variable: Path of the variable below its layer, of kind "variable".
-        shape: The variable's shape in the graph.
+        shape: Its shape in the graph.
         integer: Type it is rounded to, on the grid of its own range; "" where it is not.
     """
 
@@ -45,12 +45,13 @@ class LiveConstant:
         if self.kind == "value":
             return self.value
         if self.kind == "given":
-            value = ops.cast(given, "float32")
+            value = ops.reshape(ops.cast(given, "float32"), self.shape)
         elif self.kind == "variable":
             value = ops.reshape(ops.cast(dict(variables_of(layer))[self.variable].value, "float32"), self.shape)
         else:
             assert batch_norm is not None
             value = batch_norm[self.kind == "offset"]
+            value = ops.reshape(value, self.shape) if self.shape else value
         if not self.integer:
             return value
         dtype = DType(self.integer)
@@ -84,7 +85,7 @@ def batch_norm_affine(layer: Any, x: Any = None, *, training: bool = False) -> t
     """
     mean, variance = layer.moving_mean.value, layer.moving_variance.value
     if training and layer.trainable:
-        axes = list(range(len(x.shape) - 1))
+        axes = [axis for axis in range(len(x.shape)) if axis != layer.axis % len(x.shape)]
         mean, variance = ops.moments(ops.cast(x, "float32"), axes, synchronized=layer.synchronized)
         for variable, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
             variable.assign(variable.value * layer.momentum + value * (1.0 - layer.momentum))

@@ -182,7 +182,7 @@ class LoweredCall(Around):
         )
 
     def _constants(self, program: Program, x: Any, given: Mapping[str, Any], training: bool) -> dict[str, Any]:
-        """The constants by graph tensor; numbers in the precision of `x`."""
+        """The constants by graph tensor; numbers in the precision of `x`, or the layer's where that is no real."""
         affine = None
         if any(constant.kind in ("scale", "offset") for constant in program.constants.values()):
             affine = batch_norm_affine(self.operation, x, training=training and not self.frozen)
@@ -190,4 +190,5 @@ class LoweredCall(Around):
             name: constant.of(self.operation, affine, given.get(name)) for name, constant in program.constants.items()
         }
         indices = {name for name, value in values.items() if getattr(value, "dtype", None) == np.int32}
-        return {name: value if name in indices else ops.cast(value, x.dtype) for name, value in values.items()}
+        precision = x.dtype if keras.backend.is_float_dtype(x.dtype) else self.compute_dtype
+        return {name: value if name in indices else ops.cast(value, precision) for name, value in values.items()}

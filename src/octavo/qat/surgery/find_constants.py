@@ -37,7 +37,7 @@ def live_constant(blueprint: Blueprint, name: str, reader: Node) -> tuple[Any, L
         return origin.layer, LiveConstant("variable", variable=origin.variable, shape=data.shape, integer=integer)
     owner = blueprint.flat.get_layer(blueprint.loaded.tensors[name].layer)
     if isinstance(owner, keras.layers.BatchNormalization):
-        return owner, LiveConstant("scale" if reader.op == "MUL" else "offset", integer=integer)
+        return owner, LiveConstant("scale" if reader.op == "MUL" else "offset", shape=data.shape, integer=integer)
     return None
 
 

@@ -22,6 +22,9 @@ from octavo.qat.surgery.blueprint import Blueprint
 from octavo.qat.surgery.find_constants import live_constant
 from octavo.qat.surgery.refuse import cannot_train, mixes_samples
 
+# Largest relative error of several roundings to a type.
+HALF_PRECISION = {"float16": 2.0**-9, "bfloat16": 2.0**-6}
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -137,14 +140,20 @@ def _step(node: Node) -> Step:
 
 
 def _constants_given(blueprint: Blueprint, tensors: Sequence[Any], constants: Sequence[str]) -> dict[int, str]:
-    """The constants that are tensors among a call's arguments, computed of variables alone, by `id` of the tensor."""
+    """The constants that are tensors among a call's arguments, computed of variables alone, by `id` of the tensor.
+
+    A constant has the elements of its tensor, maybe in another shape, and more exactly than a tensor of half precision.
+    """
     found: dict[int, str] = {}
     for tensor in tensors:
         if id(tensor) not in blueprint.names:
-            value = blueprint.value_of(tensor)
+            value = blueprint.value_of(tensor).astype(np.float32)
+            error = max(1e-5, HALF_PRECISION.get(tensor.dtype, 0.0))
             for name in constants:
                 data = blueprint.loaded.tensors[name].data
-                if data is not None and data.shape == value.shape and np.allclose(data, value, rtol=1e-5, atol=1e-12):
+                if data is None or data.size != value.size:
+                    continue
+                if np.allclose(data.ravel(), value.ravel(), rtol=error, atol=1e-12):
                     found[id(tensor)] = name
     return found
 

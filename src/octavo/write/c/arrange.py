@@ -6,23 +6,44 @@ import numpy as np
 
 from octavo.write.c.constants import Scaling
 
+# Depths of a block that stand in one macro of conv_layout.c.
+_SIXTEEN = 16
 
-def conv_weights(kernel_ohwi: np.ndarray, groups: int) -> tuple[np.ndarray, int]:
-    """The blocks of conv.c: depths padded to eight, channels of each group to four, in the order of its loop.
+
+def conv_weights(kernel_ohwi: np.ndarray, groups: int) -> np.ndarray:
+    """The blocks of convolutions: channels of each group padded to four, depths to eight.
 
     Args:
         kernel_ohwi: int8 [out, height, width, in of a group].
         groups: Parts the channels are divided into.
 
     Returns:
-        int8, flat; and the padded depth.
+        int8 [blocks, 4, padded depth].
     """
     per_group = kernel_ohwi.reshape(groups, kernel_ohwi.shape[0] // groups, -1)
-    depth = -(-per_group.shape[2] // 8) * 8
-    padded = np.pad(per_group, [(0, 0), (0, -per_group.shape[1] % 4), (0, depth - per_group.shape[2])])
-    blocks = padded.reshape(groups, -1, 2, 2, depth // 4, 2, 2)  # group, block, c / 2, c % 2, e / 4, e / 2 % 2, e % 2
-    # Of four depths those of even places come first, each for two channels at a time.
-    return np.ascontiguousarray(blocks.transpose(0, 1, 4, 6, 2, 5, 3)).ravel(), depth
+    padded = np.pad(per_group, [(0, 0), (0, -per_group.shape[1] % 4), (0, -per_group.shape[2] % 8)])
+    return padded.reshape(-1, 4, padded.shape[2])
+
+
+def conv_halves(blocks: np.ndarray) -> np.ndarray:
+    """Blocks of weights of four bits, two channels above the two others: int8 [blocks, 2, padded depth]."""
+    return _in_a_byte(blocks[:, :2], blocks[:, 2:])
+
+
+def laid(blocks: np.ndarray, macro: str, first: str = "") -> list[str]:
+    """Blocks as calls of the macros of conv_layout.c, which lay them out for the kernel that is compiled.
+
+    Args:
+        blocks: int8 [blocks, rows, padded depth].
+        macro: What follows "OCTAVO_SIXTEEN" and "OCTAVO_EIGHT" in their names.
+        first: Argument in front of the numbers.
+    """
+    return [
+        f"{'OCTAVO_SIXTEEN' if depth + _SIXTEEN <= blocks.shape[2] else 'OCTAVO_EIGHT'}{macro}({first}"
+        f"{', '.join(map(str, block[:, depth : depth + _SIXTEEN].ravel()))})"
+        for block in blocks
+        for depth in range(0, blocks.shape[2], _SIXTEEN)
+    ]
 
 
 def depthwise_weights(kernel_1hwc: np.ndarray) -> np.ndarray:
@@ -36,26 +57,32 @@ def halves(weights: np.ndarray) -> np.ndarray:
     return _in_a_byte(pairs[:, 0], pairs[:, 1])
 
 
-def conv_halves(arranged: np.ndarray) -> np.ndarray:
-    """The blocks of `octavo_conv_rows_4` from those of `conv_weights`: two channels above two others, in four bytes."""
-    words = arranged.reshape(-1, 2, 4)
-    return _in_a_byte(words[:, 0].ravel(), words[:, 1].ravel())
-
-
-def conv_words(arranged: np.ndarray) -> np.ndarray:
-    """The blocks of `octavo_conv_rows_16` from those of `conv_weights`: int16, both depths of a channel together."""
-    return np.ascontiguousarray(arranged.astype(np.int16).reshape(-1, 2, 2).swapaxes(1, 2)).ravel()
-
-
 def _in_a_byte(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
     return ((upper.astype(np.uint8) << 4) | (lower.astype(np.uint8) & 15)).view(np.int8)
 
 
-def channel_blocks(scaling: Scaling, groups: int = 1) -> list[list[int]]:
-    """`octavo_channels`, one for four channels: four biases, then three numbers a channel; zeros for padded ones."""
+def channel_blocks(scaling: Scaling, folded: np.ndarray, groups: int = 1) -> list[list[str]]:
+    """`octavo_channels`, one for four channels: four biases, then three numbers a channel; zeros for padded ones.
+
+    Args:
+        scaling: Of a layer.
+        folded: What comes to the biases where the zero point of the input is not taken off; int64 [channels].
+        groups: Parts the channels are divided into.
+    """
     bias = scaling.bias.reshape(groups, -1)
     scale = scaling.scale.reshape(groups, -1, 3)
     padding = -bias.shape[1] % 4
-    biases = np.pad(bias, [(0, 0), (0, padding)]).reshape(-1, 4)
+    others = _wrapped(scaling.bias + folded).reshape(groups, -1)
+    biases, others = (np.pad(each, [(0, 0), (0, padding)]).reshape(-1, 4) for each in (bias, others))
     scales = np.pad(scale, [(0, 0), (0, padding), (0, 0)]).reshape(-1, 12)
-    return np.concatenate([biases, scales], axis=1).tolist()
+    written = [[_bias(*pair) for pair in zip(*rows, strict=True)] for rows in zip(biases, others, strict=True)]
+    return [row + list(map(str, rest)) for row, rest in zip(written, scales, strict=True)]
+
+
+def _bias(value: int, folded: int) -> str:
+    return str(value) if value == folded else f"OCTAVO_BIAS({value}, {folded})"
+
+
+def _wrapped(values: np.ndarray) -> np.ndarray:
+    """Values as 32 bits hold them; sums that wrap come back when all is added."""
+    return (values + 2**31) % 2**32 - 2**31

@@ -184,15 +184,15 @@ def _reach(weights: np.ndarray, input_offset: int, data: DType) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class NarrowFactor:
-    """`octavo_factor`: an integer shifted left, an offset added, scaled as `octavo_scale_doubled` does.
+    """`octavo_narrow_factor`: a multiple of an integer, an offset added, scaled as `octavo_scale_doubled` does.
 
     Attributes:
-        left: Shift of the integer, the doubling included.
+        steps: What the integer is multiplied with, the doubling included.
         before: Added then.
         multiplier, offset, right: Of `octavo_scale_doubled`.
     """
 
-    left: int
+    steps: int
     before: int
     multiplier: int
     offset: int
@@ -221,7 +221,7 @@ def _narrow_term(offset: int, left: int, multiplier: Multiplier) -> NarrowFactor
         left, right = left + 1, 1
     if right < 1:
         return None
-    return NarrowFactor(left + 1, offset << (left + 1), q31, 1 << (right - 1), right)
+    return NarrowFactor(2 << left, offset << (left + 1), q31, 1 << (right - 1), right)
 
 
 def _narrow_output(multiplier: Multiplier, output: Output) -> NarrowFactor | None:
@@ -229,7 +229,7 @@ def _narrow_output(multiplier: Multiplier, output: Output) -> NarrowFactor | Non
     if right < 1:
         return None
     offset = (1 << (right - 1)) + (output.output_zero_point << right)
-    return NarrowFactor(1, 0, multiplier.multiplier_q31, offset, right) if abs(offset) < _NARROW else None
+    return NarrowFactor(2, 0, multiplier.multiplier_q31, offset, right) if abs(offset) < _NARROW else None
 
 
 def places(shapes: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:

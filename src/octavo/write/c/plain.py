@@ -203,7 +203,7 @@ def _sign(multiplier: Multiplier) -> int:
 
 
 def _narrow(factor: NarrowFactor) -> str:
-    return braces([factor.left, factor.before, factor.multiplier, factor.offset, factor.right])
+    return braces([factor.steps, factor.before, factor.multiplier, factor.offset, factor.right])
 
 
 def _joined(dimensions: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ _INNER = re.compile(r"struct \{([^{}]*)\} \w+;")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _MEMBERS = re.compile(r"(?:const )?(\w+) ([^;]+);")
 _INTEGERS = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4, "int64_t": 8}
+_INTEGERS |= {"OCTAVO_WORD": 2}  # of cores without the vector extension, which the figures are for
 _WORD = 4
 
 

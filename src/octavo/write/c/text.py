@@ -39,16 +39,25 @@ def wrapped(values: Iterable[object], indent: str = "  ") -> str:
     return "\n".join([*lines, line.rstrip().rstrip(",")])
 
 
+def indented(words: Sequence[str]) -> str:
+    """Words with commas, one a line."""
+    return ",\n".join(f"  {word}" for word in words)
+
+
 def array(kind: str, name: str, values: np.ndarray) -> str:
     """A constant array, which `OCTAVO_WEIGHTS` may place; words can be read from its beginning on."""
-    head = f"static const {kind} {name}[{values.size}] OCTAVO_ALIGNED OCTAVO_WEIGHTS"
-    return f"{head} = {{\n{wrapped(map(int, values.ravel()))}\n}};\n"
+    return written_array(kind, name, values.size, wrapped(map(int, values.ravel())))
+
+
+def written_array(kind: str, name: str, size: int, content: str) -> str:
+    """The same of content that is text already."""
+    head = f"static const {kind} {name}[{size}] OCTAVO_ALIGNED OCTAVO_WEIGHTS"
+    return f"{head} = {{\n{content}\n}};\n"
 
 
 def rows(kind: str, name: str, table: Sequence[str]) -> str:
     """A constant array of structures, one a line."""
-    lines = ",\n".join(f"  {row}" for row in table)
-    return f"static const {kind} {name}[{len(table)}] OCTAVO_WEIGHTS = {{\n{lines}\n}};\n"
+    return f"static const {kind} {name}[{len(table)}] OCTAVO_WEIGHTS = {{\n{indented(table)}\n}};\n"
 
 
 def braces(values: Iterable[object]) -> str:

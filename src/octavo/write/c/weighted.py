@@ -13,10 +13,10 @@ from octavo.ops.conv_kernels import ConvConstants, TransposeConvConstants
 from octavo.ops.dense import FullyConnectedConstants
 from octavo.ops.prepare import prepared
 from octavo.ops.window import Window
-from octavo.write.c.arrange import channel_blocks, conv_halves, conv_weights, conv_words, depthwise_weights, halves
+from octavo.write.c.arrange import channel_blocks, conv_halves, conv_weights, depthwise_weights, halves, laid
 from octavo.write.c.call import Call, Rows
 from octavo.write.c.constants import Scaling, scaling
-from octavo.write.c.text import array, braces, rows, structure
+from octavo.write.c.text import array, braces, indented, rows, structure, written_array
 
 ONE_TAP = Window(1, 1, 1, 1, 1, 1, 0, 0, 0, 0)
 
@@ -96,7 +96,14 @@ def _depthwise(
     call = f"octavo_depthwise_rows{suffix}(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, {{begin}}, {{end}});"
     scratch_bytes = 8 * (lines + 1) * line + 16 * window.height * pair
     statements = for_each_image(call, x, y)
-    return Call(("depthwise",), definitions, statements, scratch_bytes, reads_first=True, rows=by_rows(call, window))
+    return Call(
+        ("helium", "depthwise_layout", "depthwise_helium", "depthwise"),
+        definitions,
+        statements,
+        scratch_bytes,
+        reads_first=True,
+        rows=by_rows(call, window),
+    )
 
 
 def lower_fully_connected(graph: Graph, node: Node, prefix: str, *, widen: bool = False) -> Call:
@@ -164,11 +171,16 @@ def _conv(
         groups: Parts the channels are divided into.
         widen: Hold weights of eight bits in sixteen.
     """
-    (weights, depth), suffix = conv_weights(kernel_ohwi, groups), ""
+    weights, suffix = conv_weights(kernel_ohwi, groups), ""
+    depth, kind = weights.shape[2], "int8_t"
     if scale.weight_bits == 4:
         weights, suffix = conv_halves(weights), "_4"
+        lines = laid(weights, "_PAIRS")
     elif widen:
-        weights, suffix = conv_words(weights), "_16"
+        kind, suffix = "OCTAVO_WORD", "_16"
+        lines = laid(weights, "", "OCTAVO_AS_WORDS, ")
+    else:
+        lines = laid(weights, "", "OCTAVO_AS_BYTES, ")
     fields = [
         ("in: height, width, channels", numbers(x.shape[1:])),
         ("out: width, channels", numbers(y.shape[2:])),
@@ -179,8 +191,8 @@ def _conv(
         ("bias and scale of channels", f"{prefix}_channels"),
     ]
     definitions = (
-        array(f"{weights.dtype.name}_t", f"{prefix}_weights", weights),
-        _channels(prefix, scale, groups),
+        written_array(kind, f"{prefix}_weights", weights.size, indented(lines)),
+        _channels(prefix, scale, input_offset * kernel_ohwi.sum((1, 2, 3), dtype=np.int64), groups),
         structure("octavo_conv", f"{prefix}_op", fields),
     )
     gathers = x.shape[3] // groups % 4 != 0
@@ -188,7 +200,7 @@ def _conv(
     only = y.shape[1] * y.shape[2] == 1 and (gathers or one_tap)
     call = f"octavo_conv_rows{suffix}(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, {{begin}}, {{end}});"
     return Call(
-        ("conv",),
+        ("helium", "conv_layout", "conv_dsp", "conv_helium", "conv"),
         definitions,
         for_each_image(call, x, y),
         scratch_bytes=((2 if only else 4) + gathers) * depth,
@@ -221,8 +233,8 @@ def _output_fields(input_offset: int, scale: Scaling) -> list[tuple[str, str]]:
     ]
 
 
-def _channels(prefix: str, scale: Scaling, groups: int = 1) -> str:
-    blocks = channel_blocks(scale, groups)
+def _channels(prefix: str, scale: Scaling, folded: np.ndarray | None = None, groups: int = 1) -> str:
+    blocks = channel_blocks(scale, np.zeros_like(scale.bias) if folded is None else folded, groups)
     scales = [braces(braces(row[i : i + 3]) for i in range(4, 16, 3)) for row in blocks]
     table = [braces([braces(row[:4]), rest]) for row, rest in zip(blocks, scales, strict=True)]
     return rows("octavo_channels", f"{prefix}_channels", table)
