@@ -115,5 +115,5 @@ $(MUTANTS_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 
 $(DOCS_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing what the documentation needs into $(VENV) (once, one or two minutes) ..."
-	@$(INSTALL) -e ".[docs,jax]"
+	@$(INSTALL) -e ".[docs,demo,micro,jax]"
 	@touch $@

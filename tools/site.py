@@ -2,6 +2,7 @@
 
     python tools/site.py site
 
+The tutorial is the notebook of examples/, run when the site is built; `--no-run` leaves its outputs out.
 Pages of the repository link to each other as files; a site has them all in one folder, which is made first.
 """
 
@@ -18,10 +19,12 @@ from functools import partial
 from pathlib import Path
 
 import octavo
+from notebook import as_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 # Pages that stand outside docs/, and their names in the site.
 OUTSIDE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "SKILL.md": "skill.md"}
+TUTORIAL = ROOT / "examples" / "first_hour.ipynb"
 # A link that leads out of the site becomes the name of what it leads to.
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
 
@@ -58,12 +61,14 @@ def _link(match: re.Match[str], source: Path, names: dict[Path, str]) -> str:
 
 def main() -> int:
     """Build into the folder named; 0 if every page and every link is right."""
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "site").resolve()
+    given = [each for each in sys.argv[1:] if each != "--no-run"]
+    target = Path(given[0] if given else "site").resolve()
     with tempfile.TemporaryDirectory() as made:
         pages = Path(made) / "docs"
         pages.mkdir()
         gather(pages)
         (pages / "api.md").write_text(api_page(), encoding="utf-8")
+        (pages / "tutorial.md").write_text(as_markdown(TUTORIAL, "--no-run" not in sys.argv), encoding="utf-8")
         config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
         config = config.replace("docs_dir: docs", f"docs_dir: {pages}").replace("paths: [src]", f"paths: [{ROOT}/src]")
         (Path(made) / "mkdocs.yml").write_text(config, encoding="utf-8")

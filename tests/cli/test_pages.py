@@ -109,6 +109,33 @@ def test_commands_take_a_page_to_write(run: Run, small: Path, tmp_path: Path) ->
     assert (tmp_path / "mended.tflite").stat().st_size
 
 
+@pytest.mark.parametrize(("flash", "code"), [("100KB", 0), ("1KB", 1)])
+def test_a_search_draws_every_file_it_made(run: Run, small: Path, tmp_path: Path, flash: str, code: int) -> None:
+    out, page = tmp_path / "mixed.tflite", tmp_path / "search.html"
+    command = (
+        "search",
+        small,
+        "--data",
+        small.parent / "samples.npz",
+        "--points",
+        "2",
+        "--swaps",
+        "0",
+        "--effort",
+        "fast",
+        "-o",
+        out,
+    )
+    assert run(*command, "--flash", flash, "--report", page).code == code
+    found = figures(tmp_path, "search")["search"]
+    text = page.read_text()
+    specs = json.loads(re.search(r'id="specs">(.*?)</script>', text, re.DOTALL).group(1))  # type: ignore[union-attr]
+    drawn = [(each["flash"], each["worth"], each["file"]) for each in specs["search"]["layer"][1]["data"]["values"]]
+    assert [each[:2] for each in drawn] == [(each["flash_bytes"], each["sqnr_db"]) for each in found["points"]]
+    assert [each[2] for each in drawn].count("chosen") == (code == 0)
+    assert ("None of the files fits." in text) == (code == 1) == (found["chosen"] is None)
+
+
 def test_a_page_without_samples_to_show_is_refused_before_the_work(run: Run, small: Path, tmp_path: Path) -> None:
     ended = run(
         "quantize", small, "--scheme", "dynamic", "-o", tmp_path / "q.tflite", "--report", tmp_path / "page.html"

@@ -1,31 +1,35 @@
-"""The notebook of examples/ runs, and each cell that ends in a value shows it."""
+"""The notebook of examples/, which is the tutorial of the site, runs, and each cell shows what it ends in."""
 
 from __future__ import annotations
 
-import ast
-import json
-from pathlib import Path
+import importlib.util
 from typing import Any
 
+import numpy as np
 import pytest
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "examples" / "first_hour.ipynb"
+from source_tree import ROOT
+
+NOTEBOOK = ROOT / "examples" / "first_hour.ipynb"
 
 
-def run_cell(source: str, names: dict[str, Any]) -> Any:
-    """Run a cell as a notebook does; returns the value of an expression at its end, else None."""
-    tree, last = ast.parse(source), None
-    if tree.body and isinstance(tree.body[-1], ast.Expr):
-        last = ast.Expression(tree.body.pop().value)  # type: ignore[attr-defined]
-    exec(compile(tree, str(NOTEBOOK), "exec"), names)
-    return None if last is None else eval(compile(last, str(NOTEBOOK), "eval"), names)
+def tool() -> Any:
+    """tools/notebook.py, which runs a notebook for the site as well."""
+    spec = importlib.util.spec_from_file_location("notebook", ROOT / "tools" / "notebook.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_the_notebook_runs_and_shows_its_results() -> None:
     pytest.importorskip("sklearn")
-    cells = [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"]
     names: dict[str, Any] = {}
-    shown = [value for cell in cells if (value := run_cell("".join(cell["source"]), names)) is not None]
+    notebook = tool()
+    ran = [notebook.run_cell(source, names) for kind, source in notebook.cells(NOTEBOOK) if kind == "code"]
+    shown = [value for _, value in ran if value is not None]
+    trained, rounded, diagnosed = (printed for printed, _ in ran if printed)
     quantized, evaluation, parity, table = shown
     assert quantized.verification.ok
     assert all(value._repr_html_().count("<") > 1 for value in shown)
@@ -37,3 +41,8 @@ def test_the_notebook_runs_and_shows_its_results() -> None:
     # Nothing is recommended for a gain whose interval holds zero.
     gain = table.best().gain
     assert gain is None or gain.proven
+    assert float(trained.split()[2].rstrip("%,")) > 90
+    assert np.abs(names["values"] - (names["integers"] - names["zero_point"]) * names["scale"]).max() == 1.0  # cut
+    assert "-128" in rounded
+    assert "Nothing is wrong" in diagnosed
+    assert "int8x4" in diagnosed

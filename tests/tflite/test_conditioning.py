@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 import octavo
 from keras_networks import branching, convolutional, images
-from octavo.condition import GPTQ, BiasCorrection, Conditioned, Samples, condition
+from octavo.condition import GPTQ, BiasCorrection, Conditioned, Samples, condition, gptq
 from octavo.condition.rounding import with_rounded_weights
 from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
@@ -133,6 +134,39 @@ def test_layers_that_are_no_single_product_are_named_and_rounded_to_nearest() ->
     assert [(note.subject, note.text) for note in after.notes[:2]] == [
         (layer, "weight 'k3' is read elsewhere too, and is rounded to nearest") for layer in ("last", "again")
     ]
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(128, 16), (96, 96), (32, 512)])
+def test_rounding_a_layer_takes_no_more_memory_than_is_stated(inputs: int, outputs: int) -> None:
+    graph = parse_graph(
+        f"""
+        input x: float32[1,{inputs}]
+        const k: float32[{outputs},{inputs}] = normal(1) @dense
+        const b: float32[{outputs}] = normal(2) @dense
+        y = FULLY_CONNECTED(x, k, b) @dense
+        output y
+        """
+    )
+    x = np.random.default_rng(0).normal(size=(64, inputs)).astype(np.float32)
+    samples, plan = Samples(x, (graph.tensors["x"],)), make_plan(graph, QuantizeConfig("int8x4"))
+    tracemalloc.start()
+    condition(graph, plan, samples, [GPTQ()])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Activations of both networks, and what is not arrays.
+    assert peak <= gptq.layer_bytes(1, inputs, outputs) + 4 * x.nbytes + (1 << 18)
+
+
+def test_a_layer_beyond_the_memory_is_rounded_to_nearest_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, samples = chain()
+    # That of the first layer, of 27 inputs and 4 outputs, and a byte less.
+    monkeypatch.setattr(gptq, "LAYER_BYTES", gptq.layer_bytes(1, 27, 4) - 1)
+    after = condition(graph, make_plan(graph, QuantizeConfig("int8x4")), samples, [GPTQ()])
+    assert after.graph.tensors["k1"] is graph.tensors["k1"]
+    assert after.graph.tensors["k2"] is not graph.tensors["k2"]
+    assert ("first", "its 27 inputs and 4 outputs are too many to round together, and is rounded to nearest") in {
+        (note.subject, note.text) for note in after.notes
+    }
 
 
 def test_dead_inputs_and_a_dead_layer_are_rounded_all_the_same() -> None:

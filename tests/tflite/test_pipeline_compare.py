@@ -318,6 +318,24 @@ def test_a_larger_scheme_must_be_better_than_int8_beyond_chance(comparison: Comp
     assert "18 times slower than int8" in best.reason
 
 
+@pytest.mark.parametrize(
+    ("as_int8", "name"), [(20, "int8 trained on"), (23, "int8 trained on"), (40, "int16x8 trained on")]
+)
+def test_of_what_earns_its_training_a_larger_scheme_must_be_better_than_int8(
+    comparison: Comparison, as_int8: int, name: str
+) -> None:
+    int8, int16x8 = comparison.rows[3:5]
+    rows = (
+        answering(int8, "PTQ", right(60)),
+        answering(int16x8, "PTQ", right(60), arena_bytes=80_000),
+        answering(int16x8, "trained on", right(20), arena_bytes=80_000),
+        answering(int8, "trained on", right(as_int8)),
+    )
+    best = Comparison(rows).best()
+    assert best.row is not None
+    assert best.row.name == name
+
+
 def test_what_the_user_says_matters_decides_among_equals(comparison: Comparison) -> None:
     int8, int16x8 = comparison.rows[3:5]
     small_file = answering(int16x8, "PTQ", right(20), arena_bytes=80_000, file_bytes=10_000)
@@ -402,14 +420,17 @@ def test_test_sets_and_metrics_are_as_an_evaluation_takes_them() -> None:
     assert " RMSE." in table.best().reason.replace("MAE", "RMSE")
 
 
-def test_a_comparison_is_a_page_for_notebooks_and_a_data_frame(comparison: Comparison) -> None:
+def test_a_comparison_is_a_page_for_notebooks_and_names_what_a_data_frame_needs(comparison: Comparison) -> None:
     page = comparison._repr_html_()
     assert page.count("<table>") == len(comparison.tables)
     assert "&#x27;s answer" in page
     if importlib.util.find_spec("pandas") is None:
         with pytest.raises(MissingDependencyError, match=r"fix: +pip install pandas, or use to_dict\(\)"):
             comparison.to_pandas()
-        return
+
+
+def test_a_comparison_is_a_data_frame(comparison: Comparison) -> None:
+    pytest.importorskip("pandas", reason="pandas, which is no dependency of Octavo, is not installed")
     frame = comparison.to_pandas()
     assert list(frame["scheme"]) == list(SCHEMES)
     assert frame["file_bytes"][0] == comparison.rows[0].evaluation.memory.file_bytes

@@ -76,7 +76,8 @@ def recommend(rows: Sequence[Row], wishes: Wishes) -> Recommendation:
     accuracy (a hundredth of another metric) count as equals, and what matters decides among them. A scheme larger than
     int8 must be better than int8 beyond the 95 % interval of their difference on the same samples. Training must earn
     its place likewise: a row trained for quantization is chosen only if its gain over the row chosen so far, over the
-    same scheme after training, and over that scheme of the float model with the same further training excludes zero.
+    same scheme after training, and over that scheme of the float model with the same further training excludes zero;
+    and, for a scheme larger than int8, over int8 by the same training. Among those that earn it, what matters decides.
 
     Without labels those within 3 dB of the best output SQNR count as equals, the float model, which the others are
     measured against, is chosen only if no other fits, and training cannot be judged.
@@ -111,15 +112,17 @@ def _of_labelled(rows: Sequence[Row], fitting: Sequence[Row], plain: Sequence[Ro
     held_against, found = chosen, None
     verdicts: list[tuple[Row, Row, Gain]] = []
     for technique in (MORE, QAT):
+        earning: list[Row] = []
         for row in sorted((row for row in fitting if row.technique == technique), key=_worth, reverse=True):
-            rivals = dict.fromkeys(id(each) for each in (chosen, *_same_scheme(row, fitting)) if each is not None)
+            known = (chosen, *_same_scheme(row, fitting), *_usual(row, fitting))
+            rivals = dict.fromkeys(id(each) for each in known if each is not None)
             gains = [(each, row_gain(row, each)) for each in fitting if id(each) in rivals]
             unproven = [(each, found) for each, found in gains if not found.proven]
             if not unproven:
-                chosen = row
-                break
-            if technique == QAT:
+                earning.append(row)
+            elif technique == QAT:
                 verdicts.append((row, *unproven[0]))
+        chosen = _equals(earning, wishes)[0] if earning else chosen
     assert chosen is not None
     if held_against is not None and chosen is not held_against:
         found = row_gain(chosen, held_against)
@@ -168,7 +171,7 @@ def _equals(rows: Sequence[Row], wishes: Wishes) -> list[Row]:
     slack = 0.0 if wishes.order[0] == "accuracy" else POINTS if share else PART * abs(_worth(best))
     # The difference of two shares, rounded, must not make half a point more than half a point.
     equals = [row for row in rows if _worth(best) - _worth(row) <= slack + 1e-12]
-    usual = next((row for row in rows if row.technique == PTQ and row.quantized.scheme.name == "int8"), None)
+    usual = next((row for row in rows if row.technique == PTQ and _is_int8(row)), None)
     beyond = usual is not None and _is_larger(best) and _worth(best) > _worth(usual)
     if usual is not None and beyond and not row_gain(best, usual).proven:
         equals = [*(row for row in equals if not _is_larger(row) and row is not usual), usual]
@@ -199,6 +202,15 @@ def _same_scheme(row: Row, rows: Sequence[Row]) -> list[Row]:
     scheme = row.quantized.scheme.name
     techniques = (FLOAT, PTQ, MORE) if row.technique == QAT else (FLOAT, PTQ)
     return [other for other in rows if other.quantized.scheme.name == scheme and other.technique in techniques]
+
+
+def _usual(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """Of a scheme that takes more than int8, the int8 row by the same technique."""
+    return [each for each in rows if _is_larger(row) and _is_int8(each) and each.technique == row.technique]
+
+
+def _is_int8(row: Row) -> bool:
+    return row.quantized.scheme.name == "int8"
 
 
 def _cost(wishes: Wishes) -> Callable[[Row], tuple[float, ...]]:

@@ -27,8 +27,8 @@ from octavo.ops.table import spec_of
 from octavo.plan.types import Plan, WeightRule
 from octavo.quantization.weights import largest_magnitude
 
-# What the moments of one layer may take, several matrices of [groups, inputs, inputs] in float64.
-MOMENTS_BYTES = 1 << 30
+# What rounding one layer may take: so many times its moments [groups, inputs, inputs] and its weights, in float64.
+LAYER_BYTES, MOMENTS_HELD, WEIGHTS_HELD = 2 << 30, 8, 28
 # Added to the variance of each input, as a share of their mean: what some hundred samples do not tell of, and what
 # rounded activations add.
 DAMPING = 0.2
@@ -46,6 +46,9 @@ class GPTQ:
     x are the layer's inputs in float, x' those that the rounded layers before it leave. Where the layer has a bias of
     its own, that takes the means, and only deviations from them count. A convolution is its windows times its kernel, a
     depthwise one a small product for each channel. Activations stay in float.
+
+    Memory is bounded: 256 MiB for the activations of all samples, and 2 GiB for a layer, one at a time; one that would
+    take more is rounded to nearest, and named.
 
     Attributes:
         samples: Look at so many at most, and at fewer where their activations would take too much memory.
@@ -135,10 +138,15 @@ def _left(graph: Graph, node: Node, rules: Sequence[WeightRule], readers: int) -
     data = graph.tensors[str(node.inputs[spec_of(node.op).biases[0][1].data])]
     if data.is_constant:
         return "its input is constant"
-    groups, inputs, _ = form.matrices(data.shape, graph.tensors[rules[0].tensor].values).shape
-    if groups * inputs**2 * 8 * 8 > MOMENTS_BYTES:
-        return f"its {inputs:,} inputs are too many to measure together"
+    groups, inputs, outputs = form.matrices(data.shape, graph.tensors[rules[0].tensor].values).shape
+    if layer_bytes(groups, inputs, outputs) > LAYER_BYTES:
+        return f"its {inputs:,} inputs and {outputs:,} outputs are too many to round together"
     return None
+
+
+def layer_bytes(groups: int, inputs: int, outputs: int) -> int:
+    """What rounding a layer of these matrices takes at most."""
+    return 8 * groups * inputs * (MOMENTS_HELD * inputs + WEIGHTS_HELD * outputs)
 
 
 def _cuts(graph: Graph, layers: Sequence[_Layer]) -> tuple[Segment, ...]:

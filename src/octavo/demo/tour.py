@@ -15,6 +15,7 @@ from octavo.demo.folder import check_replaceable, whole_folder
 from octavo.demo.networks import train, train_further
 from octavo.demo.overview import next_steps, opening, overview_page
 from octavo.demo.toured import PAGE, Toured
+from octavo.diagnosis.diagnose import diagnose
 from octavo.export import export
 from octavo.pages.report import SHOWN, shown_of_test, write_report
 from octavo.progress import Progress
@@ -112,12 +113,13 @@ def write_files(folder: Path, toured: Toured) -> None:
     np.savez_compressed(folder / "test.npz", x=data.x_test[:KEPT_TEST_SAMPLES], y=data.y_test[:KEPT_TEST_SAMPLES])
     (folder / "mapping.png").write_bytes(mapping_picture(toured.mapping))
     prepared = prepare(toured.model)
-    samples = shown_of_test(prepared, (data.x_test[:SHOWN], data.y_test[:SHOWN]))
+    shown = (data.x_test[:SHOWN], data.y_test[:SHOWN])
     write_report(
         folder / PAGE,
         prepared,
-        samples,
+        shown_of_test(prepared, shown),
         comparison=toured.comparison,
+        diagnosis=diagnose(toured.model, data.x_train[:CALIBRATION_SAMPLES], shown),
         commands=list(next_steps(toured)),
         opening=[opening(toured), in_words(toured.mapping)],
     )

@@ -37,7 +37,7 @@ class LayerError:
         weights_effect, activations_effect: Share of the outputs' signal that is noise where this alone is rounded, and
             everything else is float; a mean over samples, each between 0 and 1.
         metric: The metric of the float network with this layer alone rounded; None without labels.
-        clipped: Share of the results' values beyond the layer's range.
+        clipped: Share of the results' values beyond the layer's range by more than a step.
         used: Share of the layer's range that the results' values span.
         channels, dead, outliers: Channels of the first result; those that are always zero; and those that reach
             `OUTLIER_RATIO` times as far as half of the others.
@@ -80,7 +80,7 @@ class Seen:
     Attributes:
         reach: Largest magnitude of each channel (last axis) by tensor, float64.
         low, high: Of each tensor.
-        beyond: Share of values outside the range of the file, by tensor.
+        beyond: Share of values outside the range of the file by more than a step, by tensor.
     """
 
     reach: dict[str, np.ndarray] = field(default_factory=dict)
@@ -185,8 +185,9 @@ def _close_look(
                 if name in behind:
                     place = behind[name]
                     low, high = representable(place.parameters, place.dtype)
-                    half = float(place.parameters.scale[0]) / 2
-                    outside[name] += int(np.count_nonzero((wanted < low - half) | (wanted > high + half)))
+                    # Within a step of the ends little is cut: the 1 of a softmax, whose range ends at 255/256.
+                    step = float(place.parameters.scale[0]) * 1.001
+                    outside[name] += int(np.count_nonzero((wanted < low - step) | (wanted > high + step)))
                     add("activations", name, fake_quantized(wanted, place), wanted)
                 counted[name] += wanted.size
                 _look(seen, name, wanted)

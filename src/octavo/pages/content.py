@@ -18,6 +18,8 @@ from octavo.pages.views import arena_over_time, flipped, layer_views
 from octavo.report.page.render import render
 from octavo.report.tables import TextTable
 from octavo.result import QuantizedModel
+from octavo.search.found import Search
+from octavo.search.tables import search_tables
 from octavo.stages import Prepared
 from octavo.version import VERSION
 
@@ -28,6 +30,7 @@ def page_content(
     *,
     comparison: Comparison | None = None,
     diagnosis: Diagnosis | None = None,
+    search: Search | None = None,
     quantized: QuantizedModel | None = None,
     prepared: Prepared | None = None,
     x: Arrays | None = None,
@@ -41,6 +44,7 @@ def page_content(
         commands: That make it all again.
         comparison: Every scheme.
         diagnosis: Layers, causes and mends.
+        search: Types of layers, and the files made of them.
         quantized: A file made of `prepared`, whose layers are shown.
         prepared: The float network.
         x: Samples by input name.
@@ -57,6 +61,10 @@ def page_content(
     if diagnosis is not None:
         content["diagnosis"] = diagnosis.to_dict()
         content["tables"] += [_plain(table) for table in diagnosis.tables]
+    if search is not None:
+        content["search"] = search.to_dict()
+        content["board"] = {"flash_bytes": search.budgets.flash, "ram_bytes": search.budgets.ram}
+        content["tables"] += [_plain(table) for table in search_tables(search)]
     if quantized is not None and prepared is not None and x is not None:
         content["scheme"] = quantized.scheme.name
         if quantized.scheme.needs_data:

@@ -18,6 +18,7 @@ from octavo.evaluate.tasks import labels_by_output
 from octavo.pages.content import page_content, write_page
 from octavo.progress import Progress
 from octavo.result import QuantizedModel
+from octavo.search.found import Search
 from octavo.stages import Prepared, Source, prepare
 
 # Samples of the test set that a page looks at.
@@ -75,6 +76,7 @@ def write_report(
     *,
     comparison: Comparison | None = None,
     diagnosis: Diagnosis | None = None,
+    search: Search | None = None,
     quantized: QuantizedModel | None = None,
     scheme: str = "int8",
     commands: Sequence[str] = (),
@@ -86,7 +88,7 @@ def write_report(
         path: The page.
         prepared: The float network.
         samples: What layers are shown on; labels tell which answers were right.
-        comparison, diagnosis: Of it.
+        comparison, diagnosis, search: Of it.
         quantized: The file whose layers are shown; None takes the comparison's of `scheme`.
         scheme, commands: As for `report`.
         opening: Sentences to begin with.
@@ -104,6 +106,7 @@ def write_report(
         commands,
         comparison=comparison,
         diagnosis=diagnosis,
+        search=search,
         quantized=quantized,
         prepared=prepared,
         x=samples.x,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 INK, FAINT, REAL, INTEGER, MERGED = "#1f2933", "#9aa5b1", "#2f6f9f", "#3a8f5c", "#d9480f"
 LADDER_RUNGS = 33  # lines drawn between the two scales, one every eight levels of int8
+BARS = 1.3  # where bars stand, with room below for the ends of the range, which is drawn at 1
+MARGIN = 0.2  # inches around and between pictures
 ZOOM_STEPS = 5  # levels shown in the close-up
 
 
@@ -42,6 +44,7 @@ def new_figure(width: float, height: float) -> Figure:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
         raise MissingDependencyError(
             "the picture needs matplotlib.",
@@ -49,7 +52,8 @@ def new_figure(width: float, height: float) -> Figure:
             expected="matplotlib 3.9 or later",
             fix='pip install "octavo[demo]"',
         ) from error
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    layout = ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=MARGIN)
+    figure = Figure(figsize=(width, height), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -65,17 +69,18 @@ def _draw_ladder(axes: Axes, mapping: LayerMapping) -> None:
         return (low + high) / 2 + 0.86 * share * (high - low)
 
     counts, edges = np.histogram(mapping.values, bins=80, range=(low, high))
-    axes.bar(edges[:-1], 0.75 * counts / counts.max(), np.diff(edges), bottom=1.0, align="edge", color=REAL, alpha=0.35)
+    axes.bar(
+        edges[:-1], 0.75 * counts / counts.max(), np.diff(edges), bottom=BARS, align="edge", color=REAL, alpha=0.35
+    )
     for integer in np.linspace(smallest, largest, LADDER_RUNGS).round():
         real = (integer - mapping.zero_point) * mapping.scale
         axes.plot([real, place(integer)], [1, 0], color=FAINT, linewidth=0.7)
     axes.plot([low, high], [1, 1], color=REAL, linewidth=2.5, solid_capstyle="butt")
     axes.plot([place(smallest), place(largest)], [0, 0], color=INTEGER, linewidth=2.5, solid_capstyle="butt")
     label: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "weight": "bold"}
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     for real, integer in ((low, smallest), (0.0, mapping.zero_point), (high, largest)):
         axes.plot([real, place(integer)], [1, 0], color=INK, linewidth=1.4)
-        axes.annotate(f"{real:.2f}", (real, 1), (0, 5), color=INK, bbox=box, **label)
+        axes.annotate(f"{real:.2f}", (real, 1), (0, 5), color=INK, **label)
         axes.annotate(str(integer), (place(integer), 0), (0, -15), color=INTEGER, **label)
     title = f"What {mapping.dtype.value} does to the layer '{mapping.layer}'"
     rule = f"{largest - smallest + 1} integers   =   round(real / {mapping.scale:.4g})"
@@ -83,7 +88,7 @@ def _draw_ladder(axes: Axes, mapping: LayerMapping) -> None:
     axes.set_title(title, loc="left", weight="bold", color=INK)
     axes.text(0, 1, "values the layer really computed (float32)", color=REAL, va="top", transform=axes.transAxes)
     axes.text(place(smallest), -0.28, rule, color=INTEGER, va="top")
-    axes.set_ylim(-0.5, 2.1)
+    axes.set_ylim(-0.5, 2.4)
     axes.margins(x=0.04)
     axes.set_axis_off()
 

@@ -86,6 +86,7 @@ class Search:
             "points": [point.to_dict() for point in self.points],
             "front": [point.to_dict() for point in self.front],
             "chosen": None if self.chosen is None else self.chosen.to_dict(),
+            "budgets": asdict(self.budgets),
         }
 
     def _arguments(self, candidate: Candidate) -> Iterator[str]:

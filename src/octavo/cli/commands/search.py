@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, Divisor, Effort, Force, Json, ModelPath, Samples, Seed, Skip, To
-from octavo.cli.output import check_free, marked, print_json, start_keras_for
+from octavo.cli.options import Allow, Divisor, Effort, Force, Json, ModelPath, Report, Samples, Seed, Skip, To
+from octavo.cli.output import check_free, check_page_free, command_line, marked, print_json, start_keras_for
 from octavo.config import LAYER_TYPES
 from octavo.write.array import form_of
 
@@ -48,6 +48,7 @@ def search(
     allow: Allow = None,
     force: Force = False,
     seed: Seed = 0,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Measure what each layer loses at each type, and write the best file that fits.
@@ -68,6 +69,8 @@ def search(
     if picture is not None:
         check_ending("--picture", picture)
         check_free("--picture", picture, force)
+    if report is not None:
+        check_page_free("--report", report, force)
     place = None if board is None else board_of(board, flash, ram)
     start_keras_for(model)
     config = QuantizeConfig(skip=tuple(skip or ()), effort=effort, seed=seed)
@@ -80,6 +83,15 @@ def search(
         )  # fmt: skip
     path = None if found.quantized is None else found.quantized.save(out, to)
     drawn = None if picture is None else found.picture(picture)
+    if report is not None:
+        from octavo.pages.report import shown_of_data, write_report
+        from octavo.stages import prepare
+
+        prepared = prepare(str(model), tuple(allow or ()))
+        write_report(
+            report, prepared, shown_of_data(prepared, str(data), integer_divisor), search=found,
+            quantized=found.quantized, commands=[command_line()],
+        )  # fmt: skip
     if as_json:
         places = {"path": path, "picture": drawn}
         print_json({**found.to_dict(), **{name: None if each is None else str(each) for name, each in places.items()}})

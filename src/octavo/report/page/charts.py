@@ -23,6 +23,11 @@ _CONFIG: Spec = {
 }  # fmt: skip
 # An axis that need not begin at zero, with room for the marks at its ends.
 _APART: Spec = {"type": "quantitative", "scale": {"zero": False, "padding": 14}}
+# The rows' names, which the legend tells, say the technique as well.
+SHAPES: Spec = {
+    "domain": ["float", "PTQ", "trained on", "QAT", "ready"],
+    "range": ["circle", "square", "triangle-up", "cross", "diamond"],
+}
 # A bound further off than so many times the data would leave the data no room.
 NEAR = 4
 BLUE, ORANGE, GREEN = "#3b7dd8", "#e0641b", "#2f9e62"
@@ -37,6 +42,8 @@ def charts(content: Mapping[str, Any]) -> dict[str, Spec]:
             found["pareto"] = pareto(rows, content.get("board", {}).get("flash_bytes"))
     if "diagnosis" in content:
         found["heat"] = heat(content["diagnosis"]["layers"])
+    if "search" in content:
+        found["search"] = search(content["search"])
     if content.get("views"):
         found["layer"] = layer(content["views"][0])
     if "arena" in content:
@@ -54,6 +61,7 @@ def pareto_rows(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "scheme": row["name"],
+                    "technique": row["technique"],
                     "worth": worth,
                     "flash": memory["file_bytes"],
                     "ram": memory["arena_bytes"],
@@ -79,28 +87,85 @@ def pareto(rows: list[dict[str, Any]], flash: float | None) -> Spec:
         "y": {**_APART, "field": "worth", "title": metric},
     }
     tooltip = [{"field": name} for name in ("scheme", "worth", "flash", "ram")]
+    sizes = [row["flash"] for row in rows]
     scheme = {
         "field": "scheme",
         "type": "nominal",
         "title": None,
         "sort": None,
-        "legend": {"orient": "bottom", "columns": 4},
+        "legend": {"orient": "bottom", "columns": 2},
         "scale": {"scheme": "tableau20"},
     }
-    points = {"mark": {"type": "point", "filled": True, "size": 130, "opacity": 0.9}}
+    # Hollow, and each technique of its own shape: what lies at one place is seen.
+    points = {"mark": {"type": "point", "filled": False, "size": 150, "strokeWidth": 2.5, "opacity": 0.9}}
+    shape = {"field": "technique", "type": "nominal", "legend": None, "scale": SHAPES}
     data: Spec = {"data": {"values": rows}}
-    sizes = [row["flash"] for row in rows]
-    near: list[Spec] = []
-    if flash and flash < NEAR * max(sizes):
-        ends = min(flash, *sizes), max(flash, *sizes)
-        # Its name goes to the side where the chart goes on.
-        side = {"align": "right", "dx": -6} if 2 * flash > sum(ends) else {"align": "left", "dx": 6}
-        near = _bound("x", flash, "the board's flash", side)
     return _chart(
         f"{metric} of each scheme against the bytes of its file",
-        {"layer": [{**data, **points, "encoding": {**encoding, "color": scheme, "tooltip": tooltip}}, *near]},
+        {
+            "layer": [
+                {**data, **points, "encoding": {**encoding, "color": scheme, "shape": shape, "tooltip": tooltip}},
+                *_flash(flash, sizes),
+            ]
+        },
         260,
     )
+
+
+def search(found: Mapping[str, Any]) -> Spec:
+    """SQNR of every file of a search against its size, the front and, where it is near, the board's flash as lines."""
+    rows = [
+        {
+            "flash": each["flash_bytes"],
+            "ram": each["ram_bytes"],
+            "worth": each["sqnr_db"],
+            "layers": ", ".join(f"{name} {kind}" for name, kind in each["types"].items()) or "int8 throughout",
+            "file": "chosen"
+            if each == found["chosen"]
+            else "none better at its size"
+            if each in found["front"]
+            else "beaten",
+        }
+        for each in found["points"]
+    ]
+    encoding = {
+        "x": {**_APART, "field": "flash", "title": "bytes of flash", "axis": {"format": "~s"}},
+        "y": {**_APART, "field": "worth", "title": "SQNR dB"},
+    }
+    kinds = {
+        "field": "file",
+        "type": "nominal",
+        "title": None,
+        "legend": {"orient": "bottom"},
+        "scale": {"domain": ["chosen", "none better at its size", "beaten"], "range": [GREEN, BLUE, ORANGE]},
+    }
+    tooltip = [{"field": name} for name in ("layers", "worth", "flash", "ram")]
+    points = {
+        "data": {"values": rows},
+        "mark": {"type": "point", "filled": True, "size": 130, "opacity": 0.9},
+        "encoding": {**encoding, "color": kinds, "tooltip": tooltip},
+    }
+    best = {
+        "data": {"values": [row for row in rows if row["file"] != "beaten"]},
+        "mark": {"type": "line", "color": BLUE, "opacity": 0.4, "interpolate": "step-after"},
+        "encoding": encoding,
+    }
+    sizes = [row["flash"] for row in rows]
+    return _chart(
+        "SQNR of each file of the search against its flash",
+        {"layer": [best, points, *_flash(found["budgets"]["flash"], sizes)]},
+        260,
+    )
+
+
+def _flash(flash: float | None, sizes: list[int]) -> list[Spec]:
+    """The board's flash as a line, where it is near the sizes of files."""
+    if not flash or flash >= NEAR * max(sizes):
+        return []
+    ends = min(flash, *sizes), max(flash, *sizes)
+    # Its name goes to the side where the chart goes on.
+    side = {"align": "right", "dx": -6} if 2 * flash > sum(ends) else {"align": "left", "dx": 6}
+    return _bound("x", flash, "the board's flash", side)
 
 
 def heat(layers: list[dict[str, Any]]) -> Spec:
@@ -117,7 +182,12 @@ def heat(layers: list[dict[str, Any]]) -> Spec:
             "mark": {"type": "bar"},
             "encoding": {
                 "y": {"field": "layer", "type": "nominal", "sort": {"field": "order"}, "title": None},
-                "x": {"field": "effect", "type": "quantitative", "title": "share of signal", "axis": {"format": "~%"}},
+                "x": {
+                    "field": "effect",
+                    "type": "quantitative",
+                    "title": "share of signal",
+                    "axis": {"format": "~%", "labelOverlap": "greedy", "tickCount": 6},
+                },
                 "color": {
                     "field": "of",
                     "type": "nominal",
@@ -141,7 +211,13 @@ def layer(view: Mapping[str, Any]) -> Spec:
         "data": {"values": rows},
         "mark": {"type": "bar", "color": ORANGE if weights else BLUE, "opacity": 0.75},
         "encoding": {
-            "x": {"field": "from", "type": "quantitative", "title": title, "bin": {"binned": True}},
+            "x": {
+                "field": "from",
+                "type": "quantitative",
+                "title": title,
+                "bin": {"binned": True},
+                "scale": {"nice": False, "padding": 8},
+            },
             "x2": {"field": "to"},
             "y": {"field": "values", "type": "quantitative", "title": "values", "scale": {"type": "symlog"}},
             "tooltip": [{"field": "from"}, {"field": "to"}, {"field": "values"}],

@@ -30,6 +30,7 @@ def render(content: Mapping[str, Any]) -> str:
         loader=PackageLoader("octavo.report.page", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["share"] = lambda value: f"{100 * value:.2f} %"
+    environment.filters["count"] = lambda value: f"{value:,}"
     environment.filters["short"] = lambda value: "-" if value is None else f"{value:.4g}"
     folder = files("octavo.report.page")
     return environment.get_template("page.html.j2").render(
