@@ -32,6 +32,7 @@ from octavo.load import load
 from octavo.load.input_shape import InputShape
 from octavo.load.loaded import Compute, Loaded
 from octavo.numerics.affine import Range
+from octavo.numerics.estimators import Auto
 from octavo.passes import PASSES, Pass, Rewrite, run_passes
 from octavo.plan.types import Plan
 from octavo.progress import Progress
@@ -235,7 +236,8 @@ def conditioned_by(
     check_kinds({"methods": METHODS}, {"methods": methods})
     if methods:
         return condition_prepared(prepared, plan, source, methods)
-    if config.effort == "fast" or not (plan.scheme.needs_data or config.effort != "default"):
+    asked = config.effort != "fast" or isinstance(config.range_estimator, Auto)
+    if not asked or not (plan.scheme.needs_data or config.effort in ("good", "best")):
         return Conditioned(prepared.graph)
     if source.not_again:
         text = f"effort '{config.effort}' is done as 'fast', which reads no sample twice: got {source.not_again}"
