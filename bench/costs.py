@@ -37,7 +37,7 @@ from octavo.quantization.assign import assign
 from octavo.write.c.model import write_c
 from octavo.write.c.table import LOWERINGS, lower
 
-CORES = ("cortex-m0", "cortex-m3", "cortex-m4")
+CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
 NAME = "costs"
 INVOKE = f"{NAME}_invoke"
 TICK = 40.0  # instructions that the emulated clock cannot tell apart
@@ -93,6 +93,24 @@ def cases() -> Iterator[Case]:
         yield Case(
             "DEPTHWISE_CONV_2D", operands, DepthwiseConv2DOptions(Padding.SAME, stride, stride, depth_multiplier=1)
         )
+    for height, width, channels, stride in [
+        (25, 5, 16, 1),
+        (3, 3, 64, 1),
+        (6, 6, 48, 2),
+        (24, 24, 8, 1),
+        (30, 20, 8, 2),
+    ]:
+        operands = ((1, height, width, channels), normal(1, 3, 3, channels), normal(channels))
+        yield Case("DEPTHWISE_CONV_2D", operands, DepthwiseConv2DOptions(Padding.SAME, stride, stride, 1))
+    for length, channels, taps, stride in [
+        (30, 40, 3, 1),
+        (24, 32, 5, 1),
+        (40, 16, 10, 1),
+        (30, 8, 7, 2),
+        (20, 32, 15, 1),
+    ]:
+        operands = ((1, 1, length, channels), normal(1, 1, taps, channels), normal(channels))
+        yield Case("DEPTHWISE_CONV_2D", operands, DepthwiseConv2DOptions(Padding.SAME, stride, 1, depth_multiplier=1))
     for rows, inner, out in [(1, 64, 10), (1, 128, 64), (1, 256, 12), (1, 512, 32), (1, 100, 24), (8, 64, 16)]:
         yield Case("FULLY_CONNECTED", ((rows, inner), normal(out, inner), normal(out)), FullyConnectedOptions())
     for size, inner, out in [(4, 8, 8), (6, 4, 8), (8, 8, 4)]:

@@ -52,7 +52,7 @@ class KernelCosts:
 
     def instructions_of(self, op: str, work: Work) -> float:
         """Instructions of a call; of an operator that was not measured, twelve a step and result."""
-        usual = (12.0, 12.0, 12.0, 12.0, 200.0)
+        usual = (12.0, 12.0, 12.0, 0.0, 0.0, 0.0, 12.0, 200.0)
         return sum(map(float.__mul__, self.instructions.get(op, usual), work.vector()))
 
 
@@ -84,14 +84,14 @@ class MicroCosts:
 
     def instructions_of(self, op: str, work: Work) -> float:
         """Instructions of a call."""
-        usual = (25.0, 25.0, 25.0, 25.0, 1000.0)
+        usual = (25.0, 25.0, 25.0, 0.0, 0.0, 0.0, 25.0, 1000.0)
         return sum(map(float.__mul__, self.instructions.get(op, usual), work.vector()))
 
 
 def kernel_costs(processor: Processor) -> KernelCosts:
     """Figures of the C kernels on the core that is most like a board's."""
     dsp, arm = "dsp" in processor.features, processor.arm
-    core = "cortex-m4" if dsp else arm if arm in _kernels() else "cortex-m3"
+    core = arm if arm in _kernels() else "cortex-m4" if dsp else "cortex-m3"
     row = _kernels()[core]
     return KernelCosts(core, round(row["program"]["bytes"][0]), row["code"], row["instructions"])
 

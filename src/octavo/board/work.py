@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import astuple, dataclass
 
 from octavo.ir.graph import operands, results
@@ -11,6 +12,7 @@ from octavo.ops.table import spec_of
 
 # Kernels work on blocks of so many output channels, pixels and depths.
 CHANNELS, PIXELS, DEPTHS = 4, 2, 8
+THREE_BY_THREE = (3, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +23,12 @@ class Work:
         products: Multiply-accumulates, in whole blocks.
         steps: Cells that a window or a reduction walks where nothing is multiplied, else values read.
         results: Values written, in whole blocks.
-        gathered: Values that convolutions collect of the windows of all pixels, where pixels have whole blocks.
-        ragged: The same of pixels that have not.
-        cells: Taps of the windows of all pixels.
+        gathered: Values that convolutions collect of the windows of all pixels, where pixels have whole blocks; of sums
+            over one channel, weights, which are put in order first.
+        ragged: The same of pixels that have not; of sums over one channel, rows of all their windows.
+        cells: Taps of the windows of all pixels; of sums over one channel, rows of blocks of channels.
+        threes: Sums over one channel and a window of three by three, which has a kernel of its own: their products,
+            rows and results count nowhere else.
     """
 
     products: int
@@ -32,6 +37,7 @@ class Work:
     gathered: int
     ragged: int
     cells: int
+    threes: int = 0
 
     def vector(self) -> tuple[float, ...]:
         """What costs are linear in: the counts, and the call itself."""
@@ -45,18 +51,24 @@ def work(graph: Graph, node: Node) -> Work:
     data = [graph.tensors[name] for _, name in data_inputs(graph, node)]
     read = max((tensor.size for tensor in data), default=0)
     written = sum(tensor.size for tensor in outputs)
-    taps = 1 if spec.window is None else int.__mul__(*spec.window(node.options, inputs))
+    window = (1, 1) if spec.window is None else spec.window(node.options, inputs)
+    taps = math.prod(window)
     if not products or not spec.weights:
         return Work(products, written * taps if spec.window else read, written, 0, 0, 0)
     if spec.weights[0][1].axis:  # a channel of the result is a sum over its own channel alone
-        return _by_channel(products, outputs[0], taps, read)
+        return _by_channel(products, outputs[0], window, read)
     return _in_blocks(products, outputs[0], taps, read)
 
 
-def _by_channel(products: int, y: Tensor, taps: int, read: int) -> Work:
-    channels = y.shape[-1]
-    rest = products * (channels % CHANNELS) // channels
-    return Work(products - rest, read, y.size, 0, rest, y.size // channels * taps)
+def _by_channel(products: int, y: Tensor, window: tuple[int, int], read: int) -> Work:
+    channels, rows = y.shape[-1], math.prod(y.shape[:-2])
+    if y.shape[-2] == window[1] == 1:  # a column is computed as a row
+        window, rows = window[::-1], y.shape[0]
+    lines = rows * (_up(channels, CHANNELS) // CHANNELS)
+    weights = channels * math.prod(window)
+    if window == THREE_BY_THREE:
+        return Work(0, read, 0, weights, 0, lines, threes=y.size)
+    return Work(products, read, y.size, weights, y.size * window[0], lines)
 
 
 def _in_blocks(products: int, y: Tensor, taps: int, read: int) -> Work:

@@ -24,7 +24,7 @@ NAME = "generated C"
 # Of the function that calls the kernels: a call with its three or four arguments, and what stands around all of them.
 CALL_BYTES, INVOKE_BYTES = 24, 60
 INVOKE_STACK_BYTES = 64
-ESTIMATED = "code within 2% and instructions within 25% of what an emulated {core} takes, by figures measured on it"
+ESTIMATED = "code within 2% and instructions within 15% of what an emulated {core} takes, by figures measured on it"
 GUESSED = "the sizes of {kernels} are guesses, as nobody measured them"
 BUILT = "flash of the program as it is built for a {core}"
 RAN = "instructions as the emulated {core} counts them"
