@@ -43,6 +43,7 @@ SHAPES: tuple[tuple[int, ...], ...] = ((4, 6), (6,), (6, 8, 3), (4, 4), (4, 3, 2
 IMAGES = SHAPES[2:3]
 _ROWS = np.random.default_rng(3).uniform(0.2, 1.0, (6, 5)).astype(np.float32)
 _SHIFT = np.array([1, 0, 0.5, 0, 1, -0.5, 0, 0], np.float32)
+_SEGMENTS = np.array([0, 0, 1, 2, 1, 0])
 _CORNERS = np.array([[[0, 0], [0, 7], [5, 0], [5, 7]]], np.float32)
 # Values of other parameters, by name: the first is used everywhere, the others in a use each.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
@@ -319,10 +320,16 @@ SPECIAL: dict[str, tuple[tuple[Callable[..., Any], tuple[tuple[int, ...], ...]],
         (lambda x: ops.roll(x, (1, -2), axis=(1, 2)), ((4, 6),)),
     ),
     "unravel_index": ((lambda x: ops.unravel_index(ops.argmax(x, axis=-1), (2, 3))[0], ((4, 6),)),),
-    "segment_sum": (),
-    "segment_max": (),
-    "segment_min": (),
-    "segment_prod": (),
+    **{
+        f"segment_{kind}": (
+            (lambda x, kind=kind: getattr(ops, f"segment_{kind}")(ops.reshape(x, (6, 4)), _SEGMENTS, 3), ((4, 6),)),
+        )
+        for kind in ("sum", "max", "min", "prod")
+    },
+    "vander": (
+        (lambda x: ops.vander(ops.reshape(x, (-1,)), 3), ((6,),)),
+        (lambda x: ops.vander(ops.reshape(x, (-1,)), 4, increasing=True), ((6,),)),
+    ),
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from octavo.ops.spec import KerasForm
-from octavo.ops.written import arrays, functions, images, layers, matrices, products, reductions, spectra
+from octavo.ops.written import arrays, functions, images, layers, matrices, products, reductions, segments, spectra
 
 FORMS: Mapping[str, KerasForm] = MappingProxyType(
     {
@@ -20,6 +20,7 @@ FORMS: Mapping[str, KerasForm] = MappingProxyType(
         **products.FORMS,
         **matrices.FORMS,
         **images.FORMS,
+        **segments.FORMS,
         **spectra.FORMS,
         **layers.FORMS,
     }
