@@ -181,6 +181,18 @@ GRAPHS: dict[str, str] = {
         z = FULLY_CONNECTED(flat, w) @dense
         output z
     """,
+    "an operator of several results": """
+        input x: float32[1,4,6]
+        const w: float32[6,6] = normal(1) @dense
+        const axis: int32[] = 2 @split
+        const v: float32[4,3] = normal(2) @left
+        y = FULLY_CONNECTED(x, w) {keep_num_dims=True} @dense
+        l, r = SPLIT(axis, y) {num_splits=2} @split
+        left = FULLY_CONNECTED(l, v) {keep_num_dims=True} @left
+        gate = LOGISTIC(r) @gate
+        gated = MUL(r, gate) @gated
+        output left, gated
+    """,
     "a transposed convolution": """
         input x: float32[1,3,3,4]
         const size: int32[4] = 1 6 6 6 @up

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 from octavo.errors import ConfigError
@@ -22,6 +22,10 @@ class Kind:
     holds: Callable[[object], bool]
     expected: str
     example: str
+
+    def such_as(self, example: str) -> Kind:
+        """The same kind, of an argument that takes other values."""
+        return replace(self, example=example)
 
 
 def _is_number(value: object) -> bool:

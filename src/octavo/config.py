@@ -120,7 +120,7 @@ ACTIVATION_TYPES: Mapping[str, DType | None] = MappingProxyType(
 
 
 OWN_TYPES: Mapping[str, type] = {"per_axis": bool, "percentile": float, "seed": int}
-LAYER_KINDS = {"pattern": NAME, "per_axis": YES_OR_NO}
+LAYER_KINDS = {"pattern": NAME.such_as("'head/*'"), "per_axis": YES_OR_NO}
 KINDS = {
     "scheme": NAME,
     "per_axis": YES_OR_NO,
@@ -128,8 +128,8 @@ KINDS = {
     "layers": LIST,
     "percentile": NUMBER,
     "seed": SEED,
-    "effort": NAME,
-    "verify": NAME,
+    "effort": NAME.such_as("'good'"),
+    "verify": NAME.such_as("'full'"),
     "input_type": NAME,
     "output_type": NAME,
 }

@@ -89,12 +89,15 @@ def quantize(
         layers: What is different for some layers: the type of their weights, or its granularity.
         per_axis: One weight scale per output channel (True), or one per tensor.
         input_type, output_type: "int8", "uint8", "int16" or "float32"; None takes the scheme's own.
-        estimator: How a range is made of statistics: "minmax", "percentile", "mse" (least squared error), or an object
-            of one's own, see `octavo.numerics.estimators.Estimator`.
+        estimator: How a range is made of statistics: "minmax", "percentile", "mse" (least squared error), "kl"
+            (divergence), "auto" (each cut to where what reads it comes closest to float, or "mse" where that does
+            better; from effort "good" on "minmax" is that), or an object of one's own, see
+            `octavo.numerics.estimators.Estimator`.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
         effort: What is done with `data` to lose less than rounding to nearest does: "fast" nothing, "default" corrects
-            biases, "good" rounds weights by their layers' outputs, "best" trains scales and biases. Every step is kept
-            where it helps on samples held out, and the notes tell; what can be read only once is quantized as "fast".
+            biases, "good" rounds weights by their layers' outputs and cuts ranges, "best" trains scales and biases.
+            Every step is kept where it helps on samples held out, and the notes tell; what can be read only once is
+            quantized as "fast".
         methods: Instead of `effort`, what changes weights and biases before they are rounded, in order, such as
             `octavo.condition.BiasCorrection()`; they need `data`, and read it several times.
         samples: Use at most this many samples of `data`.
@@ -251,6 +254,7 @@ def quantize_prepared(
 
     with clock("condition"):
         conditioned = condition(prepared, plan)
+    config = replace(config, estimator=conditioned.estimator or config.estimator)
     wanted = verified_samples(config)
     source, seen = source.peek(prepared, None if wanted is None else max(wanted, samples_wanted(prepared.graph)))
     with clock("calibrate"):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from octavo.config import Scheme
-from octavo.data.labelled import labelled_samples
+from octavo.data.labelled import as_pair, labelled_samples
 from octavo.data.sources import is_array
 from octavo.dtypes import DType
 from octavo.evaluate.evaluation import Evaluation, evaluate
@@ -131,8 +131,8 @@ class QuantizedModel:
             y, metric, float_outputs, time_it: As for `evaluate`.
         """
         note = ""
-        if y is None and not _are_samples(x):
-            inputs = [_as_real(self.graph.tensors[name]) for name in self.graph.inputs]
+        inputs = [_as_real(self.graph.tensors[name]) for name in self.graph.inputs]
+        if y is None and not _are_samples(as_pair(x, inputs)):
             test = labelled_samples(x, inputs, self.integer_divisor)
             x, y, note = test.x, test.y, test.note
         found = evaluate(

@@ -32,6 +32,7 @@ from octavo.load import load
 from octavo.load.input_shape import InputShape
 from octavo.load.loaded import Compute, Loaded
 from octavo.numerics.affine import Range
+from octavo.numerics.estimators import Auto
 from octavo.passes import PASSES, Pass, Rewrite, run_passes
 from octavo.plan.types import Plan
 from octavo.progress import Progress
@@ -111,7 +112,7 @@ class Source:
 
     def __post_init__(self) -> None:
         check_kinds(
-            {"samples": WHOLE, "integer_divisor": NUMBER, "progress": FUNCTION},
+            {"samples": WHOLE, "integer_divisor": NUMBER.such_as("255"), "progress": FUNCTION},
             {"samples": self.samples, "integer_divisor": self.integer_divisor, "progress": self.progress},
         )
 
@@ -187,7 +188,7 @@ def prepare(
         InputError: if there is no model that can be read.
         NonFiniteError: if a weight is NaN or infinite.
     """
-    kinds = {"allow": NAMES, "signature": NAME, "input_shape": SHAPES}
+    kinds = {"allow": NAMES, "signature": NAME.such_as("'serving_default'"), "input_shape": SHAPES}
     check_kinds(kinds, {"allow": allow, "signature": signature, "input_shape": input_shape})
     allowed = (allow,) if isinstance(allow, str) else allow
     return prepare_loaded(load(model, allow=allowed, signature=signature, input_shape=input_shape))
@@ -235,7 +236,8 @@ def conditioned_by(
     check_kinds({"methods": METHODS}, {"methods": methods})
     if methods:
         return condition_prepared(prepared, plan, source, methods)
-    if config.effort == "fast" or not (plan.scheme.needs_data or config.effort != "default"):
+    asked = config.effort != "fast" or isinstance(config.range_estimator, Auto)
+    if not asked or not (plan.scheme.needs_data or config.effort in ("good", "best")):
         return Conditioned(prepared.graph)
     if source.not_again:
         text = f"effort '{config.effort}' is done as 'fast', which reads no sample twice: got {source.not_again}"

@@ -112,7 +112,20 @@ def test_commands_take_a_page_to_write(run: Run, small: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(("flash", "code"), [("100KB", 0), ("1KB", 1)])
 def test_a_search_draws_every_file_it_made(run: Run, small: Path, tmp_path: Path, flash: str, code: int) -> None:
     out, page = tmp_path / "mixed.tflite", tmp_path / "search.html"
-    command = ("search", small, "--data", small.parent / "samples.npz", "--points", "2", "--effort", "fast", "-o", out)
+    command = (
+        "search",
+        small,
+        "--data",
+        small.parent / "samples.npz",
+        "--points",
+        "2",
+        "--swaps",
+        "0",
+        "--effort",
+        "fast",
+        "-o",
+        out,
+    )
     assert run(*command, "--flash", flash, "--report", page).code == code
     found = figures(tmp_path, "search")["search"]
     text = page.read_text()

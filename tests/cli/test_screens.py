@@ -231,3 +231,21 @@ def test_an_error_lists_the_nearest_few_of_many_names(run: Run, tmp_path: Path) 
     assert "did you mean 'dense_17'?" in failed.err
     assert "and 26 more; `octavo inspect` of its file shows all" in " ".join(failed.err.split())
     assert failed.err.count("dense_") < 8
+
+
+def test_what_has_no_length_is_counted_with_its_rate_and_no_total() -> None:
+    from rich.progress import Progress
+
+    from octavo.report.progress import CountColumn
+
+    ticks = iter(range(100))
+    with Progress(get_time=lambda: float(next(ticks)), disable=True) as bars:
+        known, unknown, uncounted = (bars.add_task("stage", total=total) for total in (12, None, None))
+        bars.update(known, completed=5)
+        for done in (10, 20, 30):
+            bars.update(unknown, completed=done)
+        told = {task.id: str(CountColumn().render(task)) for task in bars.tasks}
+    assert told[known] == "5/12"
+    assert told[unknown].startswith("30, ")
+    assert told[unknown].endswith("/s")
+    assert told[uncounted] == ""

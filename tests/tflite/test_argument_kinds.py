@@ -55,14 +55,14 @@ MODEL = write_tflite(network())
         ({"seed": -1}, "seed=0"),
         ({"input_type": 5}, "input_type='int8'"),
         ({"input_type": "unit8"}, "did you mean 'uint8'"),
-        ({"integer_divisor": "a"}, r"integer_divisor=99\.9"),
+        ({"integer_divisor": "a"}, "integer_divisor=255"),
         ({"methods": 3}, r"methods=\[octavo\.condition\.BiasCorrection\(\)\]"),
         ({"methods": ["bias"]}, r"methods=\[octavo\.condition\.BiasCorrection\(\)\]"),
         ({"allow": 3}, r"allow=\["),
         ({"progress": 3}, "progress=print"),
         ({"mend": "x"}, "mend=True"),
-        ({"effort": 3}, "effort='int8'"),
-        ({"verify": 3}, "verify='int8'"),
+        ({"effort": 3}, "effort='good'"),
+        ({"verify": 3}, "verify='full'"),
     ],
 )
 def test_quantize_refuses_it(options: dict[str, Any], fix: str) -> None:

@@ -52,7 +52,7 @@ def model() -> Any:
 
 def test_every_level_but_the_lowest_has_a_recipe() -> None:
     assert ["fast", *RECIPES] == list(EFFORTS)
-    assert [list(recipes_up_to(name)) for name in EFFORTS] == [list(RECIPES)[:i] for i in range(len(EFFORTS))]
+    assert [list(recipes_up_to(name, MinMax())) for name in EFFORTS] == [list(RECIPES)[:i] for i in range(len(EFFORTS))]
 
 
 @pytest.mark.parametrize("scheme", ["int8x4", "int16x8"])

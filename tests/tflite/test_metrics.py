@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -174,6 +176,8 @@ def test_a_test_set_comes_in_every_form_that_calibration_takes(tmp_path: Any) ->
         lambda: iter(zip(X, np.eye(4)[y], strict=True)),
         tmp_path / "test.npz",
         (X, y),
+        [X, y],
+        {"x": X, "y": y},
     ]
     for form in forms:
         assert model.evaluate(form, time_it=False).outputs == expected.outputs
@@ -196,6 +200,15 @@ def test_labels_of_several_outputs_come_in_batches_too() -> None:
     np.testing.assert_array_equal(read.x["x"], X)
     np.testing.assert_array_equal(read.y[0], kinds)
     np.testing.assert_array_equal(read.y[1], boxes)
+
+
+def test_samples_alone_have_no_labels_whatever_form_they_come_in(tmp_path: Path) -> None:
+    np.save(tmp_path / "test.npy", X)
+    inputs = [replace(tensor, name="image") for tensor in (made().graph.tensors["x"],)]
+    for form in (X, {"image": X}, tmp_path / "test.npy", (X, None), list(X)):
+        read = labelled_samples(form, inputs)
+        assert read.y is None
+        np.testing.assert_array_equal(read.x["image"], X)
 
 
 def test_a_test_set_that_does_not_say_where_it_ends_is_measured_so_far_and_that_is_told() -> None:

@@ -82,7 +82,7 @@ def test_the_configuration_chooses_the_estimator() -> None:
     configs = [QuantizeConfig(estimator=name, percentile=99.5) for name in ESTIMATORS]
     chosen = [config.range_estimator for config in configs]
     names = [(each.name, each.needs_histogram) for each in chosen]
-    assert names == [("minmax", False), ("percentile 99.5", True), ("mse", True), ("kl", True)]
+    assert names == [("minmax", False), ("percentile 99.5", True), ("mse", True), ("kl", True), ("auto", False)]
     own = Percentile(80.0)
     assert QuantizeConfig(estimator=own).range_estimator is own
 

@@ -9,7 +9,7 @@ from octavo.calibration.statistics import Accumulator, Statistics
 from octavo.ir.graph import states
 from octavo.ir.types import Graph
 from octavo.numerics.affine import Range
-from octavo.numerics.estimators import Estimator
+from octavo.numerics.estimators import Estimator, Shares
 from octavo.numerics.tensor_statistics import TensorStatistics
 from octavo.plan.types import Group, Plan
 
@@ -40,7 +40,9 @@ def estimate(graph: Graph, plan: Plan, statistics: Statistics, estimator: Estima
         if any(name in statistics for name in group.observed):
             merged = reduce(TensorStatistics.merge, _of_group(graph, group, statistics, estimator.needs_histogram))
             low, high = estimator.range_of(merged, group.dtype)
-            names = (plan.range_name(name, group) for name in group.observed if name in statistics)
+            names = [plan.range_name(name, group) for name in group.observed if name in statistics]
+            if isinstance(estimator, Shares):
+                low, high = estimator.cut(names[0], (low, high))
             ranges |= dict.fromkeys(names, (float(low), float(high)))
     return ranges
 

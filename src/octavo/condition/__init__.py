@@ -1,8 +1,10 @@
 """Rewrites that change numbers on purpose, between the plan and its execution: one file a method."""
 
 from octavo.condition.bias_correction import BiasCorrection
+from octavo.condition.choose_ranges import ChooseRanges
 from octavo.condition.distill import Distill
 from octavo.condition.effort import improve
+from octavo.condition.estimate_by import EstimateBy
 from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method
 from octavo.condition.run import condition
@@ -12,8 +14,10 @@ from octavo.condition.scale_channels import ScaleChannels
 __all__ = [
     "GPTQ",
     "BiasCorrection",
+    "ChooseRanges",
     "Conditioned",
     "Distill",
+    "EstimateBy",
     "Method",
     "Samples",
     "ScaleChannels",

@@ -32,7 +32,8 @@ class Distill:
         minimize   share(outputs) + mean over layers of share(results),   share(y) = |rounded y - y|^2 / |y|^2
 
     The integers stay as they were chosen, and activations are rounded as the file rounds them, by ranges that stay; so
-    few numbers train that some hundred samples do not mislead them. Adam's rate falls to 0 along a cosine. It needs a
+    few numbers train that some hundred samples do not mislead them, which are varied besides: images are cut and
+    mirrored, real numbers mixed (`octavo.condition.variation`). Adam's rate falls to 0 along a cosine. It needs a
     Keras backend, whatever the model comes from. What a batch takes is bounded by 2 GiB: a network of large activations
     gets smaller batches. The same seed makes the same file on the same machine and backend.
 
@@ -82,7 +83,7 @@ class Distill:
 
         taken = stacked(samples.some(self.samples), graph.inputs)
         count = len(next(iter(taken.values())))
-        network = rounded_network(before, plan, taken, self.estimator)
+        network = rounded_network(before, plan, taken, before.estimator or self.estimator)
         schedule = Schedule(batch_of(graph, count), self.passes, self.rate, self.seed, self.minutes, self.resume)
         trained = train(network, taken, schedule, samples.progress)
         layers, share = len({rule.node for rule in plan.weights}), trained.after / max(trained.before, 1e-30)

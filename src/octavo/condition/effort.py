@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from octavo.condition.bias_correction import BiasCorrection
+from octavo.condition.choose_ranges import ChooseRanges
 from octavo.condition.distill import Distill
+from octavo.condition.estimate_by import EstimateBy
 from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method, settled
 from octavo.condition.run import check_change, merged
@@ -18,7 +20,7 @@ from octavo.errors import NonFiniteError, RuntimeEndedError
 from octavo.ir.notes import Note
 from octavo.ir.samples import stacked
 from octavo.ir.types import Graph
-from octavo.numerics.estimators import Estimator
+from octavo.numerics.estimators import Auto, Estimator, LeastSquares, MinMax
 from octavo.plan.types import Plan
 
 # One sample in so many is held out, and no more than that.
@@ -42,20 +44,32 @@ class Recipe:
     onward: bool = False
 
 
+# Ways to make ranges: each by its error, or all by the squared error of their values.
+RANGES: tuple[Method, ...] = (ChooseRanges(), EstimateBy(LeastSquares()))
+
 # By level; a level is the best of its own recipe and of those before it.
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "default": Recipe((BiasCorrection(measure=False),), 64),
-        "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection(measure=False)), 128),
+        "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection(measure=False), *RANGES), 128),
         "best": Recipe((Distill(),), 1024, onward=True),
     }
 )
 
 
-def recipes_up_to(effort: str) -> dict[str, Recipe]:
-    """The recipes of a level and of those before it, by level."""
+def recipes_up_to(effort: str, estimator: Estimator) -> dict[str, Recipe]:
+    """The recipes of a level and of those before it, by level; ranges are chosen unless another way was asked for."""
     names = list(RECIPES)
-    return {name: RECIPES[name] for name in names[: names.index(effort) + 1 if effort in names else 0]}
+    recipes = {name: RECIPES[name] for name in names[: names.index(effort) + 1 if effort in names else 0]}
+    if isinstance(estimator, Auto) and "good" not in recipes:
+        recipes[estimator.name] = Recipe(RANGES, 64, onward=True)
+    if not isinstance(estimator, Auto | MinMax):
+        recipes = {name: _without_ranges(recipe) for name, recipe in recipes.items()}
+    return recipes
+
+
+def _without_ranges(recipe: Recipe) -> Recipe:
+    return replace(recipe, methods=tuple(each for each in recipe.methods if each not in RANGES))
 
 
 def improve(
@@ -73,7 +87,7 @@ def improve(
         estimator: Of the ranges.
         seed: Of every random choice.
     """
-    recipes = recipes_up_to(effort)
+    recipes = recipes_up_to(effort, estimator)
     if not recipes or all(rule.dtype.is_float for rule in plan.weights):
         return Conditioned(graph)
     sample_bytes = sum(tensor.size * tensor.dtype.numpy.itemsize for tensor in samples.inputs)

@@ -12,6 +12,7 @@ from octavo.condition.samples import Samples
 from octavo.ir.graph import with_tensors
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
+from octavo.numerics.estimators import Estimator
 from octavo.plan.types import Plan
 
 
@@ -26,12 +27,14 @@ class Conditioned:
         deployed: Constants that take the place of the graph's at last, by name: weights whose rounding was chosen, on
             the grid of their limits, and biases that make up for rounding. Later methods compare with the graph.
         notes: What it brought.
+        estimator: What ranges of activations are made by instead of what the configuration says; None for that.
     """
 
     graph: Graph
     limits: Mapping[str, np.ndarray] = field(default_factory=dict)
     deployed: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    estimator: Estimator | None = None
 
 
 def settled(state: Conditioned) -> Conditioned:
@@ -51,7 +54,7 @@ class Method(Protocol):
         ...
 
     def apply(self, before: Conditioned, plan: Plan, samples: Samples) -> Conditioned:
-        """Change constants and limits, never structure or names.
+        """Change constants and limits, or how ranges are made, never structure or names.
 
         Args:
             before: What the methods before this one made.

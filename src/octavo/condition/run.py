@@ -49,6 +49,7 @@ def merged(before: Conditioned, after: Conditioned) -> Conditioned:
         {**before.limits, **after.limits},
         {**kept, **after.deployed},
         (*before.notes, *after.notes),
+        after.estimator or before.estimator,
     )
 
 

@@ -16,6 +16,7 @@ from keras import ops
 from octavo.condition.rounded_network import RoundedNetwork
 from octavo.condition.rounded_twin import Twin
 from octavo.condition.samples import Values
+from octavo.condition.variation import varied
 from octavo.progress import Progress, batch_counter
 
 
@@ -83,7 +84,7 @@ class Alike(keras.Model):
 
 
 class Batches(keras.utils.PyDataset):
-    """Some samples at a time, all of them in an epoch but for a rest, in an order of its own."""
+    """Some samples at a time, varied, all of them in an epoch but for a rest, in an order of its own."""
 
     def __init__(self, arrays: list[np.ndarray], schedule: Schedule) -> None:
         super().__init__()
@@ -96,10 +97,12 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...]]:
         chosen = self.order[index * self.size : (index + 1) * self.size]
-        return (tuple(each[chosen] for each in self.arrays),)
+        arrays = [each[chosen] for each in self.arrays]
+        return (tuple(varied(arrays, np.random.default_rng((self.seed, self.epoch, index)))),)
 
     def shuffle(self, epoch: int) -> None:
         """Take the order of an epoch."""
+        self.epoch = epoch
         self.order = np.random.default_rng((self.seed, epoch)).permutation(len(self.arrays[0]))
 
 

@@ -81,9 +81,9 @@ class Trial:
     def _quantized(self, graph: Graph, state: Conditioned) -> Graph:
         if not self.plan.scheme.needs_data:
             return shrink_weights(graph, self.plan, state.limits)
-        tensors = observed_tensors(graph, self.plan)
-        statistics = calibrate(graph, tensors, dict(self.seen), needs_histogram=self.estimator.needs_histogram)
-        return assign(graph, self.plan, estimate(graph, self.plan, statistics, self.estimator), state.limits)
+        tensors, estimator = observed_tensors(graph, self.plan), state.estimator or self.estimator
+        statistics = calibrate(graph, tensors, dict(self.seen), needs_histogram=estimator.needs_histogram)
+        return assign(graph, self.plan, estimate(graph, self.plan, statistics, estimator), state.limits)
 
 
 def decibels(noise: float) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from octavo.data.arrays import DAMAGES, open_arrays
+from octavo.data.arrays import DAMAGES, open_arrays, read_array
 from octavo.data.class_folders import images_by_class
 from octavo.data.dataset import Dataset, as_numpy, check_divisor, is_endless
 from octavo.data.sources import is_array, is_counted, pieces, started
@@ -34,7 +34,7 @@ def read_test_set(
 
     Args:
         path: An .npz file with arrays x and y, or x_test and y_test as Keras's own data sets have; y may be absent.
-            Or a folder with one folder of images a class, RGB; they are shuffled.
+            A .npy file of samples alone. Or a folder with one folder of images a class, RGB; they are shuffled.
         integer_divisor: What integer samples are divided by to become what the model was trained on.
         accepted: Pairs of names of samples and labels; the first pair found is read.
 
@@ -50,6 +50,8 @@ def read_test_set(
     if path.is_dir():
         images = images_by_class(path)
         return _real(path, images.x.astype(np.uint8), integer_divisor), images.y
+    if path.suffix == ".npy":
+        return _real(path, read_array(path), integer_divisor), None
     try:
         with open_arrays(path) as arrays:
             found = next((names for names in accepted if names[0] in arrays), None)
@@ -103,8 +105,9 @@ def labelled_samples(data: Any, inputs: Sequence[Tensor], integer_divisor: float
     """All samples of a test set by input name, as the model takes them, and their labels.
 
     Args:
-        data: The pair (x, y) of arrays, dicts or lists of them, y perhaps None; the path of an .npz file; or what
-            yields such pairs, batches or single samples: a tf.data.Dataset, keras PyDataset, torch DataLoader, list,
+        data: The pair (x, y) of arrays, dicts or lists of them, y perhaps None, also as a list or as a dict with the
+            keys x and y; samples alone; the path of an .npz or .npy file, or of a folder of classes; or what yields
+            such pairs, batches or single samples: a tf.data.Dataset, keras PyDataset, torch DataLoader, list,
             generator, or a function returning one. Of what does not say where it ends, `UNCOUNTED_TESTS` samples.
         inputs: The model's inputs.
         integer_divisor: What integer samples are divided by for a float input.
@@ -114,6 +117,7 @@ def labelled_samples(data: Any, inputs: Sequence[Tensor], integer_divisor: float
     """
     if isinstance(data, (str, os.PathLike)):
         data = read_test_set(Path(data), integer_divisor)
+    data = as_pair(data, inputs)
     if isinstance(data, tuple):
         x, y = data if len(data) == 2 else (data[0], data[1] if len(data) > 1 else None)
         if is_array(x) or isinstance(x, Mapping) or (isinstance(x, (list, tuple)) and len(inputs) > 1):
@@ -126,9 +130,21 @@ def labelled_samples(data: Any, inputs: Sequence[Tensor], integer_divisor: float
             expected="a known number of samples",
             fix="leave out repeat(), or take a part of it: dataset.take(100)",
         )
-    if is_array(data):
+    if is_array(data) or isinstance(data, Mapping):
         return Labelled(_together(data, inputs, integer_divisor), None)
     return _gathered(started(data), inputs, integer_divisor)
+
+
+def as_pair(data: Any, inputs: Sequence[Tensor]) -> Any:
+    """Samples and labels that come as a list of two arrays, or as a dict of x and y, as a tuple; else what is given."""
+    if isinstance(data, Mapping) and set(data) == {"x", "y"} and not set(data) <= {tensor.name for tensor in inputs}:
+        return data["x"], data["y"]
+    if isinstance(data, list) and len(data) == 2 and len(inputs) == 1 and all(map(is_array, data)):
+        samples, labels = (tuple(each.shape) for each in data)
+        wanted = inputs[0].shape[1:]
+        if samples[1:] == wanted and labels[1:] != wanted and samples[:1] == labels[:1]:
+            return data[0], data[1]
+    return data
 
 
 def _gathered(data: Any, inputs: Sequence[Tensor], divisor: float | None) -> Labelled:

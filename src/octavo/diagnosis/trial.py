@@ -54,7 +54,8 @@ class Trial:
         conditioned = conditioned_by(self.methods, prepared, plan, Source(self.data), self.config)
         ranges = {}
         if plan.scheme.needs_data:
-            estimator, statistics = self.config.range_estimator, self.extremes.statistics()
+            estimator = conditioned.estimator or self.config.range_estimator
+            statistics = self.extremes.statistics()
             if estimator.needs_histogram or conditioned.graph is not prepared.graph:
                 names = [name for name in float_activations(conditioned.graph) if name in set(plan.observed)]
                 statistics = calibrate(conditioned.graph, names, self.data, needs_histogram=estimator.needs_histogram)

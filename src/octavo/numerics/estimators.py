@@ -56,6 +56,40 @@ class MinMax:
 
 
 @dataclass(frozen=True, slots=True)
+class Auto:
+    """Each range by the error it causes, which `octavo.condition.ChooseRanges` measures; the extremes until then."""
+
+    name: str = "auto"
+    needs_histogram: bool = False
+
+    def range_of(self, statistics: TensorStatistics, dtype: DType) -> Range:
+        """(low, high)."""
+        return statistics.low, statistics.high
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """A share of either extreme, by the name that a range is filed under; the extremes of what is not named.
+
+    Attributes:
+        shares: (of low, of high), each above 0 and at most 1.
+    """
+
+    shares: Mapping[str, tuple[float, float]]
+    name: str = "auto"
+    needs_histogram: bool = False
+
+    def range_of(self, statistics: TensorStatistics, dtype: DType) -> Range:
+        """(low, high)."""
+        return statistics.low, statistics.high
+
+    def cut(self, name: str, found: Range) -> Range:
+        """The range to take for one that was found."""
+        low, high = self.shares.get(name, (1.0, 1.0))
+        return found[0] * low, found[1] * high
+
+
+@dataclass(frozen=True, slots=True)
 class Percentile:
     """The range that keeps `percent` of the values and cuts half of the rest at each end.
 
@@ -161,6 +195,7 @@ ESTIMATORS: Mapping[str, Callable[[float], Estimator]] = MappingProxyType(
         "percentile": Percentile,
         "mse": lambda percent: LeastSquares(),
         "kl": lambda percent: KullbackLeibler(),
+        "auto": lambda percent: Auto(),
     }
 )
 

@@ -14,6 +14,7 @@ from octavo.errors import ConfigError, NonFiniteError
 from octavo.evaluate.tasks import CLASS_NUMBERS, MULTI_LABEL, ONE_HOT, REAL, YES_NO, kind_of_labels
 from octavo.files import check_place, whole_file
 from octavo.ir.graph import producers
+from octavo.ir.notes import Note
 from octavo.progress import Progress, batch_counter
 from octavo.qat.layers.model import QuantizationAwareModel
 from octavo.qat.make import quantize_model, strip
@@ -82,7 +83,7 @@ def fine_tune(
     aware = model
     if not isinstance(model, QuantizationAwareModel):
         aware = quantize_model(model, settings.scheme, data=x[~kept][: settings.calibration], skip=settings.skip)
-    history = fit(aware, x, y, kept, settings, progress)
+    start, history = fit(aware, x, y, kept, settings, progress)
     if not np.isfinite(history["loss"]).all():
         raise NonFiniteError(
             "the loss became NaN: training diverged.",
@@ -90,6 +91,7 @@ def fine_tune(
             expected="a finite loss",
             fix=f"use a smaller learning rate, for example --learning-rate {settings.learning_rate / 10:g}",
         )
+    aware.notes = (*aware.notes, *below_its_start(model.name, start, min(history["val_loss"])))
     return FineTuned(aware, {name: [float(value) for value in values] for name, values in history.items()})
 
 
@@ -114,13 +116,18 @@ def fit(
     settings: FineTuning,
     progress: Progress | None,
     stage: str = "train",
-) -> dict[str, list[float]]:
-    """Compile and fit; the best epoch on the samples kept out is restored. Returns each metric's values by epoch."""
+) -> tuple[float, dict[str, list[float]]]:
+    """Compile and fit; the best epoch on the samples kept out is restored.
+
+    Returns:
+        The loss on those samples before training, and each metric's values by epoch.
+    """
     keras.utils.set_random_seed(settings.seed)
     batches = -(-int((~kept).sum()) // settings.batch)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * batches)
     model.compile(keras.optimizers.Adam(rate), loss_for(model, y, settings.loss), metrics=_metrics(model, y))
-    return model.fit(
+    start = model.evaluate(x[kept], y[kept], batch_size=settings.batch, verbose=0, return_dict=True)["loss"]
+    history = model.fit(
         x[~kept],
         y[~kept],
         batch_size=settings.batch,
@@ -129,6 +136,18 @@ def fit(
         callbacks=_callbacks(settings, batches, progress, stage),
         verbose=0,
     ).history
+    return float(start), history
+
+
+def below_its_start(model: str, start: float, reached: float) -> tuple[Note, ...]:
+    """A note where the best epoch is worse than no training."""
+    if reached <= start:
+        return ()
+    text = (
+        f"training ended below its starting point: the loss on the samples held out was {start:.4g} before it and "
+        f"{reached:.4g} at best after; use a smaller learning rate, or more data, or the model as it was"
+    )
+    return (Note("train", model, text),)
 
 
 def check_checkpoint(path: Path | None) -> None:

@@ -6,9 +6,32 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 Report = Callable[[str, int, int | None], None]
+
+
+class CountColumn(ProgressColumn):
+    """How much is done: of a total where it is known, else how fast it goes."""
+
+    def render(self, task: Task) -> Text:
+        """`12/100`; `12, 3.4/s`; nothing of what is not counted."""
+        if task.total is not None:
+            return Text(f"{task.completed:g}/{task.total:g}")
+        if not task.completed:
+            return Text("")
+        rate = f", {task.speed:.3g}/s" if task.speed else ""
+        return Text(f"{task.completed:g}{rate}")
 
 
 @contextmanager
@@ -25,7 +48,7 @@ def progress_bar() -> Iterator[Report]:
 
 @contextmanager
 def _bar(console: Console) -> Iterator[Report]:
-    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), CountColumn(), TimeElapsedColumn()
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True) as bars:
 

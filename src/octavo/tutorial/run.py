@@ -118,7 +118,10 @@ def run_tutorial(wanted: Tutorial, out: Path, progress: Progress, *, force: bool
     data = read_images(wanted.data, wanted.size, wanted.samples, wanted.seed)
     kept = Kept(out, key_of(wanted, data))
     kept.open(force)
-    results = {name: kept.result(name) or _measured(name, wanted, data, kept, progress) for name in wanted.networks}
+    results = {}
+    for place, name in enumerate(wanted.networks):
+        of_all = f"{place + 1} of {len(wanted.networks)}, "
+        results[name] = kept.result(name) or _measured(name, wanted, data, kept, _below(of_all, progress))
     return Table(data.name, len(data.x_train), len(data.x_test), results, out)
 
 
@@ -147,13 +150,18 @@ def _measured(name: str, wanted: Tutorial, data: Data, kept: Kept, progress: Pro
     table = compare(
         model, data.x_train[:CALIBRATION_SAMPLES], (data.x_test, data.y_test), schemes=("float32", SCHEME),
         train=further, train_schemes=(SCHEME,), seed=wanted.seed, ram=None, flash=None, time_it=False,
-        progress=lambda stage, done, total: progress(f"{name}: {stage}", done, total),
+        progress=_below(f"{name}: ", progress),
     )  # fmt: skip
     for row in table.rows:
         row.quantized.save(kept.folder / f"{name}_{row.name.replace(' ', '_').lower()}.tflite")
     result = {"parameters": model.count_params(), **table.to_dict()}
     kept.keep_result(name, result)
     return kept.result(name) or result
+
+
+def _below(title: str, progress: Progress) -> Progress:
+    """Progress of a part, told with what it is a part of."""
+    return lambda stage, done, total: progress(f"{title}{stage}", done, total)
 
 
 def _trained(name: str, wanted: Tutorial, data: Data, kept: Kept, progress: Progress) -> Any:

@@ -93,7 +93,7 @@ class Blueprint:
             tensor: The tensor.
             values: Of variables, by `id`, in place of their present ones.
         """
-        zeros = [np.zeros((1, *x.shape[1:]), x.dtype) for x in self.flat.inputs]
+        zeros = [keras.ops.zeros((1, *x.shape[1:]), x.dtype) for x in self.flat.inputs]
         given = [
             (variable, keras.ops.convert_to_tensor(values[id(variable)], variable.dtype))
             for variable in self.flat.variables

@@ -6,6 +6,7 @@ from octavo.ir.types import Graph, Tensor
 from octavo.version import VERSION
 from octavo.write.c.ports import c_type, port_type
 from octavo.write.c.row_order import row_bytes
+from octavo.write.c.trace import trace_declared
 
 _TEXT = """\
 /* {name}: a model in C99, written by octavo {version}.
@@ -25,6 +26,9 @@ extern "C" {{
 #define {upper}_OCTAVO_VERSION "{version}"
 #define {upper}_DIGEST "{digest}" /* SHA-256 of the .tflite file */
 #define {upper}_ARENA_BYTES {arena}
+/* A declaration that a compiler refuses of too small an arena: {upper}_CHECK_ARENA(sizeof arena); */
+#define {upper}_CHECK_ARENA(bytes) \\
+  extern char (*{name}_arena_is_too_small(void))[(bytes) >= {upper}_ARENA_BYTES ? 1 : -1]
 {ports}
 /* Run the model once. Returns 0; -1 if the arena is missing or not aligned. Input and output must lie apart. */
 {signature};
@@ -37,7 +41,7 @@ extern "C" {{
 #if {upper}_SELF_TEST
 {self_test};
 #endif
-
+{trace}
 {helpers}
 #ifdef __cplusplus
 }}
@@ -89,6 +93,7 @@ def header(graph: Graph, name: str, arena_bytes: int, digest: str, *, streamed: 
         signature=signature(graph, name),
         rows=_rows(graph, name) if streamed else "",
         self_test=self_test_signature(graph, name),
+        trace=trace_declared(name),
         helpers=_helpers(graph, name),
     )
 

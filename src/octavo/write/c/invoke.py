@@ -14,6 +14,7 @@ from octavo.write.c.ports import BYTE, constant_name, port_type, ports, read_as,
 from octavo.write.c.row_order import READ, RowOrder, row_bytes
 from octavo.write.c.table import data_operands
 from octavo.write.c.text import braces, comment, rows
+from octavo.write.c.trace import told, traced
 
 _CHECK = "  if (base == 0 || ((uintptr_t)arena & 3u) != 0) {\n    return -1;\n  }\n"
 
@@ -30,6 +31,8 @@ def invoke(graph: Graph, name: str, calls: Sequence[Call], layout: Layout, order
         words = _words(graph, name, layout, i)
         if not _stays(graph, node, layout):
             lines += [f"  {_filled(statement, words)}" for statement in call.statements]
+        made = enumerate(results(graph, node))
+        lines += [f"  {told(name, i, node, words[f'y{k}'], str(tensor.bytes))}" for k, tensor in made]
     for place, i in layout.late_outputs:
         tensor = graph.tensors[graph.outputs[i]]
         source = place if tensor.data is None else constant_name(graph, name, tensor.name)
@@ -38,7 +41,7 @@ def invoke(graph: Graph, name: str, calls: Sequence[Call], layout: Layout, order
     streams = order is not None and order.streamed is not None
     head = rows_signature(graph, name) if streams else signature(graph, name)
     text = f"{head} {{\n  int8_t *const base = (int8_t *)arena;\n{_CHECK}{body}\n  return 0;\n}}\n"
-    return _table(name, order) + text + (_reading_from_memory(graph, name) if streams else "")
+    return traced(name) + _table(name, order) + text + (_reading_from_memory(graph, name) if streams else "")
 
 
 def _words(graph: Graph, prefix: str, layout: Layout, step: int) -> dict[str, str]:
@@ -105,7 +108,11 @@ def _by_rows(graph: Graph, name: str, calls: Sequence[Call], layout: Layout, ord
         "      switch (operation) {",
     ]
     for i in range(order.first, order.last):
-        lines += _turn(graph.nodes[i], i - order.first, _row_statement(graph, name, calls, layout, held, i), held)
+        statements = [
+            _row_statement(graph, name, calls, layout, held, i),
+            _rows_told(graph, name, layout, held, i),
+        ]
+        lines += _turn(graph.nodes[i], i - order.first, statements, held)
     if order.streamed is not None:
         lines += _read(graph, order.streamed, order.last - order.first, held, layout)
     return [*lines, "        default:", "          break;", "      }", "    }", "  }"]
@@ -114,8 +121,14 @@ def _by_rows(graph: Graph, name: str, calls: Sequence[Call], layout: Layout, ord
 def _row_statement(
     graph: Graph, name: str, calls: Sequence[Call], layout: Layout, held: Mapping[str, int], step: int
 ) -> str:
-    found, node = calls[step].rows, graph.nodes[step]
+    words, found = _row_words(graph, name, layout, held, step), calls[step].rows
     assert found is not None
+    return _filled(found.statement, words | {"begin": "begin", "end": "end"})
+
+
+def _row_words(graph: Graph, name: str, layout: Layout, held: Mapping[str, int], step: int) -> dict[str, str]:
+    """Places of the operands and of the result's row 0."""
+    node = graph.nodes[step]
     words = _words(graph, name, layout, step)
     for k, tensor in enumerate(data_operands(graph, node)):
         if tensor.name in held:
@@ -123,13 +136,19 @@ def _row_statement(
     (made,) = results(graph, node)
     if made.name in held:
         words["y"] = written_as(made, f"octavo_row_zero(&held[{held[made.name]}])")
-    return _filled(found.statement, words | {"begin": "begin", "end": "end"})
+    return words
 
 
-def _turn(node: Node, case: int, statement: str, held: Mapping[str, int]) -> list[str]:
+def _rows_told(graph: Graph, name: str, layout: Layout, held: Mapping[str, int], step: int) -> str:
+    size = row_bytes(results(graph, graph.nodes[step])[0])
+    place = f"(const int8_t *){_row_words(graph, name, layout, held, step)['y']} + begin * {size}"
+    return told(name, step, graph.nodes[step], place, f"(end - begin) * {size}")
+
+
+def _turn(node: Node, case: int, statements: Sequence[str], held: Mapping[str, int]) -> list[str]:
     slide = [f"          octavo_slide(&held[{held[node.outputs[0]]}], end);"] if node.outputs[0] in held else []
     head = f"        case {case}: /* {node.op}, {comment(node.layer)} */"
-    return [head, *slide, f"          {statement}", "          break;"]
+    return [head, *slide, *(f"          {statement}" for statement in statements), "          break;"]
 
 
 def _read(graph: Graph, streamed: str, case: int, held: Mapping[str, int], layout: Layout) -> list[str]:
