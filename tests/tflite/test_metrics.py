@@ -202,6 +202,22 @@ def test_labels_of_several_outputs_come_in_batches_too() -> None:
     np.testing.assert_array_equal(read.y[1], boxes)
 
 
+def test_a_file_holds_samples_by_input_and_labels_by_output(tmp_path: Path) -> None:
+    model, kinds, boxes = two_headed(), RNG.integers(0, 3, 40), RNG.uniform(size=(40, 4))
+    path, (first, second) = tmp_path / "test.npz", model.graph.outputs
+    expected = measured(model, {first: kinds, second: boxes}).outputs
+    for samples in ({"x": X}, {model.graph.inputs[0]: X}):
+        np.savez(path, **samples, **{f"y_{first}": kinds, f"y_{second}": boxes})
+        assert model.evaluate(path, time_it=False).outputs == expected
+    layers = keras.layers
+    sensor, place = layers.Input((6,), name="sensor"), layers.Input((2,), name="place")
+    joined = keras.Model([sensor, place], layers.Dense(3, name="out")(layers.Concatenate()([sensor, place])))
+    q = octavo.quantize(joined, "float32", verify="off")
+    samples = {"sensor": X, "place": X[:, :2]}
+    np.savez(path, **samples, y=kinds)
+    assert q.evaluate(path, time_it=False).outputs == q.evaluate(samples, kinds, time_it=False).outputs
+
+
 def test_samples_alone_have_no_labels_whatever_form_they_come_in(tmp_path: Path) -> None:
     np.save(tmp_path / "test.npy", X)
     inputs = [replace(tensor, name="image") for tensor in (made().graph.tensors["x"],)]

@@ -35,6 +35,11 @@ Divisor = Annotated[
     float | None,
     typer.Option(help="Divide integer data by this: 255 if the model was trained on 0..1, 1 if on 0..255."),
 ]
+HELD_OUT = (
+    "an .npz file with arrays x and y (of several: one for each input, by its name, and y_NAME for each output), or a "
+    "folder with one folder of images a class"
+)
+Test = Annotated[Path, typer.Option(help=f"Held-out data: {HELD_OUT}.", show_default=False)]
 Skip = Annotated[list[str] | None, typer.Option(help="Layer name or shell pattern kept in float; may be repeated.")]
 Allow = Annotated[
     list[str] | None, typer.Option(help="Lambda layer whose function may run, once, on symbols; may be repeated.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,25 +22,26 @@ from octavo.ir.types import Tensor
 Names = tuple[tuple[str, str], ...]
 NAMES: Names = (("x", "y"), ("x_test", "y_test"))
 TRAINING_NAMES: Names = (("x", "y"), ("x_train", "y_train"))
+# What the name of an array of labels for one of several outputs begins with.
+OUTPUT = "y_"
 # Samples converted at a time.
 CHUNK = 256
 # All of a test set counts; a generator may have no end.
 UNCOUNTED_TESTS = 10_000
 
 
-def read_test_set(
-    path: Path, integer_divisor: float | None = None, accepted: Names = NAMES
-) -> tuple[np.ndarray, np.ndarray | None]:
+def read_test_set(path: Path, integer_divisor: float | None = None) -> tuple[Any, Any]:
     """Read samples and, where there are any, labels.
 
     Args:
-        path: An .npz file with arrays x and y, or x_test and y_test as Keras's own data sets have; y may be absent.
-            A .npy file of samples alone. Or a folder with one folder of images a class, RGB; they are shuffled.
+        path: An .npz file with arrays x and y, or x_test and y_test as Keras's own data sets have; y may be absent, or
+            be an array y_NAME for each output. For several inputs there are, instead of x, arrays of their names. A
+            .npy file of samples alone. Or a folder with one folder of images a class, RGB; they are shuffled.
         integer_divisor: What integer samples are divided by to become what the model was trained on.
-        accepted: Pairs of names of samples and labels; the first pair found is read.
 
     Returns:
-        float32 samples and labels.
+        float32 samples, or a dict of the arrays for several inputs as they are; and an array of labels, a dict of them
+        by output, or None.
 
     Raises:
         ConfigError: if the divisor is not positive.
@@ -52,12 +54,32 @@ def read_test_set(
         return _real(path, images.x.astype(np.uint8), integer_divisor), images.y
     if path.suffix == ".npy":
         return _real(path, read_array(path), integer_divisor), None
+    with _opened(path) as arrays:
+        x, y = _of_several(arrays) or _pair(path, arrays, NAMES)
+    return x if isinstance(x, dict) else _real(path, x, integer_divisor), y
+
+
+def _of_several(arrays: Mapping[str, np.ndarray]) -> tuple[Any, Any] | None:
+    """Samples by input, or labels by output, where arrays are named for several; None where they are not."""
+    if not set(arrays).isdisjoint((*NAMES[1], *TRAINING_NAMES[1])):
+        return None
+    labels = {name.removeprefix(OUTPUT): arrays[name] for name in arrays if name.startswith(OUTPUT)}
+    samples = {name: arrays[name] for name in arrays if name != "y" and not name.startswith(OUTPUT)}
+    if "x" in samples:
+        return (samples["x"], labels) if labels and "y" not in arrays else None
+    return (samples, labels or arrays["y"]) if samples and (labels or "y" in arrays) else None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """The arrays of an .npz file.
+
+    Raises:
+        DatasetError: if they cannot be read.
+    """
     try:
         with open_arrays(path) as arrays:
-            found = next((names for names in accepted if names[0] in arrays), None)
-            if found is None:
-                raise _no_samples(path, tuple(arrays), accepted)
-            x, y = arrays[found[0]], arrays.get(found[1])
+            yield arrays
     except DAMAGES as error:
         raise DatasetError(
             f"'{path}' cannot be read as a test set.",
@@ -65,7 +87,23 @@ def read_test_set(
             expected="an .npz file, as numpy.savez writes it",
             fix="write it with numpy.savez('test.npz', x=x_test, y=y_test)",
         ) from error
-    return _real(path, x, integer_divisor), y
+
+
+def _pair(path: Path, arrays: Mapping[str, np.ndarray], accepted: Names) -> tuple[np.ndarray, np.ndarray | None]:
+    """Samples and labels by the first pair of names that is there; labels may be absent.
+
+    Raises:
+        DatasetError: if there are no samples.
+    """
+    found = next((names for names in accepted if names[0] in arrays), None)
+    if found is None:
+        raise DatasetError(
+            f"'{path}' holds no array of samples.",
+            got="arrays named " + (", ".join(arrays) or "nothing"),
+            expected=", or ".join(" and ".join(names) for names in accepted),
+            fix="write it with numpy.savez('test.npz', x=x_test, y=y_test)",
+        )
+    return arrays[found[0]], arrays.get(found[1])
 
 
 def _real(path: Path, x: np.ndarray, integer_divisor: float | None) -> np.ndarray:
@@ -203,12 +241,18 @@ def _labels(parts: Sequence[Any], single: Sequence[bool]) -> Any:
 
 
 def read_training_set(path: Path, integer_divisor: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Read samples and labels to train on: arrays x and y, or x_train and y_train.
+    """Read samples and labels to train on: arrays x and y, or x_train and y_train; or a folder of images by class.
 
     Raises:
         DatasetError: as `read_test_set`, and without labels.
     """
-    x, y = read_test_set(path, integer_divisor, TRAINING_NAMES)
+    if path.suffix == ".npy" or path.is_dir():
+        x, y = read_test_set(path, integer_divisor)
+    else:
+        check_divisor(integer_divisor)
+        with _opened(path) as arrays:
+            x, y = _pair(path, arrays, TRAINING_NAMES)
+        x = _real(path, x, integer_divisor)
     if y is None:
         raise DatasetError(
             f"'{path}' holds no labels to train on.",
@@ -217,12 +261,3 @@ def read_training_set(path: Path, integer_divisor: float | None = None) -> tuple
             fix="write it with numpy.savez('train.npz', x=x_train, y=y_train)",
         )
     return x, y
-
-
-def _no_samples(path: Path, found: tuple[str, ...], accepted: Names) -> DatasetError:
-    return DatasetError(
-        f"'{path}' holds no array of samples.",
-        got="arrays named " + (", ".join(found) or "nothing"),
-        expected=", or ".join(" and ".join(names) for names in accepted),
-        fix="write it with numpy.savez('test.npz', x=x_test, y=y_test)",
-    )

@@ -22,6 +22,7 @@ from octavo.cli.options import (
     Seed,
     Signature,
     Skip,
+    Test,
     input_shape_of,
 )
 from octavo.cli.output import check_page_free, command_line, print_json, start_keras_for
@@ -32,13 +33,7 @@ MATTERS = ("accuracy", "flash", "ram", "latency")
 
 def compare(
     model: ModelPath,
-    test: Annotated[
-        Path,
-        typer.Option(
-            help="Held-out data: an .npz file with arrays x and y, or a folder with one folder of images a class.",
-            show_default=False,
-        ),
-    ],
+    test: Test,
     data: DataPath = None,
     schemes: Annotated[str, typer.Option(help=f"Separated by commas, of {', '.join(SCHEMES)}; all if not given.")] = "",
     flash: Annotated[str, typer.Option(help="Room on the board for the file.")] = "1MB",

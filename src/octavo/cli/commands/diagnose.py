@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, Divisor, Effort, Force, Json, ModelPath, Report, Samples, Seed, Skip, To, one_of
+from octavo.cli.options import (
+    HELD_OUT,
+    Allow,
+    Divisor,
+    Effort,
+    Force,
+    Json,
+    ModelPath,
+    Report,
+    Samples,
+    Seed,
+    Skip,
+    To,
+    one_of,
+)  # fmt: skip
 from octavo.cli.output import check_free, check_page_free, command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 from octavo.numerics.estimators import ESTIMATORS
@@ -22,7 +36,7 @@ def diagnose(
     ],
     test: Annotated[
         Path | None,
-        typer.Option(help="What to judge by: an .npz file with arrays x and perhaps y; --data if not given."),
+        typer.Option(help=f"What to judge by: {HELD_OUT}; --data if not given."),
     ] = None,
     file: Annotated[
         Path | None, typer.Option(help="A quantized .tflite of the model, whoever made it; made here if not given.")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from octavo.cli.options import Allow, Divisor, Force, Json, ModelPath, one_of
+from octavo.cli.options import Allow, Divisor, Force, Json, ModelPath, Test, one_of
 from octavo.cli.output import check_page_free, command_line, print_json, start_keras_for
 from octavo.config import SCHEMES
 
@@ -18,7 +18,7 @@ def report(
     data: Annotated[
         Path, typer.Option(help="Representative dataset: an .npz file or a folder of images.", show_default=False)
     ],
-    test: Annotated[Path, typer.Option(help="Held-out data: an .npz file with arrays x and y.", show_default=False)],
+    test: Test,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Page to write; MODEL_report.html if not given.")
     ] = None,
