@@ -35,8 +35,9 @@ def quantized(graph: Graph | str, low: float = -3.0, high: float = 3.0, **option
     return assign(graph, plan, dict.fromkeys(plan.observed, (low, high)))
 
 
-def test_a_function_of_one_number_is_looked_up_whatever_it_is_made_of() -> None:
-    graph = quantized(WAVES + "output wave")
+@pytest.mark.parametrize("places", [1, 300])
+def test_a_function_of_one_number_is_looked_up_whatever_it_is_made_of(places: int) -> None:
+    graph = quantized(WAVES.replace("float32[1] = 2", f"float32[{places}] = 2") + "output wave")
     assert [node.op for node in graph.nodes] == ["CAST", "ADD", "GATHER"]
     x, wave = graph.tensors["x"], graph.tensors["wave"]
     integers = np.arange(-128, 128, dtype=np.int8)[None].repeat(2, 1)[:, :300]
