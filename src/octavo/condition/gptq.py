@@ -32,8 +32,9 @@ LAYER_BYTES, MOMENTS_HELD, WEIGHTS_HELD = 2 << 30, 8, 28
 # Added to the variance of each input, as a share of their mean: what some hundred samples do not tell of, and what
 # rounded activations add.
 DAMPING = 0.2
-# Of the largest magnitude, what the largest integer may stand for; the best is taken, channel by channel.
-SHARES = (1.0, 0.92, 0.84, 0.76, 0.68)
+# Of the largest magnitude, what the largest integer may stand for; the best is taken, channel by channel. Of eight bits
+# there are enough for all of it.
+SHARES, CLIPPED_BELOW = (1.0, 0.92, 0.84, 0.76, 0.68), 8
 SWEEPS = 4
 
 
@@ -229,23 +230,24 @@ def _best(
     """Limits, float32, and integers [groups, inputs, outputs]: of `SHARES`, the one of least error for each limit."""
     groups, _, outputs = target.shape
     largest = rule.dtype.integer_range[1]
-    limits = np.stack([largest_weight * np.float32(share) for share in SHARES])
+    shares = SHARES if rule.dtype.bits < CLIPPED_BELOW else SHARES[:1]
+    limits = np.stack([largest_weight * np.float32(share) for share in shares])
     scales = np.stack([symmetric(limit, rule.dtype, rule.granularity).scale.astype(np.float64) for limit in limits])
     per_output = np.broadcast_to(
-        scales.reshape(len(SHARES), groups if isinstance(rule.granularity, PerAxis) else 1, -1),
-        (len(SHARES), groups, outputs),
+        scales.reshape(len(shares), groups if isinstance(rule.granularity, PerAxis) else 1, -1),
+        (len(shares), groups, outputs),
     )
     # All shares at once, as more outputs of the same inputs.
     scale = np.concatenate(per_output, axis=-1)[:, np.newaxis]
-    tried = np.tile(target, len(SHARES))
+    tried = np.tile(target, len(shares))
     q = round_with_feedback(tried, moments, scale, largest)
-    errors = product_error(q * scale - tried, moments).reshape(groups, len(SHARES), outputs).transpose(1, 0, 2)
+    errors = product_error(q * scale - tried, moments).reshape(groups, len(shares), outputs).transpose(1, 0, 2)
     if isinstance(rule.granularity, PerAxis):
         best = errors.argmin(axis=0)
     else:
         best = np.full((groups, outputs), errors.sum(axis=(1, 2)).argmin())
     chosen = best[np.newaxis, :, np.newaxis]
-    q = np.take_along_axis(np.stack(np.split(q, len(SHARES), axis=-1)), chosen, axis=0)[0]
+    q = np.take_along_axis(np.stack(np.split(q, len(shares), axis=-1)), chosen, axis=0)[0]
     scale = np.take_along_axis(per_output[:, :, np.newaxis], chosen, axis=0)[0]
     limit = np.take_along_axis(limits, best.reshape(1, -1)[:, : limits.shape[1]], axis=0)[0]
     return limit, refine(q, target, moments, scale, largest, SWEEPS)

@@ -50,9 +50,9 @@ def encoded(texts: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def buffers(graph: Graph, name: str) -> str:
-    """Definitions of static buffers for arena and outputs, and of `made`, which a self-test is given."""
+    """Static buffers: the arena, whose size the compiler checks, and outputs, `made`, which a self-test is given."""
     upper, made = name.upper(), [graph.tensors[port] for port in graph.outputs]
-    lines = [f"static uint32_t arena[({upper}_ARENA_BYTES + 3) / 4];"]
+    lines = [f"static uint32_t arena[({upper}_ARENA_BYTES + 3) / 4];", f"{upper}_CHECK_ARENA(sizeof arena);"]
     if len(made) == 1:
         return "\n".join([*lines, f"static {c_type(made[0].dtype)} made[{made[0].size}];"])
     lines += [f"static {c_type(tensor.dtype)} made_{i}[{tensor.size}];" for i, tensor in enumerate(made)]
