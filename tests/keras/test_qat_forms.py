@@ -28,8 +28,11 @@ BROKEN_IN_KERAS = {
     ("torch", "layers.AveragePooling2D"): "where padding is uneven, repeated borders are averaged",
 }
 
-# Forms of which Keras itself takes one transform for each image of a batch, or which hold the batch in a shape.
-OF_ONE_SAMPLE = {"ops.AffineTransform", "ops.PerspectiveTransform", "ops.AdaptiveAveragePool", "ops.AdaptiveMaxPool"}
+# Forms of which Keras itself takes one transform for each image of a batch, which hold the batch in a shape, or whose
+# results are as many as all samples have values.
+OF_ONE_SAMPLE = {
+    "ops.AdaptiveAveragePool", "ops.AdaptiveMaxPool", "ops.AffineTransform", "ops.PerspectiveTransform", "ops.Vander",
+}  # fmt: skip
 # Forms whose example makes one thing of all samples of a batch.
 MIXING = (
     "ops.AllClose",
@@ -44,6 +47,10 @@ MIXING = (
     "ops.Ravel",
     "ops.Scatter",
     "ops.ScatterUpdate",
+    "ops.SegmentMax",
+    "ops.SegmentMin",
+    "ops.SegmentProd",
+    "ops.SegmentSum",
     "ops.Slice",
     "ops.Slogdet",
     "ops.Vdot",

@@ -9,7 +9,7 @@ import sys
 import traceback
 from contextlib import suppress
 from inspect import signature
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -100,7 +100,9 @@ def main(arguments: list[str] | None = None) -> None:
     code = _run(arguments)
     if code == INTERRUPTED:
         _say("Interrupted; files that were not finished are gone.")
-    sys.exit(_flushed(code))
+    code = _flushed(code)
+    _flush_errors()
+    sys.exit(code)
 
 
 def _flushed(code: int) -> int:
@@ -111,11 +113,26 @@ def _flushed(code: int) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader, `head` for one, has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up(sys.stdout)
         return code
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up(sys.stdout)
         return _no_output(error)
+
+
+def _flush_errors() -> None:
+    """Leave nothing on standard error that Python would fail to write as it ends, with an exit code of its own."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _give_up(sys.stderr)
+
+
+def _give_up(stream: TextIO) -> None:
+    """Let what a stream still holds, and all that comes, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _say(line: str) -> None:
