@@ -23,7 +23,7 @@ NETWORKS: dict[str, Callable[[], Any]] = {
 }
 
 
-LONG = ("densenet", "mobilenet_v2", "resnet50")
+LONG = ("densenet", "efficientnet", "mobilenet_v2", "mobilenet_v3", "resnet50")
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,10 @@ class ChooseRanges:
         ConfigError: if `samples` is not positive.
     """
 
-    samples: int = 32
+    samples: int = 16
 
     def __post_init__(self) -> None:
-        check_samples("ChooseRanges", self.samples, 32)
+        check_samples("ChooseRanges", self.samples, 16)
 
     @property
     def name(self) -> str:

@@ -25,6 +25,8 @@ from octavo.plan.types import Plan
 
 # One sample in so many is held out, and no more than that.
 HELD_OUT, MOST_HELD_OUT = 3, 64
+# Ranges of what is only tried are measured on so many samples at most.
+RANGED = 48
 # What all samples looked at may take.
 SAMPLES_BYTES = 256 << 20
 
@@ -50,7 +52,7 @@ RANGES: tuple[Method, ...] = (ChooseRanges(), EstimateBy(LeastSquares()))
 # By level; a level is the best of its own recipe and of those before it.
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "default": Recipe((BiasCorrection(measure=False),), 64),
+        "default": Recipe((BiasCorrection(measure=False),), 48),
         "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection(measure=False), *RANGES), 128),
         "best": Recipe((Distill(),), 1024, onward=True),
     }
@@ -98,7 +100,7 @@ def improve(
     seen = taken[: len(taken) - held]
     unseen = taken[len(taken) - held :] or taken
     try:
-        trial = Trial.of(graph, plan, estimator, seen, unseen)
+        trial = Trial.of(graph, plan, estimator, seen[:RANGED], unseen)
         plain = trial.sqnr_db(Conditioned(graph))
     except (NonFiniteError, RuntimeEndedError):
         # Calibration, or verification, meets it too, and knows the sample by its number.

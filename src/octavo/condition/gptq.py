@@ -250,7 +250,8 @@ def _best(
     q = np.take_along_axis(np.stack(np.split(q, len(shares), axis=-1)), chosen, axis=0)[0]
     scale = np.take_along_axis(per_output[:, :, np.newaxis], chosen, axis=0)[0]
     limit = np.take_along_axis(limits, best.reshape(1, -1)[:, : limits.shape[1]], axis=0)[0]
-    return limit, refine(q, target, moments, scale, largest, SWEEPS)
+    sweeps = SWEEPS if rule.dtype.bits < CLIPPED_BELOW else 0
+    return limit, refine(q, target, moments, scale, largest, sweeps)
 
 
 def _means(inputs: np.ndarray, matrices: np.ndarray) -> np.ndarray:
