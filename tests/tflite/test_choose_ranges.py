@@ -56,7 +56,7 @@ def test_what_a_reader_does_not_tell_apart_is_cut_and_other_samples_come_closer(
     )
     assert trial.sqnr_db(after) > trial.sqnr_db(Conditioned(graph))
     assert after.graph is graph
-    assert after.notes[0].text == "cut 1 of 2 ranges by what reads them, on 24 samples"
+    assert after.notes[0].text == "cut 1 of 2 ranges by what reads them, on 16 samples"
 
 
 def test_what_is_as_frequent_at_the_ends_is_not_cut() -> None:
@@ -111,5 +111,5 @@ def test_the_whole_network_may_have_another_estimator(planned: tuple[Graph, Plan
 
 
 def test_it_looks_at_some_samples() -> None:
-    with pytest.raises(ConfigError, match=r"fix: +use some tens, for example ChooseRanges\(samples=32\)"):
+    with pytest.raises(ConfigError, match=r"fix: +use some tens, for example ChooseRanges\(samples=16\)"):
         ChooseRanges(samples=0)

@@ -26,7 +26,7 @@ from octavo.plan.types import Plan
 # One sample in so many is held out, and no more than that.
 HELD_OUT, MOST_HELD_OUT = 3, 64
 # Ranges of what is only tried are measured on so many samples at most.
-RANGED = 48
+RANGED = 32
 # What all samples looked at may take.
 SAMPLES_BYTES = 256 << 20
 
@@ -52,7 +52,7 @@ RANGES: tuple[Method, ...] = (ChooseRanges(), EstimateBy(LeastSquares()))
 # By level; a level is the best of its own recipe and of those before it.
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "default": Recipe((BiasCorrection(measure=False),), 48),
+        "default": Recipe((BiasCorrection(measure=False),), 40),
         "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection(measure=False), *RANGES), 128),
         "best": Recipe((Distill(),), 1024, onward=True),
     }
