@@ -25,8 +25,6 @@ from octavo.plan.types import Plan
 
 # One sample in so many is held out, and no more than that.
 HELD_OUT, MOST_HELD_OUT = 3, 64
-# Ranges of what is only tried are measured on so many samples at most.
-RANGED = 32
 # What all samples looked at may take.
 SAMPLES_BYTES = 256 << 20
 
@@ -100,7 +98,7 @@ def improve(
     seen = taken[: len(taken) - held]
     unseen = taken[len(taken) - held :] or taken
     try:
-        trial = Trial.of(graph, plan, estimator, seen[:RANGED], unseen)
+        trial = Trial.of(graph, plan, estimator, seen, unseen)
         plain = trial.sqnr_db(Conditioned(graph))
     except (NonFiniteError, RuntimeEndedError):
         # Calibration, or verification, meets it too, and knows the sample by its number.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from scipy.special import log_softmax, logsumexp
 
 from octavo.calibration.ranges import estimate, observed_tensors
 from octavo.calibration.runner import calibrate
@@ -26,6 +27,9 @@ from octavo.quantization.assign import assign
 from octavo.quantization.shrink import shrink_weights
 from octavo.write.tflite import write_tflite
 
+# Operators that make probabilities of their last axis.
+SOFTMAXES = ("SOFTMAX", "LOG_SOFTMAX")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
@@ -38,6 +42,8 @@ class Trial:
         held_out: Samples to compare on, likewise.
         wanted: What float makes of them, by tensor: the outputs, or what enters a last operator of fixed output, as
             softmax has, which would hide errors.
+        classes: Those of `wanted` that a last softmax makes probabilities of, which errors common to all classes, and
+            those of classes that are out of the question, do not change.
     """
 
     plan: Plan
@@ -45,15 +51,18 @@ class Trial:
     seen: Values
     held_out: Values
     wanted: Values
+    classes: frozenset[str]
 
     @classmethod
     def of(
         cls, graph: Graph, plan: Plan, estimator: Estimator, seen: Sequence[Values], held_out: Sequence[Values]
     ) -> Self:
         """A trial on these samples, batch 1 each; at least one of either."""
-        x = stacked(held_out, graph.inputs)
+        x, made_by = stacked(held_out, graph.inputs), producers(graph)
         wanted = predict(_written(graph, compared_tensors(graph)), x)
-        return cls(plan, estimator, stacked(seen, graph.inputs), x, wanted)
+        last = (made_by[name] for name in graph.outputs if name in made_by)
+        classes = {name for node in last if node.op in SOFTMAXES for _, name in data_inputs(graph, node)}
+        return cls(plan, estimator, stacked(seen, graph.inputs), x, wanted, frozenset(classes))
 
     def sqnr_db(self, state: Conditioned) -> float:
         """Signal to noise of what is compared, in dB; minus infinity for what no runtime computes."""
@@ -69,6 +78,9 @@ class Trial:
     def noise(self, graph: Graph) -> float:
         """Squared difference of what is compared, as a share of its square; the mean of several.
 
+        Of what a last softmax makes probabilities of, it is the information that these lose, as a share of all that
+        they tell: the Kullback-Leibler divergence from float's, against that of their mean.
+
         Args:
             graph: Quantized; it has the tensors of the float graph that are compared.
 
@@ -76,7 +88,11 @@ class Trial:
             ModelFileError, RuntimeEndedError: where the runtime does not compute it.
         """
         found = predict(_written(graph, tuple(self.wanted)), self.held_out)
-        return float(np.mean([_share_of_noise(found[name], wanted) for name, wanted in self.wanted.items()]))
+        shares = [
+            (_share_of_information if name in self.classes else _share_of_noise)(found[name], wanted)
+            for name, wanted in self.wanted.items()
+        ]
+        return float(np.mean(shares))
 
     def _quantized(self, graph: Graph, state: Conditioned) -> Graph:
         if not self.plan.scheme.needs_data:
@@ -110,3 +126,11 @@ def _share_of_noise(found: np.ndarray, wanted: np.ndarray) -> float:
     signal = np.sum(np.square(wanted, dtype=np.float64))
     noise = np.sum(np.square(found.astype(np.float64) - wanted))
     return float(noise / signal) if signal else float(noise)
+
+
+def _share_of_information(found: np.ndarray, wanted: np.ndarray) -> float:
+    ours, floats = (log_softmax(each.astype(np.float64).reshape(-1, each.shape[-1]), -1) for each in (found, wanted))
+    chances = np.exp(floats)
+    lost = np.sum(chances * (floats - ours))
+    told = np.sum(chances * (floats - (logsumexp(floats, axis=0) - np.log(len(floats)))))
+    return float(lost / told) if told > 0 else float(lost)
