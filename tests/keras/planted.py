@@ -216,7 +216,7 @@ def planted() -> dict[str, Planted]:
             "few_bits", ("out",), branched, x, t, {"layers": [LayerConfig("out", weights="int4")]}
         ),
         "four bits in a dense layer": Planted(
-            "few_bits", ("out",), summed, f, g, {"layers": [LayerConfig("out", weights="int4")]}
+            "few_bits", ("out",), summed, f, g, {"layers": [LayerConfig("out", weights="int4")], "effort": "fast"}
         ),
         "outlier channel": Planted(
             "outlier_channels", ("pointwise",), pooled(), x, t
