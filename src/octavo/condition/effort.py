@@ -63,7 +63,7 @@ def recipes_up_to(effort: str, estimator: Estimator) -> dict[str, Recipe]:
     recipes = {name: RECIPES[name] for name in names[: names.index(effort) + 1 if effort in names else 0]}
     if isinstance(estimator, Auto) and "good" not in recipes:
         recipes[estimator.name] = Recipe(RANGES, 64, onward=True)
-    if not isinstance(estimator, Auto | MinMax):
+    if not isinstance(estimator, MinMax):
         recipes = {name: _without_ranges(recipe) for name, recipe in recipes.items()}
     return recipes
 

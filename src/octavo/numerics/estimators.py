@@ -56,15 +56,10 @@ class MinMax:
 
 
 @dataclass(frozen=True, slots=True)
-class Auto:
+class Auto(MinMax):
     """Each range by the error it causes, which `octavo.condition.ChooseRanges` measures; the extremes until then."""
 
     name: str = "auto"
-    needs_histogram: bool = False
-
-    def range_of(self, statistics: TensorStatistics, dtype: DType) -> Range:
-        """(low, high)."""
-        return statistics.low, statistics.high
 
 
 @dataclass(frozen=True, slots=True)
