@@ -21,6 +21,7 @@ SHAPES = {
     "groups of four channels": ("CONV_2D", (1, 5, 6, 12), (9, 3, 3, 4), Conv2DOptions(SAME, 2, 1)),
     "sixteen at a time and a rest": ("CONV_2D", (1, 4, 5, 20), (8, 2, 3, 20), Conv2DOptions(VALID, 1, 2)),
     "two images": ("CONV_2D", (2, 5, 5, 4), (4, 3, 3, 4), Conv2DOptions(SAME, fused_activation_function=RELU6)),
+    "sums beyond 32 bits of sixteen": ("CONV_2D", (1, 1, 3, 2600), (3, 1, 1, 2600), Conv2DOptions()),
     "one pixel": ("CONV_2D", (1, 1, 1, 12), (7, 1, 1, 12), Conv2DOptions()),
     "depthwise, ten channels": ("DEPTHWISE_CONV_2D", (1, 6, 5, 10), (1, 3, 3, 10), DepthwiseConv2DOptions()),
     "depthwise, along one dimension": (

@@ -12,25 +12,20 @@ from bundled import Bundle, random_bundle
 from generated import NEEDS_COMPILER, NEEDS_EMULATOR
 from kernel_shapes import SHAPES, shaped
 
-SCHEMES = ("int8", "int8x4")
-CASES = [(name, scheme) for name in SHAPES for scheme in SCHEMES]
-NAMES = [f"{name}, {scheme}" for name, scheme in CASES]
+EIGHT_BITS = ("int8", "int8x4")
+SCHEMES = (*EIGHT_BITS, "int16x8")
+NAMES = [f"{name}, {scheme}" for name in SHAPES for scheme in SCHEMES]
 
 
 @cache
-def all_shapes() -> Bundle:
-    return random_bundle({f"{name}, {scheme}": shaped(name, scheme) for name, scheme in CASES}, 10)
+def all_shapes(schemes: tuple[str, ...] = SCHEMES) -> Bundle:
+    graphs = {f"{name}, {scheme}": shaped(name, scheme) for name in SHAPES for scheme in schemes}
+    return random_bundle(graphs, 10)
 
 
 @pytest.fixture(scope="module")
 def from_host(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
     return all_shapes().on_host(tmp_path_factory.mktemp("host"))
-
-
-# The DSP extension, and the vector extension.
-ON_CORES = pytest.mark.parametrize(
-    "core", [pytest.param(core, marks=NEEDS_EMULATOR) for core in ("cortex-m4", "cortex-m55")]
-)
 
 
 @NEEDS_COMPILER
@@ -39,10 +34,18 @@ def test_any_shape_equals_the_reference_on_the_host(name: str, from_host: dict[s
     np.testing.assert_array_equal(from_host[name], all_shapes().expected(name))
 
 
-@ON_CORES
-def test_any_shape_equals_the_reference_on_a_core(core: str, tmp_path: Path) -> None:
-    ran = all_shapes().on_core(tmp_path, core)
-    assert [name for name in NAMES if not np.array_equal(ran[name], all_shapes().expected(name))] == []
+# The DSP extension, and the vector extension, which sixteen bits do not use.
+@pytest.mark.parametrize(
+    ("core", "schemes"),
+    [
+        pytest.param("cortex-m4", SCHEMES, marks=NEEDS_EMULATOR),
+        pytest.param("cortex-m55", EIGHT_BITS, marks=NEEDS_EMULATOR),
+    ],
+)
+def test_any_shape_equals_the_reference_on_a_core(core: str, schemes: tuple[str, ...], tmp_path: Path) -> None:
+    shapes = all_shapes(schemes)
+    ran = shapes.on_core(tmp_path, core)
+    assert [name for name in ran if not np.array_equal(ran[name], shapes.expected(name))] == []
 
 
 @cache
@@ -58,7 +61,7 @@ def test_widened_weights_equal_the_reference_on_the_host(tmp_path: Path) -> None
     assert [name for name in ran if not np.array_equal(ran[name], widened().expected(name))] == []
 
 
-@ON_CORES
+@pytest.mark.parametrize("core", [pytest.param(core, marks=NEEDS_EMULATOR) for core in ("cortex-m4", "cortex-m55")])
 def test_widened_weights_equal_the_reference_on_a_core(core: str, tmp_path: Path) -> None:
     ran = widened().on_core(tmp_path, core)
     assert [name for name in ran if not np.array_equal(ran[name], widened().expected(name))] == []

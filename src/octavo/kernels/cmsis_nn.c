@@ -36,7 +36,7 @@ OCTAVO_INLINE cmsis_nn_context octavo_cmsis_context(void *scratch) {
   return context;
 }
 
-/* The wrapper has a kernel of its own for windows of one row, which refuses some paddings: arm_convolve_s8 takes all. */
+/* The wrapper has a kernel of its own for windows of a row, which refuses some paddings: arm_convolve_s8 takes all. */
 OCTAVO_KERNEL int octavo_cmsis_conv(const octavo_cmsis_layer *layer, const cmsis_nn_conv_params *params,
                                     const int8_t *in, int8_t *out, void *scratch) {
   const cmsis_nn_per_channel_quant_params scales = octavo_cmsis_scales(layer);
