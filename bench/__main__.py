@@ -1,4 +1,4 @@
-"""`python -m bench [accuracy|applications|speed|supervise|training|step_cost|micro|costs]`: show and keep figures."""
+"""`python -m bench [accuracy|applications|speed|diagnosis|supervise|training|step_cost|micro|costs]`: figures, kept."""
 
 from __future__ import annotations
 
@@ -68,6 +68,14 @@ def speed(models: Annotated[list[str] | None, typer.Argument()] = None, repeats:
     from bench.speed import MODELS, measure
 
     show("speed", {model: measure(model, repeats) for model in models or MODELS})
+
+
+@app.command()
+def diagnosis() -> None:
+    """CPU time of a diagnosis, mends and all, against a calibration on the same samples: MobileNet at 224x224."""
+    from bench.diagnosis import measure
+
+    show("diagnosis", measure())
 
 
 @app.command()
