@@ -11,9 +11,12 @@ from planted import FEATURES, samples
 
 import octavo
 from keras_networks import convolutional, draw_weights, images
-from octavo.config import LayerConfig
+from octavo.config import LayerConfig, QuantizeConfig
 from octavo.diagnosis.causes import CAUSES
+from octavo.diagnosis.trial import Trial
 from octavo.errors import DatasetError, InputError
+from octavo.plan.make import make_plan
+from octavo.stages import prepare
 
 # Faults that may be put down to another layer, to another cause, and left with more than a fifth of the noise.
 OTHER_LAYERS, OTHER_CAUSES, NOT_MENDED, REGAINED = 0, 0, 1, 0.8
@@ -171,3 +174,17 @@ def test_a_trained_model_is_held_against_the_file_that_is_given() -> None:
     found = octavo.diagnose(aware, x, file=octavo.quantize(other, verify="off").model)
     assert found.findings[0].cause == "other_weights"
     assert found.findings[0].mend.regained >= REGAINED
+
+
+def test_a_trial_keeps_the_corrected_biases_of_all_layers_but_those_it_changes() -> None:
+    prepared, x = prepare(planted.chain()), {"image": samples(64, 1)}
+    trial = Trial.begun(prepared, QuantizeConfig("int8", effort="default"), x, lambda done, total: None)
+    assert trial.basis is not None
+    plan = make_plan(prepared.graph, trial.with_layers(["pointwise"], weights="int4").config)
+    found, own = trial.basis.for_plan(plan), trial.basis.conditioned.graph
+    assert found is not None
+    biases = {rule.tensor: prepared.graph.tensors[rule.tensor].layer for rule in plan.biases}
+    corrected = {biases[name] for name in biases if own.tensors[name] is not prepared.graph.tensors[name]}
+    kept = {biases[name] for name in biases if found.graph.tensors[name] is not prepared.graph.tensors[name]}
+    assert "pointwise" in corrected
+    assert kept == corrected - {"pointwise"}

@@ -113,7 +113,7 @@ def _try(case: Case, prepared: Prepared, trial: Trial, mend: Mend) -> TriedMend:
 
 
 def _measured(trial: Trial, prepared: Prepared, judge: Judge) -> tuple[Outcome, int]:
-    graph, model, _ = trial.made(prepared)
+    graph, model = trial.made(prepared)
     pair = own_pair(prepared.graph, graph)
     return judge.of_file(model, pair.inputs, pair.outputs), len(model)
 
