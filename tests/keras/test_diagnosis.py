@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import keras
 import numpy as np
 import planted
 import pytest
@@ -189,3 +190,14 @@ def test_a_trial_of_another_layer_corrects_the_biases_of_all_others_and_is_what_
         tried.made(prepared)[1]
         != replace(alone, methods=(), config=replace(tried.config, effort="fast")).made(prepared)[1]
     )
+
+
+def test_a_logarithm_of_what_rounding_makes_zero_has_finite_figures() -> None:
+    inputs = keras.Input(FEATURES, name="features")
+    x = keras.layers.Dense(16, activation="relu", name="power")(inputs)
+    x = keras.layers.Dense(4, name="out")(keras.ops.log(x + 1e-4))
+    model = draw_weights(keras.Model(inputs, x, name="logarithm"), seed=11)
+    found = octavo.diagnose(model, samples(48, 3, FEATURES), (samples(48, 4, FEATURES), None), effort="fast")
+    figures = [value for each in found.layers for value in each.to_dict().values() if isinstance(value, float)]
+    assert np.isfinite(figures).all()
+    assert all(0 <= each.effect <= 1 for each in found.layers)
