@@ -120,7 +120,7 @@ def diagnose(
     some = _chosen(graph, count_of(x))
     judge = _judge(graph, rows(x, some), _labels(graph, y, some), metric)
     met = trial.extremes.only(some) if held_out is None else measure_extremes(graph, judge.x, _untold)
-    trial = replace(trial, looked_at=_most(graph))
+    trial = replace(trial, looked_at=_most(graph) // 2)
     case = _case(examine(subject, trial, judge), trial, judge, met, tell("look at layers"))
     return _concluded(case, subject, apply, source, tell("try mends"))
 

@@ -10,14 +10,13 @@ import numpy as np
 
 from octavo.calibration.ranges import estimate
 from octavo.calibration.runner import calibrate
-from octavo.condition import Method
+from octavo.condition import BiasCorrection, Method
 from octavo.condition.method import Conditioned
 from octavo.config import LayerConfig, QuantizeConfig
 from octavo.diagnosis.noise import mean_share, noise_share
 from octavo.diagnosis.samples import Arrays, Extremes, Told, float_activations, measure_extremes, rows
 from octavo.evaluate.accuracy import Marks, measure_outputs
 from octavo.evaluate.predict import predict
-from octavo.ir.graph import with_tensors
 from octavo.ir.samples import sample_shape
 from octavo.ir.types import Graph
 from octavo.plan.make import make_plan, own_config
@@ -33,30 +32,19 @@ USUAL = 0.95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Basis:
-    """What was made of a network's constants for one plan, which plans that differ in few layers start from.
+    """What the level of effort made of a network's constants for one plan.
 
     Attributes:
-        graph: The float network.
         plan: What it was made for.
+        data: What it was made by.
         conditioned: What was made.
+        corrects: Whether that is corrected biases and nothing else.
     """
 
-    graph: Graph
     plan: Plan
+    data: Arrays
     conditioned: Conditioned
-
-    def for_plan(self, plan: Plan) -> Conditioned | None:
-        """The same for another plan: a bias is corrected where its weights are rounded as they were.
-
-        None where more than biases was changed, and not all weights are rounded as they were.
-        """
-        moved = {rule.node for rule in {*self.plan.weights} ^ {*plan.weights}}
-        if not moved:
-            return self.conditioned
-        if not corrects_biases_alone(self.graph, self.plan, self.conditioned):
-            return None
-        restored = [self.graph.tensors[rule.tensor] for rule in self.plan.biases if rule.node in moved]
-        return replace(self.conditioned, graph=with_tensors(self.conditioned.graph, restored))
+    corrects: bool
 
 
 def corrects_biases_alone(graph: Graph, plan: Plan, conditioned: Conditioned) -> bool:
@@ -75,7 +63,7 @@ class Trial:
         data: Calibration samples by input name.
         extremes: Of these samples; what ranges are made of where extremes suffice.
         methods: Of conditioning.
-        basis: What these samples and methods, or this level of effort, made of the constants before, if they did.
+        basis: What this level of effort made of the constants before, if it did.
         looked_at: How many samples conditioning is given; None for all.
     """
 
@@ -95,7 +83,7 @@ class Trial:
             config,
             data,
             measure_extremes(conditioned.graph, data, told),
-            basis=Basis(prepared.graph, plan, conditioned),
+            basis=Basis(plan, data, conditioned, corrects_biases_alone(prepared.graph, plan, conditioned)),
         )
 
     def made(self, prepared: Prepared) -> tuple[Graph, bytes]:
@@ -105,21 +93,30 @@ class Trial:
             OctavoError: if it cannot be made.
         """
         plan = make_plan(prepared.graph, self.config)
-        known = None if self.basis is None else self.basis.for_plan(plan)
-        source = Source(self.data, self.looked_at)
-        conditioned = known or conditioned_by(self.methods, prepared, plan, source, self.config)
+        conditioned = self._conditioned(prepared, plan)
         ranges = {}
         if plan.scheme.needs_data:
             estimator = conditioned.estimator or self.config.range_estimator
             statistics = self.extremes.statistics()
             # A bias that is corrected moves extremes by far less than a step.
-            same = known is not None or corrects_biases_alone(prepared.graph, plan, conditioned)
+            made_before = self.basis is not None and conditioned is self.basis.conditioned
+            same = made_before or corrects_biases_alone(prepared.graph, plan, conditioned)
             if estimator.needs_histogram or not same:
                 names = [name for name in float_activations(conditioned.graph) if name in set(plan.observed)]
                 statistics = calibrate(conditioned.graph, names, self.data, needs_histogram=estimator.needs_histogram)
             ranges = estimate(conditioned.graph, plan, statistics, estimator)
         graph = quantized_graph(conditioned.graph, plan, self.config, ranges, conditioned.limits)
         return graph, TFLITE.write(graph, {"made_by": "octavo diagnose"})
+
+    def _conditioned(self, prepared: Prepared, plan: Plan) -> Conditioned:
+        """What was made before where weights are rounded as then; biases corrected anew where that is all it was."""
+        methods = self.methods
+        if self.basis is not None:
+            if {*self.basis.plan.weights} == {*plan.weights} and self.basis.data is self.data:
+                return self.basis.conditioned
+            if self.basis.corrects and self.basis.conditioned.graph is not prepared.graph:
+                methods = (BiasCorrection(measure=False),)
+        return conditioned_by(methods, prepared, plan, Source(self.data, self.looked_at), self.config)
 
     def with_layers(self, layers: Sequence[str], **own: str | bool) -> Self:
         """The same with something else for some layers, beside what the configuration says of them already."""
@@ -142,7 +139,7 @@ class Trial:
 
     def with_data(self, data: Arrays, extremes: Extremes) -> Self:
         """The same on other samples."""
-        return replace(self, data=data, extremes=extremes, basis=None)
+        return replace(self, data=data, extremes=extremes)
 
     def on(self, kept: np.ndarray) -> Self:
         """The same, calibrated on some of the samples."""
