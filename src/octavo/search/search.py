@@ -106,7 +106,11 @@ def search(
             try_options(files, room, budgets, trials, place, repr((ledger.key, budgets, tuple(types))))
         files.refine(room, budgets, swaps)
     chosen = best(files.points, budgets)
-    made = None if chosen is None else quantize_prepared(bench.prepared, chosen.candidate.config(config), source)
+    made = (
+        None
+        if chosen is None
+        else quantize_prepared(bench.prepared, chosen.candidate.config(config), source, may_mix=False)
+    )
     return Search(table, tuple(files.points), budgets, chosen, made, config, source, tuple(allow))
 
 
