@@ -123,10 +123,11 @@ class Part:
 
 
 def _parts(graph: Graph, draft: Draft) -> list[Part]:
-    """The operators of one kind in one layer, in execution order, of those that may widen."""
+    """The operators of one kind in one layer, in execution order, of those that may widen; no int4 is beside int16."""
     named: dict[str, list[Node]] = {}
+    narrow = {rule.node for rule in draft.plan.weights if rule.dtype is not DType.INT8}
     for node in graph.nodes:
-        free = own_config_of(node, draft.config).activations is None
+        free = own_config_of(node, draft.config).activations is None and node.outputs[0] not in narrow
         if free and draft.plan.types.get(node.outputs[0]) is DType.INT8 and spec_of(node.op).widens:
             named.setdefault(operator_name(node), []).append(node)
     return [

@@ -96,7 +96,8 @@ def quantize(
             `octavo.numerics.estimators.Estimator`.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
         effort: What is done with `data` to lose less than rounding to nearest does: "fast" nothing, "default" corrects
-            biases, "good" rounds weights by their layers' outputs and cuts ranges, "best" trains scales and biases.
+            biases and gives int16 to the few operators without which int8 answers poorly, "good" rounds weights by
+            their layers' outputs and cuts ranges, "best" trains scales and biases.
             Every step is kept where it helps on samples held out, and the notes tell; what can be read only once is
             quantized as "fast".
         methods: Instead of `effort`, what changes weights and biases before they are rounded, in order, such as
@@ -311,7 +312,8 @@ def _well_answering(
 ) -> Fitted:
     """What was made, or where its answers are poor, the same with int16 inside, if there is one that is better."""
     with clock("mix"):
-        draft = None if source.not_again else mixed(made, prepared.graph, seen)
+        unwanted = source.not_again or made.draft.config.effort == "fast"
+        draft = None if unwanted else mixed(made, prepared.graph, seen)
     if draft is None:
         return made
     with clock("condition"):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import octavo
+from octavo import qat
 
 layers, ops = keras.layers, keras.ops
 
@@ -51,3 +52,18 @@ def test_a_mask_takes_no_steps_from_the_scores(name: str) -> None:
     error = np.asarray(made.predict(x)) - wanted
     assert made.islands == ()
     assert 10 * np.log10(np.square(wanted).sum() / np.square(error).sum()) > FLOOR_DB
+
+
+def test_a_mask_takes_no_steps_from_the_scores_in_training() -> None:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((LENGTH, 12))
+    query, key, value = (layers.Dense(12)(inputs) for _ in range(3))
+    scores = ops.where(SEEN, ops.matmul(query, ops.swapaxes(key, 1, 2)), -1e9)
+    model = keras.Model(inputs, layers.Dense(4)(ops.matmul(ops.softmax(scores), value)))
+    x = np.random.default_rng(0).normal(size=(64, LENGTH, 12)).astype(np.float32)
+    wanted = np.asarray(model.predict(x, verbose=0))
+    trained = qat.quantize_model(model)
+    trained.compile(keras.optimizers.SGD(0.0), "mse")
+    trained.fit(x, wanted, batch_size=32, verbose=0)
+    error = np.asarray(octavo.quantize(trained, verify="off").predict(x)) - wanted
+    assert 10 * np.log10(np.square(wanted).sum() / np.square(error).sum()) > FLOOR_DB - 3.0
