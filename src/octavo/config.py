@@ -119,11 +119,12 @@ ACTIVATION_TYPES: Mapping[str, DType | None] = MappingProxyType(
 )
 
 
-OWN_TYPES: Mapping[str, type] = {"per_axis": bool, "percentile": float, "seed": int}
+OWN_TYPES: Mapping[str, type] = {"per_axis": bool, "mix": bool, "percentile": float, "seed": int}
 LAYER_KINDS = {"pattern": NAME.such_as("'head/*'"), "per_axis": YES_OR_NO}
 KINDS = {
     "scheme": NAME,
     "per_axis": YES_OR_NO,
+    "mix": YES_OR_NO,
     "skip": NAMES,
     "layers": LIST,
     "percentile": NUMBER,
@@ -196,6 +197,8 @@ class QuantizeConfig:
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
         effort: What is done to lose less, a name in `EFFORTS`; no level is worse than the one before it on samples held
             out of calibration.
+        mix: Whether the fewest operators that mend it become int16 where int8 throughout answers poorly; effort "fast"
+            never does.
         seed: Seed of every random choice.
         verify: "sample" runs a few inputs through all runtimes, "full" the whole dataset, "off" none.
     """
@@ -209,6 +212,7 @@ class QuantizeConfig:
     estimator: str | Estimator = "minmax"
     percentile: float = 99.99
     effort: str = "default"
+    mix: bool = True
     seed: int = 0
     verify: Literal["sample", "full", "off"] = "sample"
 

@@ -97,7 +97,7 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
     reached = f"SQNR {decibels(before):.1f} dB, {decibels(noise(chosen)):.1f} dB so"
     text = (
         f"{len(chosen)} of {len(draft.plan.types)} operators are int16, as int8 throughout answers with {reached}, on "
-        f"{len(samples[:MOST_SAMPLES])} samples; layers=[LayerConfig('*', activations='int8')] keeps int8"
+        f"{len(samples[:MOST_SAMPLES])} samples; mix=False keeps int8"
     )
     noted = replace(known, notes=(*draft.notes, Note("plan", graph.name, text)))
     return with_inside(noted, graph, draft.inside | chosen)

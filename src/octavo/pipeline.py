@@ -63,6 +63,7 @@ def quantize(
     estimator: str | Estimator = "minmax",
     percentile: float = 99.99,
     effort: str = "default",
+    mix: bool = True,
     methods: Sequence[Method] = (),
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -100,6 +101,7 @@ def quantize(
             their layers' outputs and cuts ranges, "best" trains scales and biases.
             Every step is kept where it helps on samples held out, and the notes tell; what can be read only once is
             quantized as "fast".
+        mix: Whether operators may be int16 where int8 throughout answers poorly; False keeps int8.
         methods: Instead of `effort`, what changes weights and biases before they are rounded, in order, such as
             `octavo.condition.BiasCorrection()`; they need `data`, and read it several times.
         samples: Use at most this many samples of `data`.
@@ -135,6 +137,7 @@ def quantize(
         "estimator": estimator,
         "percentile": percentile,
         "effort": effort,
+        "mix": mix,
         "seed": seed,
         "verify": verify,
     }
@@ -232,7 +235,6 @@ def quantize_prepared(
     *,
     methods: Sequence[Method] = (),
     trained: Trained | None = None,
-    may_mix: bool = True,
     clock: Clock | None = None,
 ) -> QuantizedModel:
     """From a float graph to a proven file: plan, condition, calibrate, quantize, write, verify.
@@ -243,7 +245,6 @@ def quantize_prepared(
         source: Samples, for what needs some.
         methods: Of conditioning, instead of the configuration's effort.
         trained: What training has decided already: plan, constants and ranges.
-        may_mix: Whether operators may be int16 where int8 throughout answers poorly.
         clock: Gathers times.
 
     Raises:
@@ -269,7 +270,7 @@ def quantize_prepared(
     if trained is None:
         draft, prepared, conditioned = spread(draft, prepared, conditioned, condition, source, clock)
     made = fitted(draft, prepared, conditioned, condition, source, samples, clock)
-    if trained is None and may_mix:
+    if trained is None and config.mix:
         made = _well_answering(made, prepared, condition, source, seen, samples, clock)
     draft, verification = made.draft, made.verification
     with clock("verify"):

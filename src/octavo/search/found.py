@@ -107,6 +107,7 @@ class Search:
             yield from ("--skip", pattern)
         if not config.per_axis:
             yield "--per-tensor"
+        yield "--no-mix"
         for field, option in OPTIONS.items():
             if getattr(config, field) != getattr(usual, field):
                 yield from (option, str(getattr(config, field)))

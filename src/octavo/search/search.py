@@ -93,7 +93,8 @@ def search(
         OutputError: if the folder cannot be written to.
         RuntimeEndedError: if a candidate ends process after process.
     """
-    config = config or QuantizeConfig(effort="good")
+    # Budgets decide the types, and nothing else.
+    config = replace(config or QuantizeConfig(effort="good"), mix=False)
     _check(config, types, points, (trials, swaps), workers)
     budgets = (
         Budgets(*(None if size is None else parse_bytes(size) for size in (flash, ram)))
@@ -118,11 +119,7 @@ def search(
         if judge is not None:
             files.judge(judge, budgets)
     chosen = best(files.points, budgets)
-    made = (
-        None
-        if chosen is None
-        else quantize_prepared(bench.prepared, chosen.candidate.config(config), source, may_mix=False)
-    )
+    made = None if chosen is None else quantize_prepared(bench.prepared, chosen.candidate.config(config), source)
     scores = None if judge is None or reached is None or made is None else (judge.score(made), reached)
     return Search(table, tuple(files.points), budgets, chosen, made, config, source, tuple(allow), scores)
 

@@ -83,7 +83,7 @@ class Workbench:
             ConfigError, ModelFileError, RuntimeEndedError: if there is none.
         """
         config = replace(candidate.config(self.config), verify="off")
-        return quantize_prepared(self.prepared, config, self.source, may_mix=False)
+        return quantize_prepared(self.prepared, config, self.source)
 
     def _rounded(self, scheme: str) -> Conditioned:
         state = Conditioned(self.graph)

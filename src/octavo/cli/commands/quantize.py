@@ -62,6 +62,9 @@ def quantize(
         bool, typer.Option("--mend", help="Give operands that larger ones leave few steps a scale of their own.")
     ] = False,
     effort: Effort = "default",
+    no_mix: Annotated[
+        bool, typer.Option("--no-mix", help="Keep int8 where it answers poorly, instead of int16 for a few operators.")
+    ] = False,
     allow: Allow = None,
     signature: Signature = None,
     input_shape: InputShape = None,
@@ -98,7 +101,7 @@ def quantize(
             layers=[layer_named(each) for each in layer or ()],
             input_type=input_type, output_type=output_type, estimator=estimator, percentile=percentile,
             samples=samples, integer_divisor=integer_divisor, seed=seed, verify=verify,  # type: ignore[arg-type]
-            effort=effort, mend=mend, allow=tuple(allow or ()), signature=signature, progress=progress,
+            effort=effort, mix=not no_mix, mend=mend, allow=tuple(allow or ()), signature=signature, progress=progress,
             input_shape=input_shape_of(input_shape),
         )  # fmt: skip
     path = result.save(out, to)
