@@ -51,21 +51,22 @@ static void returned(int8_t *buffer, int8_t *to, size_t size) {
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Models under the names of tests, and the vectors they run on, as many for each."""
+    """Models under the names of tests, and the vectors they run on, as many for each; the rest as for `write_c`."""
 
     graphs: Mapping[str, Graph]
     vectors: Mapping[str, Sequence[Values]]
     fast: bool = False
+    cmsis_nn: bool = False
 
     def on_host(self, folder: Path, *flags: str) -> dict[str, np.ndarray]:
         """What each computes on this machine under sanitizers: int8 [vectors, bytes of its outputs]."""
         self._write(folder)
         return self._parts(build_and_run_on_host(folder, [self._in_bytes], [self._out_bytes], self._packed(), *flags))
 
-    def on_core(self, folder: Path, core: str) -> dict[str, np.ndarray]:
+    def on_core(self, folder: Path, core: str, *flags: str) -> dict[str, np.ndarray]:
         """What each computes on an emulated core."""
         self._write(folder)
-        image = Image(folder, NAME, [self._in_bytes], [self._out_bytes], core)
+        image = Image(folder, NAME, [self._in_bytes], [self._out_bytes], core, flags)
         vectors = np.frombuffer(self._packed(), np.int8).reshape(-1, self._in_bytes)
         return self._parts(image.run(vectors).outputs)
 
@@ -102,7 +103,7 @@ class Bundle:
 
     def _write(self, folder: Path) -> None:
         models = [
-            write_c(graph, f"model{i}", golden_vector(graph, 0), "none", fast=self.fast)
+            write_c(graph, f"model{i}", golden_vector(graph, 0), "none", fast=self.fast, cmsis_nn=self.cmsis_nn)
             for i, graph in enumerate(self.graphs.values())
         ]
         folder.mkdir(parents=True, exist_ok=True)
@@ -138,9 +139,10 @@ class Bundle:
         return "\n".join(parts)
 
 
-def random_bundle(graphs: Mapping[str, Graph], count: int, *, fast: bool = False) -> Bundle:
+def random_bundle(graphs: Mapping[str, Graph], count: int, *, fast: bool = False, cmsis_nn: bool = False) -> Bundle:
     """Models and as many random vectors for each."""
-    return Bundle(graphs, {name: random_vectors(graph, count) for name, graph in graphs.items()}, fast)
+    vectors = {name: random_vectors(graph, count) for name, graph in graphs.items()}
+    return Bundle(graphs, vectors, fast, cmsis_nn)
 
 
 def _places(graphs: Iterable[Graph], ports_of: Callable[[Graph], Sequence[str]]) -> tuple[list[list[int]], int]:

@@ -32,10 +32,16 @@ NEEDS_EMULATOR = [
 
 
 def write(
-    graph: Graph, folder: Path, name: str = NAME, ram_bytes: int | None = None, *, stream: bool = False
+    graph: Graph,
+    folder: Path,
+    name: str = NAME,
+    ram_bytes: int | None = None,
+    *,
+    stream: bool = False,
+    cmsis_nn: bool = False,
 ) -> CModel:
     """A graph in C, in a folder."""
-    model = write_c(graph, name, golden_vector(graph, 0), "none", ram_bytes, stream=stream)
+    model = write_c(graph, name, golden_vector(graph, 0), "none", ram_bytes, stream=stream, cmsis_nn=cmsis_nn)
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in model.files.items():
         (folder / file).write_text(text)

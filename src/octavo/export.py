@@ -89,6 +89,7 @@ def export(
     stream: bool = False,
     optimize: str = "size",
     plan_memory: bool = False,
+    cmsis_nn: bool = False,
 ) -> Exported:
     """Write an integer .tflite file as C, or as a project that has that C in it, with a vector to test it by.
 
@@ -107,11 +108,13 @@ def export(
             instructions on cores with the DSP extension, and doubles the flash that they take.
         plan_memory: For "tflm": write a plan of the arena into the model, which TensorFlow Lite Micro follows where its
             own is worse, and NAME.tflite with it.
+        cmsis_nn: Let the build choose between Octavo's kernels and CMSIS-NN's: the C holds the weights in the order of
+            both. The arena is enough for either.
 
     Raises:
         ModelFileError: if the file is missing, not a .tflite file, or has float inputs, outputs or operators.
-        ConfigError: if the target or the aim is unknown, the name no C identifier, the model does not fit, or its input
-            cannot be streamed.
+        ConfigError: if the target or the aim is unknown, the name no C identifier, the model does not fit, its input
+            cannot be streamed, or CMSIS-NN is asked for rows.
         UnsupportedLayerError: if an operator has no C kernel.
         OutputError: if the folder holds other files, or cannot be written to.
         MissingDependencyError: for "tflm" without the package tflite-micro, which measures the arena.
@@ -127,7 +130,7 @@ def export(
     _check_integer(graph, str(path))
     planned: dict[str, bytes] = {}
     if to == "tflm":
-        _check_interpreted(ram, optimize, stream=stream)
+        _check_interpreted(ram, optimize, stream=stream, cmsis_nn=cmsis_nn)
         if plan_memory:
             content, _ = with_offline_plan(content)
             planned = {f"{name}.tflite": content}
@@ -140,9 +143,11 @@ def export(
             fix="leave plan_memory out",
         )
     else:
+        if cmsis_nn:
+            _check_whole(ram, stream=stream)
         golden, digest = golden_vector(graph, seed), hashlib.sha256(content).hexdigest()
-        ram_bytes = None if ram is None else parse_bytes(ram)
-        written = write_c(graph, name, golden, digest, ram_bytes, stream=stream, fast=optimize == "speed")
+        ram_bytes, fast = None if ram is None else parse_bytes(ram), optimize == "speed"
+        written = write_c(graph, name, golden, digest, ram_bytes, stream=stream, fast=fast, cmsis_nn=cmsis_nn)
         packed = Packed(name, graph, content, digest, golden, written, written.arena_bytes)
     files = {**TARGETS[to](packed), **planned}
     _check_folder(Path(folder), {file.split("/")[0] for file in files}, force)
@@ -156,12 +161,23 @@ def _for_interpreter(content: bytes, graph: Graph, name: str, seed: int) -> Pack
         return Packed(name, graph, content, digest, golden, None, runtime.ask(Micro.measure_arena))
 
 
-def _check_interpreted(ram: str | int | None, optimize: str, *, stream: bool) -> None:
-    """Refuse what an interpreter does not do."""
-    if ram is not None or stream or optimize != "size":
+def _check_whole(ram: str | int | None, *, stream: bool) -> None:
+    """Refuse rows of CMSIS-NN."""
+    if ram is not None or stream:
+        raise ConfigError(
+            "CMSIS-NN computes whole images, not rows of them.",
+            got=f"ram={ram!r}, stream={stream}, cmsis_nn=True",
+            expected="CMSIS-NN without a budget of RAM, and with the input in memory",
+            fix="leave cmsis_nn out, --cmsis-nn on the command line: Octavo's own kernels run row by row",
+        )
+
+
+def _check_interpreted(ram: str | int | None, optimize: str, *, stream: bool, cmsis_nn: bool) -> None:
+    """Refuse what an interpreter does not do, or does without being asked."""
+    if ram is not None or stream or optimize != "size" or cmsis_nn:
         raise ConfigError(
             "TensorFlow Lite Micro has its own kernels, plans its memory by itself, and takes inputs whole.",
-            got=f"ram={ram!r}, stream={stream}, optimize={optimize!r}",
+            got=f"ram={ram!r}, stream={stream}, optimize={optimize!r}, cmsis_nn={cmsis_nn}",
             expected="none of them for to='tflm'",
             fix="leave them out, or export C, which runs row by row: to='c'",
         )

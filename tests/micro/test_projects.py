@@ -9,10 +9,12 @@ import shutil
 import subprocess
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from cmsis_nn_library import CHECKOUT
 from generated import NEEDS_COMPILER, quantized
 from octavo.config import QuantizeConfig
 from octavo.errors import ConfigError, OutputError
@@ -121,6 +123,27 @@ def test_the_self_test_of_a_cmake_project_passes(model: Path, tmp_path: Path) ->
     else:
         run("gcc", "-std=c99", "-Wall", "-Werror", "self_test.c", "two_heads.c", "-o", "program", cwd=tmp_path)
         assert run(tmp_path / "program", cwd=tmp_path) == "two_heads: 0 values differ from the reference\n"
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake")
+@NEEDS_COMPILER
+def test_a_cmake_project_takes_cmsis_nn_where_it_was_asked_for(model: Path, tmp_path: Path) -> None:
+    assert b"CMSIS_NN" not in texts(export(model, tmp_path, "cmake"), tmp_path)["CMakeLists.txt"]
+    export(model, tmp_path, "cmake", cmsis_nn=True)
+    nowhere = ["cmake", "-S", tmp_path, "-B", tmp_path / "other", f"-DCMSIS_NN={tmp_path / 'nowhere'}"]
+    refused = subprocess.run(nowhere, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "there is no Include/arm_nnfunctions.h" in refused.stderr
+    if CHECKOUT:
+        run("cmake", "-S", ".", "-B", "build", f"-DCMSIS_NN={CHECKOUT}", cwd=tmp_path)
+        run("cmake", "--build", "build", cwd=tmp_path)
+        run("ctest", "--test-dir", "build", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("more", [{"ram": "32KB"}, {"stream": True}], ids=["ram", "stream"])
+def test_cmsis_nn_is_not_asked_for_rows(more: dict[str, Any], model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"not rows of them(.*\n)+.*fix: +leave cmsis_nn out"):
+        export(model, tmp_path, cmsis_nn=True, **more)
 
 
 @NEEDS_COMPILER

@@ -13,6 +13,7 @@ import pytest
 from shared_files import NEEDS_SHARED, cifar, keywords, model_path
 
 import octavo
+from cmsis_nn_library import NEEDS_CMSIS_NN, library
 from generated import (
     NEEDS_COMPILER,
     NEEDS_EMULATOR,
@@ -24,6 +25,7 @@ from generated import (
     written_on_host,
 )
 from octavo.backend import start_keras
+from octavo.board.emulator import COMPILER, CORES
 from octavo.ir.types import Graph
 from octavo.load.tflite import read_tflite
 from octavo.numerics.affine import quantize
@@ -83,6 +85,18 @@ def test_c_on_a_core_equals_micro(network: str, core: str, tmp_path: Path) -> No
     graph = read_tflite(content)
     vectors = vectors_of(graph, network, EMULATED)
     ran = on_core(graph, vectors, tmp_path, core)
+    np.testing.assert_array_equal(ran.outputs, by_micro(content, graph, vectors))
+
+
+@NEEDS_CMSIS_NN
+@pytest.mark.parametrize("network", [pytest.param(name, marks=NEEDS_EMULATOR) for name in DATA])
+def test_c_with_cmsis_nn_equals_micro_on_a_core(network: str, tmp_path: Path) -> None:
+    content = official(network)
+    graph = read_tflite(content)
+    vectors = vectors_of(graph, network, VECTORS)
+    write(graph, tmp_path, cmsis_nn=True)
+    flags = library(tmp_path / "cmsis", COMPILER, "-mthumb", *CORES[EVERY_TIME].flags)
+    ran = written_on_core(graph, vectors, tmp_path, EVERY_TIME, *flags)
     np.testing.assert_array_equal(ran.outputs, by_micro(content, graph, vectors))
 
 

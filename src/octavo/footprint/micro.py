@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from octavo.board.boards import Board
 from octavo.board.costs import MicroCosts, micro_costs
+from octavo.board.scratch import ALIGNMENT, cmsis_scratch, reference_scratch
 from octavo.board.work import work
 from octavo.dtypes import DType
 from octavo.errors import MissingDependencyError, ModelFileError, RuntimeEndedError
 from octavo.footprint.live import live_bytes
 from octavo.footprint.parts import Way
-from octavo.footprint.scratch import ALIGNMENT, cmsis_scratch, reference_scratch
 from octavo.ir.types import Graph
 from octavo.ops.operands import working_type
 from octavo.ops.table import spec_of

@@ -122,6 +122,19 @@ OCTAVO_INLINE uint32_t octavo_odd_bytes(uint32_t pair, uint32_t bytes) {
   return result;
 }
 
+/* The same alone. */
+OCTAVO_INLINE uint32_t octavo_even_bytes_alone(uint32_t bytes) {
+  uint32_t result;
+  __asm__("sxtb16 %0, %1" : "=r"(result) : "r"(bytes));
+  return result;
+}
+
+OCTAVO_INLINE uint32_t octavo_odd_bytes_alone(uint32_t bytes) {
+  uint32_t result;
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(bytes));
+  return result;
+}
+
 /* The low halves of two words, the first below; and the high ones. */
 OCTAVO_INLINE uint32_t octavo_low_halves(uint32_t a, uint32_t b) {
   uint32_t result;

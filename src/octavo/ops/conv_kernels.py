@@ -67,7 +67,7 @@ def conv_2d_shapes(options: Conv2DOptions, inputs: Inputs[Tensor]) -> tuple[Shap
 
 def conv_2d_float(options: Conv2DOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Float reference of CONV_2D."""
-    sums = correlate(_window(options, inputs[0].shape, inputs[1].shape), inputs[0], inputs[1])
+    sums = correlate(conv_window(options, inputs[0].shape, inputs[1].shape), inputs[0], inputs[1])
     return _finish(sums, inputs.get(2), options.fused_activation_function)
 
 
@@ -88,7 +88,7 @@ def prepare_conv(
     """The constants of CONV_2D or DEPTHWISE_CONV_2D."""
     images, kernel = inputs[0], inputs[1]
     requantized = requantization(images, kernel, inputs.get(2), outputs[0], options.fused_activation_function)
-    return ConvConstants(-images.zero_point, requantized, _window(options, images.shape, kernel.shape))
+    return ConvConstants(-images.zero_point, requantized, conv_window(options, images.shape, kernel.shape))
 
 
 def run_conv_2d(constants: ConvConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -121,7 +121,9 @@ def _grouped_matrices(images: Shape, kernel_ohwi: np.ndarray) -> np.ndarray:
 
 
 CONV_2D_MATRIX_FORM = MatrixForm(
-    rows=lambda options, images, kernel: _grouped_rows(patches(images, _window(options, images.shape, kernel)), kernel),
+    rows=lambda options, images, kernel: _grouped_rows(
+        patches(images, conv_window(options, images.shape, kernel)), kernel
+    ),
     matrices=_grouped_matrices,
     weight=lambda matrices, kernel: matrices.transpose(0, 2, 1).reshape(kernel),
     on_tensors=convolved,
@@ -136,7 +138,7 @@ def depthwise_conv_2d_shapes(options: DepthwiseConv2DOptions, inputs: Inputs[Ten
 
 def depthwise_conv_2d_float(options: DepthwiseConv2DOptions, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Float reference of DEPTHWISE_CONV_2D."""
-    sums = correlate_depthwise(_window(options, inputs[0].shape, inputs[1].shape), inputs[0], inputs[1])
+    sums = correlate_depthwise(conv_window(options, inputs[0].shape, inputs[1].shape), inputs[0], inputs[1])
     return _finish(sums, inputs.get(2), options.fused_activation_function)
 
 
@@ -161,7 +163,7 @@ def correlate_depthwise(window: Window, images: np.ndarray, kernel_1hwc: np.ndar
 
 def _channel_rows(options: DepthwiseConv2DOptions, images: np.ndarray, kernel: Shape) -> np.ndarray:
     """[in, positions, kh * kw]."""
-    windows = patches(images, _window(options, images.shape, kernel))
+    windows = patches(images, conv_window(options, images.shape, kernel))
     return windows.transpose(3, 0, 1, 2, 4, 5).reshape(images.shape[3], -1, kernel[1] * kernel[2])
 
 
@@ -277,7 +279,8 @@ def _output_size(options: Conv2DOptions | DepthwiseConv2DOptions, images: Shape,
     )
 
 
-def _window(options: Conv2DOptions | DepthwiseConv2DOptions, images: Shape, kernel: Shape) -> Window:
+def conv_window(options: Conv2DOptions | DepthwiseConv2DOptions, images: Shape, kernel: Shape) -> Window:
+    """How a kernel [.., kh, kw, ..] moves over images [n, h, w, c]."""
     stride, dilation = (options.stride_h, options.stride_w), (options.dilation_h_factor, options.dilation_w_factor)
     return window_over(images, (kernel[1], kernel[2]), stride, options.padding, dilation)
 

@@ -174,6 +174,10 @@ class _Settling:
             return False
         if scale < scales.smallest:
             self._choose(group, scales.smallest * MARGIN)
+        elif scales.is_on_tie(scale):
+            low, high = self.ranges[group]
+            self.ranges[group] = low * MARGIN, high * MARGIN
+            self._choose(group, max(group.smallest_scale, scales.smallest * MARGIN) * MARGIN)
         elif scale > scales.largest and group.observed == (member.tensor,):
             smallest, largest = group.dtype.integer_range
             most = max(scales.largest, scales.smallest * MARGIN) * (largest - smallest)

@@ -33,6 +33,9 @@ def export(
     plan_memory: Annotated[
         bool, typer.Option("--plan-memory", help="For tflm: a plan of the arena in the model, where its own is worse.")
     ] = False,
+    cmsis_nn: Annotated[
+        bool, typer.Option("--cmsis-nn", help="Let the build choose CMSIS-NN's kernels, by -DOCTAVO_CMSIS_NN.")
+    ] = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -51,6 +54,7 @@ def export(
         stream=stream,
         optimize=optimize,
         plan_memory=plan_memory,
+        cmsis_nn=cmsis_nn,
     )
     order = None if written.model is None else written.model.order
     if as_json:

@@ -51,6 +51,29 @@ def depthwise_weights(kernel_1hwc: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(kernel_1hwc[0].transpose(2, 0, 1)).ravel()
 
 
+def fours(weights: np.ndarray) -> np.ndarray:
+    """Rows of weights as the kernels of sixteen bits read them: int8 [rows, weights, padded to a multiple of four].
+
+    Of each four the third stands before the second.
+    """
+    padded = np.pad(weights, [(0, 0), (0, -weights.shape[1] % 4)])
+    return padded.reshape(len(weights), -1, 4)[:, :, [0, 2, 1, 3]].reshape(padded.shape)
+
+
+def pairs_of_channels(kernel_ohwi: np.ndarray, groups: int) -> np.ndarray:
+    """The weights of conv_16.c: int8 [pairs of channels of a group, fours, 2, 4]; zeros where there is no second."""
+    rows = fours(kernel_ohwi.reshape(len(kernel_ohwi), -1))
+    by_group = rows.reshape(groups, -1, rows.shape[1])
+    padded = np.pad(by_group, [(0, 0), (0, by_group.shape[1] % 2), (0, 0)])
+    return padded.reshape(-1, 2, rows.shape[1] // 4, 4).swapaxes(1, 2)
+
+
+def depthwise_fours(kernel_1hwc: np.ndarray) -> np.ndarray:
+    """The weights of depthwise_16.c: int8 [fours of channels, height * width, 4]."""
+    taps = fours(kernel_1hwc[0].reshape(-1, kernel_1hwc.shape[3]))
+    return taps.reshape(len(taps), -1, 4).swapaxes(0, 1)
+
+
 def halves(weights: np.ndarray) -> np.ndarray:
     """Weights of four bits, flat, two in a byte, the first in its upper half: `octavo_weight`."""
     pairs = np.pad(weights, (0, weights.size % 2)).reshape(-1, 2)

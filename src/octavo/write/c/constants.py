@@ -9,12 +9,11 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.types import Node, Tensor
-from octavo.numerics.fixed_point import Multiplier, reduced_multiplier
-from octavo.ops.accumulate import AccumulatorConstants, Requantization
+from octavo.numerics.fixed_point import Multiplier
+from octavo.ops.accumulate import AccumulatorConstants
 from octavo.ops.elementwise_kernels import SumConstants
 from octavo.ops.fused import Output
 from octavo.write.c.refuse import refuse
-from octavo.write.c.text import braces
 
 # Of the loops of kernels.
 DIMENSIONS = 4
@@ -124,48 +123,6 @@ def largest_sum(
             fix="split the layer's inputs over several layers and add their results",
         )
     return biases, reach
-
-
-def channels_16(
-    node: Node,
-    constants: AccumulatorConstants,
-    x: Tensor,
-    weights: Tensor,
-    channel_axis: int,
-    bias: Tensor | None,
-    y: Tensor,
-) -> list[str]:
-    """`octavo_channel_16` of each output channel of a layer of sixteen bits.
-
-    Raises:
-        UnsupportedLayerError: as `scaling`, or if a zero point is not 0, which no kernel of sixteen bits takes.
-    """
-    rules, channels = constants.requantization, weights.shape[channel_axis]
-    # A factor of 16 bits leaves sums 47 of 64.
-    biases, _ = largest_sum(node, 0, weights, channel_axis, bias, DType.INT16, 48 if rules.wide else 32)
-    pairs = requantization_16(node, (x, y), rules, channels)
-    return [braces([f"{biases[i]}LL" if rules.wide else int(biases[i]), *pair]) for i, pair in enumerate(pairs)]
-
-
-def requantization_16(
-    node: Node, tensors: Sequence[Tensor], rules: Requantization, channels: int
-) -> list[tuple[int, int]]:
-    """(multiplier, shift) of `octavo_scaled_16` for each channel.
-
-    Raises:
-        UnsupportedLayerError: if a zero point of these tensors is not 0.
-    """
-    if any(tensor.zero_point for tensor in tensors):
-        raise refuse(
-            node,
-            got="int16 activations with a zero point other than 0",
-            expected="symmetric int16 activations",
-            fix="convert the model again, as `octavo quantize --scheme int16x8` makes it",
-        )
-    multipliers, shifts = (np.broadcast_to(each, (channels,)) for each in (rules.multiplier_q31, rules.shift_bits))
-    if rules.wide:
-        multipliers, shifts = reduced_multiplier(multipliers), 15 - shifts
-    return [(int(a), int(b)) for a, b in zip(multipliers, shifts, strict=True)]
 
 
 def _reach(weights: np.ndarray, input_offset: int, data: DType) -> np.ndarray:

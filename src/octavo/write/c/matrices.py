@@ -7,7 +7,8 @@ from octavo.ir.types import Graph, Node, Shape
 from octavo.ops.dense import BatchMatMulConstants
 from octavo.ops.prepare import prepared
 from octavo.write.c.call import Call, Lowering
-from octavo.write.c.constants import padded_places, requantization_16
+from octavo.write.c.constants import padded_places
+from octavo.write.c.constants_16 import requantization_16
 from octavo.write.c.text import braces, structure
 
 

@@ -52,6 +52,7 @@ def write_c(
     *,
     stream: bool = False,
     fast: bool = False,
+    cmsis_nn: bool = False,
 ) -> CModel:
     """Write an integer graph as C99, its operators in the order that needs the least memory.
 
@@ -64,13 +65,14 @@ def write_c(
             does not fit as a whole.
         stream: Read the input row by row, too, when its rows are needed; it then takes no memory of the caller's.
         fast: Hold weights in twice their bytes where that saves instructions.
+        cmsis_nn: Write what CMSIS-NN's kernels take as well, which a build with OCTAVO_CMSIS_NN calls; no rows.
 
     Raises:
         UnsupportedLayerError: if an operator has no C kernel.
         ConfigError: if it does not fit in any way, or its input cannot be streamed.
     """
-    graph = ordered(graph, fast=fast)
-    calls, layout, order = lowered(graph, name, ram_bytes, stream=stream, fast=fast)
+    graph = ordered(graph, fast=fast, cmsis_nn=cmsis_nn)
+    calls, layout, order = lowered(graph, name, ram_bytes, stream=stream, fast=fast, cmsis_nn=cmsis_nn)
     streamed = order is not None and order.streamed is not None
     kernels = tuple(dict.fromkeys([name for call in calls for name in call.kernels] + ["rows"] * (order is not None)))
     source = "\n".join(
@@ -95,10 +97,16 @@ def write_c(
 
 
 def lowered(
-    graph: Graph, name: str, ram_bytes: int | None = None, *, stream: bool = False, fast: bool = False
+    graph: Graph,
+    name: str,
+    ram_bytes: int | None = None,
+    *,
+    stream: bool = False,
+    fast: bool = False,
+    cmsis_nn: bool = False,
 ) -> tuple[list[Call], Layout, RowOrder | None]:
     """The operators of a graph in C, the places of its tensors, and what runs row by row; see `write_c`."""
-    calls = [lower(graph, node, f"{name}_{i}", fast=fast) for i, node in enumerate(graph.nodes)]
+    calls = [lower(graph, node, f"{name}_{i}", fast=fast, cmsis_nn=cmsis_nn) for i, node in enumerate(graph.nodes)]
     layout, order = fitted(graph, calls, ports(graph.inputs, "in"), ports(graph.outputs, "out"), ram_bytes, stream)
     return calls, layout, order
 

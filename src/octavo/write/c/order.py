@@ -21,19 +21,19 @@ from octavo.write.c.table import lower
 _MOST_SETS = 20_000
 
 
-def ordered(graph: Graph, *, fast: bool = False) -> Graph:
+def ordered(graph: Graph, *, fast: bool = False, cmsis_nn: bool = False) -> Graph:
     """The graph in the order whose arena needs the least; the same object if that is its own.
 
     Args:
         graph: With a C form.
-        fast: As for `octavo.write.c.model.write_c`.
+        fast, cmsis_nn: As for `octavo.write.c.model.write_c`.
 
     Raises:
         UnsupportedLayerError: if an operator has no C kernel.
     """
     if all(set(before.outputs) & set(node.inputs) for before, node in pairwise(graph.nodes)):
         return graph
-    calls = [lower(graph, node, f"m_{i}", fast=fast) for i, node in enumerate(graph.nodes)]
+    calls = [lower(graph, node, f"m_{i}", fast=fast, cmsis_nn=cmsis_nn) for i, node in enumerate(graph.nodes)]
     found = _search(_memory(graph, [call.scratch_bytes for call in calls]))
     if found is None or found == list(range(len(found))):
         return graph

@@ -13,6 +13,7 @@ from octavo.ops.operands import data_inputs, real_outputs, working_type
 from octavo.ops.table import OPS
 from octavo.write.c.call import Call, Lowering
 from octavo.write.c.choices import lower_arg, lower_select
+from octavo.write.c.cmsis_nn import with_cmsis_nn
 from octavo.write.c.matrices import lower_batch_matmul
 from octavo.write.c.moves import lower_alias, lower_move
 from octavo.write.c.plain import (
@@ -151,7 +152,7 @@ _FASTER: Mapping[str, Lowering] = MappingProxyType(
 )
 
 
-def lower(graph: Graph, node: Node, prefix: str, *, fast: bool = False) -> Call:
+def lower(graph: Graph, node: Node, prefix: str, *, fast: bool = False, cmsis_nn: bool = False) -> Call:
     """One operator in C.
 
     Args:
@@ -159,6 +160,7 @@ def lower(graph: Graph, node: Node, prefix: str, *, fast: bool = False) -> Call:
         node: Of it.
         prefix: For the names of its constants.
         fast: Take flash for speed.
+        cmsis_nn: Let the build choose CMSIS-NN's kernel instead, where there is one.
 
     Raises:
         UnsupportedLayerError: if the operator has no C kernel, or none for the type it works on.
@@ -184,7 +186,8 @@ def lower(graph: Graph, node: Node, prefix: str, *, fast: bool = False) -> Call:
     chosen = LOWERINGS[dtype][node.op]
     if fast and dtype is DType.INT8:
         chosen = _FASTER.get(node.op, chosen)
-    return chosen(graph, node, prefix)
+    own = chosen(graph, node, prefix)
+    return with_cmsis_nn(graph, node, prefix, own) if cmsis_nn else own
 
 
 def data_operands(graph: Graph, node: Node) -> tuple[Tensor, ...]:
