@@ -38,7 +38,7 @@ NEAR = 10**0.1
 MOST_SAMPLES, MOST_PARTS, FEWEST_PARTS = 16, 32, 4
 # What all tries together may take: products of int16, which desktops run at some hundred million a second, and
 # operators to write.
-MOST_PRODUCTS, MOST_OPERATORS = 2e9, 20_000
+MOST_PRODUCTS, MOST_OPERATORS = 2e9, 8_000
 
 
 @dataclass(frozen=True, slots=True)
