@@ -123,12 +123,18 @@ class Part:
 
 
 def _parts(graph: Graph, draft: Draft) -> list[Part]:
-    """The operators of one kind in one layer, in execution order, of those that may widen; no int4 is beside int16."""
+    """The operators of one kind in one layer, in execution order, of those that may widen; no int4 is beside int16.
+
+    Convolutions stay: networks of them answer rightly with more noise than others, and int16 costs them most.
+    """
     named: dict[str, list[Node]] = {}
     narrow = {rule.node for rule in draft.plan.weights if rule.dtype is not DType.INT8}
     for node in graph.nodes:
-        free = own_config_of(node, draft.config).activations is None and node.outputs[0] not in narrow
-        if free and draft.plan.types.get(node.outputs[0]) is DType.INT8 and spec_of(node.op).widens:
+        spec, free = spec_of(node.op), own_config_of(node, draft.config).activations is None
+        convolves = bool(spec.weights) and spec.window is not None
+        if not free or convolves or node.outputs[0] in narrow:
+            continue
+        if draft.plan.types.get(node.outputs[0]) is DType.INT8 and spec.widens:
             named.setdefault(operator_name(node), []).append(node)
     return [
         Part(
