@@ -254,7 +254,18 @@ def test_a_metric_without_labels_is_refused_before_anything_is_measured(
     model.save(tmp_path / "small.keras")
     np.savez(tmp_path / "data.npz", x=DATA)
     np.savez(tmp_path / "test.npz", x=DATA, y=model.predict(DATA, verbose=0).argmax(1))
-    options = ("--data", tmp_path / "data.npz", "--points", 2, "--swaps", 0, "--effort", "fast")
+    options = (
+        "--data",
+        tmp_path / "data.npz",
+        "--points",
+        2,
+        "--swaps",
+        0,
+        "--effort",
+        "fast",
+        "-o",
+        tmp_path / "mixed.tflite",
+    )
     shown = runner(capsys)("search", tmp_path / "small.keras", *options, "--test", tmp_path / "test.npz", "--json")
     assert shown.code == 0, shown.err
     assert shown.json["scores"]["float"] == {
