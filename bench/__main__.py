@@ -1,10 +1,12 @@
-"""`python -m bench [accuracy|applications|speed|supervise|training|step_cost|micro|costs]`: show and keep figures."""
+"""`python -m bench [accuracy|applications|speed|diagnosis|supervise|training|step_cost|micro|costs]`: figures, kept."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,11 +21,25 @@ console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 @app.command()
-def accuracy(models: Annotated[list[str] | None, typer.Argument()] = None, draws: int = 3) -> None:
-    """Accuracy and bytes of every scheme against the converter and LiteRT Quantizer: mnist, resnet8, kws."""
-    from bench.accuracy import measure, proof
+def accuracy(
+    models: Annotated[list[str] | None, typer.Argument()] = None,
+    draws: int = 3,
+    file: Annotated[Path | None, typer.Option("--model", help="A .keras file to take for the first one.")] = None,
+) -> None:
+    """Accuracy, bytes and seconds of every scheme and level of effort against the converter and LiteRT Quantizer.
+
+    Networks are mnist, resnet8 and kws; mobilenet_v1 and mobilenet_v2 are trained first, or read from --model.
+    """
+    from bench.accuracy import TRAINED, measure, proof
 
     models = models or ["mnist", "resnet8", "kws"]
+    if file is not None and models[0] not in TRAINED:
+        raise typer.BadParameter(
+            f"stands for one of {', '.join(TRAINED)}, which are not in the shared folder", param_hint="--model"
+        )
+    if file is not None:
+        RESULTS.mkdir(exist_ok=True)
+        shutil.copyfile(file, RESULTS / f"{models[0]}.keras")
     for model in models:
         show(f"accuracy_{model}", measure(model, draws))
     show("proof", {model: proof(model) for model in models})
@@ -52,6 +68,14 @@ def speed(models: Annotated[list[str] | None, typer.Argument()] = None, repeats:
     from bench.speed import MODELS, measure
 
     show("speed", {model: measure(model, repeats) for model in models or MODELS})
+
+
+@app.command()
+def diagnosis() -> None:
+    """CPU time of a diagnosis, mends and all, against a calibration on the same samples: MobileNet at 224x224."""
+    from bench.diagnosis import measure
+
+    show("diagnosis", measure())
 
 
 @app.command()

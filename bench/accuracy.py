@@ -5,19 +5,22 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bench import peers
 from bench.process import in_process
-from bench.real_data import cifar_jpeg, cifar_lossless, keywords, mnist, place
+from bench.real_data import RESULTS, cifar_jpeg, cifar_lossless, keywords, mnist, place
 from bench.speed import CORES
 from octavo.config import EFFORTS
 
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
 # Octavo's own levels of effort, beside the rows above, which are "fast" as the other tools are.
 LEVELS = tuple((scheme, effort) for scheme in ("int8", "int8x4") for effort in EFFORTS if effort != "fast")
+# Networks that are not in the shared folder.
+TRAINED = ("mnist", "mobilenet_v1", "mobilenet_v2")
 CALIBRATION = 500
 SIMULATED = 200
 
@@ -66,15 +69,29 @@ def task(model: str, draw: int = 0) -> tuple[Any, np.ndarray, dict[str, tuple[np
     import keras
 
     order = np.random.default_rng(draw)
+    network = keras.models.load_model(
+        kept(model) if model in TRAINED else place(f"models/{model}.keras"), compile=False
+    )
     if model == "mnist":
         data = mnist()
-        return _tutorial_network(data), data[0][order.permutation(len(data[0]))[:CALIBRATION]], {"test": data[2:]}
-    network = keras.models.load_model(place(f"models/{model}.keras"), compile=False)
+        return network, data[0][order.permutation(len(data[0]))[:CALIBRATION]], {"test": data[2:]}
     if model == "kws":
         x, y = keywords()
         return network, x[order.permutation(len(x))[:CALIBRATION]], {"kws01": (x, y)}
     tests = {"jpeg test": cifar_jpeg("test"), "lossless 4000": cifar_lossless()}
     return network, cifar_jpeg("train", CALIBRATION, seed=draw)[0], tests
+
+
+def kept(model: str) -> Path:
+    """Where a network lies that `bench training` trains: once, so that all tools get the same."""
+    from bench.networks import WORKS
+
+    path = RESULTS / f"{model}.keras"
+    if not path.exists():
+        RESULTS.mkdir(exist_ok=True)
+        work = WORKS[model]
+        work.start(0, work.data()).save(path)
+    return path
 
 
 def octavo_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, File]:
@@ -159,17 +176,3 @@ def simulate(model: str) -> dict[str, Any]:
         "islands": len(quantized.islands),
         "proof": micro.summary(),
     }
-
-
-def _tutorial_network(data: tuple[np.ndarray, ...]) -> Any:
-    """The tutorial's network, trained for one epoch and kept, so that every tool gets the same one."""
-    import keras
-
-    from bench.networks import tutorial_network
-    from bench.real_data import RESULTS
-
-    path = RESULTS / "mnist.keras"
-    if not path.exists():
-        RESULTS.mkdir(exist_ok=True)
-        tutorial_network(0, data).save(path)
-    return keras.models.load_model(path, compile=False)

@@ -73,19 +73,20 @@ def mended(
         samples: Real inputs by name, batch 1 each, to measure on.
         make: Quantizes by a configuration.
     """
-    if not made.coarse:
+    mendable = tuple(each for each in made.coarse if not each.beside)
+    if not mendable:
         return made
     x = stacked(samples, graph.inputs)
-    joined = tuple(dict.fromkeys(each.node for each in made.coarse))
+    joined = tuple(dict.fromkeys(each.node for each in mendable))
     wanted = _values(graph, joined, x)
 
     def worst(result: QuantizedModel) -> float:
         found = _values(result.graph, joined, x)
-        return min(_sqnr_db(found[each.node], wanted[each.node], _place(graph, each)) for each in made.coarse)
+        return min(_sqnr_db(found[each.node], wanted[each.node], _place(graph, each)) for each in mendable)
 
     before, best, way = worst(made), made, ""
     reached = before
-    for name, gain, change in _ways(made.coarse, config):
+    for name, gain, change in _ways(mendable, config):
         try:
             result = make(replace(config, **change))
         except OctavoError:  # no kernel for it, or no room for a float layer there
@@ -94,7 +95,7 @@ def mended(
             reached, best, way = worst(result), result, name
     if best is made:
         return made
-    mended_operands = dict.fromkeys(each.operand for each in made.coarse)
+    mended_operands = dict.fromkeys(each.operand for each in mendable)
     notes = (
         Note("mend", each, f"{way}: SQNR {before:.1f} dB before, {reached:.1f} dB now") for each in mended_operands
     )
@@ -116,11 +117,12 @@ def _values(graph: Graph, names: tuple[str, ...], x: Values) -> dict[str, np.nda
 
 
 def _place(graph: Graph, operand: CoarseOperand) -> np.ndarray:
-    """Where in what is joined an operand lies, bool of one sample's shape."""
+    """Where in what is joined an operand lies, or all of it if that does not tell; bool of one sample's shape."""
     node = next(node for node in graph.nodes if operand.node in node.outputs)
     shapes = [each.shape for each in operands(graph, node)]
     marked = Inputs(np.full(shape, i == operand.input, np.float32) for i, shape in enumerate(shapes))
-    return spec_of(node.op).run_float(node.options, marked)[0][0] > 0
+    place = spec_of(node.op).run_float(node.options, marked)[0][0] != 0
+    return place if place.any() else np.ones_like(place)
 
 
 def _sqnr_db(found: np.ndarray, wanted: np.ndarray, place: np.ndarray) -> float:

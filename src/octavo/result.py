@@ -111,7 +111,7 @@ class QuantizedModel:
             DatasetError: if the samples do not fit the model.
             NonFiniteError: for NaN or infinity in the samples.
         """
-        outputs = predict(self.model, self._real(x))
+        outputs = predict(self.model, self.as_real(x))
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
     def evaluate(
@@ -137,7 +137,7 @@ class QuantizedModel:
             x, y, note = test.x, test.y, test.note
         found = evaluate(
             self.model,
-            self._real(x),
+            self.as_real(x),
             y,
             metric=metric,
             float_outputs=float_outputs,
@@ -146,7 +146,7 @@ class QuantizedModel:
         )
         return replace(found, notes=(*found.notes, note)) if note else found
 
-    def _real(self, x: Samples) -> Samples:
+    def as_real(self, x: Samples) -> Samples:
         """Samples with integers of real inputs divided as in calibration; as they are where it took none."""
         if self.integer_divisor is None:
             return x

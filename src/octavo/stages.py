@@ -202,7 +202,7 @@ def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) ->
     """
     check_finite(loaded.graph)
     graph, notes = run_passes(loaded.graph, passes)
-    stem = stem_of(loaded.graph, loaded.expected)
+    stem = stem_of(loaded.graph, loaded.expected, loaded.applied)
     integers = loaded.takes_integers or rescales_images(loaded.graph)
     return Prepared(graph, (*loaded.notes, *notes), loaded.names, integers, loaded.compute, stem)
 

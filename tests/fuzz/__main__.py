@@ -1,6 +1,7 @@
 """`make fuzz`: many damaged files, read in child processes with limits; what is found is printed and kept.
 
-python -m fuzz [CASES] [FOLDER]: CASES (20000) are spread over the kinds of files; those that fail go to FOLDER.
+python -m fuzz [CASES] [FOLDER] [FIRST]: CASES (20000) are spread over the kinds of files, from number FIRST (0) on;
+those that fail go to FOLDER.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ def child(kind: str, start: int, stop: int, kept: Path) -> None:
                 print(f"{kind} case {case}: {found.splitlines()[0][:300]}", flush=True)
 
 
-def main(cases: int, kept: Path) -> int:
+def main(cases: int, kept: Path, first: int) -> int:
     kept.mkdir(parents=True, exist_ok=True)
     bad = 0
     for kind in READERS:
         each, lines = cases // len(READERS), []
-        for start in range(0, each, BATCH):
+        for start in range(first, first + each, BATCH):
             command = [
                 sys.executable,
                 "-m",
@@ -47,7 +48,7 @@ def main(cases: int, kept: Path) -> int:
                 "child",
                 kind,
                 str(start),
-                str(min(start + BATCH, each)),
+                str(min(start + BATCH, first + each)),
                 str(kept),
             ]
             try:
@@ -69,4 +70,5 @@ if __name__ == "__main__":
         child(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5]))
     else:
         count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
-        sys.exit(main(count, Path(sys.argv[2]) if len(sys.argv) > 2 else Path(tempfile.mkdtemp(prefix="octavo-fuzz-"))))
+        folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(tempfile.mkdtemp(prefix="octavo-fuzz-"))
+        sys.exit(main(count, folder, int(sys.argv[3]) if len(sys.argv) > 3 else 0))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import keras
 import numpy as np
 import planted
 import pytest
@@ -11,9 +13,12 @@ from planted import FEATURES, samples
 
 import octavo
 from keras_networks import convolutional, draw_weights, images
-from octavo.config import LayerConfig
+from octavo.condition import BiasCorrection
+from octavo.config import LayerConfig, QuantizeConfig
 from octavo.diagnosis.causes import CAUSES
+from octavo.diagnosis.trial import Trial
 from octavo.errors import DatasetError, InputError
+from octavo.stages import prepare
 
 # Faults that may be put down to another layer, to another cause, and left with more than a fifth of the noise.
 OTHER_LAYERS, OTHER_CAUSES, NOT_MENDED, REGAINED = 0, 0, 1, 0.8
@@ -171,3 +176,28 @@ def test_a_trained_model_is_held_against_the_file_that_is_given() -> None:
     found = octavo.diagnose(aware, x, file=octavo.quantize(other, verify="off").model)
     assert found.findings[0].cause == "other_weights"
     assert found.findings[0].mend.regained >= REGAINED
+
+
+def test_a_trial_of_another_layer_corrects_the_biases_of_all_others_and_is_what_is_made_from_scratch() -> None:
+    prepared, x = prepare(planted.chain()), {"image": samples(64, 1)}
+    begun = Trial.begun(prepared, QuantizeConfig("int8", effort="default"), x, lambda done, total: None)
+    assert begun.basis is not None
+    assert begun.basis.corrects
+    tried = begun.with_layers(["pointwise"], activations="float32")
+    alone = replace(tried, basis=None, methods=(BiasCorrection(measure=False),))
+    assert tried.made(prepared)[1] == alone.made(prepared)[1]
+    assert (
+        tried.made(prepared)[1]
+        != replace(alone, methods=(), config=replace(tried.config, effort="fast")).made(prepared)[1]
+    )
+
+
+def test_a_logarithm_of_what_rounding_makes_zero_has_finite_figures() -> None:
+    inputs = keras.Input(FEATURES, name="features")
+    x = keras.layers.Dense(16, activation="relu", name="power")(inputs)
+    x = keras.layers.Dense(4, name="out")(keras.ops.log(x + 1e-4))
+    model = draw_weights(keras.Model(inputs, x, name="logarithm"), seed=11)
+    found = octavo.diagnose(model, samples(48, 3, FEATURES), (samples(48, 4, FEATURES), None), effort="fast")
+    figures = [value for each in found.layers for value in each.to_dict().values() if isinstance(value, float)]
+    assert np.isfinite(figures).all()
+    assert all(0 <= each.effect <= 1 for each in found.layers)

@@ -50,10 +50,11 @@ def test_what_depends_on_a_change_is_computed_as_with_all_of_the_network(
     wanted = network.outputs()
     assert noise(wanted, whole) < FLOAT32
     for layer in {place.layer for place in places}:
-        changed = with_rounding(graph, [place for place in places if place.layer == layer])
+        rounded = [place for place in places if place.layer == layer]
+        changed = with_rounding(graph, rounded)
         of_all = predict(write_tflite(changed), given)
         expected = {name: of_all[own] for name, own in zip(graph.outputs, changed.outputs, strict=True)}
-        found = network.outputs(changed)
+        found = network.outputs(rounded)
         assert list(found) == list(graph.outputs)
         # Where a value lies between two steps, another order of sums may round it to the other one.
         assert noise(found, expected) < max(FLOAT32, 0.1 * noise(expected, whole))

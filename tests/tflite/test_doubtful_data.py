@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -198,3 +199,76 @@ def test_few_samples_are_looked_at_whatever_the_form() -> None:
     (told,) = doubts(octavo.quantize(model, data=lambda: iter(IMAGES * 255)))
     assert "trained on" in told
     assert doubts(octavo.quantize(model, data=octavo.calibrate(model, IMAGES * 255))) == []
+
+
+LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def fast(model: Any, data: np.ndarray) -> QuantizedModel:
+    return octavo.quantize(model, data=data, effort="fast", verify="off")
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["in memory", "in a file"])
+def test_logits_are_judged_by_what_the_loss_makes_of_them(stored: bool, tmp_path: Path) -> None:
+    model = saturating(None)
+    model.get_layer("head").bias.assign(np.zeros(5))
+    model.compile(loss=LOGITS)
+    if stored:
+        model.save(tmp_path / "model.keras")
+        model = tmp_path / "model.keras"
+    assert doubts(fast(model, TABLE)) == []
+    assert "head: SOFTMAX gives all to one value" in doubts(fast(model, TABLE * 255))[0]
+    assert "finds all values almost equally likely" in doubts(fast(model, TABLE / 255))[0]
+
+
+def test_training_judges_logits_too() -> None:
+    model = saturating(None)
+    model.compile(loss=LOGITS)
+    assert doubts(octavo.quantize(qat.quantize_model(model, data=TABLE))) == []
+    assert "SOFTMAX gives all" in doubts(octavo.quantize(qat.quantize_model(model, data=TABLE * 255)))[0]
+
+
+def test_samples_that_a_model_divides_once_more_are_told() -> None:
+    inputs = LAYERS.Input((8, 8, 3), name="image")
+    x = LAYERS.Conv2D(4, 3)(LAYERS.Rescaling(1 / 127.5, -1)(inputs))
+    model = draw_weights(keras.Model(inputs, LAYERS.Dense(4)(LAYERS.Flatten()(x))))
+    assert doubts(fast(model, IMAGES * 255)) == []
+    assert doubts(fast(model, (IMAGES * 255).astype(np.uint8))) == []
+    (told,) = doubts(fast(model, IMAGES))
+    assert told.startswith("image: the samples reach no farther than 1, and the model itself divides them by 127.5")
+
+
+def test_products_lost_beside_their_biases_are_told() -> None:
+    """As where a normalization of training is folded into the first layer: in most .tflite files."""
+    model = saturating(None)
+    model.get_layer("head").bias.assign(np.full(5, -3.0))
+    assert doubts(fast(model, TABLE)) == []
+    (told,) = doubts(fast(model, TABLE / 255))
+    assert told.startswith("head: its biases are ")
+
+
+def test_an_output_that_hardly_moves_is_told() -> None:
+    inputs = LAYERS.Input((12,), name="table")
+    model = draw_weights(keras.Model(inputs, LAYERS.Dense(1, name="year")(LAYERS.Dense(8, use_bias=False)(inputs))))
+    model.get_layer("year").bias.assign(np.array([2000.0]))
+    (told,) = doubts(fast(model, TABLE))
+    assert "less than a step of 8 bits" in told
+    model.get_layer("year").bias.assign(np.array([20.0]))
+    assert doubts(fast(model, TABLE)) == []
+
+
+@pytest.mark.parametrize("factor", [255, 1 / 255])
+def test_regression_beside_its_labels_and_in_its_own_scale(factor: float) -> None:
+    inputs = LAYERS.Input((8, 8, 3), name="image")
+    x = LAYERS.Dense(6, activation="relu", use_bias=False)(LAYERS.Flatten()(inputs))
+    model = draw_weights(keras.Model(inputs, LAYERS.Dense(1, use_bias=False, name="value")(x)))
+    own = IMAGES * np.float32(1 if factor > 1 else 255)
+    y = np.asarray(model.predict(own, verbose=0))
+    table = octavo.compare(model, own, (own, y), schemes=("float32", "int8"), time_it=False, effort="fast")
+    assert table.doubts == ()
+    other = own * np.float32(factor)
+    spoilt = octavo.compare(model, other, (other, y), schemes=("int8",), time_it=False, effort="fast")
+    told = [doubt.text for doubt in spoilt.doubts]
+    assert "no less than by always answering the mean of the labels" in told[0]
+    assert "MAE of the float model" in told[1]
+    assert f"once they are {'0..1' if factor > 1 else '0..255'}" in told[1]

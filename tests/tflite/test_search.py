@@ -19,6 +19,7 @@ from keras_networks import convolutional, images
 from octavo.board.boards import board_of
 from octavo.config import LAYER_TYPES, QuantizeConfig, layer_of_type
 from octavo.errors import ConfigError, DatasetError, MissingDependencyError, OutputError, RuntimeEndedError
+from octavo.pipeline import quantize
 from octavo.run.worker import pool
 from octavo.search import workbench
 from octavo.search.candidate import Budgets, best
@@ -27,6 +28,7 @@ from octavo.search.found import Search
 from octavo.search.ledger import Ledger
 from octavo.search.search import LEDGER, search
 from octavo.search.search import workbench as bench_of
+from octavo.search.tables import search_tables
 from octavo.stages import Source, prepare
 
 DATA = images(40)
@@ -214,6 +216,50 @@ def test_the_printed_command_makes_the_chosen_file_again(
     assert refused.code == 1
     assert refused.json["chosen"] is None
     assert refused.json["path"] is None
+
+
+def test_labels_choose_among_the_files_that_none_beats(model: Any, tmp_path: Path) -> None:
+    # Labels by which the smallest file is the best one: what it answers itself.
+    plain = search(model, DATA, points=2, swaps=0, config=CONFIG)
+    (smallest,) = (point for point in plain.front if point.cost.file_bytes == plain.points[-1].cost.file_bytes)
+    assert plain.chosen != smallest
+    assert plain.scores is None
+    x = images(60, seed=5)
+    y = quantize(model, data=DATA, config=smallest.candidate.config(CONFIG)).predict(x)
+    for metric in ("mse", "mean_squared_error"):  # Octavo's and Keras's
+        found = search(model, DATA, points=2, swaps=0, config=CONFIG, test=(x, y), metric=metric, folder=tmp_path)
+        assert found.chosen is not None
+        assert found.chosen.candidate == smallest.candidate
+        assert {point.candidate for point in found.front} == {p.candidate for p in found.points if p.score is not None}
+        assert found.scores is not None
+        own, of_float = found.scores
+        assert own.value < of_float.value
+        assert (own.metric, own.higher_is_better) == (of_float.metric, False)
+    table = search_tables(found)[1]
+    assert own.metric in table.header
+    again = search(
+        model, DATA, points=2, swaps=0, config=CONFIG, test=(x, y), metric=metric, folder=tmp_path, workers=2
+    )
+    assert (again.points, again.chosen) == (found.points, found.chosen)
+
+
+def test_a_metric_without_labels_is_refused_before_anything_is_measured(
+    model: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options in ({"metric": "auc"}, {"test": images(4)}):
+        with pytest.raises(ConfigError, match=r"fix: +pass test=\(x_test, y_test\)"):
+            search(model, DATA, config=CONFIG, **options)
+    with pytest.raises(ConfigError, match=r"fix: +did you mean 'auc'\?"):
+        search(model, DATA, config=CONFIG, test=(DATA, np.zeros(len(DATA), int)), metric="aucc")
+    model.save(tmp_path / "small.keras")
+    np.savez(tmp_path / "data.npz", x=DATA)
+    np.savez(tmp_path / "test.npz", x=DATA, y=model.predict(DATA, verbose=0).argmax(1))
+    options = ("--data", tmp_path / "data.npz", "--points", 2, "--swaps", 0, "--effort", "fast")
+    shown = runner(capsys)("search", tmp_path / "small.keras", *options, "--test", tmp_path / "test.npz", "--json")
+    assert shown.code == 0, shown.err
+    assert shown.json["scores"]["float"] == {
+        "metric": "accuracy", "value": 1.0, "text": "100.00 %", "higher_is_better": True
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from command_line import runner
 from keras_networks import branching, convolutional, draw_weights, images
 from octavo import qat
 from octavo.errors import ConfigError, DatasetError
-from octavo.quantization.coarse import FEW_STEPS
+from octavo.quantization.coarse import FEW_OF_SUM, FEW_STEPS
 
 DATA = images(24)
 
@@ -107,6 +107,26 @@ def test_an_operand_that_is_chosen_and_has_no_step_left_is_told_and_mended() -> 
     assert np.abs(mended.predict(data) - truth).max() < 0.1 * np.abs(told.predict(data) - truth).max()
     leaky = chosen(lambda y: keras.ops.where(y > 0, y, 0.01 * y))
     assert octavo.quantize(leaky, data=data, effort="fast", verify="off").coarse == ()
+
+
+def test_what_is_lost_beside_a_constant_is_told_and_mended() -> None:
+    data = np.random.default_rng(0).normal(size=(24, 6)).astype(np.float32)
+    model = chosen(lambda y: keras.ops.relu(y) + 3000.0)
+    (found,) = octavo.quantize(model, data=data, effort="fast").coarse
+    assert (found.op, found.steps < FEW_OF_SUM) == ("ADD", True)
+    mended = octavo.quantize(model, data=data, effort="fast", mend=True)
+    assert mended.coarse == ()
+    assert [note.subject for note in mended.notes if note.stage == "mend"] == [found.operand]
+
+
+def test_what_is_lost_beside_a_larger_activation_is_told_with_the_type_that_keeps_it() -> None:
+    data = np.random.default_rng(0).normal(size=(24, 6)).astype(np.float32)
+    model = chosen(lambda y: y * 300.0 - keras.ops.sigmoid(y))
+    told = octavo.quantize(model, data=data, effort="fast", verify="off", mend=True)
+    (found,) = told.coarse
+    assert found.op == "SUB"
+    assert any("scheme='int16x8', which leaves it " in note.text for note in told.notes)
+    assert octavo.quantize(model, "int16x8", data, effort="fast", verify="off").coarse == ()
 
 
 def test_a_dead_operand_loses_nothing() -> None:

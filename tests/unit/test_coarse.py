@@ -29,7 +29,7 @@ CONSTANT = """
 
 def found_in(text: str, scheme: str = "int8", **ranges: tuple[float, float]) -> tuple[CoarseOperand, ...]:
     graph, plan = planned(text, scheme)
-    known = {**ranges, "joined": (min(low for low, _ in ranges.values()), max(high for _, high in ranges.values()))}
+    known = {"joined": (min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())), **ranges}
     return coarse_operands(graph, plan, settle_parameters(graph, plan, known).activations, known)
 
 
@@ -73,3 +73,33 @@ def test_of_what_was_joined_before_nothing_is_known_but_all_of_it() -> None:
 def test_an_operator_that_moves_nothing_together_is_not_looked_at() -> None:
     text = JOINED.replace("CONCATENATION(x, small) {axis=1}", "MAXIMUM(x, small)")
     assert found_in(text, x=(0.0, 255.0), y=(-2.0, 1.0)) == ()
+
+
+SUM = """
+    graph sum
+    input x: float32[1,4]
+    input y: float32[1,4]
+    joined = ADD(x, y) @plus
+    output joined
+"""
+
+
+@pytest.mark.parametrize("op", ["ADD", "SUB"])
+@pytest.mark.parametrize(("y", "told"), [((0.0, 3.0), True), ((0.0, 5.0), False), ((0.0, 0.0), False)])
+def test_what_is_added_to_something_far_larger_is_told(op: str, y: tuple[float, float], told: bool) -> None:
+    found = found_in(SUM.replace("ADD", op), x=(0.0, 255.0), y=y)
+    assert [each.tensor for each in found] == ["y"] * told
+    assert all("adds its operands up in one scale, and 'y'" in each.note.text for each in found)
+
+
+def test_a_small_constant_is_added_on_purpose() -> None:
+    text = SUM.replace("input y: float32[1,4]", "const y: float32[1,1] = 0.001 @plus")
+    assert found_in(text, x=(0.0, 255.0)) == ()
+    (found,) = found_in(text.replace("= 0.001", "= 1000"), x=(0.0, 2.0), joined=(0.0, 1002.0))
+    assert found.tensor == "x"
+
+
+@pytest.mark.parametrize(("y", "told"), [((0.0, 1.5), True), ((0.0, 2.55), False)])
+def test_what_is_chosen_may_be_a_hundredth_of_the_other(y: tuple[float, float], told: bool) -> None:
+    text = SUM.replace("ADD(x, y)", "SELECT_V2(z, x, y)").replace("input y:", "input z: bool[1,4]\n input y:")
+    assert len(found_in(text, x=(0.0, 255.0), y=y)) == told

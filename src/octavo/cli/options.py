@@ -40,6 +40,10 @@ HELD_OUT = (
     "folder with one folder of images a class"
 )
 Test = Annotated[Path, typer.Option(help=f"Held-out data: {HELD_OUT}.", show_default=False)]
+Metric = Annotated[
+    str | None,
+    typer.Option(help="A metric's name, such as mae, auc or Keras's; what suits the labels if not given."),
+]
 Skip = Annotated[list[str] | None, typer.Option(help="Layer name or shell pattern kept in float; may be repeated.")]
 Allow = Annotated[
     list[str] | None, typer.Option(help="Lambda layer whose function may run, once, on symbols; may be repeated.")

@@ -19,6 +19,8 @@ from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, configured, sche
 from octavo.data.labelled import Labelled, labelled_samples
 from octavo.data.sources import is_spent
 from octavo.errors import ConfigError, DatasetError, ModelFileError, RuntimeEndedError, VerificationError
+from octavo.evaluate.evidence import samples_wanted
+from octavo.evaluate.other_scales import other_scale_notes
 from octavo.evaluate.predict import Samples
 from octavo.load.input_shape import InputShape
 from octavo.notebook import data_frame
@@ -49,12 +51,14 @@ class Comparison:
         failures: Rows that could not be made, likewise.
         wishes: Budgets and what matters, unless `best` is told otherwise.
         note: What a user should know of the test set.
+        of_test: What gives reason to doubt it, whatever the row.
     """
 
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...] = ()
     wishes: Wishes = USUAL_WISHES
     note: str = ""
+    of_test: tuple[str, ...] = ()
 
     @property
     def tables(self) -> tuple[TextTable, ...]:
@@ -69,7 +73,7 @@ class Comparison:
     @property
     def doubts(self) -> tuple[Doubt, ...]:
         """What gives reason to doubt the data, and rows that collapse; see `octavo.comparison.doubts`."""
-        return doubts(self.rows)
+        return doubts(self.rows, self.of_test)
 
     def best(
         self,
@@ -252,7 +256,8 @@ def compare(
         brought = opened(each, allow)
         technique = QAT if is_quantization_aware(brought) else READY
         rows.append(row(technique, name, partial(read_ready, brought, name), name))
-    return replace(_comparison(rows), wishes=wishes, note=held_out.note)
+    doubtful = other_scale_notes(original.model, original.as_real(x), y, metric, samples_wanted(prepared.graph))
+    return replace(_comparison(rows), wishes=wishes, note=held_out.note, of_test=doubtful)
 
 
 def _board(name: str | None, flash: str | int | Same | None, ram: str | int | Same | None) -> Board | None:

@@ -29,11 +29,12 @@ class Doubt:
     of_data: bool
 
 
-def doubts(rows: Sequence[Row]) -> tuple[Doubt, ...]:
+def doubts(rows: Sequence[Row], of_test: Sequence[str] = ()) -> tuple[Doubt, ...]:
     """Each reason once, those about the data first.
 
     Args:
         rows: Of a comparison; the first float row is what the others are held against.
+        of_test: Sentences on the test set, whatever the row.
     """
     original = next((row for row in rows if row.technique == FLOAT), None)
     found: dict[tuple[str, bool], list[str]] = {}
@@ -44,6 +45,7 @@ def doubts(rows: Sequence[Row]) -> tuple[Doubt, ...]:
         Doubt(EVERY_ROW if len(names) > 1 and of_data else ", ".join(names), text, of_data)
         for (text, of_data), names in found.items()
     ]
+    listed += [Doubt(EVERY_ROW, text, True) for text in of_test]
     return tuple(sorted(listed, key=lambda doubt: not doubt.of_data))
 
 
@@ -51,7 +53,9 @@ def _of_row(row: Row, original: Row | None) -> Iterator[tuple[str, bool]]:
     notes = row.quantized.notes
     yield from ((f"'{note.subject}': {note.text}", True) for note in notes if note.stage == "data")
     arena = row.evaluation.memory.arena_reason
-    yield from ((text, True) for text in row.evaluation.notes if text != arena)
+    # Where the float model answers well, a row that only guesses says something of itself.
+    own = row.evaluation.guesses if original is not None and not original.evaluation.guesses else ()
+    yield from ((text, text not in own) for text in row.evaluation.notes if text != arena)
     if original is None or row is original:
         return
     yield from ((f"'{note.subject}': {note.text}", False) for note in notes if note.stage == "quantize")

@@ -112,20 +112,29 @@ def diagnose(
     inputs = [graph.tensors[name] for name in graph.inputs]
     calibration = held(data, inputs, source.divisor_for(prepared), samples)
     held_out = None if test is None else labelled_samples(test, inputs, source.divisor_for(prepared))
-    trial = Trial(subject.config, calibration, measure_extremes(graph, calibration, tell("calibrate")))
+    if subject.model is None:
+        trial = Trial.begun(prepared, subject.config, calibration, tell("calibrate"))
+    else:
+        trial = Trial(subject.config, calibration, measure_extremes(graph, calibration, tell("calibrate")))
     x, y = (calibration, None) if held_out is None else (held_out.x, held_out.y)
     some = _chosen(graph, count_of(x))
     judge = _judge(graph, rows(x, some), _labels(graph, y, some), metric)
     met = trial.extremes.only(some) if held_out is None else measure_extremes(graph, judge.x, _untold)
+    trial = replace(trial, looked_at=_most(graph) // 2)
     case = _case(examine(subject, trial, judge), trial, judge, met, tell("look at layers"))
     return _concluded(case, subject, apply, source, tell("try mends"))
 
 
 def _chosen(graph: Graph, count: int) -> np.ndarray:
     """As many samples, by index, as are worth their time, evenly spread."""
-    values = max(1, sum(graph.tensors[name].size for node in graph.nodes for name in node.outputs))
-    most = min(MOST_JUDGED, max(FEWEST_JUDGED, JUDGED_VALUES // values))
+    most = _most(graph)
     return np.arange(count) if count <= most else np.arange(most) * count // most
+
+
+def _most(graph: Graph) -> int:
+    """How many samples those are."""
+    values = max(1, sum(graph.tensors[name].size for node in graph.nodes for name in node.outputs))
+    return min(MOST_JUDGED, max(FEWEST_JUDGED, JUDGED_VALUES // values))
 
 
 def _labels(graph: Graph, y: Any, chosen: np.ndarray) -> Mapping[str, np.ndarray] | None:
@@ -165,9 +174,9 @@ def _case(examined: Examined, trial: Trial, judge: Judge, met: Extremes, told: T
 
 
 def _parts(examined: Examined, judge: Judge) -> dict[str, object]:
-    """What runtimes make of the file, and what training predicts."""
+    """What runtimes make of a file that loses, and what training predicts."""
     parts: dict[str, object] = {}
-    if examined.own or examined.subject.same_names:
+    if _is_lossy(examined.outcome, judge) and (examined.own or examined.subject.same_names):
         sample = {examined.pair.inputs[name]: values for name, values in one(judge.x, 0, examined.pair.floats).items()}
         parts["verification"] = verify(examined.model, examined.pair.integers, [sample])
     if examined.subject.aware is not None:
@@ -192,10 +201,9 @@ def _against_training(examined: Examined, judge: Judge) -> dict[str, object]:
 def _concluded(case: Case, subject: Subject, apply: bool, source: Source, told: Told) -> Diagnosis:
     """Follow suspicions up, and put together what was found."""
     baseline = _float_outcome(case.judge)
-    lossy = case.outcome.loss >= LOSSY or _worse(case.outcome, baseline)
     helped: list[Followed] = []
     vain: list[Finding] = []
-    if lossy or case.parts.get("training_mismatch"):
+    if _is_lossy(case.outcome, case.judge) or case.parts.get("training_mismatch"):
         helped, vain = follow_up(case, subject.prepared, told)
     trial, applied, remaining = together(case, subject.prepared, helped)
     return Diagnosis(
@@ -218,6 +226,11 @@ def _concluded(case: Case, subject: Subject, apply: bool, source: Source, told: 
 
 def _float_outcome(judge: Judge) -> Outcome:
     return judge.of(judge.floats)
+
+
+def _is_lossy(outcome: Outcome, judge: Judge) -> bool:
+    """Whether a file loses what matters."""
+    return outcome.loss >= LOSSY or _worse(outcome, _float_outcome(judge))
 
 
 def _worse(outcome: Outcome, baseline: Outcome) -> bool:

@@ -1,18 +1,25 @@
-"""What a float network's tensors hold on samples, and what its outputs become where some of it is changed."""
+"""What a float network's tensors hold on samples, and what its outputs become where some of it is rounded."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import repeat
 
 import numpy as np
 
-from octavo.diagnosis.samples import HELD_BYTES, Arrays, count_of, one
+from octavo.condition.segments import Segment, segments
+from octavo.diagnosis.places import Place, with_rounding
+from octavo.diagnosis.samples import HELD_BYTES, Arrays, count_of, one, rows, threads_for
 from octavo.ir.graph import drop_dead, with_nodes
 from octavo.ir.samples import sample_shape
-from octavo.ir.types import Graph, Node
+from octavo.ir.types import Graph
 from octavo.run.litert import LiteRT
 from octavo.write.tflite import write_tflite
+
+# Operators of a piece.
+STRETCH = 3
 
 
 class Shown:
@@ -41,62 +48,90 @@ def activations_of(graph: Graph, names: Sequence[str], x: Arrays) -> dict[str, n
 
 
 class Downstream:
-    """A float network on some samples, of which a change computes only what depends on it.
+    """A float network on some samples, of which a change computes only the pieces that it reaches.
+
+    The network is cut into pieces of some operators each, and what one hands to the next is held; a changed piece is
+    made anew, those behind it are there.
 
     Args:
         graph: The float network.
-        x: Samples by input name. What they make of every tensor is held, where that fits `HELD_BYTES`.
+        x: Samples by input name. Where what pieces hand on does not fit `HELD_BYTES`, the network is one piece.
     """
 
     def __init__(self, graph: Graph, x: Arrays) -> None:
-        self._nodes = {node.outputs[0]: node for node in graph.nodes}
-        self._like = graph
-        made = tuple(dict.fromkeys((*(name for node in graph.nodes for name in node.outputs), *graph.outputs)))
-        size = sum(graph.tensors[name].size * graph.tensors[name].dtype.bits // 8 for name in made)
-        held = made if size * count_of(x) <= HELD_BYTES else graph.outputs
-        shown = Shown(replace(graph, outputs=tuple(name for name in held if name not in graph.inputs)))
-        samples = (one(x, i, graph) for i in range(count_of(x)))
-        self._held = [{**sample, **shown(sample)} for sample in samples]
+        self._graph = graph
+        self._cuts = _cuts(graph, count_of(x))
+        files = [write_tflite(_piece(graph, cut)) for cut in self._cuts]
+        share = np.array_split(np.arange(count_of(x)), threads_for(count_of(x)))
+        self._strands = [_Strand(graph, self._cuts, files, rows(x, part)) for part in share]
 
-    def outputs(self, graph: Graph | None = None) -> dict[str, np.ndarray]:
-        """Outputs by the float network's names, first axis the sample.
+    def outputs(self, places: Sequence[Place] = ()) -> dict[str, np.ndarray]:
+        """Outputs by name, first axis the sample, with these places rounded."""
+        changed = dict(self._changed(places))
+        with ThreadPoolExecutor(len(self._strands), "diagnose") as pool:
+            parts = pool.map(_Strand.runs, self._strands, repeat(changed))
+            runs = [run for part in parts for run in part]
+        return {name: np.concatenate([np.atleast_1d(run[name]) for run in runs]) for name in self._graph.outputs}
 
-        Args:
-            graph: The network with some of it changed, its outputs in the same order; None for the network itself.
-        """
-        changed = self._changed(graph) if graph is not None else ()
-        made = {name for node in changed for name in node.outputs}
-        runs = self._held
-        if graph is not None and made:
-            after = drop_dead(with_nodes(replace(graph, outputs=_those(graph.outputs, made)), changed))
-            shown = Shown(_fed(after, made))
-            runs = [held | shown(held) for held in self._held]
-        names = self._like.outputs if graph is None else graph.outputs
-        pairs = zip(self._like.outputs, names, strict=True)
-        return {name: np.concatenate([np.atleast_1d(run[own]) for run in runs]) for name, own in pairs}
-
-    def _changed(self, graph: Graph) -> tuple[Node, ...]:
-        """The operators of a changed network that are not the network's own, or read what such ones make."""
-        made: set[str] = set()
-        found = []
-        for node in graph.nodes:
-            if node != self._nodes.get(node.outputs[0]) or made.intersection(node.inputs):
-                found.append(node)
-                made.update(node.outputs)
-        read = {name for node in found for name in node.inputs if name and name not in made}
-        known = all(_stored(graph, name) or name in self._held[0] for name in read)
-        return tuple(found) if known else graph.nodes
+    def _changed(self, places: Sequence[Place]) -> Iterator[tuple[int, tuple[bytes, dict[str, str]]]]:
+        """The pieces that round, by number: the file, and its outputs by the tensors they stand for."""
+        entering = set(self._graph.inputs)
+        for number, cut in enumerate(self._cuts):
+            here = {node.outputs[0] for node in self._graph.nodes[cut.start : cut.stop]} | entering.intersection(
+                cut.inputs
+            )
+            own = [place for place in places if place.node in here]
+            if own:
+                piece = with_rounding(_piece(self._graph, cut), own)
+                names = dict(zip(cut.outputs, piece.outputs, strict=True))
+                yield number, (write_tflite(drop_dead(piece)), names)
 
 
-def _stored(graph: Graph, name: str) -> bool:
-    return graph.tensors[name].is_constant or graph.tensors[name].is_variable
+class _Strand:
+    """Some of the samples, one after the other, on runtimes of its own."""
+
+    def __init__(self, graph: Graph, cuts: Sequence[Segment], files: Sequence[bytes], x: Arrays) -> None:
+        self._cuts, self._outputs = cuts, graph.outputs
+        self._runtimes = [LiteRT(file) for file in files]
+        self._held = [one(x, i, graph) for i in range(count_of(x))]
+        for values in self._held:
+            for cut, runtime in zip(cuts, self._runtimes, strict=True):
+                values.update(_run(runtime, cut, values))
+
+    def runs(self, changed: Mapping[int, tuple[bytes, dict[str, str]]]) -> list[dict[str, np.ndarray]]:
+        """Outputs by name of each sample, where these pieces are others."""
+        others = {number: (LiteRT(file), names) for number, (file, names) in changed.items()}
+        return [self._run(values, others) for values in self._held]
+
+    def _run(self, held: Arrays, others: Mapping[int, tuple[LiteRT, dict[str, str]]]) -> dict[str, np.ndarray]:
+        new: dict[str, np.ndarray] = {}
+        for number, (cut, runtime) in enumerate(zip(self._cuts, self._runtimes, strict=True)):
+            if number in others:
+                other, names = others[number]
+                found = _run(other, cut, {**held, **new})
+                new.update({name: found[own] for name, own in names.items()})
+            elif not new.keys().isdisjoint(cut.inputs):
+                new.update(_run(runtime, cut, {**held, **new}))
+        return {name: new.get(name, held[name]) for name in self._outputs}
 
 
-def _those(names: Sequence[str], made: set[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in names if name in made))
+def _run(runtime: LiteRT, cut: Segment, values: Arrays) -> dict[str, np.ndarray]:
+    runtime.reset()
+    return runtime.run({name: values[name] for name in cut.inputs})
 
 
-def _fed(graph: Graph, made: set[str]) -> Graph:
-    """The graph whose inputs are what its operators read and none of them makes."""
-    read = dict.fromkeys(name for node in graph.nodes for name in node.inputs if name and name not in made)
-    return replace(graph, inputs=tuple(name for name in read if not _stored(graph, name)))
+def _cuts(graph: Graph, samples: int) -> tuple[Segment, ...]:
+    """Pieces that end with every output and every few operators."""
+    ends = {node.outputs[0] for node in graph.nodes if not {*graph.outputs}.isdisjoint(node.outputs)}
+    last = {node.outputs[0] for node in graph.nodes[-1:]}
+    cuts = segments(graph, ends | last | {node.outputs[0] for node in graph.nodes[STRETCH - 1 :: STRETCH]})
+    values = sum(graph.tensors[name].size * graph.tensors[name].dtype.bits // 8 for c in cuts for name in c.outputs)
+    return cuts if values * samples <= HELD_BYTES else (_whole(graph),)
+
+
+def _whole(graph: Graph) -> Segment:
+    return Segment(0, len(graph.nodes), graph.inputs, graph.outputs)
+
+
+def _piece(graph: Graph, cut: Segment) -> Graph:
+    return with_nodes(replace(graph, inputs=cut.inputs, outputs=cut.outputs), graph.nodes[cut.start : cut.stop])

@@ -85,7 +85,7 @@ def _followed(
         if mend.code not in known:
             known[mend.code] = _try(case, prepared, case.trial, mend)
         results.append((known[mend.code], mend))
-        if results[-1][0].regained >= ENOUGH:
+        if _is_enough(known[mend.code]):
             break
     best, mend = max(results, key=lambda each: each[0].regained)
     finding = Finding(
@@ -93,6 +93,11 @@ def _followed(
         suspicion.samples,
     )  # fmt: skip
     return finding, mend
+
+
+def _is_enough(tried: TriedMend) -> bool:
+    """Whether no further mend need be tried: of noise far beyond the signal, what is left may still be most of it."""
+    return tried.regained >= ENOUGH and tried.after <= max(LOSSY, (1 - ENOUGH) * tried.before)
 
 
 def _try(case: Case, prepared: Prepared, trial: Trial, mend: Mend) -> TriedMend:
@@ -113,7 +118,7 @@ def _try(case: Case, prepared: Prepared, trial: Trial, mend: Mend) -> TriedMend:
 
 
 def _measured(trial: Trial, prepared: Prepared, judge: Judge) -> tuple[Outcome, int]:
-    graph, model, _ = trial.made(prepared)
+    graph, model = trial.made(prepared)
     pair = own_pair(prepared.graph, graph)
     return judge.of_file(model, pair.inputs, pair.outputs), len(model)
 

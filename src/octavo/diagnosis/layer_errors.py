@@ -11,7 +11,7 @@ import numpy as np
 from octavo.diagnosis.downstream import Downstream, Shown
 from octavo.diagnosis.noise import Power, mean_share, noise_share
 from octavo.diagnosis.pair import Opened, Pair
-from octavo.diagnosis.places import Place, layer_of, with_rounding, with_twins
+from octavo.diagnosis.places import Place, layer_of, with_twins
 from octavo.diagnosis.samples import Arrays, Told, count_of, float_activations, one
 from octavo.dtypes import DType
 from octavo.ir.graph import rename_inputs, with_nodes
@@ -117,11 +117,11 @@ def layer_errors(
     for number, (layer, operators) in enumerate(layers.items()):
         own = [place for place in places if place.layer == layer]
         parts = ([p for p in own if p.is_constant], [p for p in own if not p.is_constant])
-        found = [network.outputs(with_rounding(pair.floats, part)) if part else wanted for part in parts]
+        found = [network.outputs(part) if part else wanted for part in parts]
         effects = [mean_share(noise_share(outputs, wanted)) for outputs in found]
         both = found[0] if not parts[1] else found[1] if not parts[0] else None
         if both is None and score is not None:
-            both = network.outputs(with_rounding(pair.floats, own))
+            both = network.outputs(own)
         errors.append(
             replace(
                 _error(layer, operators, pair, own, powers, seen),

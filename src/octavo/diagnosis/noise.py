@@ -18,7 +18,7 @@ def noise_share(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray
         share[i] = mean((found[i] - wanted[i]) ** 2) / mean((wanted - mean over samples) ** 2)
 
     What all samples have in common tells nothing of them. Outputs that hardly differ count as if they did by
-    `SMALLEST_SIGNAL` of their power.
+    `SMALLEST_SIGNAL` of their power. Where rounding leaves a float function no value, see `saturated`.
 
     Args:
         found, wanted: Real values by output name, first axis the sample.
@@ -29,7 +29,7 @@ def noise_share(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray
     worst = np.zeros(len(next(iter(wanted.values()))))
     for name, values in wanted.items():
         flat = values.reshape(len(values), -1).astype(np.float64)
-        noise = ((found[name].reshape(flat.shape).astype(np.float64) - flat) ** 2).mean(axis=1)
+        noise = ((saturated(found[name].reshape(flat.shape), flat).astype(np.float64) - flat) ** 2).mean(axis=1)
         signal = max(float(((flat - flat.mean(axis=0)) ** 2).mean()), SMALLEST_SIGNAL * float((flat**2).mean()))
         worst = np.maximum(worst, noise / max(signal, float(np.finfo(np.float32).tiny)))
     return worst
@@ -40,6 +40,18 @@ def mean_share(shares: np.ndarray) -> float:
     return float(np.minimum(shares, 1.0).mean())
 
 
+def saturated(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """`found` with values that are not finite, as the logarithm of what was rounded to 0, at the ends of `wanted`.
+
+    Integer kernels saturate there. Infinities go to their own end, NaN to the one farther from what is wanted.
+    """
+    if np.isfinite(found).all():
+        return found
+    low, high = wanted.min(), wanted.max()
+    farther = np.where(high - wanted > wanted - low, high, low)
+    return np.nan_to_num(np.where(np.isnan(found), farther, found), posinf=float(high), neginf=float(low))
+
+
 class Power:
     """Signal and noise of one quantity over samples."""
 
@@ -48,7 +60,7 @@ class Power:
 
     def add(self, found: np.ndarray, wanted: np.ndarray) -> None:
         """Count the values of a sample; sums are float64."""
-        left, right = found.ravel(), wanted.ravel()
+        left, right = saturated(found, wanted).ravel(), wanted.ravel()
         for start in range(0, right.size, _BLOCK):
             real = right[start : start + _BLOCK].astype(np.float64)
             off = left[start : start + _BLOCK] - real

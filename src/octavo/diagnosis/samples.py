@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +26,7 @@ Told = Callable[[int, int], None]
 # What samples held at a time may take.
 HELD_BYTES = 1 << 29
 _CHUNK = 16
+MOST_THREADS = 4
 
 
 def held(data: Any, inputs: Sequence[Tensor], divisor: float | None, limit: int | None) -> dict[str, np.ndarray]:
@@ -113,22 +117,37 @@ def measure_extremes(graph: Graph, x: Arrays, told: Told) -> Extremes:
     names = float_activations(graph)
     showing, shown = with_states_shown(graph, names)
     made = tuple(name for name in names if name not in graph.inputs)
-    runtime = LiteRT(with_extremes(showing, tuple(shown.get(name, name) for name in made)))
-    count = count_of(x)
-    low, high = np.empty((count, len(names))), np.empty((count, len(names)))
-    step = len(REDUCTIONS)
-    for i in range(count):
+    model = with_extremes(showing, tuple(shown.get(name, name) for name in made))
+    count, step = count_of(x), len(REDUCTIONS)
+    idle: deque[LiteRT] = deque()
+
+    def pairs_of(i: int) -> np.ndarray:
+        try:
+            runtime = idle.pop()
+        except IndexError:
+            runtime = LiteRT(model)
         sample = one(x, i, graph)
         runtime.reset()
         numbers = [float(output.item()) for output in runtime.run({n: sample[n] for n in graph.inputs}).values()]
+        idle.append(runtime)
         found = {name: numbers[step * k : step * k + 2] for k, name in enumerate(made)}
-        for k, name in enumerate(names):
-            pair = found.get(name) or [float(sample[name].min()), float(sample[name].max())]
+        pairs = [found.get(name) or [float(sample[name].min()), float(sample[name].max())] for name in names]
+        for name, pair in zip(names, pairs, strict=True):
             if not np.isfinite(pair).all():
                 raise _not_finite(i, name)
-            low[i, k], high[i, k] = pair
-        told(i + 1, count)
-    return Extremes(names, tuple(graph.tensors[name].size for name in names), low, high)
+        return np.array(pairs)
+
+    found = np.empty((count, len(names), 2))
+    with ThreadPoolExecutor(threads_for(count), "diagnose") as pool:
+        for i, pairs in enumerate(pool.map(pairs_of, range(count))):
+            found[i] = pairs
+            told(i + 1, count)
+    return Extremes(names, tuple(graph.tensors[name].size for name in names), found[..., 0], found[..., 1])
+
+
+def threads_for(count: int) -> int:
+    """Threads that look at so many samples side by side, each on a runtime of its own."""
+    return max(1, min(MOST_THREADS, os.cpu_count() or 1, count))
 
 
 def _not_finite(sample: int, tensor: str) -> NonFiniteError:

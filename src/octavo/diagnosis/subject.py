@@ -96,7 +96,7 @@ def examine(subject: Subject, trial: Trial, judge: Judge) -> Examined:
     """
     floats = subject.prepared.graph
     if subject.model is None or subject.integers is None:
-        graph, model, _ = trial.made(subject.prepared)
+        graph, model = trial.made(subject.prepared)
         pair = own_pair(floats, graph)
     elif subject.same_names:
         pair, model = own_pair(floats, subject.integers), subject.model

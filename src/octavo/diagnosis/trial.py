@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
 from octavo.calibration.ranges import estimate
 from octavo.calibration.runner import calibrate
-from octavo.condition import Method
+from octavo.condition import BiasCorrection, Method
+from octavo.condition.method import Conditioned
 from octavo.config import LayerConfig, QuantizeConfig
 from octavo.diagnosis.noise import mean_share, noise_share
-from octavo.diagnosis.samples import Arrays, Extremes, float_activations, rows
+from octavo.diagnosis.samples import Arrays, Extremes, Told, float_activations, measure_extremes, rows
 from octavo.evaluate.accuracy import Marks, measure_outputs
 from octavo.evaluate.predict import predict
 from octavo.ir.samples import sample_shape
@@ -29,6 +31,30 @@ USUAL = 0.95
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Basis:
+    """What the level of effort made of a network's constants for one plan.
+
+    Attributes:
+        plan: What it was made for.
+        data: What it was made by.
+        conditioned: What was made.
+        corrects: Whether that is corrected biases and nothing else.
+    """
+
+    plan: Plan
+    data: Arrays
+    conditioned: Conditioned
+    corrects: bool
+
+
+def corrects_biases_alone(graph: Graph, plan: Plan, conditioned: Conditioned) -> bool:
+    """Whether conditioning left everything but biases as it was."""
+    biases = {rule.tensor for rule in plan.biases}
+    changed = (name for name, tensor in conditioned.graph.tensors.items() if tensor is not graph.tensors[name])
+    return not conditioned.limits and conditioned.estimator is None and biases.issuperset(changed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Trial:
     """How a network is quantized.
 
@@ -37,33 +63,62 @@ class Trial:
         data: Calibration samples by input name.
         extremes: Of these samples; what ranges are made of where extremes suffice.
         methods: Of conditioning.
+        basis: What this level of effort made of the constants before, if it did.
+        looked_at: How many samples conditioning is given; None for all.
     """
 
     config: QuantizeConfig
     data: Arrays
     extremes: Extremes
     methods: Sequence[Method] = ()
+    basis: Basis | None = None
+    looked_at: int | None = None
 
-    def made(self, prepared: Prepared) -> tuple[Graph, bytes, Plan]:
-        """The graph, the file and the plan.
+    @classmethod
+    def begun(cls, prepared: Prepared, config: QuantizeConfig, data: Arrays, told: Told) -> Self:
+        """A trial whose constants are made, and whose extremes are those of the network with them."""
+        plan = make_plan(prepared.graph, config)
+        conditioned = conditioned_by((), prepared, plan, Source(data), config)
+        return cls(
+            config,
+            data,
+            measure_extremes(conditioned.graph, data, told),
+            basis=Basis(plan, data, conditioned, corrects_biases_alone(prepared.graph, plan, conditioned)),
+        )
+
+    def made(self, prepared: Prepared) -> tuple[Graph, bytes]:
+        """The graph and the file.
 
         Raises:
             OctavoError: if it cannot be made.
         """
         plan = make_plan(prepared.graph, self.config)
-        conditioned = conditioned_by(self.methods, prepared, plan, Source(self.data), self.config)
+        conditioned = self._conditioned(prepared, plan)
         ranges = {}
         if plan.scheme.needs_data:
             estimator = conditioned.estimator or self.config.range_estimator
             statistics = self.extremes.statistics()
-            if estimator.needs_histogram or conditioned.graph is not prepared.graph:
+            # A bias that is corrected moves extremes by far less than a step.
+            made_before = self.basis is not None and conditioned is self.basis.conditioned
+            same = made_before or corrects_biases_alone(prepared.graph, plan, conditioned)
+            if estimator.needs_histogram or not same:
                 names = [name for name in float_activations(conditioned.graph) if name in set(plan.observed)]
                 statistics = calibrate(conditioned.graph, names, self.data, needs_histogram=estimator.needs_histogram)
             ranges = estimate(conditioned.graph, plan, statistics, estimator)
         graph = quantized_graph(conditioned.graph, plan, self.config, ranges, conditioned.limits)
-        return graph, TFLITE.write(graph, {"made_by": "octavo diagnose"}), plan
+        return graph, TFLITE.write(graph, {"made_by": "octavo diagnose"})
 
-    def with_layers(self, layers: Sequence[str], **own: str | bool) -> Trial:
+    def _conditioned(self, prepared: Prepared, plan: Plan) -> Conditioned:
+        """What was made before where weights are rounded as then; biases corrected anew where that is all it was."""
+        methods = self.methods
+        if self.basis is not None:
+            if {*self.basis.plan.weights} == {*plan.weights} and self.basis.data is self.data:
+                return self.basis.conditioned
+            if self.basis.corrects and self.basis.conditioned.graph is not prepared.graph:
+                methods = (BiasCorrection(measure=False),)
+        return conditioned_by(methods, prepared, plan, Source(self.data, self.looked_at), self.config)
+
+    def with_layers(self, layers: Sequence[str], **own: str | bool) -> Self:
         """The same with something else for some layers, beside what the configuration says of them already."""
         told = [
             replace(own_config(layer, self.config), pattern=literal(layer), **own)  # type: ignore[arg-type]
@@ -72,13 +127,23 @@ class Trial:
         kept = tuple(each for each in self.config.layers if each.pattern not in {one.pattern for one in told})
         return replace(self, config=replace(self.config, layers=(*told, *kept)))
 
-    def with_config(self, **options: object) -> Trial:
+    def with_config(self, **options: object) -> Self:
         """The same with other options."""
-        return replace(self, config=replace(self.config, **options))  # type: ignore[arg-type]
+        chosen = self.basis is not None and self.basis.conditioned.estimator is not None
+        basis = None if chosen or "effort" in options else self.basis
+        return replace(self, config=replace(self.config, **options), basis=basis)  # type: ignore[arg-type]
 
-    def on(self, kept: np.ndarray) -> Trial:
+    def with_methods(self, methods: Sequence[Method]) -> Self:
+        """The same by other methods."""
+        return replace(self, methods=tuple(methods), basis=None)
+
+    def with_data(self, data: Arrays, extremes: Extremes) -> Self:
+        """The same on other samples."""
+        return replace(self, data=data, extremes=extremes)
+
+    def on(self, kept: np.ndarray) -> Self:
         """The same, calibrated on some of the samples."""
-        return replace(self, data=rows(self.data, kept), extremes=self.extremes.only(kept))
+        return self.with_data(rows(self.data, kept), self.extremes.only(kept))
 
 
 def literal(layer: str) -> str:

@@ -26,6 +26,7 @@ class Evaluation:
         memory: File and arena.
         latency: On this machine.
         notes: Remarks: what could not be measured and why, and what gives reason to doubt the samples.
+        guesses: Those of the notes that say of an output that it is hardly better than one answer to everything.
     """
 
     scheme: str
@@ -35,6 +36,7 @@ class Evaluation:
     memory: Memory
     latency: Latency | None
     notes: tuple[str, ...] = ()
+    guesses: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> float | None:
@@ -162,7 +164,7 @@ def evaluate(
     with DEFAULT.open(model) as runtime:
         samples, count = fitting(x, runtime.inputs), rows_in(x, runtime.inputs)
         outputs = measure(runtime, x, y, float_outputs, metric)
-        doubts = (*range_notes(runtime.inputs, samples), *guess_notes(runtime.outputs, outputs, y))
+        ranges, guesses = range_notes(runtime.inputs, samples), guess_notes(runtime.outputs, outputs, y)
     return Evaluation(
         scheme=scheme,
         runtime="LiteRT default kernels",
@@ -170,5 +172,6 @@ def evaluate(
         outputs=outputs,
         memory=used,
         latency=latency(model) if time_it else None,
-        notes=((used.arena_reason,) if used.arena_reason else ()) + doubts,
+        notes=(*filter(None, [used.arena_reason]), *ranges, *guesses),
+        guesses=guesses,
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations, repeat
 
 import numpy as np
 
 from octavo.errors import RuntimeEndedError
+from octavo.evaluate.first_layer import divided_twice, divisors_of, drowned
 from octavo.evaluate.predict import one_by_one
-from octavo.evaluate.saturation import MEND, saturated
+from octavo.evaluate.saturation import MEND, saturated, still
 from octavo.ir.expected import Expected
 from octavo.ir.graph import drop_dead
 from octavo.ir.notes import Note
@@ -35,10 +36,14 @@ class Stem:
     Attributes:
         graph: Up to what these layers read, before any pass.
         expected: What they know of it.
+        divisors: What the model itself divides inputs by, by input.
+        applied: Operator that the model's loss applies to each output, "" for none; or nothing.
     """
 
     graph: Graph
     expected: tuple[Expected, ...]
+    divisors: Mapping[str, float] = field(default_factory=dict)
+    applied: tuple[str, ...] = ()
 
 
 def samples_wanted(graph: Graph) -> int:
@@ -48,7 +53,7 @@ def samples_wanted(graph: Graph) -> int:
     return min(max(SAMPLE_BYTES // max(1, each), FEWEST_SAMPLES), MOST_SAMPLES)
 
 
-def stem_of(graph: Graph, expected: Sequence[Expected]) -> Stem:
+def stem_of(graph: Graph, expected: Sequence[Expected], applied: Sequence[str] = ()) -> Stem:
     """The stem of a loaded graph; layers whose statistics were never trained say nothing."""
     normalized, behind = {each.tensor for each in expected}, set[str]()
     for node in graph.nodes:
@@ -56,7 +61,7 @@ def stem_of(graph: Graph, expected: Sequence[Expected]) -> Stem:
             behind |= {*node.outputs}
     first = [each for each in expected if each.tensor not in behind and not _is_fresh(each)]
     names = tuple(dict.fromkeys(each.tensor for each in first if each.tensor not in graph.inputs))
-    return Stem(drop_dead(replace(graph, outputs=names)), tuple(first))
+    return Stem(drop_dead(replace(graph, outputs=names)), tuple(first), divisors_of(graph), tuple(applied))
 
 
 def data_notes(stem: Stem, graph: Graph, samples: Sequence[Values]) -> tuple[Note, ...]:
@@ -72,9 +77,14 @@ def data_notes(stem: Stem, graph: Graph, samples: Sequence[Values]) -> tuple[Not
     x = stacked(samples, graph.inputs)
     alike = tuple(_alike(x, graph))
     try:
-        return alike or (*_misfit(stem, x), *saturated(graph, x))
+        return alike or _told_by_layers(stem, graph, x) or (*drowned(graph, x),) or (*still(graph, x),)
     except RuntimeEndedError:  # told by calibration or verification, with its operator
         return ()
+
+
+def _told_by_layers(stem: Stem, graph: Graph, x: Values) -> tuple[Note, ...]:
+    """What layers that know their data, divide it, or go flat beyond some value say of samples."""
+    return (*_misfit(stem, x), *divided_twice(stem.divisors, x), *saturated(graph, x, stem.applied))
 
 
 def _alike(x: Values, graph: Graph) -> Iterator[Note]:

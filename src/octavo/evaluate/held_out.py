@@ -15,6 +15,10 @@ from octavo.run.signature import Port
 
 # The share of values that chance may leave beyond a range that some hundred samples were seen to have.
 MOST_BEYOND = 0.05
+# Of so many samples on, an answer that is best for all of them tells something of others.
+ENOUGH_LABELS = 16
+# Where no class is half of all labels: the least share of what the commonest label misses that must be right.
+LEAST_GAIN = 0.1
 # A range this many times as wide as the values that meet it costs them three of eight bits.
 MOST_ROOM = 8.0
 
@@ -40,7 +44,7 @@ def range_notes(inputs: Sequence[Port], x: Mapping[str, np.ndarray]) -> tuple[st
 
 
 def guess_notes(ports: Sequence[Port], outputs: Sequence[OutputAccuracy], y: Any) -> tuple[str, ...]:
-    """A sentence for each output whose answers are right no more often than one answer to everything would be.
+    """A sentence for each output whose answers are hardly better than one answer to everything would be.
 
     Args:
         ports: The model's outputs.
@@ -48,14 +52,30 @@ def guess_notes(ports: Sequence[Port], outputs: Sequence[OutputAccuracy], y: Any
         y: Labels, as for `measure`.
     """
     labels = labels_by_output(y, [port.name for port in ports])
+    guesses = (_guess(labels.get(port.name), port, found) for port, found in zip(ports, outputs, strict=True))
+    doubt = "Are samples prepared as for training, and do labels belong to them?"
     return tuple(
-        f"output '{port.name}': {found.top1:.1%} right, no more than by always answering the commonest label "
-        f"({commonest:.1%}). Are samples prepared as for training, and do labels belong to them?"
-        for port, found in zip(ports, outputs, strict=True)
-        if found.top1 is not None
-        for commonest in [_commonest(labels[port.name], port)]
-        if commonest < 1 and found.top1 <= commonest
+        f"output '{found.name}': {guess}. {doubt}" for found, guess in zip(outputs, guesses, strict=True) if guess
     )
+
+
+def _guess(labels: np.ndarray | None, port: Port, found: OutputAccuracy) -> str:
+    """How answers compare with one to everything, where that is nearly as good; else ""."""
+    if labels is None:
+        return ""
+    if found.top1 is not None:
+        commonest = _commonest(labels, port)
+        needed = commonest if commonest >= 0.5 else commonest + LEAST_GAIN * (1 - commonest)
+        more = "no more than" if found.top1 <= commonest else "hardly more than"
+        share = f"{found.top1:.1%} right, {more} by always answering the commonest label ({commonest:.1%})"
+        return share if commonest < 1 and found.top1 <= needed else ""
+    marks = found.marks
+    if marks is None or marks.each is None or marks.metric.higher_is_better or len(labels) < ENOUGH_LABELS:
+        return ""
+    constants = (np.broadcast_to(of(labels, axis=0), labels.shape) for of in (np.mean, np.median))
+    constant = min(marks.metric.value(np.asarray(marks.metric.function(labels, each))) for each in constants)
+    error = f"{marks.metric.name} {found.value:.4g}, no less than by always answering the mean of the labels"
+    return f"{error} ({constant:.4g})" if found.value is not None and 0 < constant <= found.value else ""
 
 
 def _commonest(labels: np.ndarray, port: Port) -> float:

@@ -14,7 +14,7 @@ from octavo.load.input_shape import InputShape
 from octavo.load.loaded import Loaded
 from octavo.load.paths import KERAS_ENDINGS, existing
 
-__all__ = ["Loaded", "load"]
+__all__ = ["Loaded", "check_no_signature", "load"]
 
 
 def load(
@@ -49,7 +49,7 @@ def load(
         return _load_path(existing(Path(source)), allow, signature, input_shape)
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(source, keras.Model):
-        _check_no_signature(signature, f"a keras.Model, '{source.name}'")
+        check_no_signature(signature, f"a keras.Model, '{source.name}'")
         return _load_keras_model(source, allow, keras.backend.backend(), input_shape)
     if type(source).__module__.startswith("tensorflow.") or _is_module(source):
         from octavo.load.tensorflow import load_in_memory
@@ -67,13 +67,15 @@ def _is_module(source: Any) -> bool:
 def _load_keras_model(model: Any, allow: Sequence[str], backend: str, input_shape: InputShape | None) -> Loaded:
     from octavo.load.keras_graph import as_graph, load_keras, with_compute
     from octavo.load.keras_graph.functional import has_own_call
+    from octavo.load.keras_graph.losses import applied_by_loss, training_of
 
     if has_own_call(model) and backend == "tensorflow":
         from octavo.load.tensorflow import load_subclassed
 
         return load_subclassed(model, input_shape)
     graph = as_graph(model)
-    return with_compute(load_keras(graph, allow=allow, input_shape=input_shape), graph)
+    loaded = with_compute(load_keras(graph, allow=allow, input_shape=input_shape), graph)
+    return replace(loaded, applied=applied_by_loss(graph, training_of(model)))
 
 
 def _load_path(path: Path, allow: Sequence[str], signature: str | None, input_shape: InputShape | None) -> Loaded:
@@ -86,12 +88,14 @@ def _load_path(path: Path, allow: Sequence[str], signature: str | None, input_sh
 
         return load_tflite(path, signature, input_shape)
     if path.suffix in KERAS_ENDINGS:
-        from octavo.load.keras_files import read_keras
+        from octavo.load.keras_files import read_keras, stored_training
         from octavo.load.keras_graph import load_keras, with_compute
+        from octavo.load.keras_graph.losses import applied_by_loss
 
         model, notes = read_keras(path, allow)
         loaded = with_compute(load_keras(model, allow=allow, stored=True, input_shape=input_shape), model)
-        return replace(loaded, notes=(*notes, *loaded.notes), names={})
+        applied = applied_by_loss(model, stored_training(path))
+        return replace(loaded, notes=(*notes, *loaded.notes), names={}, applied=applied)
     raise InputError(
         f"'{path.name}' has an ending that says nothing of the model in it.",
         got=repr(path.suffix),
@@ -100,7 +104,7 @@ def _load_path(path: Path, allow: Sequence[str], signature: str | None, input_sh
     )
 
 
-def _check_no_signature(signature: str | None, found: str) -> None:
+def check_no_signature(signature: str | None, found: str) -> None:
     """Refuse the name of a signature for a model that has none.
 
     Raises:

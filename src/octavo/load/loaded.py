@@ -25,6 +25,7 @@ class Loaded:
         names: Graph tensor name by `id` of the Keras tensor it stands for; empty for other sources.
         compute: Runs the model that was read, where that is possible.
         expected: What its layers say of the values they were trained on.
+        applied: Operator that its loss applies to each output, as a softmax to logits, "" for none; or nothing at all.
         takes_integers: Whether all its inputs are integers, so that a float input of the graph is given integers, too.
     """
 
@@ -33,4 +34,5 @@ class Loaded:
     names: Mapping[int, str] = field(default_factory=dict)
     compute: Compute | None = None
     expected: tuple[Expected, ...] = ()
+    applied: tuple[str, ...] = ()
     takes_integers: bool = False

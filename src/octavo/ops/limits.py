@@ -26,6 +26,8 @@ from octavo.numerics.affine import representable
 LARGEST_STEPS = 2.0**30
 # Kernels compare factors in floating point, some in float32.
 MARGIN = 1.0 + 2.0**-20
+# How far float32 moves a number of 16 bits, in steps, at most; twice as far to be sure. MARGIN moves it farther.
+FLOAT32_STEPS = 2.0**-8
 # Steps of the input away from its zero point.
 SPAN = {DType.INT8: 255, DType.INT16: 32768}
 # Sums of products stay below it, by the type of the activations: int32, and what the rescaling of int64 holds.
@@ -44,10 +46,17 @@ class Scales:
     Attributes:
         smallest: They abort, wrap or are refused below it.
         largest: A wider range only takes steps away from values that the input's own steps can tell apart.
+        product: What is divided by the scale in 16 bits, where some kernels round it to float32 before; else 0.
     """
 
     smallest: float = 0.0
     largest: float = math.inf
+    product: float = 0.0
+
+    def is_on_tie(self, scale: float) -> bool:
+        """Whether kernels may round the quotient of `product` and a scale differently: one step of 16 bits apart."""
+        steps = math.frexp(self.product / scale)[0] * 2.0**15
+        return abs(steps % 1.0 - 0.5) < FLOAT32_STEPS
 
 
 OutputScales = Callable[[Any, Inputs[Tensor]], Scales]
@@ -89,8 +98,9 @@ def product_of_matrices(terms: Callable[[Any, Tensor], int]) -> OutputScales:
 
     def scales(options: Any, inputs: Inputs[Tensor]) -> Scales:
         x, y = inputs
-        reach = terms(options, x) * largest_real(x) * largest_real(y)
-        return Scales(MARGIN * max(x.scale * y.scale / LARGEST_FACTOR[x.dtype], reach / LARGEST_STEPS))
+        reach, product = terms(options, x) * largest_real(x) * largest_real(y), x.scale * y.scale
+        smallest = MARGIN * max(product / LARGEST_FACTOR[x.dtype], reach / LARGEST_STEPS)
+        return Scales(smallest, product=product if x.dtype is DType.INT16 else 0.0)
 
     return scales
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
 from octavo.load.keras_files import read_keras
 from octavo.load.keras_graph import as_graph, load_keras
+from octavo.load.keras_graph.losses import applied_by_loss, training_of
 from octavo.numerics.affine import Range
 from octavo.ops.operands import data_inputs
 from octavo.plan.make import check_skip, make_plan
@@ -88,13 +90,14 @@ def quantize_model(
     check_trainable(model, options.scheme, training, data)
     check_allowed(model, allow)
     copied, source = flatten(model), Source(data, samples, integer_divisor)
-    blueprint, prepared = _blueprint(copied, options)
+    applied = applied_by_loss(model, training_of(model))
+    blueprint, prepared = _blueprint(copied, options, applied)
     notes: tuple[Note, ...] = ()
     if methods:
         conditioned = condition_prepared(prepared, blueprint.plan, source, methods)
         notes = (*conditioned.notes, *write_back(blueprint, copied.paths, conditioned.graph))
         notes += tuple(_limits_left(prepared.graph, conditioned.limits))
-        blueprint, prepared = _blueprint(copied, options)
+        blueprint, prepared = _blueprint(copied, options, applied)
     check_skip(prepared.graph, [layer.pattern for layer in training.layers])
     result = insert_fake_quantization(blueprint, weight_quantizers(blueprint, training), training)
     result.trained_for(options)
@@ -110,11 +113,17 @@ def quantize_model(
     return result
 
 
-def _blueprint(copied: Flat, options: QuantizeConfig) -> tuple[Blueprint, Prepared]:
-    """What is known of a flat model as its variables are, and its graph after the passes."""
+def _blueprint(copied: Flat, options: QuantizeConfig, applied: tuple[str, ...]) -> tuple[Blueprint, Prepared]:
+    """What is known of a flat model as its variables are, and its graph after the passes.
+
+    Args:
+        copied: The flat model.
+        options: What the plan is made by.
+        applied: Operator that the loss of the model it was made of applies to each output.
+    """
     flat = copied.model
     loaded = load_keras(flat, values=nudged_values(flat))
-    prepared = prepare_as_named(loaded, copied.paths)
+    prepared = prepare_as_named(replace(loaded, applied=applied), copied.paths)
     plan = make_plan(prepared.graph, options)
     origins = Origins(flat, loaded.graph, load_keras(flat, values=numbered_elements(flat)).graph)
     return Blueprint(flat, loaded.graph, loaded.names, prepared.graph, plan, origins, copied.paths), prepared

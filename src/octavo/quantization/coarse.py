@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from octavo.dtypes import DType
 from octavo.ir.graph import consumers, producers
 from octavo.ir.notes import Note
@@ -12,16 +14,21 @@ from octavo.ir.types import Graph, Node, Quantization
 from octavo.numerics.affine import Range, representable
 from octavo.ops.operands import data_inputs
 from octavo.ops.roles import Fixed, SameAsInput
+from octavo.ops.spec import OpSpec
 from octavo.ops.table import spec_of
 from octavo.plan.types import Group, Member, Plan
 
 # As many as int4 has: what is left with fewer is stored worse than by the narrowest integers there are.
 FEW_STEPS = 16
+# What is chosen place by place may be small on purpose, as a leaky ReLU is below zero: a hundredth has 2.5 steps.
+FEW_OF_CHOSEN = 2
+# Of what is added to something larger, so few say little more than its sign.
+FEW_OF_SUM = 4
 
 
 @dataclass(frozen=True, slots=True)
 class CoarseOperand:
-    """An input of an operator that lays its inputs side by side, or chooses of them, under one scale; and what is left.
+    """An input of an operator that lays its inputs side by side, chooses of them or adds them up; and what is left.
 
     Attributes:
         node, input: The place, as an `octavo.plan.types.Edge` names it.
@@ -29,11 +36,13 @@ class CoarseOperand:
         operand: Its layer.
         op, layer: The operator and its layer.
         low, high: Real extremes of the operand, 0 included.
-        steps: Width of these in steps of the shared scale; fewer than it needs.
+        steps: Width of these in steps of the scale of the result; fewer than it needs.
         dtype: The type whose integers they are.
         layers: Layers that share the scale from the operator on, and those that read it: of another type, they leave
             the operand a scale of its own.
         is_output: Whether the scale is that of an output of the model.
+        beside: Layer of the activation it is added to, whose own rounding is as coarse as that of the sum, so that
+            another type for the sum alone brings nothing back; "" where there is none.
     """
 
     node: str
@@ -48,21 +57,36 @@ class CoarseOperand:
     dtype: DType
     layers: tuple[str, ...]
     is_output: bool
+    beside: str = ""
 
     @property
     def note(self) -> Note:
         """What is lost, and what helps."""
         mends = [f"give '{self.operand}' out as an output of its own"] if self.is_output else []
+        if self.beside:
+            return Note("quantize", self.layer, f"{self._lost}: {' or '.join([*mends, self._finer])}")
         mends.append(f"keep what shares the scale in float, skip={list(self.layers)!r}")
         if self.dtype is DType.INT8:
             configs = ", ".join(f"LayerConfig({layer!r}, activations='int16')" for layer in self.layers)
             mends.append(f"or in int16, layers=[{configs}]")
-        text = (
-            f"{self.op} gives its operands one scale, and '{self.operand}', {self.low:.3g} to {self.high:.3g}, is left "
-            f"with {self.steps:.1f} steps of it where a scale of its own has {_steps(self.dtype)}: {', '.join(mends)}; "
-            "mend=True tries these and takes the best"
-        )
+        text = f"{self._lost}: {', '.join(mends)}; mend=True tries these and takes the best"
         return Note("quantize", self.layer, text)
+
+    @property
+    def _lost(self) -> str:
+        has = "adds its operands up in" if _adds_up(spec_of(self.op)) else "gives its operands"
+        return (
+            f"{self.op} {has} one scale, and '{self.operand}', {self.low:.3g} to {self.high:.3g}, is left "
+            f"with {self.steps:.1f} steps of it where a scale of its own has {_steps(self.dtype)}"
+        )
+
+    @property
+    def _finer(self) -> str:
+        """What helps beside an activation that is as coarse."""
+        finer = f"'{self.beside}', the larger one, is rounded as coarsely, so say"
+        if self.dtype is not DType.INT8:
+            return f"{finer} scheme='float16'"
+        return f"{finer} scheme='int16x8', which leaves it {self.steps * _steps(DType.INT16) / _steps(DType.INT8):.0f}"
 
 
 def coarse_operands(
@@ -70,10 +94,10 @@ def coarse_operands(
 ) -> tuple[CoarseOperand, ...]:
     """The operands that are left with few steps.
 
-    An operand of nothing but zeros loses nothing. Of what is chosen place by place, as by SELECT_V2, only an operand
-    that less than a step is left of is told: beside the other's values it may be small on purpose. Operators such as
-    MAXIMUM, whose results are bounded by both operands, are not looked at: what is less than a step there is less than
-    a step of the result.
+    An operand of nothing but zeros loses nothing. Of what is chosen place by place, as by SELECT_V2, or added up, an
+    operand may be small on purpose beside the others: it is told where hardly a step is left of it, and constants, such
+    as what keeps a divisor from 0, are not. Operators such as MAXIMUM, whose results are bounded by both operands, are
+    not looked at: what is less than a step there is less than a step of the result.
 
     Args:
         graph: The float graph.
@@ -95,9 +119,17 @@ def coarse_operands(
 def _steps_needed(graph: Graph, node: Node) -> int:
     """How many steps each operand of an operator needs; 0 where they do not meet under one scale."""
     spec = spec_of(node.op)
-    if not isinstance(spec.rule(), SameAsInput) or len(data_inputs(graph, node)) < 2:
+    if len(data_inputs(graph, node)) < 2:
         return 0
-    return 1 if spec.pointwise else FEW_STEPS
+    if isinstance(spec.rule(), SameAsInput):
+        return FEW_OF_CHOSEN if spec.pointwise else FEW_STEPS
+    return FEW_OF_SUM if _adds_up(spec) else 0
+
+
+def _adds_up(spec: OpSpec) -> bool:
+    """Whether an operator adds or subtracts: beside a constant it moves the other operand by it, and no more."""
+    moved = None if spec.affine is None else spec.affine(np.full((), 2.0), False)
+    return moved is not None and abs(float(moved[0])) == 1
 
 
 def _steps(dtype: DType) -> int:
@@ -121,19 +153,25 @@ class _Search:
         dtype, needed = self.plan.types[node.outputs[0]], _steps_needed(self.graph, node)
         if not needed:
             return
-        output = Member(node.outputs[0], dtype)
+        output, adds = Member(node.outputs[0], dtype), _adds_up(spec_of(node.op))
         scale = self.parameters[output].scale[0]
-        smallest, largest = representable(self.parameters[output], dtype)
+        smallest, largest = (-np.inf, np.inf) if adds else representable(self.parameters[output], dtype)
         for i, name in data_inputs(self.graph, node):
             found = self._range(name, self.groups[output])
-            if found is None:
+            if found is None or (needed < FEW_STEPS and self.graph.tensors[name].is_constant):
                 continue
             low, high = max(min(found[0], 0.0), smallest), min(max(found[1], 0.0), largest)
             steps = (high - low) / float(scale)
             if low < high and steps < needed:
                 operand = self.graph.tensors[name].layer or name
                 place = (node.outputs[0], i, name, operand, node.op, node.layer)
-                yield CoarseOperand(*place, low, high, steps, dtype, *self._behind(node, output))
+                beside = self._beside(node, i) if adds else ""
+                yield CoarseOperand(*place, low, high, steps, dtype, *self._behind(node, output), beside)
+
+    def _beside(self, node: Node, index: int) -> str:
+        """Layer of the activation that an operand is added to; "" for a constant."""
+        others = (self.graph.tensors[name] for i, name in data_inputs(self.graph, node) if i != index)
+        return next((each.layer or each.name for each in others if not each.is_constant), "")
 
     def _range(self, name: str, group: Group) -> Range | None:
         """What is known of a tensor by itself; of what was only moved, that of before; None for what was joined."""

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from octavo.condition.trial import decibels
 from octavo.config import QuantizeConfig, layer_of_type
+from octavo.search.score import Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +79,39 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A candidate and its cost."""
+    """A candidate, its cost, and what its file is worth by labels, where that was measured."""
 
     candidate: Candidate
     cost: Cost
+    score: Score | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
         options = dict(self.candidate.options)
-        return {"types": dict(self.candidate.types), **options, "sqnr_db": self.cost.sqnr_db, **asdict(self.cost)}
+        scored = {} if self.score is None else {"score": asdict(self.score)}
+        cost = {"sqnr_db": self.cost.sqnr_db, **asdict(self.cost)}
+        return {"types": dict(self.candidate.types), **options, **cost, **scored}
 
 
 def best(points: Iterable[Point], budgets: Budgets) -> Point | None:
-    """Of those that fit the one of least noise, of equal ones the smallest; None if none fits."""
+    """Of those that fit the one of best score, or without scores of least noise, of equal ones the smallest.
+
+    None if none fits.
+    """
     fitting = [point for point in points if budgets.allow(point.cost)]
-    return min(fitting, key=lambda point: (point.cost.noise, point.cost.file_bytes), default=None)
+    judged = [point for point in fitting if point.score is not None] or fitting
+    return min(judged, key=_order, default=None)
+
+
+def finalists(points: Iterable[Point], budgets: Budgets) -> tuple[Point, ...]:
+    """The front of all, and that of those that fit."""
+    known = list(points)
+    fitting = front(point for point in known if budgets.allow(point.cost))
+    return tuple(dict.fromkeys((*front(known), *fitting)))
+
+
+def _order(point: Point) -> tuple[float, float, int]:
+    return 0.0 if point.score is None else point.score.rank, point.cost.noise, point.cost.file_bytes
 
 
 def front(points: Iterable[Point]) -> tuple[Point, ...]:

@@ -12,6 +12,7 @@ from octavo.files import write_whole
 from octavo.report.front import Mark, check_ending, front_picture
 from octavo.result import QuantizedModel
 from octavo.search.candidate import Budgets, Candidate, Point, front
+from octavo.search.score import Score
 from octavo.search.sensitivity import Sensitivity
 from octavo.stages import Source
 
@@ -27,11 +28,12 @@ class Search:
         table: What each layer loses at each type.
         points: All files that were measured, by falling size.
         budgets: What they were held against.
-        chosen: The one of the highest SQNR that fits, or None.
+        chosen: The one that fits and is best by labels, or without them of the highest SQNR; or None.
         quantized: Its file, made of all samples and verified, or None.
         config: What all files have in common.
         source: The samples, and how they are read.
         allow: Lambda layers that were allowed to run.
+        scores: What its file and the float model are worth by labels; None without labels, or where none was chosen.
     """
 
     table: tuple[Sensitivity, ...]
@@ -42,6 +44,7 @@ class Search:
     config: QuantizeConfig
     source: Source
     allow: tuple[str, ...] = ()
+    scores: tuple[Score, Score] | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -87,6 +90,9 @@ class Search:
             "front": [point.to_dict() for point in self.front],
             "chosen": None if self.chosen is None else self.chosen.to_dict(),
             "budgets": asdict(self.budgets),
+            "scores": None
+            if self.scores is None
+            else {"chosen": asdict(self.scores[0]), "float": asdict(self.scores[1])},
         }
 
     def _arguments(self, candidate: Candidate) -> Iterator[str]:

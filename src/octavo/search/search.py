@@ -25,6 +25,7 @@ from octavo.search.files import Files
 from octavo.search.found import Search
 from octavo.search.ledger import Ledger
 from octavo.search.room import Room
+from octavo.search.score import Judge
 from octavo.search.sensitivity import live_in, sensitivities
 from octavo.search.trials import try_options
 from octavo.search.workbench import Workbench
@@ -48,6 +49,8 @@ def search(
     points: int = 5,
     trials: int = 0,
     swaps: int = 8,
+    test: Any = None,
+    metric: str | None = None,
     config: QuantizeConfig | None = None,
     samples: int | None = None,
     integer_divisor: float | None = None,
@@ -73,14 +76,18 @@ def search(
         trials: How many files of other options are tried, by Optuna: bytes of constants, estimator and effort, which is
             at most that of `config`.
         swaps: How many neighbours of the best file are tried at most.
+        test: Held-out samples with labels, as for `octavo.compare`: of the files that no other one beats, the one that
+            is best by them is chosen. Without, it is the one of least noise.
+        metric: Name of a metric of theirs, Octavo's or Keras's; None takes what suits the labels.
         config: Options of all files, by the scheme int8; None takes `effort="good"`.
         folder: Keeps what was measured, so that a search that was interrupted goes on.
         workers: Processes that measure; what is found does not depend on how many.
         ray: Address of a Ray cluster that measures instead: "auto", "ray://host:port", or "local" for a new one here.
 
     Raises:
-        ConfigError: for an unknown type or size, another scheme, or a number out of range.
-        DatasetError: without samples, or fewer than two.
+        ConfigError: for an unknown type, size or metric, another scheme, a number out of range, or a metric without
+            labels.
+        DatasetError: without samples, or fewer than two, and for a test set that does not fit.
         ModelFileError, UnsupportedLayerError: if the model cannot be loaded.
         MissingDependencyError: for trials without Optuna, or a cluster without Ray.
         OutputError: if the folder cannot be written to.
@@ -94,7 +101,10 @@ def search(
         else Budgets(board.flash_bytes, board.ram_bytes)
     )
     source = Source(data, samples, integer_divisor)
-    bench = workbench(prepare(model, allow), config, source, board)
+    prepared = prepare(model, allow)
+    judge = Judge.of(test, metric, prepared, source.divisor_for(prepared))
+    reached = None if judge is None else judge.score(quantize_prepared(prepared, QuantizeConfig("float32"), source))
+    bench = workbench(prepared, config, source, board)
     place = None if folder is None else made_folder(Path(folder))
     ledger = Ledger.opened(None if place is None else place / LEDGER, _key(bench))
     with Crew(bench, ledger, workers, progress, ray) as crew:
@@ -105,9 +115,16 @@ def search(
         if trials:
             try_options(files, room, budgets, trials, place, repr((ledger.key, budgets, tuple(types))))
         files.refine(room, budgets, swaps)
+        if judge is not None:
+            files.judge(judge, budgets)
     chosen = best(files.points, budgets)
-    made = None if chosen is None else quantize_prepared(bench.prepared, chosen.candidate.config(config), source)
-    return Search(table, tuple(files.points), budgets, chosen, made, config, source, tuple(allow))
+    made = (
+        None
+        if chosen is None
+        else quantize_prepared(bench.prepared, chosen.candidate.config(config), source, may_mix=False)
+    )
+    scores = None if judge is None or reached is None or made is None else (judge.score(made), reached)
+    return Search(table, tuple(files.points), budgets, chosen, made, config, source, tuple(allow), scores)
 
 
 def workbench(prepared: Prepared, config: QuantizeConfig, source: Source, board: Board | None = None) -> Workbench:

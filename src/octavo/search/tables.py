@@ -36,6 +36,7 @@ def search_tables(found: Search) -> tuple[TextTable, ...]:
 
 def _files(found: Search) -> TextTable:
     front, whole = found.front, found.points[0].cost.file_bytes if found.points else 0
+    metrics = tuple(dict.fromkeys(point.score.metric for point in found.points if point.score is not None))
 
     def row(point: Point) -> tuple[str, ...]:
         cost = point.cost
@@ -48,16 +49,17 @@ def _files(found: Search) -> TextTable:
             number(cost.ram_bytes),
             number(million, 2),
             number(cost.sqnr_db, 1),
+            *(UNKNOWN if point.score is None else point.score.text for _ in metrics),
             marks,
             described(dict(point.candidate.types), found.layers) + options,
         )
 
-    header = ("file bytes", "share", "RAM bytes", "M instr.", "SQNR dB", "", "layers")
+    header = ("file bytes", "share", "RAM bytes", "M instr.", "SQNR dB", *metrics, "", "layers")
     return TextTable(
         "Files that were made",
         header,
         tuple(map(row, found.points)),
-        frozenset(range(5)),
+        frozenset(range(5 + len(metrics))),
         "SQNR: how far outputs, before a last softmax, stand above their difference from float, on samples held out; "
         "front: no other file is both smaller and better.",
     )
@@ -94,4 +96,7 @@ def summary(found: Search, path: Path | None, model: str, data: str) -> Iterator
         return
     cost = found.chosen.cost
     yield f"Chosen: {path}, {number(cost.file_bytes)} bytes, SQNR {cost.sqnr_db:.1f} dB on samples held out."
+    if found.scores is not None:
+        own, of_float = found.scores
+        yield f"By labels: {own.metric} {own.text}, of the float model {of_float.text}."
     yield f"To make it again: {found.command(found.chosen.candidate, model, data)}"

@@ -24,6 +24,7 @@ from octavo.plan.make import make_plan
 from octavo.plan.types import Plan
 from octavo.result import QuantizedModel
 from octavo.search.candidate import Candidate, Cost
+from octavo.search.score import Judge
 from octavo.stages import Prepared, Source
 
 
@@ -81,7 +82,8 @@ class Workbench:
         Raises:
             ConfigError, ModelFileError, RuntimeEndedError: if there is none.
         """
-        return quantize_prepared(self.prepared, replace(candidate.config(self.config), verify="off"), self.source)
+        config = replace(candidate.config(self.config), verify="off")
+        return quantize_prepared(self.prepared, config, self.source, may_mix=False)
 
     def _rounded(self, scheme: str) -> Conditioned:
         state = Conditioned(self.graph)
@@ -118,6 +120,11 @@ def cost(bench: Workbench, candidate: Candidate) -> dict[str, Any]:
     except (ConfigError, ModelFileError, RuntimeEndedError):
         return asdict(Cost(np.inf, 0, 0, None, None))
     return asdict(_cost(noise, made, bench.board))
+
+
+def score(bench: Workbench, candidate: Candidate, judge: Judge) -> dict[str, Any]:
+    """What a candidate's file is worth by labels, as the fields of `Score`."""
+    return asdict(judge.score(bench.made(candidate)))
 
 
 def _cost(noise: float, made: QuantizedModel, board: Board | None) -> Cost:

@@ -16,6 +16,7 @@ from octavo.cli.options import (
     Force,
     InputShape,
     Json,
+    Metric,
     ModelPath,
     Report,
     Samples,
@@ -44,10 +45,7 @@ def compare(
     matters: Annotated[
         str, typer.Option(help=f"What counts most among rows that lose nothing, by commas: {', '.join(MATTERS)}.")
     ] = "",
-    metric: Annotated[
-        str | None,
-        typer.Option(help="A metric's name, such as mae, auc or Keras's; what suits the labels if not given."),
-    ] = None,
+    metric: Metric = None,
     also: Annotated[
         list[Path] | None, typer.Option(help="A trained .keras or ready .tflite file for the table; may be repeated.")
     ] = None,

@@ -15,6 +15,7 @@ from octavo.cli.options import (
     Effort,
     Force,
     Json,
+    Metric,
     ModelPath,
     Report,
     Samples,
@@ -49,7 +50,7 @@ def diagnose(
     estimator: Annotated[str, typer.Option(help=f"How ranges are made: {one_of(ESTIMATORS)}.")] = "minmax",
     percentile: Annotated[float, typer.Option(help="Share of values, in percent, that 'percentile' keeps.")] = 99.99,
     effort: Effort = "default",
-    metric: Annotated[str | None, typer.Option(help="A metric's name; what suits the labels if not given.")] = None,
+    metric: Metric = None,
     samples: Samples = None,
     integer_divisor: Divisor = None,
     apply: Annotated[

@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from octavo.cli.exit_codes import CHECK_SAID_NO, DONE
-from octavo.cli.options import Allow, Divisor, Effort, Force, Json, ModelPath, Report, Samples, Seed, Skip, To
+from octavo.cli.options import (
+    HELD_OUT,
+    Allow,
+    Divisor,
+    Effort,
+    Force,
+    Json,
+    Metric,
+    ModelPath,
+    Report,
+    Samples,
+    Seed,
+    Skip,
+    To,
+)  # fmt: skip
 from octavo.cli.output import check_free, check_page_free, command_line, marked, print_json, start_keras_for
 from octavo.config import LAYER_TYPES
 from octavo.write.array import form_of
@@ -33,6 +47,10 @@ def search(
     points: Annotated[int, typer.Option(min=2, help="Sizes of files to try.")] = 5,
     trials: Annotated[int, typer.Option(min=0, help="Files of other estimators and efforts to try, by Optuna.")] = 0,
     swaps: Annotated[int, typer.Option(min=0, help="Neighbours of the best file to try.")] = 8,
+    test: Annotated[
+        Path | None, typer.Option(help=f"Choose of the files that none beats by labels: {HELD_OUT}.")
+    ] = None,
+    metric: Metric = None,
     folder: Annotated[
         Path | None, typer.Option(help="Folder that keeps what was measured, and the trials; a search goes on from it.")
     ] = None,
@@ -77,7 +95,8 @@ def search(
     with progress_bar() as progress:
         found = run(
             str(model), str(data), flash=flash, ram=ram, board=place, types=[name.strip() for name in types.split(",")],
-            points=points, trials=trials, swaps=swaps, config=config, samples=samples,
+            points=points, trials=trials, swaps=swaps, test=None if test is None else str(test), metric=metric,
+            config=config, samples=samples,
             integer_divisor=integer_divisor, folder=folder, workers=workers, ray=ray, allow=tuple(allow or ()),
             progress=progress,
         )  # fmt: skip

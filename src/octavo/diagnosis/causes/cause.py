@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from octavo.condition import Method
@@ -190,12 +190,12 @@ def _with_methods(trial: Trial, methods: Sequence[Method]) -> Trial:
         return trial
     order = [each.name for each in RECIPES["good"].methods]
     ordered = sorted(together.values(), key=lambda each: order.index(each.name) if each.name in order else 0)
-    return replace(trial, methods=tuple(ordered))
+    return trial.with_methods(ordered)
 
 
 def full_effort(trial: Trial) -> Trial:
     """A trial with every method that helps."""
-    return replace(trial.with_config(effort="good"), methods=())
+    return trial.with_config(effort="good").with_methods(())
 
 
 def again(trial_code: str = "octavo.quantize(model, data=...)") -> Mend:

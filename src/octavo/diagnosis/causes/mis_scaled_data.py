@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -79,7 +78,7 @@ def _best(given: tuple[float, ...], wanted: tuple[float, ...]) -> tuple[float, f
 
 def _rescaled(trial: Trial, graph: Graph, name: str, factor: float, offset: float) -> Trial:
     data = {**trial.data, name: (trial.data[name] * np.float32(factor) + np.float32(offset)).astype(np.float32)}
-    return replace(trial, data=data, extremes=measure_extremes(graph, data, lambda done, total: None))
+    return trial.with_data(data, measure_extremes(graph, data, lambda done, total: None))
 
 
 CAUSE = Cause("mis_scaled_data", "calibration data prepared otherwise than the test data", look)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -54,7 +53,7 @@ def _reach(extremes: Extremes, name: str) -> float:
 
 def _with_more(trial: Trial, x: Arrays, extremes: Extremes) -> Trial:
     data = {name: np.concatenate([values, x[name]]) for name, values in trial.data.items()}
-    return replace(trial, data=data, extremes=trial.extremes.beside(extremes))
+    return trial.with_data(data, trial.extremes.beside(extremes))
 
 
 CAUSE = Cause("narrow_data", "calibration data that does not show what the model meets", look)

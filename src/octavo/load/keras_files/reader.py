@@ -56,6 +56,15 @@ def stored_class(path: Path) -> str:
     return str(read_stored(path).config.get("class_name", ""))
 
 
+def stored_training(path: Path) -> Any:
+    """How a .keras file says its model was compiled, as plain values; None if it does not say.
+
+    Raises:
+        ModelFileError: if the file is truncated or not a model.
+    """
+    return read_stored(path).config.get("compile_config")
+
+
 def _mended(stored: StoredModel) -> tuple[dict[str, Any], tuple[Note, ...]]:
     """The configuration of a file as Keras 3 reads it; only HDF5 files of Keras 2 need mending."""
     if stored.path.suffix == ".keras" or stored.keras_version.startswith("3."):
