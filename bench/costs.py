@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from scipy.optimize import nnls
 
+from octavo.board.costs import width_named
 from octavo.board.emulator import Image
 from octavo.board.work import work
 from octavo.config import QuantizeConfig
@@ -38,6 +40,8 @@ from octavo.write.c.model import write_c
 from octavo.write.c.table import LOWERINGS, lower
 
 CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55")
+# Bits of activations, of schemes whose instructions are measured.
+WIDTHS: Mapping[str, int] = MappingProxyType({"int8": 8, "int16x8": 16})
 NAME = "costs"
 INVOKE = f"{NAME}_invoke"
 TICK = 40.0  # instructions that the emulated clock cannot tell apart
@@ -60,7 +64,12 @@ class Case:
     @property
     def is_usual(self) -> bool:
         """Whether its instructions count among those of its operator; of others the code is measured alone."""
-        return self.scheme == "int8" and not self.fast
+        return self.scheme in WIDTHS and not self.fast
+
+    @property
+    def name(self) -> str:
+        """Of its operator's instructions."""
+        return width_named(self.op, WIDTHS[self.scheme])
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -69,7 +78,15 @@ def normal(*shape: int) -> np.ndarray:
 
 
 def cases() -> Iterator[Case]:
-    """Shapes of every operator that has a C kernel: written out for those that take most of the time."""
+    """Shapes of every operator that has a C kernel, in eight bits and in sixteen."""
+    for case in cases_of_eight_bits():
+        yield case
+        if case.scheme == "int8" and not case.fast and case.op in LOWERINGS[DType.INT16]:
+            yield replace(case, scheme="int16x8")
+
+
+def cases_of_eight_bits() -> Iterator[Case]:
+    """Shapes of every operator: written out for those that take most of the time."""
     same, two = Conv2DOptions(Padding.SAME), Conv2DOptions(Padding.SAME, 2, 2)
     relu = replace(same, fused_activation_function=FusedActivation.RELU)
     for size, inner, out, taps, options in [
@@ -229,10 +246,10 @@ def measure(core: str, tell: Callable[[str], None] = print) -> dict[str, dict[st
                 vectors = np.random.default_rng(0).integers(-128, 128, (2, inputs)).astype(np.int8)
                 ran = built(graph, Path(name), core)[0].run(vectors)
             except OctavoError as error:
-                tell(f"{core}: {case.op} is left out: {error.what} {error.got}")
+                tell(f"{core}: {case.name} is left out: {error.what} {error.got}")
                 continue
             count = (work(graph, graph.nodes[0]).vector(), max(TICK, float(ran.instructions.mean()) / 2))
-            counted.setdefault(case.op, []).append(count)
+            counted.setdefault(case.name, []).append(count)
     instructions = {op: weights(rows) for op, rows in counted.items()}
     return {"code": code, "instructions": instructions, "program": {"bytes": [program]}}
 

@@ -77,6 +77,9 @@ TOOLS = (
         "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
     ),
     Tool(("qemu-system-arm",), "emulated Arm cores: octavo verify", "apt-get install qemu-system-arm"),
+    Tool(("cmake",), "projects with CMake: octavo export --to cmake", "apt-get install cmake"),
+    Tool(("cppcheck",), "looking over exported C; tests of Octavo's own", "apt-get install cppcheck"),
+    Tool(("clang-tidy",), "looking over exported C, closer", "apt-get install clang-tidy"),
 )
 
 

@@ -28,7 +28,8 @@ class KernelCosts:
         program_bytes: Start-up code and a main program, without kernels.
         code: (bytes where one operator calls them, and the compiler makes them for it alone; bytes where more do; bytes
             of stack) by the functions that an operator calls, joined by "+".
-        instructions: By operator, for each count of `octavo.board.work.Work` and for the call.
+        instructions: By operator and width of values (`width_named`): for each count of `octavo.board.work.Work`, and
+            for the call.
     """
 
     core: str
@@ -50,10 +51,19 @@ class KernelCosts:
         """Stack of the deepest of them."""
         return round(max((self.code.get(each, (0, 0, 256))[-1] for each in functions), default=0))
 
-    def instructions_of(self, op: str, work: Work) -> float:
-        """Instructions of a call; of an operator that was not measured, twelve a step and result."""
+    def instructions_of(self, op: str, bits: int, work: Work) -> float:
+        """Instructions of a call on values of as many bits; of what was not measured, twelve a step and result."""
         usual = (12.0, 12.0, 12.0, 0.0, 0.0, 0.0, 12.0, 200.0)
-        return sum(map(float.__mul__, self.instructions.get(op, usual), work.vector()))
+        return sum(map(float.__mul__, self.instructions.get(width_named(op, bits), usual), work.vector()))
+
+
+def width_named(op: str, bits: int) -> str:
+    """The name of an operator's instructions in kernel_costs.toml.
+
+    >>> width_named("ADD", 8), width_named("ADD", 16)
+    ('ADD', 'ADD of 16 bits')
+    """
+    return op if bits == 8 else f"{op} of {bits} bits"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from octavo.errors import UnsupportedLayerError
 from octavo.footprint.built import Built, built
 from octavo.footprint.parts import Way
 from octavo.ir.types import Graph
+from octavo.ops.operands import working_type
 from octavo.ops.table import spec_of
 from octavo.write.c.call import Call
 from octavo.write.c.model import data_constants, lowered
@@ -24,7 +25,11 @@ NAME = "generated C"
 # Of the function that calls the kernels: a call with its three or four arguments, and what stands around all of them.
 CALL_BYTES, INVOKE_BYTES = 24, 60
 INVOKE_STACK_BYTES = 64
-ESTIMATED = "code within 2% and instructions within 15% of what an emulated {core} takes, by figures measured on it"
+ESTIMATED = (
+    "code within 2% and instructions within {within} of what an emulated {core} takes, by figures measured on it"
+)
+# The largest error over the single operators that were measured, by the bits of activations.
+WITHIN = {8: "15%", 16: "27%"}
 GUESSED = "the sizes of {kernels} are guesses, as nobody measured them"
 BUILT = "flash of the program as it is built for a {core}"
 RAN = "instructions as the emulated {core} counts them"
@@ -80,7 +85,7 @@ def generated(graph: Graph, board: Board, *, build: bool = False) -> Generated:
         mhz=board.mhz,
         error=board.processor.error,
         operators={node.op: "supported" for node in graph.nodes},
-        notes=(_note(costs, used, program, board.processor.error),),
+        notes=(_note(graph, costs, used, program, board.processor.error),),
     )
     return Generated(way, layout.plan)
 
@@ -101,11 +106,12 @@ def _scaled(estimate: tuple[float, ...], program: Built | None) -> tuple[float, 
     return tuple(each * program.instructions / total for each in estimate)
 
 
-def _note(costs: KernelCosts, used: Sequence[str], program: Built | None, error: float) -> str:
+def _note(graph: Graph, costs: KernelCosts, used: Sequence[str], program: Built | None, error: float) -> str:
     """What the figures rest on."""
     parts = [TIME.format(error=error)]
     if program is None or program.instructions is None:
-        parts.insert(0, ESTIMATED.format(core=costs.core))
+        bits = max((working_type(graph, node).bits for node in graph.nodes), default=8)
+        parts.insert(0, ESTIMATED.format(core=costs.core, within=WITHIN.get(bits, WITHIN[8])))
     else:
         parts.insert(0, RAN.format(core=program.core))
     if program is not None:
@@ -133,6 +139,8 @@ def _functions(call: Call) -> str:
 def _instructions(graph: Graph, calls: Sequence[Call], costs: KernelCosts) -> tuple[float, ...]:
     """Of each operator; those that only give values another shape take none."""
     return tuple(
-        0.0 if spec_of(node.op).reshapes or not call.statements else costs.instructions_of(node.op, work(graph, node))
+        0.0
+        if spec_of(node.op).reshapes or not call.statements
+        else costs.instructions_of(node.op, working_type(graph, node).bits, work(graph, node))
         for node, call in zip(graph.nodes, calls, strict=True)
     )
