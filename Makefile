@@ -2,6 +2,7 @@
 #
 #   make demo     train, quantize, verify and explain a small network, into octavo-demo/
 #   make test     the whole test suite, on every Keras backend of BACKENDS
+#   make test-all  the same with every combination, layer and network of the exhaustive tests; hours
 #   make test-micro  all tests of models in C, each operator in files of its own, on every core, with more vectors
 #   make check    format, lint, types and structure
 #   make docs     write the generated pages again, and build the site of them and of the API into site/
@@ -41,18 +42,20 @@ DOCS_STAMP := $(VENV)/.docs
 MUTANTS_STAMP := $(VENV)/.mutants
 INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check -c constraints.txt
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+SUITE = $(PYTEST) $(EXHAUSTIVE)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-micro check docs conformance bench bench-micro mutants fuzz extremes clean
+.PHONY: demo test test-all test-micro check docs conformance bench bench-micro mutants fuzz extremes clean
 
 demo: $(DEMO_STAMP)
 	@$(BIN)/octavo demo $(DEMO_ARGS)
 
-test: $(TEST_STAMP)
-	@$(PYTEST) tests
+test-all: EXHAUSTIVE := --exhaustive
+test test-all: $(TEST_STAMP)
+	@$(SUITE) tests
 	@for backend in $(filter-out $(KERAS_BACKEND),$(BACKENDS)); do \
 	    echo "the tests marked every_backend again, on $$backend:"; \
-	    KERAS_BACKEND=$$backend $(PYTEST) -m every_backend tests/keras || exit 1; done
+	    KERAS_BACKEND=$$backend $(SUITE) -m every_backend tests/keras || exit 1; done
 
 test-micro: $(TEST_STAMP)
 	@$(PYTEST) --exhaustive tests/micro tests/real/test_export_real_models.py

@@ -10,6 +10,7 @@ command, and its death is told.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -29,6 +30,9 @@ DEATHS = frozenset(
 
 def main() -> None:
     """Load the command line, run it and exit."""
+    ended: list[int] = []
+    # What is registered first is done last.
+    atexit.register(_leave, ended)
     try:
         if os.name == "posix":
             _survive_memory_limit()
@@ -46,6 +50,7 @@ def main() -> None:
     except SystemExit as end:
         if end.code == INTERRUPTED:
             _end()
+        ended += [end.code] if isinstance(end.code, int) else []
         raise
     except KeyboardInterrupt:
         _end("Interrupted.")
@@ -95,6 +100,18 @@ def _end(told: str = "") -> NoReturn:
         sys.stderr.flush()
         sys.stdout.flush()
     os._exit(INTERRUPTED)
+
+
+def _leave(ended: list[int]) -> None:
+    """End with the exit code of what is done, before Python takes its modules apart.
+
+    It has given the signals back by then, and an interrupt would look as if nothing had been done.
+    """
+    if ended:
+        with suppress(Exception):
+            sys.stderr.flush()
+            sys.stdout.flush()
+        os._exit(ended[0])
 
 
 if __name__ == "__main__":

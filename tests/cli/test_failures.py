@@ -163,6 +163,23 @@ runpy.run_module("octavo", run_name="__main__")
     assert ended.stderr == "Interrupted; what was not finished is given up.\n"
 
 
+@pytest.mark.parametrize(("command", "code"), [("--version", 0), ("no-such-command", BAD_INPUT)])
+def test_what_is_done_ends_before_python_gives_the_signals_back(command: str, code: int) -> None:
+    """An interrupt while modules are taken apart would end the process by the signal, beside a file that is whole."""
+    program = f"""
+import sys, octavo.__main__
+class Module:
+    def __del__(self):
+        print("taken apart")
+kept = Module()
+sys.argv = ["octavo", "{command}"]
+octavo.__main__.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == code
+    assert "taken apart" not in ended.stdout
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize("told", ["ops --markdown", "ops --json --unknown"])
 def test_an_output_that_takes_nothing_is_told_in_one_line(told: str) -> None:

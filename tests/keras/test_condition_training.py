@@ -12,6 +12,7 @@ from keras import layers
 from qat_agreement import assert_deployed_as_trained
 
 import octavo
+from combinations import combined
 from keras_agreement import spread_weights
 from octavo import qat
 from octavo.condition import BiasCorrection, Conditioned, Method, Samples
@@ -80,9 +81,7 @@ MODELS: dict[str, Callable[[], keras.Model]] = {
 }
 
 
-@pytest.mark.parametrize("scheme", ["int8", "int8x4"])
-@pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)
-@pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize(("build", "methods", "scheme"), combined(MODELS, METHODS, ["int8", "int8x4"]))
 def test_a_conditioned_model_is_deployed_as_trained(
     build: Callable[[], keras.Model], methods: tuple[Method, ...], scheme: str
 ) -> None:

@@ -182,6 +182,17 @@ def test_another_dtype_policy_is_read_as_float32_and_said_so(policy: str) -> Non
     assert [note.subject for note in loaded.notes] == ["half"]
 
 
+# Keras builds recurrence all in float16 on TensorFlow alone.
+HALVES = ["mixed_float16", "mixed_bfloat16", *["float16"] * (keras.backend.backend() == "tensorflow")]
+
+
+@pytest.mark.parametrize("policy", HALVES)
+@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+def test_recurrence_in_half_precision_is_read_as_float32(kind: Any, policy: str) -> None:
+    model = keras.Sequential([keras.Input((3, 2), dtype="float32"), kind(2, dtype=policy, name="half")])
+    assert {tensor.dtype for tensor in load_keras(model).graph.tensors.values()} <= {DType.FLOAT32, DType.INT32}
+
+
 def test_an_input_of_integers_is_one_of_float32() -> None:
     model = keras.Sequential([keras.Input((2, 2), dtype="uint8", name="image"), layers.Rescaling(1 / 255)])
     loaded = load_keras(model)

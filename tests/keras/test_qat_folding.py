@@ -11,6 +11,7 @@ from keras import layers
 from qat_agreement import assert_deployed_as_trained
 
 import octavo
+from combinations import combined
 from keras_agreement import spread_weights
 from octavo import qat
 
@@ -55,9 +56,10 @@ def wide(model: keras.Model, seed: int = 0) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("scheme", ["int8", "int8x4"])
-@pytest.mark.parametrize("per_axis", [True, False], ids=["per axis", "per tensor"])
-@pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize(
+    ("build", "scheme", "per_axis"),
+    combined(MODELS, ["int8", "int8x4"], {"per axis": True, "per tensor": False}),
+)
 def test_a_folded_weight_is_rounded_in_training_as_deployed(build: Build, scheme: str, per_axis: bool) -> None:
     model = wide(build())
     x = np.random.default_rng(1).uniform(-1, 1, (16, *model.input_shape[1:])).astype(np.float32)

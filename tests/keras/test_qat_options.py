@@ -11,6 +11,7 @@ from keras import layers, ops
 from qat_agreement import assert_deployed_as_trained
 
 import octavo
+from combinations import combined
 from keras_agreement import spread_weights
 from octavo import qat
 from octavo.config import LayerConfig
@@ -57,9 +58,9 @@ def weight_of(quantized: octavo.QuantizedModel, name: str) -> object:
     return next(tensor for tensor in quantized.graph.tensors.values() if tensor.name.startswith(f"{name}/kernel"))
 
 
-@pytest.mark.parametrize("weights", ["current", "learned"])
-@pytest.mark.parametrize("activations", OBSERVERS)
-@pytest.mark.parametrize("scheme", ["int8", "int16x8", "int8x4"])
+@pytest.mark.parametrize(
+    ("scheme", "activations", "weights"), combined(["int8", "int16x8", "int8x4"], OBSERVERS, ["current", "learned"])
+)
 def test_every_observer_trains_under_every_scheme_and_is_deployed(
     scheme: str, activations: qat.Observer, weights: qat.WeightObserver
 ) -> None:

@@ -197,7 +197,9 @@ class WritesWhenLoaded:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("effect", ["writes", "reads", "prints", "calls Python"])
+@pytest.mark.parametrize(
+    "effect", ["writes", *(pytest.param(e, marks=pytest.mark.exhaustive) for e in ("reads", "prints", "calls Python"))]
+)
 def test_a_saved_model_that_does_more_than_compute_is_refused_before_it_is_loaded(
     module: Any, tmp_path: Path, effect: str
 ) -> None:

@@ -161,6 +161,9 @@ def test_the_command_line_names_a_signature(tmp_path: Path, capsys: pytest.Captu
     run = runner(capsys)
     assert "--signature" in run(*arguments).err
     assert run(*arguments, "--signature", "second").code == 0
+    for chosen, other in ((), "second"), (("--signature", "second"), "first"):
+        assert f"; --signature shows '{other}'" in run("inspect", tmp_path / "two.tflite", *chosen).out
+    assert "say signature='first'" in run("inspect", tmp_path / "two.tflite", "--signature", "third").err
 
 
 def test_a_keras_model_has_no_signatures() -> None:

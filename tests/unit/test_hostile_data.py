@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from octavo.calibration.statistics import BINS, Statistics, TensorStatistics
-from octavo.data.sources import elements
+from octavo.data.class_folders import images_by_class
+from octavo.data.sources import elements, image_files
 from octavo.errors import DatasetError, InputError, OutputError
 from octavo.files import write_whole
 
@@ -159,3 +160,18 @@ def test_output_that_cannot_be_written_is_told_in_one_line(where: str) -> None:
     )
     assert "Traceback" not in ended.stderr
     assert len(ended.stderr.splitlines()) <= 1
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
+    """Here as it lies deeper than a path may be long; those of /proc vanish while they are read."""
+    opened = [os.open(tmp_path, os.O_RDONLY)]
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=opened[-1])
+        opened.append(os.open("d" * 250, os.O_RDONLY, dir_fd=opened[-1]))
+    for read in (lambda: image_files(tmp_path), lambda: images_by_class(tmp_path)):
+        with pytest.raises(DatasetError, match=r"fix: +copy the images into a folder of their own"):
+            read()
+    for folder in reversed(opened[:-1]):
+        os.rmdir("d" * 250, dir_fd=folder)
+    for each in opened:
+        os.close(each)

@@ -97,10 +97,15 @@ def read_array(path: Path) -> np.ndarray:
     except DAMAGES as error:
         raise DatasetError(
             f"'{path}' cannot be read as a .npy file.",
-            got=str(error) or type(error).__name__,
+            got=_first_line(error),
             expected="a numeric array written by numpy.save",
             fix="write the file again with numpy.save(path, array)",
         ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    """What NumPy found, without its advice to trust the file."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager
@@ -116,7 +121,7 @@ def read_arrays(path: Path) -> Iterator[Arrays]:
     except DAMAGES as error:
         raise DatasetError(
             f"'{path}' cannot be read as an .npz file.",
-            got=str(error) or type(error).__name__,
+            got=_first_line(error),
             expected="numeric arrays written by numpy.savez",
             fix="write the file again with numpy.savez(path, x=array)",
         ) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from octavo.data.sources import IMAGE_SUFFIXES, read_image
+from octavo.data.sources import image_files, listing, read_image
 from octavo.errors import DatasetError
 
 TRAIN, HELD_OUT = "train", ("val", "validation", "test")
@@ -50,11 +50,9 @@ def images_by_class(
         DatasetError: if there are not two classes with images, sizes differ, or a file is no image.
         MissingDependencyError: without Pillow.
     """
-    found = {
-        entry.name: sorted(path for path in entry.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-        for entry in sorted(folder.iterdir())
-        if entry.is_dir() and not entry.name.startswith(".")
-    }
+    with listing(folder):
+        entries = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    found = {entry.name: image_files(entry) for entry in entries}
     classes = tuple(name for name, paths in found.items() if paths)
     if len(classes) < 2:
         raise DatasetError(

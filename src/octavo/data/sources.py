@@ -11,6 +11,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -190,8 +191,36 @@ def _from_npz(path: Path, names: Sequence[str]) -> Any:
 
 def _images(folder: Path, channels: int) -> Iterator[Element]:
     """Every image below a folder, in the order of their paths, uint8 [height, width, channels]."""
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES):
+    for path in image_files(folder):
         yield (read_image(path, channels),)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The files below a folder that have the ending of an image, sorted.
+
+    Raises:
+        DatasetError: for a folder that cannot be listed.
+    """
+    with listing(folder):
+        return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+@contextmanager
+def listing(folder: Path) -> Iterator[None]:
+    """Tell in one error that what is below a folder cannot be listed.
+
+    Raises:
+        DatasetError: for what the system says.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(
+            f"what is below the folder '{folder}' cannot be listed.",
+            got=f"{error.strerror or type(error).__name__}: {error.filename or folder}",
+            expected="a folder of images that may be read",
+            fix="copy the images into a folder of their own, and give that",
+        ) from error
 
 
 def read_image(path: Path, channels: int, size: int | None = None) -> np.ndarray:

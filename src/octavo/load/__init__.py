@@ -14,7 +14,7 @@ from octavo.load.input_shape import InputShape
 from octavo.load.loaded import Loaded
 from octavo.load.paths import KERAS_ENDINGS, existing
 
-__all__ = ["Loaded", "load"]
+__all__ = ["Loaded", "check_no_signature", "load"]
 
 
 def load(
@@ -49,7 +49,7 @@ def load(
         return _load_path(existing(Path(source)), allow, signature, input_shape)
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(source, keras.Model):
-        _check_no_signature(signature, f"a keras.Model, '{source.name}'")
+        check_no_signature(signature, f"a keras.Model, '{source.name}'")
         return _load_keras_model(source, allow, keras.backend.backend(), input_shape)
     if type(source).__module__.startswith("tensorflow.") or _is_module(source):
         from octavo.load.tensorflow import load_in_memory
@@ -104,7 +104,7 @@ def _load_path(path: Path, allow: Sequence[str], signature: str | None, input_sh
     )
 
 
-def _check_no_signature(signature: str | None, found: str) -> None:
+def check_no_signature(signature: str | None, found: str) -> None:
     """Refuse the name of a signature for a model that has none.
 
     Raises:

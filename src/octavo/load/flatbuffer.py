@@ -61,16 +61,21 @@ class FileContent:
     subgraph: int
 
 
-def read_tflite(model: bytes) -> Graph:
+def read_tflite(model: bytes, wanted: str | None = None) -> Graph:
     """Read a .tflite file as it is.
 
-    Inputs and outputs are named as in the file's first signature, other tensors as in the file. A layer is called like
-    the first result of its operator. Of a file with several subgraphs (control flow) the first is read.
+    Inputs and outputs are named as in the file's signature, other tensors as in the file. A layer is called like
+    the first result of its operator. Of a file with several subgraphs (control flow) the signature's is read.
+
+    Args:
+        model: The file's bytes.
+        wanted: Name of the signature to read; None takes the first.
 
     Raises:
-        ModelFileError: if the bytes are not a .tflite file, or hold a tensor of a type Octavo does not know.
+        ModelFileError: if the bytes are not a .tflite file, or hold a tensor of a type Octavo does not know, or for an
+            unknown signature.
     """
-    return read_content(model).graph
+    return read_content(model, wanted).graph
 
 
 def read_content(model: bytes, wanted: str | None = None) -> FileContent:

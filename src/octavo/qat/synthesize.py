@@ -22,8 +22,10 @@ SCALES = range(-4, 10)
 # Of Adam, as a share of that scale.
 LEARNING_RATE = 0.05
 BATCH = 32
-# What answering for all classes counts for, beside statistics.
+# What answering for all classes counts for, beside statistics; and by how much logits are divided there, a sample like
+# another: real samples are not all as sure, and the surest make the range of the outputs.
 CLASSES_SHARE = 0.1
+TEMPERATURES = (1.0, 2.0, 4.0)
 
 
 def synthesize(
@@ -75,7 +77,8 @@ def synthesize(
     start = [(scale * (each + offset)).astype(np.float32) for each in noise]
     images = [Kept(each, name=f"samples_{i}") for i, each in enumerate(start)]
     index = keras.Input((), dtype="int32", name="index")
-    trained = Matching(norms, index, taps([layer(index) for layer in images]))
+    temperatures = np.random.default_rng(seed).choice(TEMPERATURES, count).astype(np.float32)
+    trained = Matching(norms, temperatures, index, taps([layer(index) for layer in images]))
     trained.compile(keras.optimizers.Adam(LEARNING_RATE * scale), loss=None)
     batch = min(BATCH, count)
     callbacks = [] if progress is None else [batch_counter(progress, "synthesize", steps * -(-count // batch))]
@@ -102,8 +105,9 @@ class Kept(keras.layers.Layer):
 class Matching(keras.Model):
     """Trained until what enters each normalization has the statistics of training."""
 
-    def __init__(self, norms: list[Any], inputs: Any, outputs: Any) -> None:
+    def __init__(self, norms: list[Any], temperatures: np.ndarray, inputs: Any, outputs: Any) -> None:
         super().__init__(inputs, outputs)
+        self._temperatures = temperatures
         self._statistics = [_remembered(layer) for layer in norms]
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *others: Any, **options: Any) -> Any:
@@ -111,7 +115,8 @@ class Matching(keras.Model):
         found = y_pred if isinstance(y_pred, (list, tuple)) else [y_pred]
         matched, answers = found[: len(self._statistics)], found[len(self._statistics) :]
         total = sum(_distance(each, *known) for each, known in zip(matched, self._statistics, strict=True))
-        return total + CLASSES_SHARE * sum(_unlike(each, x) for each in answers if _classifies(each))
+        temperature = keras.ops.take(self._temperatures, x)
+        return total + CLASSES_SHARE * sum(unlike(each, x, temperature) for each in answers if _classifies(each))
 
 
 def _remembered(layer: Any) -> tuple[np.ndarray, np.ndarray, int]:
@@ -137,14 +142,15 @@ def _classifies(output: Any) -> bool:
     return len(output.shape) == 2 and output.shape[1] > 1
 
 
-def _unlike(output: Any, index: Any) -> Any:
-    """Cross-entropy with one class after the other, so that samples are of all classes."""
+def unlike(output: Any, index: Any, temperature: Any) -> Any:
+    """Cross-entropy with one class after the other, so that samples are of all classes, of logits by temperatures."""
     ops, classes = keras.ops, output.shape[1]
     # Of probabilities it is their logarithm that counts, of logits what softmax makes of them; both are the same for
     # what a softmax has been applied to.
     total = ops.sum(output, axis=1, keepdims=True)
     probable = ops.logical_and(ops.min(output) >= 0.0, ops.max(ops.abs(total - 1.0)) < 1e-3)
     logs = ops.where(probable, ops.log(ops.maximum(output, 1e-9)), ops.log_softmax(output))
+    logs = ops.log_softmax(logs / ops.expand_dims(temperature, 1))
     return -ops.mean(ops.sum(logs * ops.one_hot(index % classes, classes), axis=1))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from octavo.errors import ModelFileError
@@ -15,6 +15,7 @@ from octavo.load.tflite import read_tflite
 from octavo.ops.table import spec_of
 from octavo.ops.text import unusual_options
 from octavo.report.tables import TextTable, number
+from octavo.run.signature import signature_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Inspection:
         tensors: All of them.
         arena_bytes: TensorFlow Lite Micro's arena, None where it does not run the file or is not there.
         arena_reason: Why not, else "".
+        signatures: Names of the file's signatures, that of what is shown first.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Inspection:
     tensors: tuple[TensorLine, ...]
     arena_bytes: int | None
     arena_reason: str
+    signatures: tuple[str, ...] = ()
 
     @property
     def products(self) -> int:
@@ -111,15 +114,20 @@ class Inspection:
         return {**asdict(self), "counts": self.counts, "products": self.products}
 
 
-def inspect_file(path: Path) -> Inspection:
+def inspect_file(path: Path, signature: str | None = None) -> Inspection:
     """Look into a .tflite file on disk.
 
+    Args:
+        path: The file.
+        signature: Name of the signature to look at, of a file that has several; None takes the first.
+
     Raises:
-        ModelFileError: if it is missing, cannot be read, or is not a .tflite file.
+        ModelFileError: if it is missing, cannot be read, or is not a .tflite file, or for an unknown signature.
     """
     model = model_bytes(path)
     try:
-        return inspect(model, read_tflite(model))
+        found = inspect(model, read_tflite(model, signature))
+        return replace(found, signatures=tuple(sorted(signature_names(model), key=lambda name: name != signature)))
     except ModelFileError as error:
         raise ModelFileError(
             f"'{path}': {error.what}", got=error.got, expected=error.expected, fix=error.fix
@@ -191,9 +199,12 @@ def summary(inspection: Inspection) -> list[str]:
         for side, lines in (("in", inspection.inputs), ("out", inspection.outputs))
     ]
     counts = ", ".join(f"{count} {op}" for op, count in inspection.counts.items())
+    shown, *others = inspection.signatures or ("",)
+    several = [f"signature '{shown}'; --signature shows {' or '.join(map(repr, others))}"] if others else []
     size, constants = number(inspection.file_bytes), number(inspection.constant_bytes)
     return [
         f"'{inspection.name}': {size} bytes, {constants} of them constants",
+        *several,
         *ports,
         f"{len(inspection.operators)} operators, {integer} with integer results: {counts}",
         f"{number(inspection.products)} multiply-accumulates; {_room(inspection)}",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from octavo.cli.options import Allow, Json
+from octavo.cli.options import Allow, Json, Signature
 from octavo.cli.output import print_json, start_keras_for
 
 
@@ -17,19 +17,22 @@ def inspect(
     ],
     tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor of a .tflite file, too.")] = False,
     allow: Allow = None,
+    signature: Signature = None,
     as_json: Json = False,
 ) -> None:
     """Show what a file holds: operators, sizes, work and RAM of a .tflite file, the layers of a Keras model."""
+    from octavo.load import check_no_signature
     from octavo.load.paths import KERAS_ENDINGS
     from octavo.report.inspection import inspect_file, operator_table, summary, tensor_table
     from octavo.report.layers import inspect_model, layer_table, model_summary
     from octavo.report.terminal import console, print_lines, print_table
 
     if model.suffix in KERAS_ENDINGS:
+        check_no_signature(signature, f"'{model}'")
         layers = inspect_model(_read(model, tuple(allow or ())))
         lines, tables, values = model_summary(layers), [layer_table(layers)], layers.to_dict()
     else:
-        found = inspect_file(model)
+        found = inspect_file(model, signature)
         tables = [operator_table(found), *([tensor_table(found)] if tensors else [])]
         lines, values = summary(found), found.to_dict()
     if as_json:

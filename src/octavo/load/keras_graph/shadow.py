@@ -13,6 +13,8 @@ from octavo.load.keras_graph.recurrence import SymbolicBackend, at_each_time, un
 BOOKKEEPING = frozenset(
     {"_tracker", "_trainable_variables", "_non_trainable_variables", "_seed_generators", "_metrics"}
 )
+# What a graph holds as float32.
+HALF = frozenset({"float16", "bfloat16"})
 # Where Keras notes each symbolic call of an operation.
 RECORDS = frozenset({"_inbound_nodes", "_outbound_nodes"})
 
@@ -54,7 +56,7 @@ class Shadows:
             if not is_graph_of_layers(layer):
                 kept = BOOKKEEPING | RECORDS
                 attributes = {k: v if k in kept else self._stand_in(v, symbolic) for k, v in attributes.items()}
-            vars(shadow).update({**attributes, **records, **_on_symbols(layer, shadow)})
+            vars(shadow).update({**attributes, **records, **_on_symbols(layer, shadow), **_in_float32(layer)})
         return self._made[key]
 
     def original(self, operation: Any) -> Any:
@@ -81,12 +83,20 @@ class Shadows:
     def _variable(self, variable: Any, symbolic: bool) -> Any:
         key = id(variable), symbolic
         if key not in self._made:
-            stand_in = symbol(tuple(variable.shape), variable.dtype) if symbolic else self._value_of(variable)
+            dtype = "float32" if variable.dtype in HALF else variable.dtype
+            stand_in = symbol(tuple(variable.shape), dtype) if symbolic else self._number(variable, dtype)
             self._made[key] = stand_in
             if symbolic:
                 stand_in.value = stand_in
                 self.symbols[id(stand_in)] = stand_in, variable
         return self._made[key]
+
+    def _number(self, variable: Any, dtype: str) -> Any:
+        """The array that stands for a variable, of a type that code on symbols computes with."""
+        import keras
+
+        value = self._value_of(variable)
+        return value if dtype == variable.dtype else keras.ops.cast(value, dtype)
 
 
 def _on_symbols(layer: Any, shadow: Any) -> dict[str, Any]:
@@ -102,3 +112,15 @@ def _on_symbols(layer: Any, shadow: Any) -> dict[str, Any]:
     if isinstance(vars(layer).get("backend"), DynamicBackend):
         found["backend"] = SymbolicBackend()
     return found
+
+
+def _in_float32(layer: Any) -> dict[str, Any]:
+    """The policy of a stand-in whose layer computes in half precision beside variables that are float32 here.
+
+    Only where `call` is entered does Keras cast variables, and TensorFlow multiplies no two types.
+    """
+    import keras
+
+    policy = vars(layer).get("_dtype_policy")
+    half = getattr(policy, "compute_dtype", None) in HALF
+    return {"_dtype_policy": keras.DTypePolicy("float32")} if half else {}
