@@ -131,7 +131,7 @@ class QuantizedModel:
             y, metric, float_outputs, time_it: As for `evaluate`.
         """
         note = ""
-        inputs = [_as_real(self.graph.tensors[name]) for name in self.graph.inputs]
+        inputs = [as_real(self.graph.tensors[name]) for name in self.graph.inputs]
         if y is None and not _are_samples(as_pair(x, inputs)):
             test = labelled_samples(x, inputs, self.integer_divisor)
             x, y, note = test.x, test.y, test.note
@@ -152,7 +152,7 @@ class QuantizedModel:
             return x
         names = self.graph.inputs
         arrays = by_name(x, names, "samples")
-        real = {name for name in names if _as_real(self.graph.tensors[name]).dtype.is_float}
+        real = {name for name in names if as_real(self.graph.tensors[name]).dtype.is_float}
         return {name: self._divided(array) if name in real else array for name, array in arrays.items()}
 
     def _divided(self, values: np.ndarray) -> np.ndarray:
@@ -166,6 +166,6 @@ def _are_samples(x: Any) -> bool:
     return is_array(x) or isinstance(x, Mapping) or (isinstance(x, list) and not (x and isinstance(x[0], tuple)))
 
 
-def _as_real(tensor: Tensor) -> Tensor:
+def as_real(tensor: Tensor) -> Tensor:
     """An input as its user sees it: real values, whatever integers stand for them."""
     return tensor if tensor.quantization is None else replace(tensor, dtype=DType.FLOAT32, quantization=None)

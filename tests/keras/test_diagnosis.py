@@ -201,3 +201,13 @@ def test_a_logarithm_of_what_rounding_makes_zero_has_finite_figures() -> None:
     figures = [value for each in found.layers for value in each.to_dict().values() if isinstance(value, float)]
     assert np.isfinite(figures).all()
     assert all(0 <= each.effect <= 1 for each in found.layers)
+
+
+def test_a_network_that_reads_indices_is_diagnosed() -> None:
+    words = keras.Input((12,), dtype="int32", name="words")
+    x = keras.layers.GlobalAveragePooling1D(name="mean")(keras.layers.Embedding(50, 16, name="table")(words))
+    model = draw_weights(keras.Model(words, keras.layers.Dense(3, name="out")(x), name="text"), seed=12)
+    data, test = (np.random.default_rng(seed).integers(0, 50, (48, 12), np.int32) for seed in (1, 2))
+    found = octavo.diagnose(model, data, (test, None), effort="fast")
+    assert found.healthy
+    assert {"mean", "out"} <= {each.layer for each in found.layers}

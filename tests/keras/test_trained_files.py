@@ -91,11 +91,14 @@ def test_a_model_is_made_for_training_from_its_file(tmp_path: Path) -> None:
     assert octavo.quantize(from_file).model == octavo.quantize(qat.quantize_model(model, data=X)).model
 
 
-def test_parity_takes_the_file_or_its_bytes(trained: keras.Model, tmp_path: Path) -> None:
+def test_parity_takes_the_file_or_its_bytes_and_samples_in_any_form(trained: keras.Model, tmp_path: Path) -> None:
     quantized = octavo.quantize(trained)
     path = quantized.save(tmp_path / "trained.tflite")
     found = octavo.parity(trained, quantized, X)
     assert found == octavo.parity(trained, quantized.model, X) == octavo.parity(trained, path, X)
+    np.save(tmp_path / "x.npy", X)
+    pairs = ((X[i : i + 16], np.zeros(len(X[i : i + 16]))) for i in range(0, len(X), 16))
+    assert found == octavo.parity(trained, quantized, tmp_path / "x.npy") == octavo.parity(trained, quantized, pairs)
 
 
 def test_parity_of_several_outputs_names_each() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from octavo.data.dataset import UNCOUNTED_SAMPLES, Dataset, rescales_images
+from octavo.data.labelled import labelled_samples
 from octavo.data.sources import is_spent
 from octavo.dtypes import DType
 from octavo.errors import ConfigError, DatasetError, MissingDependencyError
@@ -55,6 +56,8 @@ ONE_INPUT: dict[str, Callable[[], Any]] = {
     "x, y and weights": lambda: (X, LABELS, LABELS),
     "list of one array": lambda: [X],
     "list of samples": lambda: list(X),
+    "nested lists of numbers": X.tolist,
+    "nested lists and labels": lambda: (X.tolist(), LABELS.tolist()),
     "list of batches": lambda: [X[:5], X[5:]],
     "dict by name": lambda: {"image": X, "label": LABELS},
     "generator of samples": lambda: iter(X),
@@ -74,6 +77,24 @@ def test_every_form_of_one_input_gives_the_same_samples(form: str) -> None:
     (samples,) = read(ONE_INPUT[form]())
     assert samples.dtype == np.float32
     assert np.array_equal(samples, X)
+
+
+def test_nested_lists_of_vectors_are_samples_with_labels_or_without() -> None:
+    vector, rows = Tensor("vector", (1, 5)), X.reshape(7, -1)[:, :5]
+    (samples,) = read(rows.tolist(), vector)
+    assert np.array_equal(samples, rows)
+    for test in ([rows.tolist(), LABELS.tolist()], {"x": rows.tolist(), "y": LABELS.tolist()}, (rows, LABELS)):
+        found = labelled_samples(test, [vector])
+        assert np.array_equal(found.x["vector"], rows)
+        assert np.array_equal(found.y, LABELS)
+    alone = labelled_samples(rows.tolist(), [vector])
+    assert np.array_equal(alone.x["vector"], rows)
+    assert alone.y is None
+
+
+def test_lists_whose_parts_are_not_of_one_shape_are_refused() -> None:
+    with pytest.raises(DatasetError, match=r"fix: +"):
+        read([[1.0, 2.0], [3.0]], Tensor("vector", (1, 2)))
 
 
 TWO_INPUTS: dict[str, Callable[[], Any]] = {

@@ -201,7 +201,12 @@ def compare(
     """
     wishes = Wishes(flash, ram, matters, None if board is None else board_named(board))
     check_kinds(
-        {"schemes": NAMES, "train_schemes": NAMES, "train": FUNCTION, "also": MAPPING},
+        {
+            "schemes": NAMES,
+            "train_schemes": NAMES,
+            "train": FUNCTION.such_as("lambda model: model.fit(x_train, y_train)"),
+            "also": MAPPING,
+        },
         {"schemes": schemes, "train_schemes": train_schemes, "train": train, "also": also},
     )
     schemes = (schemes,) if isinstance(schemes, str) else schemes

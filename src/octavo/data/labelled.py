@@ -15,7 +15,7 @@ import numpy as np
 from octavo.data.arrays import DAMAGES, open_arrays, read_array
 from octavo.data.class_folders import images_by_class
 from octavo.data.dataset import Dataset, as_numpy, check_divisor, is_endless
-from octavo.data.sources import is_array, is_counted, pieces, started
+from octavo.data.sources import as_array, is_array, is_counted, pieces, started
 from octavo.errors import DatasetError
 from octavo.ir.types import Tensor
 
@@ -156,6 +156,7 @@ def labelled_samples(data: Any, inputs: Sequence[Tensor], integer_divisor: float
     if isinstance(data, (str, os.PathLike)):
         data = read_test_set(Path(data), integer_divisor)
     data = as_pair(data, inputs)
+    data = as_array(data) if len(inputs) == 1 else data
     if isinstance(data, tuple):
         x, y = data if len(data) == 2 else (data[0], data[1] if len(data) > 1 else None)
         if is_array(x) or isinstance(x, Mapping) or (isinstance(x, (list, tuple)) and len(inputs) > 1):
@@ -177,11 +178,12 @@ def as_pair(data: Any, inputs: Sequence[Tensor]) -> Any:
     """Samples and labels that come as a list of two arrays, or as a dict of x and y, as a tuple; else what is given."""
     if isinstance(data, Mapping) and set(data) == {"x", "y"} and not set(data) <= {tensor.name for tensor in inputs}:
         return data["x"], data["y"]
-    if isinstance(data, list) and len(data) == 2 and len(inputs) == 1 and all(map(is_array, data)):
-        samples, labels = (tuple(each.shape) for each in data)
+    if isinstance(data, list) and len(data) == 2 and len(inputs) == 1:
+        arrays = [as_array(each) for each in data]
+        samples, labels = (tuple(getattr(each, "shape", ())) for each in arrays)
         wanted = inputs[0].shape[1:]
         if samples[1:] == wanted and labels[1:] != wanted and samples[:1] == labels[:1]:
-            return data[0], data[1]
+            return arrays[0], arrays[1]
     return data
 
 
@@ -194,6 +196,7 @@ def _gathered(data: Any, inputs: Sequence[Tensor], divisor: float | None) -> Lab
             note = f"measured on the first {count} samples of a test set that does not say where it ends"
             break
         sample, label = piece[:2] if isinstance(piece, (tuple, list)) and len(piece) > 1 else (piece, None)
+        sample = as_array(sample) if len(inputs) == 1 else sample
         x.append(sample)
         y.append(label)
         single.append(_is_single(sample, inputs))

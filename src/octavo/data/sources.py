@@ -67,6 +67,19 @@ def is_array(value: Any) -> bool:
     return hasattr(value, "__array__") and hasattr(value, "shape")
 
 
+def as_array(value: Any) -> Any:
+    """The array that a list of numbers is, nested to any depth; everything else as it is."""
+    first = value
+    while isinstance(first, list) and first:
+        first = first[0]
+    if first is value or not isinstance(first, (int, float, np.number)):
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError:  # its parts are not of one shape
+        return value
+
+
 def is_spent(data: Any) -> bool:
     """Whether `data` can be read only once; what has pieces by number, as Keras's image flows, can be read again."""
     return isinstance(data, Iterator) and not _is_numbered(data)
@@ -103,6 +116,7 @@ def _is_one_array_each(data: Any, names: Sequence[str]) -> bool:
 
 def _element(value: Any, names: Sequence[str]) -> Element:
     """The inputs in one piece of data."""
+    value = as_array(value) if len(names) == 1 else value
     if isinstance(value, Mapping):
         return _by_name(value, names)
     if is_array(value) and len(names) == 1:

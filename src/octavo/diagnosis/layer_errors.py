@@ -173,7 +173,8 @@ def _close_look(
                 else values[name]
                 for name in names
             }
-            apart = run_apart({f"{name}{_GIVEN}": array.astype(np.float32) for name, array in given.items()})
+            reals = {f"{name}{_GIVEN}": array.astype(np.float32) for name, array in given.items()}
+            apart = run_apart(sample | reals)
             for name in names:
                 wanted = values[name]
                 if pair.tensors.get(name) in real:
@@ -220,7 +221,8 @@ def _apart(graph: Graph, made: Sequence[str]) -> Graph:
     renamed = {name: f"{name}{_GIVEN}" for name in names}
     nodes = rename_inputs(graph.nodes, renamed)
     tensors = {**graph.tensors, **{new: replace(graph.tensors[old], name=new) for old, new in renamed.items()}}
-    alone = replace(graph, tensors=tensors, inputs=tuple(renamed.values()), outputs=tuple(made))
+    whole = (name for name in graph.inputs if name not in renamed)  # indices and the like
+    alone = replace(graph, tensors=tensors, inputs=(*renamed.values(), *whole), outputs=tuple(made))
     return with_nodes(alone, nodes)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from octavo.comparison.comparison import Comparison, compare
-from octavo.data.labelled import labelled_samples
+from octavo.data.labelled import Labelled, labelled_samples
+from octavo.data.sources import is_spent
 from octavo.diagnosis.diagnose import diagnose
 from octavo.diagnosis.found import Diagnosis
 from octavo.diagnosis.samples import held
@@ -59,12 +60,15 @@ def report(
         ModelFileError, UnsupportedLayerError, DatasetError, NonFiniteError, ConfigError: as `octavo.compare`.
     """
     names = tuple(dict.fromkeys(schemes or ("float32", "int8", scheme)))
+    prepared = prepare(model, allow)
+    if is_spent(test):  # every part of the page reads it
+        given = _labelled(prepared, test, integer_divisor)
+        test = given.x, given.y
     table = compare(
         model, data, test, schemes=names, integer_divisor=integer_divisor, flash=flash, ram=ram, allow=allow,
         progress=progress,
     )  # fmt: skip
     found = diagnose(model, data, test, scheme=scheme, integer_divisor=integer_divisor, allow=allow, progress=progress)
-    prepared = prepare(model, allow)
     samples = shown_of_test(prepared, test, integer_divisor)
     return write_report(path, prepared, samples, comparison=table, diagnosis=found, scheme=scheme, commands=commands)
 
@@ -135,12 +139,16 @@ def shown_of_test(prepared: Prepared, test: Any, integer_divisor: float | None =
     Raises:
         DatasetError: as `octavo.compare`.
     """
-    inputs = [prepared.graph.tensors[name] for name in prepared.graph.inputs]
-    given = labelled_samples(test, inputs, Source(None, None, integer_divisor).divisor_for(prepared))
+    given = _labelled(prepared, test, integer_divisor)
     by_output = {} if given.y is None else labels_by_output(given.y, prepared.graph.outputs)
     labels = next(iter(by_output.values()), None)
     x = {name: array[:SHOWN] for name, array in given.x.items()}
     return Samples(x, None if labels is None else np.asarray(labels)[:SHOWN])
+
+
+def _labelled(prepared: Prepared, test: Any, integer_divisor: float | None) -> Labelled:
+    inputs = [prepared.graph.tensors[name] for name in prepared.graph.inputs]
+    return labelled_samples(test, inputs, Source(None, None, integer_divisor).divisor_for(prepared))
 
 
 def shown_of_data(prepared: Prepared, data: Any, integer_divisor: float | None = None) -> Samples:

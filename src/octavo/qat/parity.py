@@ -13,6 +13,8 @@ import keras
 import numpy as np
 
 from octavo.config import unknown_name
+from octavo.data.labelled import labelled_samples
+from octavo.data.sources import is_array
 from octavo.errors import InputError
 from octavo.evaluate.predict import Samples, predict
 from octavo.ir.graph import drop_dead, producers
@@ -24,7 +26,7 @@ from octavo.ops.table import spec_of
 from octavo.qat.deploy import deployed_tensors
 from octavo.qat.layers.model import QuantizationAwareModel
 from octavo.report.tables import listed
-from octavo.result import QuantizedModel
+from octavo.result import QuantizedModel, as_real
 from octavo.write.tflite import write_tflite
 
 BATCH = 256
@@ -86,7 +88,7 @@ class Parity:
 def parity(
     model: QuantizationAwareModel,
     quantized: QuantizedModel | bytes | str | PathLike[str],
-    data: Samples,
+    data: Any,
     output: int | str | None = None,
 ) -> Parity:
     """Compare a trained model in inference with the file made of it, in LiteRT on its default kernels.
@@ -94,12 +96,14 @@ def parity(
     Args:
         model: Trained.
         quantized: Made by `octavo.quantize(model)`; or the bytes or path of its .tflite file.
-        data: Samples along the first axis, as in training; several inputs by name or in the model's order.
+        data: Samples as in training, in any form that `octavo.quantize` takes, with or without labels; arrays of
+            several inputs by name or in the model's order.
         output: Which of the model's outputs to look at, by place or name; None looks at all, the first of them in the
             result itself and the rest in its `others`.
 
     Raises:
         ConfigError: for an output that the model does not have.
+        DatasetError: for samples that cannot be read, or do not fit.
         InputError: for a model that was not trained for quantization, and for a file that was not made of it.
         ModelFileError: for a file that cannot be read.
     """
@@ -111,8 +115,18 @@ def parity(
             fix="of a float model, ask quantized.evaluate(x, y, float_outputs=model.predict(x))",
         )
     graph, shown = _graph_of(quantized), deployed_tensors(model)
-    first, *others = (_of_output(model, graph, shown, data, each) for each in _places(graph, output))
+    samples = _arrays(data, graph)
+    first, *others = (_of_output(model, graph, shown, samples, each) for each in _places(graph, output))
     return replace(first, others=tuple(others))
+
+
+def _arrays(data: Any, graph: Graph) -> Samples:
+    """Arrays as they are; what yields samples, with labels or without, as an array for each input."""
+    listed = isinstance(data, (list, tuple)) and len(graph.inputs) > 1
+    if is_array(data) or isinstance(data, Mapping) or listed:
+        return data
+    x = labelled_samples(data, [as_real(graph.tensors[name]) for name in graph.inputs]).x
+    return x if len(x) > 1 else next(iter(x.values()))
 
 
 def _places(graph: Graph, output: int | str | None) -> Sequence[int]:
