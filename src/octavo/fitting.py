@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from octavo.ops.table import spec_of
 from octavo.plan.make import make_plan, operator_name, own_config_of
 from octavo.plan.spans import Span, wide_spans
 from octavo.plan.types import Plan
+from octavo.quantization.parameters import settle_parameters
 from octavo.quantization.quantize import quantized_graph
 from octavo.quantization.split_spans import split_spans
 from octavo.stages import Clock, Measured, Prepared, Source, measure
@@ -173,20 +175,42 @@ def _spread_out(draft: Draft, prepared: Prepared) -> tuple[Draft, Prepared] | No
     if not spans:
         return None
     notes = tuple(_spread_note(makers[span.node], span) for span in spans)
-    split, known = split_spans(prepared.graph, spans), draft.measured.ranges
-    plan = make_plan(split.graph, draft.config, split.inside)
-    fixed = {
-        name: representable(group.fixed, group.dtype)
-        for group in draft.plan.groups
-        if group.fixed is not None
-        for name in group.tensors
-    }
-    measured = replace(draft.measured, ranges={**fixed, **_inherited(draft.plan, known), **known, **split.ranges})
-    # Outside it is the scheme's type, so that a model is called as ever.
+    split = split_spans(prepared.graph, spans)
+    known = with_all_ranges(draft, prepared.graph)
+    wide = with_inside(replace(known, notes=(*draft.notes, *notes)), split.graph, split.inside, split.ranges)
+    return wide, replace(prepared, graph=split.graph)
+
+
+def with_all_ranges(draft: Draft, graph: Graph) -> Draft:
+    """The same with a range for every tensor of its groups, so that it serves other plans of its graph.
+
+    Args:
+        draft: As measured; a tensor without a range of its own has that of its parameters.
+        graph: The float graph that it plans.
+    """
+    plan, known = draft.plan, draft.measured.ranges
+    settled = settle_parameters(graph, plan, known).activations
+    members = sorted(settled, key=lambda member: plan.natives.get(member.tensor) is member.dtype)
+    made = {member.tensor: representable(settled[member], member.dtype) for member in members}
+    return replace(draft, measured=replace(draft.measured, ranges={**made, **_inherited(plan, known), **known}))
+
+
+def with_inside(
+    draft: Draft, graph: Graph, inside: frozenset[str], ranges: Mapping[str, Range] = MappingProxyType({})
+) -> Draft:
+    """A draft with other operators on int16 inside; a model is called as ever, by the type of its scheme.
+
+    Args:
+        draft: With all ranges.
+        graph: Float; it computes what the draft's does.
+        inside: Results of the operators.
+        ranges: Real (low, high) of the tensors that are new in the graph.
+    """
+    measured = replace(draft.measured, ranges={**draft.measured.ranges, **ranges})
     config = draft.config
-    if config.output_type is None and not split.inside.isdisjoint(split.graph.outputs):
+    if config.output_type is None and not inside.isdisjoint(graph.outputs):
         config = replace(config, output_type=DType.INT8.value)
-    return Draft(config, plan, measured, split.inside, (*draft.notes, *notes)), replace(prepared, graph=split.graph)
+    return replace(draft, config=config, plan=make_plan(graph, draft.config, inside), measured=measured, inside=inside)
 
 
 def _spread_note(node: Node, span: Span) -> Note:

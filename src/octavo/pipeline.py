@@ -21,10 +21,11 @@ from octavo.evaluate.evidence import samples_wanted
 from octavo.evaluate.fidelity import fidelity
 from octavo.evaluate.proof import random_samples, verified_samples
 from octavo.evaluate.verify import SAMPLE_INPUTS
-from octavo.fitting import Draft, fitted, spread
+from octavo.fitting import Condition, Draft, Fitted, Values, fitted, spread
 from octavo.ir.types import Graph
 from octavo.load.input_shape import InputShape
 from octavo.mending import check_mendable, mended
+from octavo.mixing import mixed
 from octavo.numerics.estimators import Estimator
 from octavo.plan.make import make_plan
 from octavo.plan.remarks import remarks, what_helps
@@ -95,7 +96,8 @@ def quantize(
             `octavo.numerics.estimators.Estimator`.
         percentile: Share of values, in percent, that the "percentile" estimator keeps.
         effort: What is done with `data` to lose less than rounding to nearest does: "fast" nothing, "default" corrects
-            biases, "good" rounds weights by their layers' outputs and cuts ranges, "best" trains scales and biases.
+            biases and gives int16 to the few operators without which int8 answers poorly, "good" rounds weights by
+            their layers' outputs and cuts ranges, "best" trains scales and biases.
             Every step is kept where it helps on samples held out, and the notes tell; what can be read only once is
             quantized as "fast".
         methods: Instead of `effort`, what changes weights and biases before they are rounded, in order, such as
@@ -230,6 +232,7 @@ def quantize_prepared(
     *,
     methods: Sequence[Method] = (),
     trained: Trained | None = None,
+    may_mix: bool = True,
     clock: Clock | None = None,
 ) -> QuantizedModel:
     """From a float graph to a proven file: plan, condition, calibrate, quantize, write, verify.
@@ -240,6 +243,7 @@ def quantize_prepared(
         source: Samples, for what needs some.
         methods: Of conditioning, instead of the configuration's effort.
         trained: What training has decided already: plan, constants and ranges.
+        may_mix: Whether operators may be int16 where int8 throughout answers poorly.
         clock: Gathers times.
 
     Raises:
@@ -265,7 +269,9 @@ def quantize_prepared(
     if trained is None:
         draft, prepared, conditioned = spread(draft, prepared, conditioned, condition, source, clock)
     made = fitted(draft, prepared, conditioned, condition, source, samples, clock)
-    draft, conditioned, verification = made.draft, made.conditioned, made.verification
+    if trained is None and may_mix:
+        made = _well_answering(made, prepared, condition, source, seen, samples, clock)
+    draft, verification = made.draft, made.verification
     with clock("verify"):
         compared = partial(fidelity, helps=what_helps(draft.plan, draft.config), random=not seen)
         lost = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
@@ -293,6 +299,28 @@ def quantize_prepared(
         integer_divisor=source.divisor_for(prepared),
         seconds=clock.seconds,
     )
+
+
+def _well_answering(
+    made: Fitted,
+    prepared: Prepared,
+    condition: Condition,
+    source: Source,
+    seen: Sequence[Values],
+    samples: Sequence[Values],
+    clock: Clock,
+) -> Fitted:
+    """What was made, or where its answers are poor, the same with int16 inside, if there is one that is better."""
+    with clock("mix"):
+        unwanted = source.not_again or made.draft.config.effort == "fast"
+        draft = None if unwanted else mixed(made, prepared.graph, seen)
+    if draft is None:
+        return made
+    with clock("condition"):
+        conditioned = condition(prepared, draft.plan)
+    with clock("calibrate"):
+        draft = replace(draft, measured=measure(prepared, draft.plan, conditioned.graph, draft.config, source))
+    return fitted(draft, prepared, conditioned, condition, source, samples, clock)
 
 
 def _coarse(graph: Graph, plan: Plan, measured: Measured) -> tuple[CoarseOperand, ...]:

@@ -13,6 +13,7 @@ from keras import layers
 import octavo
 from octavo.dataless import SAMPLES, STEPS
 from octavo.errors import DatasetError, InputError
+from octavo.qat.synthesize import TEMPERATURES, unlike
 
 
 def trained_on(x: np.ndarray) -> Any:
@@ -66,6 +67,17 @@ def test_a_file_made_of_no_sample_answers_as_the_model_does(pixels: np.ndarray) 
     from_noise = octavo.quantize(model, "int8", np.random.default_rng(0).normal(size=(64, 8, 8, 3)).astype(np.float32))
     worse = np.asarray(from_noise.predict(pixels))
     assert np.abs(found - wanted).mean() < np.abs(worse - wanted).mean()
+
+
+@pytest.mark.parametrize("as_probabilities", [False, True])
+def test_what_is_sure_by_its_logits_is_not_by_divided_ones(as_probabilities: bool) -> None:
+    # Of the first class, nine above the others: the chance of these, one in 2,700, is one in four by a quarter of that.
+    logits = np.array([[9.0, 0.0, 0.0, 0.0]], np.float32)
+    given = keras.ops.softmax(logits) if as_probabilities else logits
+    for temperature in TEMPERATURES:
+        loss = unlike(given, np.array([4]), np.array([temperature], np.float32))
+        wanted = np.log(1 + 3 * np.exp(-9.0 / temperature))
+        assert float(keras.ops.convert_to_numpy(loss)) == pytest.approx(wanted, rel=1e-3)
 
 
 def test_progress_is_told_of_every_step(pixels: np.ndarray) -> None:

@@ -13,7 +13,8 @@ from octavo.board.host import WARNINGS
 
 # Those that others build upon come first.
 FIRST = ("common.h", "sums_16.c", "interpolate.c", "reciprocal.c", "sigmoid.c")
-FIRST += ("helium.c", "conv_layout.c", "conv_dsp.c", "conv_helium.c", "depthwise_layout.c", "depthwise_helium.c")
+FIRST += ("helium.c", "conv_layout.c", "conv_dsp.c", "conv_helium.c", "conv_plain.c")
+FIRST += ("depthwise_layout.c", "depthwise_lines.c", "depthwise_dsp.c", "depthwise_helium.c")
 CORTEX_M = ("-mthumb", "-ffreestanding")
 COMPILERS = {
     "gcc": ("gcc", "-std=c99", "-O2"),

@@ -23,6 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"pipeline"}),
     frozenset({"dataless", "trained"}),
     frozenset({"qat"}),
+    frozenset({"mixing"}),
     frozenset({"fitting", "mending"}),
     frozenset({"stages"}),
     frozenset({"report"}),

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from octavo.ir.graph import consumers
-from octavo.ir.types import Graph, Node
+from octavo.ir.types import Graph
 from octavo.ops.build import GraphBuilder
 from octavo.ops.elementwise_kernels import SubOptions
+from octavo.ops.operands import stated_limit
 from octavo.ops.reduce import emit_reduce
-from octavo.ops.roles import Data
 from octavo.ops.table import spec_of
 
 
@@ -56,7 +56,7 @@ def with_what_counts(graph: Graph, tensors: Sequence[str]) -> tuple[Graph, dict[
         for name in tensors
         if graph.tensors[name].shape
         and name not in graph.outputs
-        and (depth := _neglected(readers[name], name)) is not None
+        and (depth := stated_limit(readers[name], name, lambda role: role.nothing_below)) is not None
     }
     if not depths:
         return graph, {}
@@ -67,10 +67,3 @@ def with_what_counts(graph: Graph, tensors: Sequence[str]) -> tuple[Graph, dict[
         floor = builder.emit("SUB", [largest, builder.constant(np.array(depth, np.float32), "depth")], SubOptions())
         shown[name] = builder.emit("MAXIMUM", [name, floor])
     return builder.finish(graph.outputs), shown
-
-
-def _neglected(readers: Sequence[Node], name: str) -> float | None:
-    """How far below the largest value every reader neglects others."""
-    roles = [spec_of(node.op).role(i) for node in readers for i, read in enumerate(node.inputs) if read == name]
-    depths = [role.nothing_below if isinstance(role, Data) else None for role in roles]
-    return None if not depths or None in depths else max(depth for depth in depths if depth is not None)

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -89,5 +90,11 @@ def next_steps(toured: Toured, program: str = "octavo", folder: str = "") -> Ite
 
 
 def program_name() -> str:
-    """How the user can call this program again: by its name if the shell finds it, else by its path."""
-    return "octavo" if shutil.which("octavo") else os.path.relpath(sys.argv[0])
+    """How the user can call this program again: by its name if the shell finds it, else as it was called now."""
+    if shutil.which("octavo"):
+        return "octavo"
+    if Path(sys.argv[0]).name != "__main__.py":
+        return os.path.relpath(sys.argv[0])
+    python = Path(sys.executable)
+    found = shutil.which(python.name)
+    return f"{python.name if found and Path(found) == python else os.path.relpath(python)} -m octavo"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from octavo.dtypes import DType
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.ops.roles import Bias, Data, Parameter, Weight
@@ -45,6 +47,19 @@ def bias_inputs(graph: Graph, node: Node) -> tuple[Place, ...]:
         for i, name in enumerate(node.inputs)
         if name is not None and isinstance(role := spec.role(i), Bias) and role.weight in weights
     )
+
+
+def stated_limit(readers: Iterable[Node], name: str, limit: Callable[[Data], float | None]) -> float | None:
+    """The largest of what the roles of a tensor state; None where one of them states nothing, or nothing reads it.
+
+    Args:
+        readers: The nodes that read it.
+        name: The tensor.
+        limit: What is asked of a role.
+    """
+    roles = [spec_of(node.op).role(i) for node in readers for i, read in enumerate(node.inputs) if read == name]
+    limits = [limit(role) if isinstance(role, Data) else None for role in roles]
+    return None if None in limits else max((each for each in limits if each is not None), default=None)
 
 
 def is_integer(graph: Graph, node: Node) -> bool:

@@ -300,6 +300,11 @@ class OpSpec:
         return self.outputs[min(index, len(self.outputs) - 1)]
 
     @property
+    def widens(self) -> bool:
+        """Whether int16 runs wherever int8 does."""
+        return DType.INT16 in self.activations and (DType.INT16 in self.micro or DType.INT8 not in self.micro)
+
+    @property
     def reshapes(self) -> bool:
         """Whether it only gives the values, in their order, another shape."""
         return self.in_place is not None and self.in_place.overlap is Overlap.ALIAS

@@ -10,9 +10,9 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.graph import consumers
-from octavo.ir.types import Graph, Node, Quantization
+from octavo.ir.types import Graph, Node, Quantization, Tensor
 from octavo.ops.fused import activation_of, smallest_output_scale
-from octavo.ops.operands import data_inputs, real_outputs
+from octavo.ops.operands import data_inputs, real_outputs, stated_limit
 from octavo.ops.roles import Data, Fixed, SameAsInput, SameAsOutput, State
 from octavo.ops.table import spec_of
 from octavo.plan.types import Edge, Group, Member, Table
@@ -187,14 +187,8 @@ def _widest(
             own_type = types.get(reader.outputs[0]) is member.dtype
             if (own_type and names.issuperset(reader.outputs)) or not (own_type or is_native):
                 continue
-            limits.append(_flat_beyond(graph, reader, member.tensor) if own_type else None)
+            limits.append(stated_limit([reader], member.tensor, lambda role: role.flat_beyond) if own_type else None)
     return None if not limits or None in limits else max(limit for limit in limits if limit is not None)
-
-
-def _flat_beyond(graph: Graph, reader: Node, name: str) -> float | None:
-    roles = [spec_of(reader.op).role(i) for i, read in data_inputs(graph, reader) if read == name]
-    limits = [role.flat_beyond if isinstance(role, Data) else None for role in roles]
-    return None if None in limits else max((limit for limit in limits if limit is not None), default=None)
 
 
 def _following_constants(graph: Graph, node: Node) -> tuple[int, ...]:
@@ -232,7 +226,8 @@ def _observed(
 
     The output of an operator that shares its inputs' parameters lies within their range (0 included) and
     needs no statistics, unless an input is requantized and so not among those sharing. Operators that clip
-    (same as output) make their input's excess irrelevant, if nothing else reads that input.
+    (same as output) make their input's excess irrelevant, if nothing else reads that input. What hides its place from a
+    SOFTMAX behind it does so from the end of the range as well.
     """
     readers = consumers(graph)
     clipping = {
@@ -252,8 +247,10 @@ def _observed(
     }
     for node, dtype in _integer_nodes(graph, types):
         spec, rule = spec_of(node.op), spec_of(node.op).rule()
+        hiding = _hiding_constants(graph, node, readers)
+        members -= {Member(name, dtype) for name in hiding}
         for i, name in enumerate(node.outputs):
-            shares = isinstance(spec.rule(i), SameAsInput) and node.outputs[0] not in requantizing
+            shares = isinstance(spec.rule(i), SameAsInput) and node.outputs[0] not in requantizing and not hiding
             if shares or isinstance(spec.rule(i), Fixed):
                 members.discard(Member(name, dtype))
         if isinstance(rule, SameAsOutput):
@@ -263,6 +260,23 @@ def _observed(
                 if not shown and all(reader.outputs[0] in clipping for reader in others):
                     members.discard(Member(name, dtype))
     return frozenset(members)
+
+
+def _hiding_constants(graph: Graph, node: Node, readers: Mapping[str, tuple[Node, ...]]) -> frozenset[str]:
+    """Constants that an operator moves to its result only for them to count for nothing there: masks of -1e9."""
+    result = node.outputs[0]
+    if not isinstance(spec_of(node.op).rule(), SameAsInput) or result in graph.outputs:
+        return frozenset()
+    depth = stated_limit(readers[result], result, lambda role: role.flat_below)
+    if depth is None:
+        return frozenset()
+    alone = (graph.tensors[name] for _, name in data_inputs(graph, node) if len(readers[name]) == 1)
+    return frozenset(tensor.name for tensor in alone if _lies_below(tensor, -depth))
+
+
+def _lies_below(constant: Tensor, limit: float) -> bool:
+    """Whether a tensor is a constant without a value above a limit."""
+    return constant.is_constant and constant.size > 0 and bool((constant.values <= limit).all())
 
 
 def _reads_as(reader: Node, name: str, dtype: DType, types: Mapping[str, DType], natives: Mapping[str, DType]) -> bool:

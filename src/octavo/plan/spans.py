@@ -74,7 +74,7 @@ def _span(
     name, inside = node.outputs[0], _inside(graph, plan, node, positive)
     if operand not in inside:
         return
-    if _has_int16(node):
+    if spec_of(node.op).widens:
         yield Span(name, lowest, high, (), inside | {name})
     elif spec_of(node.op).of_product is not None:
         ratio = min(RESOLVED, high / lowest)
@@ -93,7 +93,7 @@ def _inside(graph: Graph, plan: Plan, node: Node, positive: frozenset[str]) -> f
     readers = consumers(graph)
 
     def may_widen(other: Node) -> bool:
-        return plan.types.get(other.outputs[0]) is DType.INT8 and _has_int16(other)
+        return plan.types.get(other.outputs[0]) is DType.INT8 and spec_of(other.op).widens
 
     (_, operand), *_ = data_inputs(graph, node)
     scaled = spec_of(node.op).of_product == "MUL"
@@ -125,9 +125,3 @@ def _moves(node: Node) -> bool:
     """Whether every value of the result is one of the operand's."""
     rule = spec_of(node.op).rule()
     return isinstance(rule, SameAsInput) and rule.moves
-
-
-def _has_int16(node: Node) -> bool:
-    """Whether int16 runs wherever int8 does."""
-    spec = spec_of(node.op)
-    return DType.INT16 in spec.activations and (DType.INT16 in spec.micro or DType.INT8 not in spec.micro)

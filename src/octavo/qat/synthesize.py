@@ -116,7 +116,7 @@ class Matching(keras.Model):
         matched, answers = found[: len(self._statistics)], found[len(self._statistics) :]
         total = sum(_distance(each, *known) for each, known in zip(matched, self._statistics, strict=True))
         temperature = keras.ops.take(self._temperatures, x)
-        return total + CLASSES_SHARE * sum(_unlike(each, x, temperature) for each in answers if _classifies(each))
+        return total + CLASSES_SHARE * sum(unlike(each, x, temperature) for each in answers if _classifies(each))
 
 
 def _remembered(layer: Any) -> tuple[np.ndarray, np.ndarray, int]:
@@ -142,7 +142,7 @@ def _classifies(output: Any) -> bool:
     return len(output.shape) == 2 and output.shape[1] > 1
 
 
-def _unlike(output: Any, index: Any, temperature: Any) -> Any:
+def unlike(output: Any, index: Any, temperature: Any) -> Any:
     """Cross-entropy with one class after the other, so that samples are of all classes, of logits by temperatures."""
     ops, classes = keras.ops, output.shape[1]
     # Of probabilities it is their logarithm that counts, of logits what softmax makes of them; both are the same for

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from octavo.dtypes import DType
+from octavo.ir.graph import consumers
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, Quantization, Tensor
 from octavo.numerics.affine import RANGE_OF_ZEROS, Range, asymmetric, representable, symmetric
@@ -22,6 +23,10 @@ from octavo.quantization.weights import largest_magnitude, limit_for_bias, limit
 SMALLEST_WIDTH = 1e-20
 # Passes over the graph until scales stand; what grows in a circle with itself is told by `octavo.ops.obstacles`.
 LARGEST_PASSES = 8
+# The sign that each operand of a sum has in it.
+SIGNS = {"ADD": (1, 1), "SUB": (1, -1)}
+# How many times as wide as needed the range of an addend must be to be cut: it has lost four bits then.
+WASTEFUL = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class _Settling:
         self.graph, self.plan = graph, plan
         self.weights = {Edge(rule.node, rule.input): rule for rule in plan.weights}
         self.biases = {Edge(rule.node, rule.weight): rule for rule in plan.biases}
-        self.requantized = dict(plan.requantized)
+        self.requantized, self.readers = dict(plan.requantized), consumers(graph)
         self.groups = {Member(name, group.dtype): group for group in plan.groups for name in group.tensors}
         self.ranges = {group: _range(graph, plan, group, ranges) for group in plan.groups if group.fixed is None}
         self.activations: dict[Member, Quantization] = {}
@@ -106,7 +111,7 @@ class _Settling:
         """Widen what the kernel of a node, and conversions of its inputs, need wider; whether anything was."""
         dtype = self.plan.types[node.outputs[0]]
         widened = [self._widen(target, rescaled(None, Inputs([source]))) for source, target in self._converted(node)]
-        widened += (self._raise_limits(node, dtype), self._cut_constant(node, dtype))
+        widened += (self._raise_limits(node, dtype), self._cut_addends(node, dtype))
         spec = spec_of(node.op)
         if spec.output_scales is not None:
             operands = Inputs(
@@ -115,26 +120,51 @@ class _Settling:
             widened.append(self._widen(Member(node.outputs[0], dtype), spec.output_scales(node.options, operands)))
         return any(widened)
 
-    def _cut_constant(self, node: Node, dtype: DType) -> bool:
-        """Cut the range of a constant that is added where the sum saturates whatever it is added to.
+    def _cut_addends(self, node: Node, dtype: DType) -> bool:
+        """Cut the ranges of what a sum alone reads where it saturates whatever is added; whether that changed any.
 
-        A mask of -1e9 would have steps so large that kernels shift its sums out of their registers.
+        A mask of -1e9 would have steps so large that kernels shift its sums out of their registers, and lose the other
+        operand in them. Of activations only what wastes steps is cut, so that training sees the ranges it has learned.
         """
-        operands = [*enumerate(map(str, node.inputs))] if node.op == "ADD" else []
-        for (i, name), (j, other) in (operands, operands[::-1]) if operands else ():
-            tensor, output = self.graph.tensors[name], Member(node.outputs[0], dtype)
-            member, beside = self._member(node, i, name, dtype), self._member(node, j, other, dtype)
-            if tensor.data is None or member is None or beside is None or self.groups[member].observed != (name,):
+        signs = SIGNS.get(node.op)
+        members = [self._member(node, i, str(name), dtype) for i, name in enumerate(node.inputs)] if signs else []
+        output, changed = Member(node.outputs[0], dtype), False
+        for i, member in enumerate(members):
+            beside = members[1 - i]
+            if signs is None or member is None or beside is None or not self._is_read_alone(member, node):
                 continue
-            group, (low, high) = self.groups[member], representable(self.activations[output], dtype)
-            other_low, other_high = representable(self.activations[beside], dtype)
-            known = self.ranges.get(group, (0.0, 0.0))
-            cut = max(known[0], low - other_high), min(known[1], high - other_low)
-            if cut != known:
+            group, sums = self.groups[member], self._reach(output)
+            if group is self.groups[beside]:
+                continue
+            others = sorted(signs[1 - i] * end for end in self._reach(beside))
+            needed = sorted(signs[i] * end for end in (sums[0] - others[1], sums[1] - others[0]))
+            known = self.ranges[group]
+            cut = max(known[0], needed[0]), min(known[1], needed[1])
+            constant = self.graph.tensors[member.tensor].is_constant
+            if cut[0] <= cut[1] and cut != known and (constant or known[1] - known[0] > WASTEFUL * (cut[1] - cut[0])):
                 self.ranges[group] = cut
                 self._choose(group, group.smallest_scale)
-                return True
-        return False
+                changed = True
+        return changed
+
+    def _reach(self, member: Member) -> Range:
+        return representable(self.activations[member], member.dtype)
+
+    def _is_read_alone(self, member: Member, node: Node) -> bool:
+        """Whether a node is all that reads a group, but for what makes others of the group, and no user sees it."""
+        group = self.groups[member]
+        tensors = [self.graph.tensors[name] for name in group.tensors]
+        if group.fixed is not None or any(
+            not (each.is_constant or self._is_hidden(each.name, group)) for each in tensors
+        ):
+            return False
+        readers = [reader for each in tensors for reader in self.readers[each.name] if reader is not node]
+        return all(set(group.tensors).issuperset(reader.outputs) for reader in readers)
+
+    def _is_hidden(self, name: str, group: Group) -> bool:
+        """Whether a tensor is made in a group's type, inside the graph."""
+        shown = name in self.graph.inputs or name in self.graph.outputs
+        return not shown and self.plan.natives.get(name) is group.dtype
 
     def _widen(self, member: Member, scales: Scales) -> bool:
         """Choose a group's parameters anew if its scale is not among these; whether that changed it."""

@@ -16,7 +16,7 @@ def ways_table(board: Board, rows: Sequence[Footprint]) -> TextTable:
         f"{number(size)} of {kind}" for kind, size in (("flash", board.flash_bytes), ("RAM", board.ram_bytes)) if size
     )
     title = f"On {board.title} ({board.processor.name}, {board.mhz:g} MHz; {rooms or 'no limits'})"
-    header = ("model", "run by", "flash bytes", "RAM bytes", "M instr.", "ms", "")
+    header = ("model", "run by", "flash bytes", "RAM bytes", "M instr.", "ms", "verdict")
     return TextTable(title, header, cells, frozenset({2, 3, 4, 5}))
 
 

@@ -118,7 +118,11 @@ def search(
         if judge is not None:
             files.judge(judge, budgets)
     chosen = best(files.points, budgets)
-    made = None if chosen is None else quantize_prepared(bench.prepared, chosen.candidate.config(config), source)
+    made = (
+        None
+        if chosen is None
+        else quantize_prepared(bench.prepared, chosen.candidate.config(config), source, may_mix=False)
+    )
     scores = None if judge is None or reached is None or made is None else (judge.score(made), reached)
     return Search(table, tuple(files.points), budgets, chosen, made, config, source, tuple(allow), scores)
 

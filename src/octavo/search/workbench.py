@@ -82,7 +82,8 @@ class Workbench:
         Raises:
             ConfigError, ModelFileError, RuntimeEndedError: if there is none.
         """
-        return quantize_prepared(self.prepared, replace(candidate.config(self.config), verify="off"), self.source)
+        config = replace(candidate.config(self.config), verify="off")
+        return quantize_prepared(self.prepared, config, self.source, may_mix=False)
 
     def _rounded(self, scheme: str) -> Conditioned:
         state = Conditioned(self.graph)

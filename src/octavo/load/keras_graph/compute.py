@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,6 +22,23 @@ def with_compute(loaded: Loaded, model: Any) -> Loaded:
     return replace(loaded, compute=partial(_outputs, model, loaded.graph.inputs, loaded.graph.outputs))
 
 
+@contextmanager
+def _from_the_reset(model: Any) -> Iterator[None]:
+    """Layers that keep their state start from zeros, as a file does, and have it back afterwards."""
+    import keras
+
+    recurrent = (layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN))
+    layers = [layer for layer in recurrent if layer.stateful]
+    kept = [(each, keras.ops.convert_to_numpy(each)) for layer in layers for each in keras.tree.flatten(layer.states)]
+    try:
+        for layer in layers:
+            layer.reset_state()
+        yield
+    finally:
+        for variable, values in kept:
+            variable.assign(values)
+
+
 def _outputs(
     model: Any, inputs: tuple[str, ...], outputs: tuple[str, ...], sample: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
@@ -35,5 +53,6 @@ def _outputs(
     with warnings.catch_warnings():
         # A single input may be given without the structure around it.
         warnings.simplefilter("ignore", UserWarning)
-        results = model.predict_on_batch(keras.tree.pack_sequence_as(function._inputs_struct, arrays))
+        with _from_the_reset(model):
+            results = model.predict_on_batch(keras.tree.pack_sequence_as(function._inputs_struct, arrays))
     return {name: np.asarray(result) for name, result in zip(outputs, keras.tree.flatten(results), strict=True)}

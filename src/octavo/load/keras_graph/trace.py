@@ -39,6 +39,7 @@ from octavo.load.keras_graph.shadow import Shadows
 from octavo.load.loaded import Loaded
 from octavo.ops.build import GraphBuilder
 from octavo.ops.own_lowerings import lowering_of
+from octavo.ops.recurrent_layers import KEEPS_STATE, lower_stateful_lstm
 from octavo.ops.refuse import is_of_configuration
 from octavo.ops.spec import TensorRef
 from octavo.ops.table import KERAS_FORMS
@@ -207,6 +208,9 @@ class _Tracer:
             return known
         if name is not None and name in KERAS_FORMS and (kwargs.get("mask") is None or KERAS_FORMS[name].takes_mask):
             return self._by_form(name, Call(operation, args, kwargs, self._values))
+        if name == "layers.LSTM" and operation.stateful and kwargs.get("mask") is None:
+            self._note(path, KEEPS_STATE)
+            return (lower_stateful_lstm(self.builder, operation, Call(operation.cell, args, kwargs, self._values)),)
         if not isinstance(operation, keras.layers.Layer) and type(operation).__module__.startswith("keras.src."):
             raise refusals.no_form(path, f"ops.{type(operation).__name__}", f"called on {self._shapes(args, kwargs)}")
         if self._stored and isinstance(operation, keras.layers.Lambda) and path not in self._allow:

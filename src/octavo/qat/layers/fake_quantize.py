@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -43,6 +43,8 @@ class FakeQuantize(keras.layers.Layer):
         least, most: What the range contains whatever is observed: 0, and the constants among the group's members.
         narrowest: Width that a narrower range is widened to, upwards, as kernels need it.
         widest: Magnitude that a range is cut at, as what reads the values is flat beyond; None does not cut.
+        neglected: By member, how far below the largest along the last axis a value counts for nothing, and the length
+            of that axis; a mask of -1e9 is observed as no lower.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class FakeQuantize(keras.layers.Layer):
         most: float = 0.0,
         narrowest: float = 0.0,
         widest: float | None = None,
+        neglected: Mapping[str, tuple[float, int]] | None = None,
         name: str | None = None,
         trainable: bool = True,
         dtype: Any = None,
@@ -66,6 +69,7 @@ class FakeQuantize(keras.layers.Layer):
         self.fixed = None if fixed is None else (float(fixed[0]), int(fixed[1]))
         self.least, self.most = min(least, 0.0), max(most, 0.0)
         self.narrowest, self.widest = narrowest, widest
+        self.neglected = {member: (depth, length) for member, (depth, length) in (neglected or {}).items()}
 
     def build(self, input_shape: Any) -> None:
         """Make the range variables, each of shape (sites,)."""
@@ -120,7 +124,8 @@ class FakeQuantize(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
-        own = ("tensors", "integer", "observer", "momentum", "fixed", "least", "most", "narrowest", "widest")
+        learning = ("tensors", "integer", "observer", "momentum", "fixed")
+        own = (*learning, "least", "most", "narrowest", "widest", "neglected")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
     def compute_output_spec(self, x: Any, site: int = -1, training: bool | None = None, converts: bool = False) -> Any:
@@ -171,6 +176,9 @@ class FakeQuantize(keras.layers.Layer):
         return quantize
 
     def _observe(self, x: Any, site: int) -> None:
+        depth, length = self.neglected.get(self.tensors[site], (None, 0))
+        if depth is not None and x.shape[-1] == length:
+            x = ops.maximum(x, ops.max(x, axis=-1, keepdims=True) - depth)
         low, high = extremes_of_replicas(ops.cast(ops.min(x), "float32"), ops.cast(ops.max(x), "float32"))
         here = ops.arange(len(self.tensors)) == site
         keep = {"moving_average": self.momentum, "last": 0.0, "all": 0.0}[self.observer]

@@ -10,6 +10,7 @@ from keras import tree
 
 from octavo.ir.graph import consumers
 from octavo.ir.types import Graph
+from octavo.ops.operands import stated_limit
 from octavo.plan.types import Group, Member, Plan
 from octavo.qat.layers.batch_norm import LiveBatchNorm
 from octavo.qat.layers.fake_quantize import FakeQuantize
@@ -147,8 +148,24 @@ def _fake_quantizer(name: str, graph: Graph, plan: Plan, group: Group, training:
         most=max((float(data.max()) for data in constants if data is not None), default=0.0),
         narrowest=group.smallest_scale * (highest - lowest),
         widest=group.widest,
+        neglected=_neglected(graph, plan, group),
         name=name,
     )
+
+
+def _neglected(graph: Graph, plan: Plan, group: Group) -> dict[str, tuple[float, int]]:
+    """The members of which no reader tells how small they are: depth and length of the last axis, by range name."""
+    readers = consumers(graph)
+    depths = {
+        name: stated_limit(readers[name], name, lambda role: role.nothing_below)
+        for name in group.observed
+        if graph.tensors[name].shape and name not in graph.outputs and not graph.tensors[name].is_constant
+    }
+    return {
+        plan.range_name(name, group): (depth, graph.tensors[name].shape[-1])
+        for name, depth in depths.items()
+        if depth is not None
+    }
 
 
 def rounded_results(blueprint: Blueprint) -> dict[int, KernelRounding]:

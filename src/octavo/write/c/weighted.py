@@ -97,7 +97,7 @@ def _depthwise(
     scratch_bytes = 8 * (lines + 1) * line + 16 * window.height * pair
     statements = for_each_image(call, x, y)
     return Call(
-        ("helium", "depthwise_layout", "depthwise_helium", "depthwise"),
+        ("helium", "depthwise_layout", "depthwise_lines", "depthwise_dsp", "depthwise_helium", "depthwise"),
         definitions,
         statements,
         scratch_bytes,
@@ -200,7 +200,7 @@ def _conv(
     only = y.shape[1] * y.shape[2] == 1 and (gathers or one_tap)
     call = f"octavo_conv_rows{suffix}(&{prefix}_op, {{x0}}{{0}}, {{y}}{{1}}, {{scratch}}, {{begin}}, {{end}});"
     return Call(
-        ("helium", "conv_layout", "conv_dsp", "conv_helium", "conv"),
+        ("helium", "conv_layout", "conv_dsp", "conv_plain", "conv_helium", "conv"),
         definitions,
         for_each_image(call, x, y),
         scratch_bytes=((2 if only else 4) + gathers) * depth,

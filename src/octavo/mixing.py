@@ -1,0 +1,186 @@
+"""int16 for the fewest operators with which a network answers well whose int8 answers do not.
+
+Residual sums, attention and whatever a small difference of large numbers ends in lose more to int8 than to nothing
+else. Which operators these are is measured: each kind of a layer goes back to int8 alone, where all others are int16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from octavo.condition.trial import decibels
+from octavo.dtypes import DType
+from octavo.errors import OctavoError
+from octavo.evaluate.predict import predict
+from octavo.fitting import Draft, Fitted, with_all_ranges, with_inside
+from octavo.ir.graph import operands, results
+from octavo.ir.notes import Note
+from octavo.ir.samples import stacked
+from octavo.ir.types import Graph, Node
+from octavo.ops.table import spec_of
+from octavo.plan.make import operator_name, own_config_of
+from octavo.quantization.quantize import quantized_graph
+from octavo.write.tflite import write_tflite
+
+Values = Mapping[str, np.ndarray]
+
+# Noise, as a share of an output's power, that is mended: 22 dB, as samples that calibration saw leave less than others;
+# and what is aimed at then: 25 dB.
+POOR, AIM = 10**-2.2, 10**-2.5
+# Where int16 throughout does not halve the noise, the loss is another one.
+WORTH = 2.0
+# How much more noise than int16 throughout leaves, where that is more than the aim: 1 dB.
+NEAR = 10**0.1
+# Samples looked at; and how many parts of a network are tried, at most and at least.
+MOST_SAMPLES, MOST_PARTS, FEWEST_PARTS = 16, 32, 4
+# What all tries together may take: products of int16, which desktops run at some hundred million a second, and
+# operators to write.
+MOST_PRODUCTS, MOST_OPERATORS = 2e9, 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Samples, and what float makes of them.
+
+    Attributes:
+        x: By input name.
+        wanted: By output name.
+    """
+
+    x: Values
+    wanted: Values
+
+    def noise(self, model: bytes) -> float:
+        """Of the worst output, as a share of its power."""
+        found = predict(model, self.x)
+        return max(_share(found[name], wanted) for name, wanted in self.wanted.items())
+
+
+def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None:
+    """The draft of a file that answers well where the one made does not; None where it does, or none was found.
+
+    Layers whose type is configured keep it, and the model its inputs' and outputs' types.
+
+    Args:
+        made: Of int8 activations; with others, nothing is done.
+        graph: The float graph.
+        samples: Real inputs by name, batch 1 each.
+    """
+    draft = made.draft
+    parts = _parts(graph, draft) if draft.plan.scheme.activations is DType.INT8 else []
+    if not parts or not samples:
+        return None
+    x = stacked(samples[:MOST_SAMPLES], graph.inputs)
+    judge = _Judge(x, predict(write_tflite(graph), x))
+    if not all(np.isfinite(values).all() for values in judge.wanted.values()):
+        return None
+    before = judge.noise(made.model)
+    if before <= POOR:
+        return None
+    parts, known = _affordable(parts, graph, len(samples[:MOST_SAMPLES])), with_all_ranges(draft, graph)
+
+    def noise(inside: frozenset[str]) -> float:
+        try:
+            tried = with_inside(known, graph, draft.inside | inside)
+            conditioned, ranges = made.conditioned, tried.measured.ranges
+            written = quantized_graph(conditioned.graph, tried.plan, tried.config, ranges, conditioned.limits)
+            return judge.noise(write_tflite(written))
+        except OctavoError:  # a scale, or a sum, that no kernel holds
+            return np.inf
+
+    chosen = fewest(parts, noise, before) if parts else None
+    if chosen is None:
+        return None
+    reached = f"SQNR {decibels(before):.1f} dB, {decibels(noise(chosen)):.1f} dB so"
+    text = (
+        f"{len(chosen)} of {len(draft.plan.types)} operators are int16, as int8 throughout answers with {reached}, on "
+        f"{len(samples[:MOST_SAMPLES])} samples; layers=[LayerConfig('*', activations='int8')] keeps int8"
+    )
+    noted = replace(known, notes=(*draft.notes, Note("plan", graph.name, text)))
+    return with_inside(noted, graph, draft.inside | chosen)
+
+
+def _share(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Noise as a share of the signal; of no signal, as it is."""
+    signal, noise = (float(np.square(each, dtype=np.float64).sum()) for each in (wanted, found - wanted.astype(float)))
+    return noise / signal if signal else noise
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Operators that widen together.
+
+    Attributes:
+        results: Their first outputs.
+        elements: Of what they make.
+    """
+
+    results: frozenset[str]
+    elements: int
+
+
+def _parts(graph: Graph, draft: Draft) -> list[Part]:
+    """The operators of one kind in one layer, in execution order, of those that may widen; no int4 is beside int16."""
+    named: dict[str, list[Node]] = {}
+    narrow = {rule.node for rule in draft.plan.weights if rule.dtype is not DType.INT8}
+    for node in graph.nodes:
+        free = own_config_of(node, draft.config).activations is None and node.outputs[0] not in narrow
+        if free and draft.plan.types.get(node.outputs[0]) is DType.INT8 and spec_of(node.op).widens:
+            named.setdefault(operator_name(node), []).append(node)
+    return [
+        Part(
+            frozenset(node.outputs[0] for node in nodes),
+            sum(graph.tensors[name].size for node in nodes for name in node.outputs),
+        )
+        for nodes in named.values()
+    ]
+
+
+def _affordable(parts: Sequence[Part], graph: Graph, samples: int) -> list[Part]:
+    """Neighbours joined, so that trying each takes no longer than it may; none where that leaves too few."""
+    products = samples * sum(
+        spec_of(node.op).products(node.options, operands(graph, node), results(graph, node)) for node in graph.nodes
+    )
+    tries = min(MOST_PRODUCTS / max(1, products), MOST_OPERATORS / len(graph.nodes))
+    if tries < FEWEST_PARTS:
+        return []
+    count = min(len(parts), MOST_PARTS, int(tries))
+    return [
+        Part(frozenset().union(*(parts[i].results for i in run)), sum(parts[i].elements for i in run))
+        for run in np.array_split(np.arange(len(parts)), count)
+    ]
+
+
+def fewest(parts: Sequence[Part], noise: Callable[[frozenset[str]], float], before: float) -> frozenset[str] | None:
+    """The results to make in int16: what is left of all when those are int8 again that add least noise by their size.
+
+    What several add is about the sum of what each adds alone; it is measured at last.
+
+    Args:
+        parts: To choose of.
+        noise: Of the network with these results in int16.
+        before: Its noise with none.
+
+    Returns:
+        None where even all of them do not bring enough.
+    """
+    everything = frozenset().union(*(part.results for part in parts))
+    least = noise(everything)
+    if least * WORTH > before:
+        return None
+    limit = max(AIM, least * NEAR)
+    added = {part: max(0.0, noise(everything - part.results) - least) for part in parts}
+    narrow, total = list[Part](), least
+    for part in sorted(parts, key=lambda part: added[part] / part.elements):
+        if total + added[part] <= limit:
+            narrow.append(part)
+            total += added[part]
+    while narrow:
+        inside = everything.difference(*(part.results for part in narrow))
+        if inside and noise(inside) <= limit * NEAR:
+            return inside
+        narrow = narrow[: len(narrow) // 2]
+    return everything
