@@ -107,6 +107,29 @@ def test_exit_codes_tell_what_ended_a_command(
     assert ("Traceback" in ended.err) == (code == OUR_BUG)
 
 
+def of_interrupt(error: Exception) -> Exception:
+    error.__context__ = KeyboardInterrupt()
+    return error
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        of_interrupt(RuntimeError("the pool is shut down")),
+        of_interrupt(VerificationError("wrong.", got="1", expected="2", fix="report it")),
+        RuntimeError("INTERNAL: CpuCallback error: KeyboardInterrupt: <EMPTY MESSAGE>"),
+    ],
+    ids=["in its place", "an error of ours in its place", "as XLA tells it"],
+)
+def test_what_code_makes_of_an_interrupt_is_one(run: Run, monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
+    def fail() -> None:
+        raise raised
+
+    monkeypatch.setattr(octavo.doctor, "look_around", fail)
+    ended = run("doctor")
+    assert (ended.code, "Traceback" in ended.err) == (INTERRUPTED, False)
+
+
 @pytest.mark.parametrize("command", ["ops --markdown", "--help", "doctor"])
 def test_a_reader_that_goes_away_makes_no_noise(command: str) -> None:
     piped = f"'{sys.executable}' -m octavo {command} | :"

@@ -171,7 +171,7 @@ def _told(arguments: list[str]) -> int:
             print_json_error(_misunderstood(arguments))
         return end.code if isinstance(end.code, int) else DONE
     except OctavoError as error:
-        return _failed(error, arguments)
+        return INTERRUPTED if _was_interrupted() else _failed(error, arguments)
     except MemoryError as error:
         return _failed(_out_of_memory(error), arguments)
     except KeyboardInterrupt:
@@ -182,7 +182,14 @@ def _told(arguments: list[str]) -> int:
         return _failed(_out_of_memory(error), arguments)
 
 
+def _was_interrupted() -> bool:
+    """Whether the exception at hand is what code made of an interrupt: raised in its place, or telling of it."""
+    return "KeyboardInterrupt" in traceback.format_exc()
+
+
 def _our_bug() -> int:
+    if _was_interrupted():
+        return INTERRUPTED
     _say(
         f"{traceback.format_exc()}This is a bug in Octavo, not in what you did. Please report it with the lines above."
     )
