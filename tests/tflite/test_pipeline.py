@@ -120,7 +120,7 @@ def test_int8_is_the_default_and_leaves_no_float(model: Any, int8: QuantizedMode
 def test_the_result_tells_how_it_was_made(model: Any) -> None:
     told: list[tuple[str, int, int | None]] = []
     result = octavo.quantize(model, "int8", DATA, seed=7, progress=lambda *news: told.append(news))
-    assert set(result.seconds) == {"load", "plan", "condition", "calibrate", "quantize", "write", "verify"}
+    assert set(result.seconds) == {"load", "plan", "condition", "calibrate", "quantize", "write", "mix", "verify"}
     assert told[-1] == ("calibrate", len(DATA), len(DATA))
     assert set(result.ranges) == {"image", "relu", "depthwise", "sum", "scores/fully_connected"}
     start = result.model.index(b'{"made_by"')
