@@ -69,18 +69,20 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
         graph: The float graph.
         samples: Real inputs by name, batch 1 each.
     """
-    draft = made.draft
-    parts = _parts(graph, draft) if draft.plan.scheme.activations is DType.INT8 else []
-    if not parts or not samples:
+    draft, few = made.draft, samples[:MOST_SAMPLES]
+    if draft.plan.scheme.activations is not DType.INT8 or not few:
         return None
-    x = stacked(samples[:MOST_SAMPLES], graph.inputs)
+    parts = _affordable(_parts(graph, draft), graph, len(few))
+    if not parts:
+        return None
+    x = stacked(few, graph.inputs)
     judge = _Judge(x, predict(write_tflite(graph), x))
     if not all(np.isfinite(values).all() for values in judge.wanted.values()):
         return None
     before = judge.noise(made.model)
     if before <= POOR:
         return None
-    parts, known = _affordable(parts, graph, len(samples[:MOST_SAMPLES])), with_all_ranges(draft, graph)
+    known = with_all_ranges(draft, graph)
 
     def noise(inside: frozenset[str]) -> float:
         try:
@@ -91,13 +93,13 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
         except OctavoError:  # a scale, or a sum, that no kernel holds
             return np.inf
 
-    chosen = fewest(parts, noise, before) if parts else None
+    chosen = fewest(parts, noise, before)
     if chosen is None:
         return None
     reached = f"SQNR {decibels(before):.1f} dB, {decibels(noise(chosen)):.1f} dB so"
     text = (
         f"{len(chosen)} of {len(draft.plan.types)} operators are int16, as int8 throughout answers with {reached}, on "
-        f"{len(samples[:MOST_SAMPLES])} samples; mix=False keeps int8"
+        f"{len(few)} samples; mix=False keeps int8"
     )
     noted = replace(known, notes=(*draft.notes, Note("plan", graph.name, text)))
     return with_inside(noted, graph, draft.inside | chosen)
@@ -151,7 +153,7 @@ def _affordable(parts: Sequence[Part], graph: Graph, samples: int) -> list[Part]
         spec_of(node.op).products(node.options, operands(graph, node), results(graph, node)) for node in graph.nodes
     )
     tries = min(MOST_PRODUCTS / max(1, products), MOST_OPERATORS / len(graph.nodes))
-    if tries < FEWEST_PARTS:
+    if not parts or tries < FEWEST_PARTS:
         return []
     count = min(len(parts), MOST_PARTS, int(tries))
     return [
