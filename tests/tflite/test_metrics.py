@@ -147,6 +147,13 @@ def test_labels_of_no_output_are_refused() -> None:
         measured(made(), {"elsewhere": np.zeros(40)})
 
 
+def test_a_metric_that_fails_says_of_what() -> None:
+    for metric in (keras.metrics.TopKCategoricalAccuracy(2), lambda labels, outputs: {}["nothing"]):
+        with pytest.raises(DatasetError, match=r"(?s)labels \(40,\), outputs \(40, 4\).*fix: +bring the labels"):
+            measured(made(), np.zeros(40, int), metric)
+    assert metric_named(keras.metrics.F1Score()).function(np.eye(3), np.eye(3)) == pytest.approx(1.0)
+
+
 def test_labels_that_a_named_error_cannot_be_taken_of_are_refused() -> None:
     with pytest.raises(DatasetError, match=r"fix: +give labels of the outputs' shape"):
         measured(made(), np.zeros((40, 3)), "mae")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from octavo.config import unknown_name
-from octavo.errors import ConfigError, DatasetError
+from octavo.errors import ConfigError, DatasetError, OctavoError
 
 Function = Callable[[np.ndarray, np.ndarray], Any]
 # Words in the name of a measure that is better the smaller it is.
@@ -164,7 +164,7 @@ def metric_named(metric: Any) -> Metric:
         return _of_keras(metric)
     if callable(metric):
         name = getattr(metric, "__name__", type(metric).__name__)
-        return Metric(name, metric, higher_is_better=not ERRORS.search(name))
+        return Metric(name, _told(name, metric), higher_is_better=not ERRORS.search(name))
     raise ConfigError(
         "this is no metric.",
         got=f"an object of {type(metric).__module__}.{type(metric).__qualname__}",
@@ -189,15 +189,34 @@ def _keras_by_name(name: str) -> Metric:
 
 
 def _of_keras(metric: Any) -> Metric:
-    """A Keras metric, started anew for every measurement."""
+    """A Keras metric, started anew for every measurement; of one number a class, the mean."""
 
     def over_all(labels: np.ndarray, outputs: np.ndarray) -> float:
         metric.reset_state()
         metric.update_state(labels, outputs)
-        return float(sys.modules["keras"].ops.convert_to_numpy(metric.result()))
+        return float(np.mean(sys.modules["keras"].ops.convert_to_numpy(metric.result())))
 
     lower = getattr(metric, "_direction", None) == "down" or bool(ERRORS.search(metric.name))
-    return Metric(metric.name, over_all, higher_is_better=not lower)
+    return Metric(metric.name, _told(metric.name, over_all), higher_is_better=not lower)
+
+
+def _told(name: str, function: Function) -> Function:
+    """The same function; where it fails, it is said of what."""
+
+    def told(labels: np.ndarray, outputs: np.ndarray) -> Any:
+        try:
+            return function(labels, outputs)
+        except OctavoError:
+            raise
+        except Exception as error:
+            raise DatasetError(
+                f"metric '{name}' cannot be taken of these labels and outputs.",
+                got=f"labels {labels.shape}, outputs {outputs.shape}: {type(error).__name__}, {error}",
+                expected="labels as this metric takes them: class numbers, one-hot rows, or a value for each output",
+                fix=f"bring the labels to its form, or use another metric=, such as {', '.join(METRICS)}",
+            ) from error
+
+    return told
 
 
 def _difference(labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
