@@ -20,6 +20,7 @@ from octavo.board.emulator import Image
 from octavo.export import golden_vector
 from octavo.ir.types import Graph
 from octavo.write.c.model import CModel, write_c
+from riscv import Program
 
 _BUFFERS = """\
 #if __STDC_HOSTED__
@@ -69,6 +70,12 @@ class Bundle:
         image = Image(folder, NAME, [self._in_bytes], [self._out_bytes], core, flags)
         vectors = np.frombuffer(self._packed(), np.int8).reshape(-1, self._in_bytes)
         return self._parts(image.run(vectors).outputs)
+
+    def on_riscv(self, folder: Path) -> dict[str, np.ndarray]:
+        """What each computes on an emulated RISC-V core."""
+        self._write(folder)
+        vectors = np.frombuffer(self._packed(), np.int8).reshape(-1, self._in_bytes)
+        return self._parts(Program(folder, NAME, self._in_bytes, self._out_bytes).run(vectors))
 
     def expected(self, name: str) -> np.ndarray:
         """What the integer reference computes of a model."""
