@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from octavo.evaluate.accuracy import Marks, measure
+from octavo.evaluate.held_out import guess_notes
 from octavo.evaluate.predict import Samples, fitting, rows_in
 from octavo.evaluate.tasks import labels_by_output
 from octavo.run.runtime import Runtime
@@ -69,14 +70,15 @@ def other_scale_notes(model: bytes, x: Samples, y: Any, metric: Any, most: int) 
         judged = {name: each[chosen] for name, each in labels.items()}
         name = next((n for n, each in few.items() if each.dtype.kind == "f"), None)
         own = None if name is None else next((usual for usual in USUAL if usual.holds(few[name])), None)
-        if name is None or own is None:
-            return ()
+        if name is None or own is None or any((each == each[:1]).all() for each in judged.values()):
+            return ()  # one answer to everything would be right in any scale
         given = _marks(runtime, few, judged, metric)
         for other in USUAL:
             if given is None or other is own:
                 continue
-            found = _marks(runtime, {**few, name: own.brought_to(other, few[name])}, judged, metric)
-            if found is not None and _is_far_better(found, given):
+            brought = {**few, name: own.brought_to(other, few[name])}
+            found = _marks(runtime, brought, judged, metric)
+            if found is not None and _is_far_better(found, given) and not _guesses(runtime, brought, judged, metric):
                 before, after = (given.metric.text(each.value) for each in (given, found))
                 better = f"{given.metric.name} of the float model {before}, and {after} once they are {other.name}"
                 return (f"input '{name}': samples in {own.name}, {better}. Prepare them as for training.",)
@@ -88,6 +90,11 @@ def _marks(runtime: Runtime, x: Mapping[str, np.ndarray], y: Mapping[str, np.nda
     measured = measure(runtime, dict(x), dict(y), metric=metric)
     marks = next((each.marks for each in measured if each.marks is not None), None)
     return None if marks is None or marks.each is None else marks
+
+
+def _guesses(runtime: Runtime, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], metric: Any) -> bool:
+    """Whether one answer to everything would be about as good."""
+    return bool(guess_notes(runtime.outputs, measure(runtime, dict(x), dict(y), metric=metric), dict(y)))
 
 
 def _is_far_better(found: Marks, given: Marks) -> bool:
