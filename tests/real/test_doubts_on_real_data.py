@@ -52,15 +52,14 @@ def test_a_test_set_of_one_class_alone_or_nearly_raises_none(of_class: float) ->
     """In a scale of next to nothing a network gives one answer to everything, which is right for one class."""
     x, y = SOURCES["resnet8.keras"]()
     rng = np.random.default_rng(0)
-    # Noise makes the network miss some of each class.
+    # Noise makes the network miss some of the class.
     x = np.clip(x + rng.normal(0, 30, x.shape), 0, 255).astype(np.float32)
-    for label in range(3):
-        own, others = np.flatnonzero(y == label)[:100], np.flatnonzero(y != label)
-        chosen = np.where(rng.random(len(own)) < of_class, own, rng.choice(others, len(own)))
-        table = octavo.compare(
-            model_path("resnet8.keras"), x[:100], (x[chosen], y[chosen]), schemes=("float32",), time_it=False
-        )
-        assert table.of_test == ()
+    own, others = np.flatnonzero(y == 0)[:100], np.flatnonzero(y != 0)
+    chosen = np.where(rng.random(len(own)) < of_class, own, rng.choice(others, len(own)))
+    table = octavo.compare(
+        model_path("resnet8.keras"), x[:100], (x[chosen], y[chosen]), schemes=("float32",), time_it=False
+    )
+    assert table.of_test == ()
 
 
 @pytest.mark.parametrize("make", [digits, lambda: Data("mnist", *mnist("train", 2000), *mnist("test", 500))])
