@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from octavo.evaluate.accuracy import Marks, measure
+from octavo.evaluate.accuracy import Marks, OutputAccuracy, measure
 from octavo.evaluate.held_out import guess_notes
 from octavo.evaluate.predict import Samples, fitting, rows_in
 from octavo.evaluate.tasks import labels_by_output
-from octavo.run.runtime import Runtime
 from octavo.run.targets import DEFAULT
 
 
@@ -72,29 +71,24 @@ def other_scale_notes(model: bytes, x: Samples, y: Any, metric: Any, most: int) 
         own = None if name is None else next((usual for usual in USUAL if usual.holds(few[name])), None)
         if name is None or own is None or any((each == each[:1]).all() for each in judged.values()):
             return ()  # one answer to everything would be right in any scale
-        given = _marks(runtime, few, judged, metric)
+        given = _marks(measure(runtime, few, judged, metric=metric))
         for other in USUAL:
             if given is None or other is own:
                 continue
             brought = {**few, name: own.brought_to(other, few[name])}
-            found = _marks(runtime, brought, judged, metric)
-            if found is not None and _is_far_better(found, given) and not _guesses(runtime, brought, judged, metric):
+            measured = measure(runtime, brought, judged, metric=metric)
+            found, guesses = _marks(measured), guess_notes(runtime.outputs, measured, judged)
+            if found is not None and _is_far_better(found, given) and not guesses:
                 before, after = (given.metric.text(each.value) for each in (given, found))
                 better = f"{given.metric.name} of the float model {before}, and {after} once they are {other.name}"
                 return (f"input '{name}': samples in {own.name}, {better}. Prepare them as for training.",)
     return ()
 
 
-def _marks(runtime: Runtime, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], metric: Any) -> Marks | None:
+def _marks(measured: Sequence[OutputAccuracy]) -> Marks | None:
     """What each sample contributes to the first labelled output's metric; None where it is not one of each sample."""
-    measured = measure(runtime, dict(x), dict(y), metric=metric)
     marks = next((each.marks for each in measured if each.marks is not None), None)
     return None if marks is None or marks.each is None else marks
-
-
-def _guesses(runtime: Runtime, x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], metric: Any) -> bool:
-    """Whether one answer to everything would be about as good."""
-    return bool(guess_notes(runtime.outputs, measure(runtime, dict(x), dict(y), metric=metric), dict(y)))
 
 
 def _is_far_better(found: Marks, given: Marks) -> bool:
