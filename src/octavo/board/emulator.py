@@ -31,6 +31,7 @@ class Core:
         machine: QEMU's name of the board.
         flags: For the compiler.
         rom, ram: Where they begin.
+        code: Where code and constants do, if that is not behind the vectors in ROM; their size is that of ROM then.
         rom_bytes, ram_bytes: Their sizes.
         clock_mhz: Of its core, in the emulator.
     """
@@ -42,6 +43,7 @@ class Core:
     rom_bytes: int = 4 << 20
     ram_bytes: int = 4 << 20
     clock_mhz: int = 25
+    code: int = 0
 
 
 CORES: Mapping[str, Core] = {
@@ -53,7 +55,7 @@ CORES: Mapping[str, Core] = {
         "mps2-an505", ("-mcpu=cortex-m33", "-mfloat-abi=hard"), rom=0x10000000, ram=0x38000000, clock_mhz=20
     ),
     "cortex-m55": Core(
-        "mps3-an547", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), 0x10000000, 0x31000000, 512 << 10, 2 << 20, 32
+        "mps3-an547", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), 0x10000000, 0x31000000, 2 << 20, 2 << 20, 32, 0x11000000
     ),
 }
 
@@ -112,7 +114,8 @@ class Image:
         (folder / "octavo_harness.h").write_text(model_header(name, inputs, outputs), encoding="utf-8")
         with_firmware = [str(files("octavo") / "board" / "firmware" / file) for file in ("start.c", "main.c")]
         script = files("octavo") / "board" / "firmware" / "board.ld"
-        places = {"rom_origin": self._core.rom, "ram_origin": self._core.ram, "ram_bytes": self._core.ram_bytes}
+        of = self._core
+        places = {"rom_origin": of.rom, "code_origin": of.code, "ram_origin": of.ram, "ram_bytes": of.ram_bytes}
         done = subprocess.run(
             [
                 COMPILER, "-mthumb", *self._core.flags, "-std=c99", "-O2", *flags, "-ffreestanding", "-nostartfiles",
