@@ -11,6 +11,8 @@ import pytest
 from errors_made import ErrorsMade
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# Several processes test side by side; threads of each that wait for a core in a busy loop take it from the others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

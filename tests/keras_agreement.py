@@ -7,12 +7,19 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 
 from octavo.ir.types import Graph
 from octavo.run import reference
 
 EPSILON = float(np.finfo(np.float32).eps)
 SAMPLES = 2
+
+
+def differs_on(*backends: str, reason: str) -> tuple[pytest.MarkDecorator, ...]:
+    """Marks of a case that Keras itself computes otherwise on some backends: it fails there, and runs on all."""
+    fails = keras.backend.backend() in backends
+    return pytest.mark.every_backend, pytest.mark.xfail(fails, reason=reason, strict=True)
 
 
 def spread_weights(model: Any, seed: int = 0) -> None:

@@ -142,7 +142,10 @@ def test_the_command_line_leaves_no_part_of_a_file_on_a_full_disk(good: tuple[Pa
     octavo_command = f"'{sys.executable}' -m octavo quantize '{good[0]}' --scheme dynamic --verify off --out '{out}'"
     # In blocks of 1024 bytes.
     ended = subprocess.run(
-        ["bash", "-c", f"ulimit -f 1; exec {octavo_command}"], capture_output=True, text=True, check=False
+        ["bash", "-c", f"export PYTHONDONTWRITEBYTECODE=1; ulimit -f 1; exec {octavo_command}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == BAD_INPUT, ended.stderr
     assert "free some space" in ended.stderr

@@ -147,7 +147,7 @@ def test_a_full_disk_is_told_and_leaves_no_part_of_a_file(small: Path, out: Path
     )
     # In blocks of 1024 bytes; the checkpoint is larger.
     ended = subprocess.run(
-        ["bash", "-c", f"ulimit -f 8; exec {octavo_command}"],
+        ["bash", "-c", f"export PYTHONDONTWRITEBYTECODE=1; ulimit -f 8; exec {octavo_command}"],
         env={**os.environ, "COLUMNS": "200"},
         capture_output=True,
         text=True,

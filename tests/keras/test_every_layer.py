@@ -17,6 +17,13 @@ from octavo.load.keras_graph import load_keras
 LONG = ("AugMix", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "MelSpectrogram", "RandAugment")
 # Configurations of a class that every run looks at; all of them where asked for.
 FIRST = 2
+# Layers that Keras computes otherwise on one backend, with the reason.
+DIFFERS = {
+    (
+        "torch",
+        "ContrastLimitedAdaptiveHistogramEqualization",
+    ): "the same layer of Keras on TensorFlow gives other values",
+}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -24,6 +31,8 @@ FIRST = 2
     "name", [pytest.param(name, marks=[pytest.mark.exhaustive] if name in LONG else []) for name in classes()]
 )
 def test_a_layer_of_keras_is_read_as_it_computes_or_refused(name: str, request: pytest.FixtureRequest) -> None:
+    if (keras.backend.backend(), name) in DIFFERS:
+        request.applymarker(pytest.mark.xfail(reason=DIFFERS[keras.backend.backend(), name], strict=True))
     for _, model in islice(models(name), None if request.config.getoption("--exhaustive") else FIRST):
         try:
             graph = load_keras(model).graph

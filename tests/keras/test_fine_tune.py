@@ -8,7 +8,7 @@ import pytest
 
 from keras_networks import convolutional, images
 from octavo.errors import NonFiniteError
-from octavo.qat.fine_tune import FineTuning, below_its_start, fine_tune
+from octavo.qat.fine_tune import FineTuning, below_its_start, fine_tune, held_out
 
 
 def test_a_loss_that_becomes_nan_asks_for_a_smaller_learning_rate() -> None:
@@ -20,8 +20,10 @@ def test_a_loss_that_becomes_nan_asks_for_a_smaller_learning_rate() -> None:
 def test_training_that_ends_below_its_start_is_told() -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     x = np.random.default_rng(0).normal(size=(24, 4)).astype(np.float32)
-    y = np.argmax(model.predict(x, verbose=0), axis=1)
-    harmed = fine_tune(model, x, y, FineTuning(epochs=1, batch=6, learning_rate=10.0, validation=0.25)).model
+    settings = FineTuning(epochs=1, batch=6, learning_rate=1.0, validation=0.25)
+    right = np.argmax(model.predict(x, verbose=0), axis=1)
+    taught = np.where(held_out(len(x), settings), right, (right + 1) % 3)
+    harmed = fine_tune(model, x, taught, settings).model
     (told,) = [note.text for note in harmed.notes if note.stage == "train"]
     assert told.startswith("training ended below its starting point: the loss on the samples held out was")
     assert below_its_start("model", 0.5, 0.5) == ()

@@ -20,7 +20,6 @@ from octavo.errors import ConfigError, ModelFileError, OctavoError, UnsupportedL
 from octavo.limits import limits
 from octavo.load.keras_files import read_keras
 
-pytestmark = pytest.mark.every_backend
 Config = dict[str, Any]
 
 

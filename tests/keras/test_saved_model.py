@@ -107,6 +107,7 @@ def test_what_keras_cannot_export_is_refused() -> None:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.exhaustive
 def test_a_saved_model_made_on_jax_says_how_to_make_it(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     run("jax", f"model.export({str(tmp_path)!r}, verbose=False)")
@@ -131,6 +132,7 @@ def save(module: Any, folder: Path, **signatures: Any) -> Path:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.exhaustive  # each signature is a conversion in a process of its own, with TensorFlow's start
 def test_the_only_signature_is_read_and_the_default_of_several(module: Any, tmp_path: Path) -> None:
     only = load_saved_model(save(module, tmp_path / "only", double=lambda x: {"y": 2.0 * x}))
     assert (only.graph.inputs, [node.op for node in only.graph.nodes]) == (("x",), ["MUL"])
@@ -140,6 +142,7 @@ def test_the_only_signature_is_read_and_the_default_of_several(module: Any, tmp_
 
 
 @pytest.mark.tensorflow
+@pytest.mark.exhaustive
 def test_several_signatures_without_a_default_are_refused(module: Any, tmp_path: Path) -> None:
     folder = save(module, tmp_path / "m", a=lambda x: {"y": 2.0 * x}, b=lambda x: {"y": x + 1.0})
     with pytest.raises(ModelFileError, match=r"(?s)'a', 'b'.*fix: +export it with tf\.saved_model\.save"):
@@ -147,6 +150,7 @@ def test_several_signatures_without_a_default_are_refused(module: Any, tmp_path:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.exhaustive
 def test_an_operator_that_the_converter_lacks_is_refused(module: Any, tmp_path: Path) -> None:
     tf = module[1]
     folder = save(module, tmp_path / "m", f=lambda x: {"y": tf.raw_ops.Erfinv(x=x)})
@@ -220,6 +224,7 @@ def test_a_saved_model_that_does_more_than_compute_is_refused_before_it_is_loade
 
 
 @pytest.mark.tensorflow
+@pytest.mark.exhaustive
 def test_a_saved_model_of_tensorflow_1_is_refused(tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
     v1 = tf.compat.v1

@@ -38,7 +38,7 @@ def test_it_is_one_operator_that_tensorflow_lite_micro_computes_too(sequences: b
     wanted = []
     for sample in X:
         model.get_layer("memory").reset_state()
-        wanted.append(np.asarray(model(sample[None]))[0])
+        wanted.append(keras.ops.convert_to_numpy(model(sample[None]))[0])
     error = made.predict(X) - np.stack(wanted)
     assert 10 * np.log10(np.square(wanted).sum() / np.square(error).sum()) > FLOOR_DB
 
@@ -49,7 +49,9 @@ def test_the_state_runs_on_from_one_run_to_the_next_as_in_keras() -> None:
     model.get_layer("memory").reset_state()
     for sample in X[:3]:
         found = runtime.run({runtime.inputs[0].name: sample[None]})
-        np.testing.assert_allclose(found[runtime.outputs[0].name], np.asarray(model(sample[None])), atol=1e-5)
+        np.testing.assert_allclose(
+            found[runtime.outputs[0].name], keras.ops.convert_to_numpy(model(sample[None])), atol=1e-5
+        )
 
 
 def test_reading_a_model_leaves_its_state_as_it_is() -> None:

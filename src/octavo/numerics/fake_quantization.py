@@ -33,12 +33,12 @@ def affine_range(low: Any, high: Any, dtype: DType) -> tuple[Any, Any]:
         dtype: INT8.
 
     Returns:
-        (scale, zero_point), scalars; a range of width 0 gets scale 1.
+        (scale, zero_point), scalars; a range of width 0 gets scale 1, one of NaN has no scale, and so no loss.
     """
     smallest, largest = dtype.integer_range
     low, high = ops.minimum(low, 0.0), ops.maximum(high, 0.0)
     width = high - low
-    scale = ops.where(width > 0, width / (largest - smallest), 1.0)
+    scale = ops.where(width == 0, 1.0, width / (largest - smallest))
     zero_point = ops.clip(round_straight_through(smallest - low / scale), smallest, largest)
     return scale, zero_point
 
@@ -46,7 +46,7 @@ def affine_range(low: Any, high: Any, dtype: DType) -> tuple[Any, Any]:
 def symmetric_range(low: Any, high: Any, dtype: DType) -> tuple[Any, Any]:
     """Scale and zero point 0 of a symmetric activation range; as `octavo.numerics.affine.symmetric`."""
     limit = ops.maximum(ops.abs(low), ops.abs(high))
-    return ops.where(limit > 0, limit / dtype.integer_range[1], 1.0), ops.zeros_like(limit)
+    return ops.where(limit == 0, 1.0, limit / dtype.integer_range[1]), ops.zeros_like(limit)
 
 
 def fake_quantize(x: Any, scale: Any, zero_point: Any, dtype: DType, *, narrow: bool = False) -> Any:

@@ -32,7 +32,8 @@ def lower_batch_normalization(b: Emitter, call: KerasCall) -> str:
     layer, (x,) = call.operation, call.inputs
     _require_last_axis(b, call, [layer.axis])
     b.expects(x, call.weight("moving_mean"), call.weight("moving_variance"))
-    scale = 1 / np.sqrt(call.weight("moving_variance").astype(np.float64) + layer.epsilon)
+    with np.errstate(invalid="ignore"):  # a training that diverged may leave a negative one: a weight of NaN is told
+        scale = 1 / np.sqrt(call.weight("moving_variance").astype(np.float64) + layer.epsilon)
     scale *= call.weight("gamma") if layer.scale else 1
     offset = (call.weight("beta") if layer.center else 0) - call.weight("moving_mean") * scale
     scaled = b.emit("MUL", [x, b.constant(scale.astype(np.float32), "scale")], MulOptions(), suffix="scaled")

@@ -154,7 +154,7 @@ class FakeQuantize(keras.layers.Layer):
         low, high = ops.minimum(ops.min(lows), self.least), ops.maximum(ops.max(highs), self.most)
         if self.widest is not None:
             low, high = ops.maximum(low, -self.widest), ops.minimum(high, self.widest)
-        high = ops.where(high > low, ops.maximum(high, low + self.narrowest), RANGE_OF_ZEROS[1])
+        high = ops.where(high <= low, RANGE_OF_ZEROS[1], ops.maximum(high, low + self.narrowest))  # NaN stays NaN
         if self.observer != "learned":
             return low, high
         # LSQ, section 2.2: a step's gradient sums over all elements, and is scaled down accordingly.
