@@ -1,5 +1,6 @@
 """Rewrites that change numbers on purpose, between the plan and its execution: one file a method."""
 
+from octavo.condition.absorb_biases import AbsorbBiases
 from octavo.condition.bias_correction import BiasCorrection
 from octavo.condition.choose_ranges import ChooseRanges
 from octavo.condition.distill import Distill
@@ -13,6 +14,7 @@ from octavo.condition.scale_channels import ScaleChannels
 
 __all__ = [
     "GPTQ",
+    "AbsorbBiases",
     "BiasCorrection",
     "ChooseRanges",
     "Conditioned",
