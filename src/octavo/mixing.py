@@ -72,7 +72,7 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
     draft, few = made.draft, samples[:MOST_SAMPLES]
     if draft.plan.scheme.activations is not DType.INT8 or not few:
         return None
-    parts = _affordable(_parts(graph, draft), graph, len(few))
+    parts = _affordable(_parts(graph, draft), graph, len(few)) if graph.nodes else []
     if not parts:
         return None
     x = stacked(few, graph.inputs)
