@@ -32,22 +32,23 @@ def look(case: Case) -> Iterator[Suspicion]:
         ratio = wanted[1] / given[1] if given[1] > 0 and wanted[1] > 0 else 1.0
         if 1 / RATIO < ratio < RATIO and _signed(given) == _signed(wanted):
             continue
-        factor, offset = _best(given, wanted)
-        text = f"x * {factor:.6g}" + (f" {'+' if offset > 0 else '-'} {abs(offset):.6g}" if offset else "")
         yield Suspicion(
             name,
             f"input '{name}' goes from {given[2]:.4g} to {given[3]:.4g} in nearly all calibration data, and from "
             f"{wanted[2]:.4g} to {wanted[3]:.4g} in the test data",
             {"calibration": given[1], "test": wanted[1], "ratio": ratio},
             case.outcome.loss,
-            (
-                Mend(
-                    f"calibrate on data prepared as in the test: {text}",
-                    f"data={text.replace('x', 'data')}",
-                    partial(_rescaled, graph=case.pair.floats, name=name, factor=factor, offset=offset),
-                ),
-            ),
+            tuple(_mend(case.pair.floats, name, *each) for each in _maps(given, wanted)),
         )
+
+
+def _mend(graph: Graph, name: str, factor: float, offset: float) -> Mend:
+    text = f"x * {factor:.6g}" + (f" {'+' if offset > 0 else '-'} {abs(offset):.6g}" if offset else "")
+    return Mend(
+        f"calibrate on data prepared as in the test: {text}",
+        f"data={text.replace('x', 'data')}",
+        partial(_rescaled, graph=graph, name=name, factor=factor, offset=offset),
+    )
 
 
 def _shape_of(values: np.ndarray) -> tuple[float, float, float, float]:
@@ -62,8 +63,11 @@ def _signed(shape: tuple[float, ...]) -> bool:
     return shape[2] < -SIGNED * shape[1]
 
 
-def _best(given: tuple[float, ...], wanted: tuple[float, ...]) -> tuple[float, float]:
-    """The map of one set's values to the other's: a usual one where that fits, else that of nearly all their values."""
+def _maps(given: tuple[float, ...], wanted: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
+    """Maps of one set's values to the other's, (factor, offset), the likeliest first.
+
+    A usual one where that fits; else that of nearly all values, where one set is centred; and that of their reach.
+    """
     reach = max(wanted[1], float(np.finfo(np.float32).tiny))
 
     def gap(factor: float, offset: float) -> float:
@@ -72,11 +76,12 @@ def _best(given: tuple[float, ...], wanted: tuple[float, ...]) -> tuple[float, f
 
     best = min(USUAL, key=lambda each: round(gap(*each), 1))
     if gap(*best) < 0.5:
-        return best
+        return (best,)
+    by_reach = wanted[1] / max(given[1], float(np.finfo(np.float32).tiny))
     if not (_signed(given) or _signed(wanted)) or given[3] == given[2]:
-        return wanted[1] / given[1], 0.0
+        return ((by_reach, 0.0),)
     factor = (wanted[3] - wanted[2]) / (given[3] - given[2])
-    return factor, wanted[2] - factor * given[2]
+    return (factor, wanted[2] - factor * given[2]), (by_reach, 0.0)
 
 
 def _rescaled(trial: Trial, graph: Graph, name: str, factor: float, offset: float) -> Trial:
