@@ -40,7 +40,9 @@ def with_samples(
         f"no data was given: ranges are those of {SAMPLES} samples made of what batch normalizations remember; real "
         "samples are better, data=x_train[:500]"
     )
-    return replace(source, data=samples, samples=None, integer_divisor=1), (Note("data", prepared.graph.name, text),)
+    return replace(source, data=samples, samples=None, integer_divisor=1, made_up=True), (
+        Note("data", prepared.graph.name, text),
+    )
 
 
 def _made_of(model: Any, source: Source, config: QuantizeConfig, allow: Sequence[str]) -> Any:

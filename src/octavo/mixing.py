@@ -82,7 +82,11 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
     draft, few = made.draft, samples[:MOST_SAMPLES]
     if draft.plan.scheme.activations is not DType.INT8 or not few:
         return None
-    choices = [_affordable(_parts(graph, draft, convolutions), graph, len(few)) for convolutions in (False, True)]
+    choices = [
+        _affordable(_parts(graph, draft, convolutions), graph, len(few))
+        for convolutions in (False, True)
+        if graph.nodes
+    ]
     if not any(choices):
         return None
     x = stacked(few, graph.inputs)

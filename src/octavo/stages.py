@@ -9,7 +9,7 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from octavo.calibration.fingerprint import fingerprint
 from octavo.calibration.ranges import estimate, observed_tensors
 from octavo.calibration.runner import calibrate
 from octavo.calibration.statistics import Statistics
-from octavo.condition import Conditioned, Method, Samples, condition, improve
+from octavo.condition import AnalyticBiasCorrection, Conditioned, Method, Samples, condition, improve
+from octavo.condition.normals import Normal, normals_of
 from octavo.config import QuantizeConfig
 from octavo.data.dataset import UNCOUNTED_SAMPLES, Dataset, rescales_images
 from octavo.data.sources import is_counted, is_spent, pieces
@@ -67,6 +68,7 @@ class Prepared:
         takes_integers: Whether integers are what it was trained on: its inputs are, or it scales images in 0..255.
         compute: Runs the model that was loaded, where that is possible.
         stem: What it says of the data it was trained on.
+        normals: What its normalizations remember of results, by tensor.
     """
 
     graph: Graph
@@ -75,6 +77,7 @@ class Prepared:
     takes_integers: bool
     compute: Compute | None = None
     stem: Stem | None = None
+    normals: Mapping[str, Normal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +106,14 @@ class Source:
         samples: Use at most this many.
         integer_divisor: What integer samples are divided by for a float input.
         progress: Told of every chunk.
+        made_up: Whether the samples were made of the model itself, as none were given.
     """
 
     data: Any = None
     samples: int | None = None
     integer_divisor: float | None = None
     progress: Progress | None = None
+    made_up: bool = False
 
     def __post_init__(self) -> None:
         check_kinds(
@@ -204,7 +209,8 @@ def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) ->
     graph, notes = run_passes(loaded.graph, passes)
     stem = stem_of(loaded.graph, loaded.expected, loaded.applied)
     integers = loaded.takes_integers or rescales_images(loaded.graph)
-    return Prepared(graph, (*loaded.notes, *notes), loaded.names, integers, loaded.compute, stem)
+    normals = normals_of(loaded.graph, loaded.expected)
+    return Prepared(graph, (*loaded.notes, *notes), loaded.names, integers, loaded.compute, stem, normals)
 
 
 def doubts(prepared: Prepared, samples: Sequence[Mapping[str, np.ndarray]]) -> tuple[Note, ...]:
@@ -222,7 +228,13 @@ def condition_prepared(prepared: Prepared, plan: Plan, source: Source, methods: 
     """
     if not methods:
         return Conditioned(prepared.graph)
-    return condition(prepared.graph, plan, source.read_again(prepared), methods)
+    informed = [
+        replace(each, normals=prepared.normals)
+        if isinstance(each, AnalyticBiasCorrection) and not each.normals
+        else each
+        for each in methods
+    ]
+    return condition(prepared.graph, plan, source.read_again(prepared), informed)
 
 
 def conditioned_by(
@@ -243,7 +255,8 @@ def conditioned_by(
         text = f"effort '{config.effort}' is done as 'fast', which reads no sample twice: got {source.not_again}"
         return Conditioned(prepared.graph, notes=(Note("effort", prepared.graph.name, text),))
     samples = source.read_again(prepared)
-    return improve(prepared.graph, plan, samples, config.effort, config.range_estimator, config.seed)
+    normals = prepared.normals if source.made_up else {}
+    return improve(prepared.graph, plan, samples, config.effort, config.range_estimator, config.seed, normals)
 
 
 def gather(prepared: Prepared, plan: Plan, config: QuantizeConfig, source: Source) -> Statistics:

@@ -15,7 +15,15 @@ import octavo
 from combinations import combined
 from keras_agreement import spread_weights
 from octavo import qat
-from octavo.condition import BiasCorrection, Conditioned, Method, Samples
+from octavo.condition import (
+    AbsorbBiases,
+    AnalyticBiasCorrection,
+    BiasCorrection,
+    Conditioned,
+    Method,
+    ReestimateNorms,
+    Samples,
+)
 from octavo.errors import ConfigError
 from octavo.ir.graph import consumers, producers, with_tensors
 from octavo.ops.fused import FusedActivation
@@ -73,6 +81,8 @@ METHODS: dict[str, tuple[Method, ...]] = {
     "bias correction": (BiasCorrection(),),
     "equalization": (Equalize(),),
     "both": (Equalize(), BiasCorrection()),
+    "absorbed and estimated anew": (AbsorbBiases(), ReestimateNorms()),
+    "without samples": (AnalyticBiasCorrection(),),
 }
 MODELS: dict[str, Callable[[], keras.Model]] = {
     "bias": lambda: network(norm=False),

@@ -108,6 +108,7 @@ def example(name: str) -> tuple[list[keras.KerasTensor], list[keras.KerasTensor]
 @pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`")
 @pytest.mark.filterwarnings("ignore:Tensor.T is deprecated")
+@pytest.mark.filterwarnings("ignore:Using torch.cross without")
 # A divisor that is moved by a step, to see what rounding explains, may be 0.
 @pytest.mark.filterwarnings("ignore:divide by zero")
 @pytest.mark.filterwarnings("ignore:invalid value")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from octavo.condition.offsets import handed_on, hands_on
 from octavo.ir.graph import operands, results
 from octavo.ops.operands import data_inputs
 from octavo.ops.spec import Example, OpSpec
@@ -30,7 +31,7 @@ CLAIMED = {
 def test_rows_claim_it_of_what_passes_channels_on() -> None:
     named = {spec.name for spec, _ in CLAIMED.values()}
     assert named >= {"RELU", "MAX_POOL_2D", "AVERAGE_POOL_2D", "ADD", "SUB", "MEAN", "PAD", "RESHAPE", "LEAKY_RELU"}
-    assert not named & {"RELU6", "SOFTMAX", "MUL", "TRANSPOSE", "CONV_2D", "CONCATENATION", "HARD_SWISH"}
+    assert not named & {"RELU6", "SOFTMAX", "MUL", "TRANSPOSE", "CONV_2D", "HARD_SWISH"}
 
 
 @pytest.mark.parametrize(("spec", "example"), CLAIMED.values(), ids=CLAIMED)
@@ -51,3 +52,42 @@ def test_channels_of_the_result_are_scaled_as_those_of_the_operands(spec: OpSpec
 
     plain = reference.run(graph, x)[result]
     assert np.array_equal(reference.run(graph, {name: times(each) for name, each in x.items()})[result], times(plain))
+
+
+def joins(spec: OpSpec, example: Example) -> bool:
+    graph = float_graph(spec, example)
+    (node,) = graph.nodes
+    return spec.joins_channels(node.options, operands(graph, node), results(graph, node)[0])
+
+
+JOINING = {name: case for name, case in CASES.items() if joins(*case)}
+
+
+def passes(spec: OpSpec, example: Example) -> bool:
+    graph = float_graph(spec, example)
+    return hands_on(graph, graph.nodes[0])
+
+
+PASSING = {name: case for name, case in CASES.items() if passes(*case)}
+
+
+def test_rows_claim_that_offsets_come_out_again_and_that_channels_are_joined() -> None:
+    named = {spec.name for spec, _ in PASSING.values()}
+    assert named >= {"ADD", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "RESHAPE", "CONCATENATION", "RESIZE_BILINEAR"}
+    assert {spec.name for spec, _ in JOINING.values()} == {"CONCATENATION"}
+    assert not {*JOINING} & {*CLAIMED}
+
+
+@pytest.mark.parametrize(("spec", "example"), PASSING.values(), ids=PASSING)
+def test_what_is_added_to_channels_comes_out_again_added_up(spec: OpSpec, example: Example) -> None:
+    graph = float_graph(spec, example)
+    (node,) = graph.nodes
+    rng = np.random.default_rng(3)
+    x = {name: rng.uniform(-1, 1, graph.tensors[name].shape).astype(np.float32) for name in graph.inputs}
+    added = {name: rng.normal(size=each.shape[-1]) for name, each in x.items()}
+    (result,) = graph.outputs
+    plain = reference.run(graph, x)[result]
+    moved = reference.run(graph, {name: (each + added[name]).astype(np.float32) for name, each in x.items()})[result]
+    wanted = handed_on(graph, node, added)
+    assert wanted is not None
+    assert np.allclose(moved, plain + wanted, atol=1e-5)

@@ -78,6 +78,47 @@ def test_what_can_be_scaled_is_what_linear_layers_make_and_read() -> None:
     assert found == [{"stem"}, {"depthwise", "block", "sum", "small"}, {"groups", "flat"}, {"dense"}]
 
 
+# Branches that a concatenation lays beside the input, whose channels stay.
+JOINED = """
+input x: float32[1,8,8,3]
+const k1: float32[4,3,3,3] = normal(1) @left
+const b1: float32[4] = normal(2) @left
+const k2: float32[5,1,1,3] = normal(3) @right
+const b2: float32[5] = normal(4) @right
+const k3: float32[6,3,3,12] = normal(5) @last
+const b3: float32[6] = normal(6) @last
+left = CONV_2D(x, k1, b1) {fused_activation_function=RELU} @left
+right = CONV_2D(x, k2, b2) @right
+joined = CONCATENATION(left, x, right) {axis=3} @join
+small = AVERAGE_POOL_2D(joined) {filter_width=2,filter_height=2,stride_w=2,stride_h=2} @pool
+last = CONV_2D(small, k3, b3) @last
+output last
+"""
+
+
+def test_channels_are_scaled_beside_others_that_stay() -> None:
+    graph = parse_graph(JOINED)
+    (found,) = scalable(graph)
+    assert {*found.tensors} == {"left", "right", "joined", "small"}
+    assert found.places["joined"].tolist() == [0, 1, 2, 3, -1, -1, -1, 4, 5, 6, 7, 8]
+    assert found.places["small"].tolist() == found.places["joined"].tolist()
+
+
+def test_a_branch_a_thousandth_of_what_it_is_joined_with_is_mended() -> None:
+    healthy = parse_graph(JOINED)
+    graph = changed(changed(healthy, "k2", np.full(5, 1e-3), 0), "b2", np.full(5, 1e-3), 0)
+    graph = changed(graph, "k3", np.repeat([1.0, 1e3], [7, 5]), 3)
+    well, trial = scaled(healthy)
+    best = trial.sqnr_db(well)
+    after, trial = scaled(graph)
+    before, mended = trial.sqnr_db(Conditioned(graph)), trial.sqnr_db(after)
+    assert mended > (before + best) / 2 > before
+    for sample in DATA[16:]:
+        wanted, found = (reference.run(each, {"x": sample[None]})["last"] for each in (graph, after.graph))
+        # Float32 sums of some hundred products.
+        assert np.abs(found - wanted).max() <= 1e-4 * np.abs(wanted).max()
+
+
 @pytest.mark.parametrize(
     ("before", "after", "lost"),
     [

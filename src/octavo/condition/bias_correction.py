@@ -15,12 +15,12 @@ from octavo.condition.biases import own_biases
 from octavo.condition.method import Conditioned
 from octavo.condition.rounding import with_rounded_weights
 from octavo.condition.samples import Samples, check_samples
-from octavo.condition.segments import Segment, Values, affordable, run_segment, segments
+from octavo.condition.segments import Segment, Values, affordable, run_before_activation, segments
 from octavo.ir.graph import with_tensors
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Tensor
-from octavo.ops.fused import FusedActivation, clamp_real
-from octavo.passes.affine import fused_activation, with_activation
+from octavo.ops.fused import clamp_real
+from octavo.passes.affine import fused_activation
 from octavo.plan.types import Plan
 from octavo.run.litert import LiteRT
 from octavo.write.tflite import write_tflite
@@ -97,7 +97,8 @@ def _corrected(
     for cut in cuts:
         node = graph.nodes[cut.stop - 1]
         result, bias = node.outputs[0], rounded.tensors[places[node.outputs[0]]]
-        means = [_run_to(each, cut, frontier) for each, frontier in zip((graph, rounded), frontiers, strict=True)]
+        pairs = zip((graph, rounded), frontiers, strict=True)
+        means = [_mean(run_before_activation(each, cut, frontier)) for each, frontier in pairs]
         shift = (means[0] - means[1]).astype(np.float32)
         corrected[bias.name] = replace(bias, data=bias.values + shift.reshape(bias.shape))
         for frontier, added in zip(frontiers, (np.float32(0), shift), strict=True):
@@ -106,12 +107,8 @@ def _corrected(
     return corrected
 
 
-def _run_to(graph: Graph, cut: Segment, frontier: Sequence[Values]) -> np.ndarray:
-    """Mean of each channel of what a segment's last node makes, before its activation, which the values are too."""
-    node = graph.nodes[cut.stop - 1]
-    options = with_activation(node.options, FusedActivation.NONE)
-    run_segment(graph, cut, replace(node, options=options), frontier)
-    results = [values[node.outputs[0]] for values in frontier]
+def _mean(results: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean of each channel over samples and positions."""
     return np.mean([each.reshape(-1, each.shape[-1]).mean(axis=0, dtype=np.float64) for each in results], axis=0)
 
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from octavo.condition.analytic_bias_correction import AnalyticBiasCorrection
 from octavo.condition.bias_correction import BiasCorrection
 from octavo.condition.choose_ranges import ChooseRanges
 from octavo.condition.distill import Distill
 from octavo.condition.estimate_by import EstimateBy
 from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method, settled
+from octavo.condition.normals import Normal
 from octavo.condition.run import check_change, merged
 from octavo.condition.samples import Samples
 from octavo.condition.scale_channels import ScaleChannels
@@ -44,6 +46,8 @@ class Recipe:
     onward: bool = False
 
 
+NOTHING: Mapping[str, Normal] = MappingProxyType({})
+
 # Ways to make ranges: each by its error, or all by the squared error of their values.
 RANGES: tuple[Method, ...] = (ChooseRanges(), EstimateBy(LeastSquares()))
 
@@ -57,10 +61,15 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
 )
 
 
-def recipes_up_to(effort: str, estimator: Estimator) -> dict[str, Recipe]:
-    """The recipes of a level and of those before it, by level; ranges are chosen unless another way was asked for."""
+def recipes_up_to(effort: str, estimator: Estimator, normals: Mapping[str, Normal] = NOTHING) -> dict[str, Recipe]:
+    """The recipes of a level and of those before it, by level; ranges are chosen unless another way was asked for.
+
+    Of samples that were made of what normalizations remember, biases are first corrected by that itself.
+    """
     names = list(RECIPES)
     recipes = {name: RECIPES[name] for name in names[: names.index(effort) + 1 if effort in names else 0]}
+    if normals:
+        recipes = {name: _from_normals(recipe, normals) for name, recipe in recipes.items()}
     if isinstance(estimator, Auto) and "good" not in recipes:
         recipes[estimator.name] = Recipe(RANGES, 64, onward=True)
     if not isinstance(estimator, MinMax):
@@ -72,8 +81,22 @@ def _without_ranges(recipe: Recipe) -> Recipe:
     return replace(recipe, methods=tuple(each for each in recipe.methods if each not in RANGES))
 
 
+def _from_normals(recipe: Recipe, normals: Mapping[str, Normal]) -> Recipe:
+    return (
+        replace(recipe, methods=(AnalyticBiasCorrection(normals), *recipe.methods))
+        if recipe == RECIPES["default"]
+        else recipe
+    )
+
+
 def improve(
-    graph: Graph, plan: Plan, samples: Samples, effort: str, estimator: Estimator, seed: int = 0
+    graph: Graph,
+    plan: Plan,
+    samples: Samples,
+    effort: str,
+    estimator: Estimator,
+    seed: int = 0,
+    normals: Mapping[str, Normal] = NOTHING,
 ) -> Conditioned:
     """The best of what the recipes up to a level make of a planned graph, by samples held out.
 
@@ -86,8 +109,9 @@ def improve(
         effort: A level.
         estimator: Of the ranges.
         seed: Of every random choice.
+        normals: What normalizations remember of results, where the samples were made of that.
     """
-    recipes = recipes_up_to(effort, estimator)
+    recipes = recipes_up_to(effort, estimator, normals)
     if not recipes or all(rule.dtype.is_float for rule in plan.weights):
         return Conditioned(graph)
     sample_bytes = sum(tensor.size * tensor.dtype.numpy.itemsize for tensor in samples.inputs)

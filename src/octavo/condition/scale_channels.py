@@ -7,11 +7,12 @@ Factorization"; Nagel et al. 2019, "Data-Free Quantization Through Weight Equali
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from octavo.condition.channels import Channels, seen_channels
 from octavo.condition.method import Conditioned
 from octavo.condition.samples import Samples, check_samples
 from octavo.condition.scaling import Linear, Scalable, per_input, scalable, scaled
@@ -20,8 +21,6 @@ from octavo.ir.graph import with_tensors
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, PerAxis
 from octavo.plan.types import Plan, WeightRule
-from octavo.run.litert import LiteRT
-from octavo.write.tflite import write_tflite
 
 # How far channels are scaled, as a power of how far they could be; the one of least noise is taken.
 EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -58,12 +57,13 @@ class ScaleChannels:
         """Scale what can be scaled; see `octavo.condition.method.Method.apply`."""
         graph = before.graph
         sets = scalable(graph)
-        seen = _seen(graph, tuple(name for each in sets for name in each.tensors), samples, self.samples)
+        names = tuple(dict.fromkeys(name for each in sets for name in each.tensors))
+        seen = seen_channels(graph, names, samples, self.samples)
+        reaches = _reaches(seen, plan)
         rules = {rule.tensor: rule for rule in plan.weights}
         scaled_layers: list[str] = []
         for each in sets:
-            folded = {name: seen[name].folded(each.channels) for name in each.tensors}
-            factors = _factors(graph, each, folded, plan, rules)
+            factors = _factors(graph, each, seen, reaches, plan, rules)
             if (factors != 1).any():
                 changes = scaled(graph, each, factors)
                 graph = with_tensors(graph, (replace(graph.tensors[n], data=data) for n, data in changes.items()))
@@ -77,67 +77,65 @@ class ScaleChannels:
         return Conditioned(graph, notes=(told,))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Seen:
-    """What samples showed of each channel of a tensor: extremes with 0, and variance; float64, shape (channels,)."""
-
-    low: np.ndarray
-    high: np.ndarray
-    variance: np.ndarray
-
-    def folded(self, channels: int) -> _Seen:
-        """Of channels that repeat."""
-        low, high, variance = (each.reshape(-1, channels) for each in (self.low, self.high, self.variance))
-        return _Seen(low.min(axis=0), high.max(axis=0), variance.mean(axis=0))
-
-
-def _seen(graph: Graph, names: Sequence[str], samples: Samples, count: int) -> dict[str, _Seen]:
-    if not names:
-        return {}
-    # Outputs of the graph stay, so that the file has nothing dead.
-    runtime = LiteRT(write_tflite(replace(graph, outputs=tuple(dict.fromkeys((*graph.outputs, *names))))))
-    zeros = {name: np.zeros(graph.tensors[name].shape[-1]) for name in names}
-    low, high, sums, squares = (dict(zeros) for _ in range(4))
-    numbers = dict.fromkeys(names, 0)
-    for sample in samples.some(count):
-        runtime.reset()
-        results = runtime.run(sample)
-        for name in names:
-            rows = results[name].reshape(-1, results[name].shape[-1])
-            low[name] = np.minimum(low[name], rows.min(axis=0))
-            high[name] = np.maximum(high[name], rows.max(axis=0))
-            sums[name] = sums[name] + rows.sum(axis=0, dtype=np.float64)
-            squares[name] = squares[name] + np.square(rows, dtype=np.float64).sum(axis=0)
-            numbers[name] += len(rows)
-    means = {name: sums[name] / numbers[name] for name in names}
-    return {
-        name: _Seen(low[name], high[name], np.maximum(squares[name] / numbers[name] - means[name] ** 2, 0.0))
-        for name in names
-    }
+def _reaches(seen: Mapping[str, Channels], plan: Plan) -> dict[str, tuple[float, float]]:
+    """The extremes of each tensor, and of what shares its parameters, as operands of a concatenation do."""
+    reaches = {name: (float(each.low.min()), float(each.high.max())) for name, each in seen.items()}
+    for group in plan.groups:
+        own = [reaches[name] for name in group.tensors if name in reaches]
+        if len(own) > 1:
+            widest = min(low for low, _ in own), max(high for _, high in own)
+            reaches |= {name: widest for name in group.tensors if name in reaches}
+    return reaches
 
 
 def _factors(
-    graph: Graph, each: Scalable, seen: Mapping[str, _Seen], plan: Plan, rules: Mapping[str, WeightRule]
+    graph: Graph,
+    each: Scalable,
+    seen: Mapping[str, Channels],
+    reaches: Mapping[str, tuple[float, float]],
+    plan: Plan,
+    rules: Mapping[str, WeightRule],
 ) -> np.ndarray:
     """The factors of least noise for the readers; ones where scaling brings nothing."""
-    room = np.min([_room(one) for one in seen.values()], axis=0)
-    tried = [room**exponent for exponent in EXPONENTS]
-    noise = [
-        sum(_noise(graph, reader, factors, seen[reader.data], plan, rules) for reader in each.readers)
-        for factors in tried
-    ]
-    return tried[int(np.argmin(noise))]
+    room = np.full(each.count + 1, LARGEST_FACTOR)
+    for name in each.tensors:
+        own = seen[name]
+        reach = (own.low.min(), own.high.max()) if name in each.clipped else reaches[name]
+        np.minimum.at(room, each.places[name], _room(own, *reach))
+    tried = [room[:-1] ** exponent for exponent in EXPONENTS]
+
+    def noise(factors: np.ndarray) -> float:
+        return sum(
+            _noise(
+                graph,
+                reader,
+                each.of_channels(reader.data, factors),
+                seen[reader.data],
+                reaches[reader.data],
+                plan,
+                rules,
+            )
+            for reader in each.readers
+        )
+
+    return tried[int(np.argmin([noise(factors) for factors in tried]))]
 
 
-def _room(seen: _Seen) -> np.ndarray:
-    """By how much each channel may grow before it passes the range of its tensor; 1 for a channel of zeros."""
+def _room(seen: Channels, low: float, high: float) -> np.ndarray:
+    """By how much each channel may grow before it passes a range; 1 for a channel of zeros."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        room = np.fmin(seen.high.max() / seen.high, seen.low.min() / seen.low)
+        room = np.fmin(high / seen.high, low / seen.low)
     return np.where(np.isfinite(room), np.clip(room, 1.0, LARGEST_FACTOR), 1.0)
 
 
 def _noise(
-    graph: Graph, reader: Linear, factors: np.ndarray, seen: _Seen, plan: Plan, rules: Mapping[str, WeightRule]
+    graph: Graph,
+    reader: Linear,
+    factors: np.ndarray,
+    seen: Channels,
+    reach: tuple[float, float],
+    plan: Plan,
+    rules: Mapping[str, WeightRule],
 ) -> float:
     """Variance that rounding adds to a layer's outputs, all of them together, where its channels have these factors.
 
@@ -145,17 +143,17 @@ def _noise(
     """
     data, rule = graph.tensors[reader.data], rules.get(reader.weight)
     matrices = reader.form.matrices(data.shape, graph.tensors[reader.weight].values.astype(np.float64))
-    divided = matrices / per_input(factors, matrices.shape, data)
+    divided = matrices / per_input(factors, matrices.shape)
     noise = 0.0
     dtype = plan.types.get(reader.node.outputs[0])
     if dtype is not None:
-        noise += _step(seen.low.min(), seen.high.max(), dtype) ** 2 / 12 * float(np.square(divided).sum())
+        noise += _step(*reach, dtype) ** 2 / 12 * float(np.square(divided).sum())
     if rule is not None and not rule.dtype.is_float:
         largest = np.abs(divided).max(axis=1)
         if not isinstance(rule.granularity, PerAxis):
             largest = np.full_like(largest, largest.max())
         steps = largest / rule.dtype.integer_range[1]
-        power = per_input(factors**2 * seen.variance, matrices.shape, data).sum(axis=1)
+        power = per_input(factors**2 * seen.variance, matrices.shape).sum(axis=1)
         noise += float((steps**2 / 12 * power).sum())
     return noise
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from octavo.ir.types import Graph, Node
+from octavo.ops.fused import FusedActivation
+from octavo.passes.affine import with_activation
 from octavo.run.litert import LiteRT
 from octavo.write.tflite import write_tflite
 
@@ -79,6 +81,16 @@ def run_segment(graph: Graph, segment: Segment, last: Node, frontier: Sequence[V
         for name in [name for name in values if name not in later]:
             del values[name]
         values.update(made)
+
+
+def run_before_activation(graph: Graph, segment: Segment, frontier: Sequence[Values]) -> list[np.ndarray]:
+    """Run a segment as `run_segment` does, up to what its last node makes before its activation; these, by sample.
+
+    They stand in the frontier, too, where the caller puts the activation upon what it makes of them.
+    """
+    node = graph.nodes[segment.stop - 1]
+    run_segment(graph, segment, replace(node, options=with_activation(node.options, FusedActivation.NONE)), frontier)
+    return [values[node.outputs[0]] for values in frontier]
 
 
 def _segment(graph: Graph, start: int, stop: int) -> Segment:

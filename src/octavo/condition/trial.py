@@ -71,7 +71,7 @@ class Trial:
     def noise_of(self, state: Conditioned) -> float:
         """The noise of a conditioned graph, quantized for it; infinite for what no runtime computes."""
         try:
-            return self.noise(self._quantized(settled(state).graph, state))
+            return self.noise(self.quantized(state))
         except (ModelFileError, RuntimeEndedError):
             return np.inf
 
@@ -94,7 +94,9 @@ class Trial:
         ]
         return float(np.mean(shares))
 
-    def _quantized(self, graph: Graph, state: Conditioned) -> Graph:
+    def quantized(self, state: Conditioned) -> Graph:
+        """A conditioned graph with the integers that are deployed."""
+        graph = settled(state).graph
         if not self.plan.scheme.needs_data:
             return shrink_weights(graph, self.plan, state.limits)
         tensors, estimator = observed_tensors(graph, self.plan), state.estimator or self.estimator

@@ -5,6 +5,8 @@ f(s * x, s * y) = s * f(x, y) for any positive s of one value a channel; the las
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from octavo.ir.inputs import Inputs
@@ -39,3 +41,13 @@ def where_rows_of_channels_stay(options: Options, inputs: Inputs[Tensor], result
     """
     shapes = inputs[0].shape, result.shape
     return all(shapes) and max(shape[-1] for shape in shapes) % max(1, min(shape[-1] for shape in shapes)) == 0
+
+
+def along_channels(options: Any, inputs: Inputs[Tensor], result: Tensor) -> bool:
+    """Of an operator that joins along an axis: where it lays the channels of its operands side by side."""
+    return bool(options.axis % len(result.shape) == len(result.shape) - 1)
+
+
+def where_others_are_joined(options: Any, inputs: Inputs[Tensor], result: Tensor) -> bool:
+    """Of an operator that joins along an axis: where that is not the channels'."""
+    return not along_channels(options, inputs, result)

@@ -98,6 +98,7 @@ ADD = OpSpec(
     affine=lambda constant, first: (np.ones(()), constant),
     training=lambda ops: ops.add,
     channelwise=where_channels_meet_their_own,
+    passes_offsets=True,
     positive=as_operands,
     run_float=kernels.arithmetic_float(np.add),
     integer=kernels.sum_integer(1),

@@ -9,6 +9,7 @@ import numpy as np
 
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
+from octavo.ops.channelwise import along_channels, where_others_are_joined
 from octavo.ops.fused import FusedActivation
 from octavo.ops.identity import where_the_shape_stays
 from octavo.ops.roles import SameAsInput
@@ -83,6 +84,8 @@ CONCATENATION = OpSpec(
     variadic=True,
     shapes=concatenation_shapes,
     identity=where_the_shape_stays,
+    channelwise=where_others_are_joined,
+    joins_channels=along_channels,
     training=concatenation_training,
     run_float=concatenation_float,
     integer=moves(concatenation_float),

@@ -222,6 +222,7 @@ MIRROR_PAD = OpSpec(
     shapes=pad_shapes,
     identity=where_the_shape_stays,
     channelwise=where_no_channel_is_added,
+    passes_offsets=True,
     training=mirror_pad_training,
     run_float=mirror_pad_float,
     integer=moves(mirror_pad_float),

@@ -213,6 +213,8 @@ class OpSpec:
         whole: The integer for a constant in steps of what such a call compares it with, given whether it comes first.
         of_shapes: Whether results are int32 lengths that follow from the inputs' shapes, whatever their values.
         channelwise: Whether a call only scales its channels where those of its operands are scaled.
+        joins_channels: Whether a call lays the channels of its operands side by side.
+        passes_offsets: Whether a call that only scales channels hands on, added up, what is added to each of them.
         matrix_form: The operator as matrix products, where it has one weight and is linear in it.
         products: How many products a call adds up, given its options, inputs and outputs.
         pole: Whether function or gradient is infinite at 0, which rounding makes of small arguments.
@@ -260,6 +262,8 @@ class OpSpec:
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None
     channelwise: Callable[[Any, Inputs[Tensor], Tensor], bool] = never
+    joins_channels: Callable[[Any, Inputs[Tensor], Tensor], bool] = never
+    passes_offsets: bool = False
     matrix_form: MatrixForm | None = None
     products: Products = none
     pole: bool = False

@@ -1,0 +1,63 @@
+"""What samples show of each channel of a network's tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from octavo.condition.samples import Samples
+from octavo.ir.types import Graph
+from octavo.run.litert import LiteRT
+from octavo.write.tflite import write_tflite
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channels:
+    """What samples showed of each channel of a tensor; float64, shape (channels,).
+
+    Attributes:
+        least, most: Extremes.
+        variance: Over samples and positions.
+    """
+
+    least: np.ndarray
+    most: np.ndarray
+    variance: np.ndarray
+
+    @property
+    def low(self) -> np.ndarray:
+        """The least, or 0."""
+        return np.minimum(self.least, 0.0)
+
+    @property
+    def high(self) -> np.ndarray:
+        """The most, or 0."""
+        return np.maximum(self.most, 0.0)
+
+
+def seen_channels(graph: Graph, names: Sequence[str], samples: Samples, count: int) -> dict[str, Channels]:
+    """Of tensors that a float graph computes, on some samples."""
+    if not names:
+        return {}
+    # Outputs of the graph stay, so that the file has nothing dead.
+    runtime = LiteRT(write_tflite(replace(graph, outputs=tuple(dict.fromkeys((*graph.outputs, *names))))))
+    zeros = {name: np.zeros(graph.tensors[name].shape[-1]) for name in names}
+    least, most = ({name: each + sign * np.inf for name, each in zeros.items()} for sign in (1, -1))
+    sums, squares, numbers = dict(zeros), dict(zeros), dict.fromkeys(names, 0)
+    for sample in samples.some(count):
+        runtime.reset()
+        results = runtime.run(sample)
+        for name in names:
+            rows = results[name].reshape(-1, results[name].shape[-1])
+            least[name] = np.minimum(least[name], rows.min(axis=0))
+            most[name] = np.maximum(most[name], rows.max(axis=0))
+            sums[name] = sums[name] + rows.sum(axis=0, dtype=np.float64)
+            squares[name] = squares[name] + np.square(rows, dtype=np.float64).sum(axis=0)
+            numbers[name] += len(rows)
+    means = {name: sums[name] / numbers[name] for name in names}
+    return {
+        name: Channels(least[name], most[name], np.maximum(squares[name] / numbers[name] - means[name] ** 2, 0.0))
+        for name in names
+    }
