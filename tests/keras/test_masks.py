@@ -19,6 +19,9 @@ SEEN = np.tri(LENGTH, dtype=bool)
 MASKS: dict[str, Callable[[Any, Any], Any]] = {
     "chosen": lambda scores, words: ops.where(SEEN, scores, -1e9),
     "chosen by words": lambda scores, words: ops.where(words != 0, scores, float(np.finfo(np.float32).min)),
+    "chosen by words, infinite": lambda scores, words: ops.where(words != 0, scores, -np.inf),
+    "added, infinite": lambda scores, words: scores + np.where(SEEN, 0, -np.inf).astype(np.float32),
+    "chosen, nothing in some rows": lambda scores, words: ops.where(words > 9, scores, -1e9),
     "chosen, then a bias": lambda scores, words: ops.where(SEEN, scores, -1e9) + 0.1,
     "added": lambda scores, words: scores + np.where(SEEN, 0, -1e9).astype(np.float32),
     "added by words": lambda scores, words: scores + (1.0 - ops.cast(words != 0, "float32")) * -1e9,
@@ -37,7 +40,7 @@ def attention(mask: Callable[[Any, Any], Any]) -> keras.Model:
     return keras.Model(inputs, layers.Dense(4)(ops.matmul(ops.softmax(scores), value)))
 
 
-OFTEN = ("chosen", "chosen, then a bias", "added by words")
+OFTEN = ("chosen by words, infinite", "chosen, nothing in some rows", "chosen, then a bias", "added by words")
 
 
 @pytest.mark.parametrize(

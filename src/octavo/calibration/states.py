@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from octavo.ir.graph import consumers
+from octavo.ir.graph import consumers, producers
 from octavo.ir.types import Graph
 from octavo.ops.build import GraphBuilder
 from octavo.ops.elementwise_kernels import SubOptions
-from octavo.ops.operands import stated_limit
+from octavo.ops.operands import hiding_constants, stated_limit
 from octavo.ops.reduce import emit_reduce
 from octavo.ops.table import spec_of
 
@@ -47,6 +47,8 @@ def with_what_counts(graph: Graph, tensors: Sequence[str]) -> tuple[Graph, dict[
 
         max(x, max(x, last axis) - d)  for x, of which every reader neglects what lies d below the largest
 
+    Where a constant hides values, it may hide all of a row: they are alike then, and none of them counts.
+
     Returns:
         The graph, and for each tensor that has some the one whose range counts.
     """
@@ -60,10 +62,14 @@ def with_what_counts(graph: Graph, tensors: Sequence[str]) -> tuple[Graph, dict[
     }
     if not depths:
         return graph, {}
-    builder, shown = GraphBuilder.extending(graph), {}
+    builder, shown, makers = GraphBuilder.extending(graph), {}, producers(graph)
     for name, depth in depths.items():
         builder.layer = f"{name}/counts"
         largest = emit_reduce(builder, "REDUCE_MAX", name, [len(graph.tensors[name].shape) - 1], keep_dims=True)
         floor = builder.emit("SUB", [largest, builder.constant(np.array(depth, np.float32), "depth")], SubOptions())
+        if name in makers and (hidden := hiding_constants(graph, makers[name], readers)):
+            highest = np.array(max(graph.tensors[each].values.max() for each in hidden), np.float32)
+            seen = builder.emit("GREATER", [largest, builder.constant(highest, "hidden")])
+            floor = builder.emit("SELECT_V2", [seen, floor, builder.constant(np.zeros((), np.float32), "nothing")])
         shown[name] = builder.emit("MAXIMUM", [name, floor])
     return builder.finish(graph.outputs), shown

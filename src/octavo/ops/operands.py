@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from octavo.dtypes import DType
 from octavo.ir.types import Graph, Node, Tensor
-from octavo.ops.roles import Bias, Data, Parameter, Weight
+from octavo.ops.roles import Bias, Data, Parameter, SameAsInput, Weight
 from octavo.ops.spec import OpSpec
 from octavo.ops.table import spec_of
 
@@ -60,6 +60,23 @@ def stated_limit(readers: Iterable[Node], name: str, limit: Callable[[Data], flo
     roles = [spec_of(node.op).role(i) for node in readers for i, read in enumerate(node.inputs) if read == name]
     limits = [limit(role) if isinstance(role, Data) else None for role in roles]
     return None if None in limits else max((each for each in limits if each is not None), default=None)
+
+
+def hiding_constants(graph: Graph, node: Node, readers: Mapping[str, tuple[Node, ...]]) -> frozenset[str]:
+    """Constants that an operator moves to its result only for them to count for nothing there: masks of -1e9."""
+    result = node.outputs[0]
+    if not isinstance(spec_of(node.op).rule(), SameAsInput) or result in graph.outputs:
+        return frozenset()
+    depth = stated_limit(readers[result], result, lambda role: role.flat_below)
+    if depth is None:
+        return frozenset()
+    alone = (graph.tensors[name] for _, name in data_inputs(graph, node) if len(readers[name]) == 1)
+    return frozenset(tensor.name for tensor in alone if _lies_below(tensor, -depth))
+
+
+def _lies_below(constant: Tensor, limit: float) -> bool:
+    """Whether a tensor is a constant without a value above a limit."""
+    return constant.is_constant and constant.size > 0 and bool((constant.values <= limit).all())
 
 
 def is_integer(graph: Graph, node: Node) -> bool:

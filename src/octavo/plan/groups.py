@@ -11,9 +11,9 @@ import numpy as np
 
 from octavo.dtypes import DType
 from octavo.ir.graph import consumers
-from octavo.ir.types import Graph, Node, Quantization, Tensor
+from octavo.ir.types import Graph, Node, Quantization
 from octavo.ops.fused import activation_of, smallest_output_scale
-from octavo.ops.operands import data_inputs, real_outputs, stated_limit
+from octavo.ops.operands import data_inputs, hiding_constants, real_outputs, stated_limit
 from octavo.ops.roles import Data, Fixed, SameAsInput, SameAsOutput, State
 from octavo.ops.table import spec_of
 from octavo.plan.types import Edge, Group, Member, Table
@@ -255,7 +255,7 @@ def _observed(
     }
     for node, dtype in _integer_nodes(graph, types):
         spec, rule = spec_of(node.op), spec_of(node.op).rule()
-        hiding = _hiding_constants(graph, node, readers)
+        hiding = hiding_constants(graph, node, readers)
         members -= {Member(name, dtype) for name in hiding}
         for i, name in enumerate(node.outputs):
             shares = isinstance(spec.rule(i), SameAsInput) and node.outputs[0] not in requantizing and not hiding
@@ -268,23 +268,6 @@ def _observed(
                 if not shown and all(reader.outputs[0] in clipping for reader in others):
                     members.discard(Member(name, dtype))
     return frozenset(members)
-
-
-def _hiding_constants(graph: Graph, node: Node, readers: Mapping[str, tuple[Node, ...]]) -> frozenset[str]:
-    """Constants that an operator moves to its result only for them to count for nothing there: masks of -1e9."""
-    result = node.outputs[0]
-    if not isinstance(spec_of(node.op).rule(), SameAsInput) or result in graph.outputs:
-        return frozenset()
-    depth = stated_limit(readers[result], result, lambda role: role.flat_below)
-    if depth is None:
-        return frozenset()
-    alone = (graph.tensors[name] for _, name in data_inputs(graph, node) if len(readers[name]) == 1)
-    return frozenset(tensor.name for tensor in alone if _lies_below(tensor, -depth))
-
-
-def _lies_below(constant: Tensor, limit: float) -> bool:
-    """Whether a tensor is a constant without a value above a limit."""
-    return constant.is_constant and constant.size > 0 and bool((constant.values <= limit).all())
 
 
 def _reads_as(reader: Node, name: str, dtype: DType, types: Mapping[str, DType], natives: Mapping[str, DType]) -> bool:
