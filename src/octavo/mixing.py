@@ -33,7 +33,8 @@ Values = Mapping[str, np.ndarray]
 # Noise, as a share of an output's power, that is mended: 20 dB, which classifiers of images commonly reach in int8;
 # and what is aimed at then: 23 dB.
 POOR, AIM = 10**-2.0, 10**-2.3
-# Where int16 throughout does not halve the noise, the loss is another one.
+# Where int16 throughout does not halve the noise, the loss is another one. Nor is int16 for some worth it that neither
+# halves the noise nor answers well.
 WORTH = 2.0
 # How much more noise than int16 throughout leaves, where that is more than the aim: 1 dB.
 NEAR = 10**0.1
@@ -126,7 +127,7 @@ def _first_good(
     best, least = frozenset[str](), before
     for parts in choices:
         chosen = fewest(parts, noise, before) if parts else None
-        if chosen is None or (reached := noise(chosen)) >= least:
+        if chosen is None or (reached := noise(chosen)) >= least or reached > max(POOR, before / WORTH):
             continue
         best, least = chosen, reached
         if least <= POOR:

@@ -153,6 +153,72 @@ def crossed_features() -> Network:
     return keras.Model([numbers, kinds], answer), [smooth(6), words(4, 30)]
 
 
+def linear_attention() -> Network:
+    """Queries and keys as `elu(x) + 1`, and sums divided by theirs."""
+    inputs = keras.Input((16, 16))
+    x = layers.Dense(24)(inputs)
+    query, key, value = ops.elu(layers.Dense(24)(x)) + 1, ops.elu(layers.Dense(24)(x)) + 1, layers.Dense(24)(x)
+    seen = ops.matmul(ops.transpose(key, (0, 2, 1)), value)
+    total = ops.matmul(query, ops.transpose(ops.sum(key, 1, keepdims=True), (0, 2, 1)))
+    return keras.Model(inputs, layers.Dense(5)(x + ops.matmul(query, seen) / total)), [smooth(16, 16)]
+
+
+def mixture_of_experts() -> Network:
+    inputs = keras.Input((16,))
+    scores = layers.Dense(4)(inputs)
+    shares = ops.softmax(ops.where(scores >= ops.top_k(scores, 2)[0][:, 1:], scores, -1e9))
+    answers = [layers.Dense(16)(layers.Dense(32, activation="gelu")(inputs)) for _ in range(4)]
+    return keras.Model(inputs, ops.einsum("be,bed->bd", shares, ops.stack(answers, 1))), [smooth(16)]
+
+
+def translator() -> Network:
+    source, target = keras.Input((12,), dtype="int32"), keras.Input((10,), dtype="int32")
+    read, state = layers.GRU(24, return_sequences=True, return_state=True)(layers.Embedding(30, 16)(source))
+    written = layers.GRU(24, return_sequences=True)(layers.Embedding(30, 16)(target), initial_state=state)
+    seen = layers.Concatenate()([written, layers.Attention()([written, read])])
+    answer = layers.Dense(30)(layers.Dense(24, activation="tanh")(seen))
+    return keras.Model([source, target], answer), [words(12, 30), words(10, 30)]
+
+
+def boxes_on_a_grid() -> Network:
+    """Centres by sigmoids about the cells of a grid, sizes by exponentials of anchors."""
+    inputs = keras.Input((32, 32, 3))
+    x = inputs
+    for filters in (16, 24, 32):
+        x = convolved(x, filters, strides=2, activation="silu")
+    found = layers.Reshape((4, 4, 3, 7))(layers.Conv2D(21, 1)(x))
+    grid = np.stack(np.meshgrid(np.arange(4), np.arange(4)), -1)[None, :, :, None].astype(np.float32)
+    anchors = np.array([[10, 13], [16, 30], [33, 23]], np.float32)
+    centres = (ops.sigmoid(found[..., :2]) * 2 - 0.5 + grid) * 8
+    boxes = [centres, ops.exp(found[..., 2:4]) * anchors, ops.sigmoid(found[..., 4:])]
+    return keras.Model(inputs, layers.Reshape((48, 7))(layers.Concatenate()(boxes))), [smooth(32, 32, 3)]
+
+
+def gated_convolutions_in_time() -> Network:
+    inputs = keras.Input((64, 4))
+    x, skipped = layers.Conv1D(16, 2, padding="causal")(inputs), []
+    for rate in (1, 2, 4, 8):
+        wave, gate = (
+            layers.Conv1D(16, 2, padding="causal", dilation_rate=rate, activation=name)(x)
+            for name in ("tanh", "sigmoid")
+        )
+        skipped.append(layers.Conv1D(16, 1)(wave * gate))
+        x = x + layers.Conv1D(16, 1)(wave * gate)
+    x = layers.Conv1D(16, 1, activation="relu")(layers.ReLU()(layers.Add()(skipped)))
+    return keras.Model(inputs, layers.Conv1D(8, 1, activation="softmax")(x)), [smooth(64, 4)]
+
+
+def moves_and_their_value() -> Network:
+    """A tower of residual blocks on planes of a board; the moves are a softmax of many, all of them small."""
+    inputs = keras.Input((8, 8, 12))
+    x = convolved(inputs, 32)
+    for _ in range(2):
+        y = layers.BatchNormalization()(layers.Conv2D(32, 3, padding="same", use_bias=False)(convolved(x, 32)))
+        x = layers.ReLU()(x + y)
+    moves = layers.Dense(400, activation="softmax")(layers.Flatten()(convolved(x, 2, 1)))
+    return keras.Model(inputs, moves), [(RNG.random((SAMPLES, 8, 8, 12)) < 0.06).astype(np.float32)]
+
+
 NETWORKS: tuple[Callable[[], Network], ...] = (
     vision_transformer,
     decoder_with_rotary_embedding,
@@ -162,6 +228,12 @@ NETWORKS: tuple[Callable[[], Network], ...] = (
     patches_of_series,
     points_of_maps,
     crossed_features,
+    linear_attention,
+    mixture_of_experts,
+    translator,
+    boxes_on_a_grid,
+    gated_convolutions_in_time,
+    moves_and_their_value,
 )
 
 
