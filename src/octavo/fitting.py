@@ -207,10 +207,7 @@ def with_inside(
         ranges: Real (low, high) of the tensors that are new in the graph.
     """
     measured = replace(draft.measured, ranges={**draft.measured.ranges, **ranges})
-    config = draft.config
-    if config.output_type is None and not inside.isdisjoint(graph.outputs):
-        config = replace(config, output_type=DType.INT8.value)
-    return replace(draft, config=config, plan=make_plan(graph, draft.config, inside), measured=measured, inside=inside)
+    return replace(draft, plan=make_plan(graph, draft.config, inside), measured=measured, inside=inside)
 
 
 def _spread_note(node: Node, span: Span) -> Note:

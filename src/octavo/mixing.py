@@ -2,6 +2,7 @@
 
 Residual sums, attention and whatever a small difference of large numbers ends in lose more to int8 than to nothing
 else. Which operators these are is measured: each kind of a layer goes back to int8 alone, where all others are int16.
+Convolutions are tried where the others do not bring enough.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from octavo.ir.graph import operands, results
 from octavo.ir.notes import Note
 from octavo.ir.samples import stacked
 from octavo.ir.types import Graph, Node
+from octavo.numerics.affine import Range
 from octavo.ops.table import spec_of
 from octavo.plan.make import operator_name, own_config_of
+from octavo.plan.types import converted_name
 from octavo.quantization.quantize import quantized_graph
 from octavo.write.tflite import write_tflite
 
@@ -58,6 +61,13 @@ class _Judge:
         found = predict(model, self.x)
         return max(_share(found[name], wanted) for name, wanted in self.wanted.items())
 
+    def shown(self, graph: Graph) -> dict[str, Range]:
+        """Real (low, high) of each output of a graph, as it is handed over in int8."""
+        return {
+            converted_name(tensor, DType.INT8): (float(values.min()), float(values.max()))
+            for tensor, values in zip(graph.outputs, self.wanted.values(), strict=True)
+        }
+
 
 def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None:
     """The draft of a file that answers well where the one made does not; None where it does, or none was found.
@@ -72,8 +82,12 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
     draft, few = made.draft, samples[:MOST_SAMPLES]
     if draft.plan.scheme.activations is not DType.INT8 or not few:
         return None
-    parts = _affordable(_parts(graph, draft), graph, len(few))
-    if not parts:
+    choices = [
+        _affordable(_parts(graph, draft, convolutions), graph, len(few))
+        for convolutions in (False, True)
+        if graph.nodes
+    ]
+    if not any(choices):
         return None
     x = stacked(few, graph.inputs)
     judge = _Judge(x, predict(write_tflite(graph), x))
@@ -82,27 +96,42 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
     before = judge.noise(made.model)
     if before <= POOR:
         return None
-    known = with_all_ranges(draft, graph)
+    known, shown = with_all_ranges(draft, graph), judge.shown(graph)
 
     def noise(inside: frozenset[str]) -> float:
         try:
-            tried = with_inside(known, graph, draft.inside | inside)
+            tried = with_inside(known, graph, draft.inside | inside, shown)
             conditioned, ranges = made.conditioned, tried.measured.ranges
             written = quantized_graph(conditioned.graph, tried.plan, tried.config, ranges, conditioned.limits)
             return judge.noise(write_tflite(written))
         except OctavoError:  # a scale, or a sum, that no kernel holds
             return np.inf
 
-    chosen = fewest(parts, noise, before)
-    if chosen is None:
+    chosen, after = _first_good(choices, noise, before)
+    if not chosen:
         return None
-    reached = f"SQNR {decibels(before):.1f} dB, {decibels(noise(chosen)):.1f} dB so"
+    reached = f"SQNR {decibels(before):.1f} dB, {decibels(after):.1f} dB so"
     text = (
         f"{len(chosen)} of {len(draft.plan.types)} operators are int16, as int8 throughout answers with {reached}, on "
         f"{len(few)} samples; mix=False keeps int8"
     )
     noted = replace(known, notes=(*draft.notes, Note("plan", graph.name, text)))
-    return with_inside(noted, graph, draft.inside | chosen)
+    return with_inside(noted, graph, draft.inside | chosen, shown)
+
+
+def _first_good(
+    choices: Sequence[Sequence[Part]], noise: Callable[[frozenset[str]], float], before: float
+) -> tuple[frozenset[str], float]:
+    """What to make int16 of the first parts that serve, else of those that do best, and the noise left; or nothing."""
+    best, least = frozenset[str](), before
+    for parts in choices:
+        chosen = fewest(parts, noise, before) if parts else None
+        if chosen is None or (reached := noise(chosen)) >= least:
+            continue
+        best, least = chosen, reached
+        if least <= POOR:
+            break
+    return best, least
 
 
 def _share(found: np.ndarray, wanted: np.ndarray) -> float:
@@ -124,17 +153,20 @@ class Part:
     elements: int
 
 
-def _parts(graph: Graph, draft: Draft) -> list[Part]:
+def _parts(graph: Graph, draft: Draft, convolutions: bool) -> list[Part]:
     """The operators of one kind in one layer, in execution order, of those that may widen; no int4 is beside int16.
 
-    Convolutions stay: networks of them answer rightly with more noise than others, and int16 costs them most.
+    Args:
+        graph: Float.
+        draft: Of it.
+        convolutions: Whether they may; int16 costs them most.
     """
     named: dict[str, list[Node]] = {}
     narrow = {rule.node for rule in draft.plan.weights if rule.dtype is not DType.INT8}
     for node in graph.nodes:
         spec, free = spec_of(node.op), own_config_of(node, draft.config).activations is None
         convolves = bool(spec.weights) and spec.window is not None
-        if not free or convolves or node.outputs[0] in narrow:
+        if not free or (convolves and not convolutions) or node.outputs[0] in narrow:
             continue
         if draft.plan.types.get(node.outputs[0]) is DType.INT8 and spec.widens:
             named.setdefault(operator_name(node), []).append(node)

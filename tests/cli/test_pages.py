@@ -55,6 +55,7 @@ def test_a_page_is_one_small_file_that_fetches_nothing(pages: Path, name: str) -
 @pytest.mark.parametrize("name", ["small", "coarse"])
 def test_its_charts_are_there_without_javascript_and_its_figures_in_the_json(pages: Path, name: str) -> None:
     text, content = (pages / f"{name}.html").read_text(), figures(pages, name)
+    assert '<p class="interactive" hidden>' in text  # a list of layers that nothing would answer to
     assert text.count("<svg") >= len(re.findall(r'data-chart="', text)) >= 4
     for row in (row for table in content["tables"] for row in table["rows"]):
         for cell in row:

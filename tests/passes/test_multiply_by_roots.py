@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from pass_graphs import graph_of
 
+from octavo.ops.text import parse_graph
 from octavo.passes.multiply_by_roots import multiply_by_roots
 
 
@@ -17,3 +19,18 @@ def test_divisions_by_what_is_never_negative_become_products() -> None:
     assert made["relative"] == ("MUL", "relative/scaled", "relative/root")
     assert made["quotient"] == ("DIV", "relative", "signed")
     assert made["last/root"] == ("RSQRT", "held")
+
+
+@pytest.mark.parametrize(("op", "constant", "divides"), [("ELU", 1.0, False), ("ELU", 0.9, True), ("GELU", 1.0, True)])
+def test_a_divisor_may_be_raised_above_zero_by_a_constant(op: str, constant: float, divides: bool) -> None:
+    graph = parse_graph(f"""
+    graph attention
+    input x: float32[1,4]
+    const raise: float32[1] = {constant}
+    feature = {op}(x) @f
+    divisor = ADD(feature, raise) @f
+    quotient = DIV(x, divisor) @f
+    output quotient
+    """)
+    made, _ = multiply_by_roots(graph)
+    assert ("DIV" in {node.op for node in made.nodes}) is divides

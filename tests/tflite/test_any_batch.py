@@ -10,6 +10,7 @@ import pytest
 import octavo
 from octavo.data.dataset import Dataset
 from octavo.errors import ConfigError, DatasetError
+from octavo.evaluate.predict import predict
 from octavo.ir.samples import grouped, row_count, sample_shape
 from octavo.ir.types import Graph, Shape, Tensor
 from octavo.load.tflite import load_tflite
@@ -157,3 +158,12 @@ def test_a_bias_of_weights_that_are_an_input_keeps_its_layer_in_float() -> None:
     assert "weights that are no constant" in made.islands[0].reason
     assert made.verification is not None
     assert made.verification.ok
+
+
+def test_results_of_more_rows_than_a_sample_has_come_whole() -> None:
+    b = GraphBuilder("rows")
+    x = b.input("x", (1, 3, 4))
+    graph = b.finish([b.emit("RESHAPE", [x, b.constant(np.array([3, 4], np.int32), "shape")], suffix="y")])
+    values = RNG.normal(size=(5, 3, 4)).astype(np.float32)
+    (found,) = predict(write_tflite(graph), {"x": values}).values()
+    np.testing.assert_array_equal(found, values.reshape(15, 4))

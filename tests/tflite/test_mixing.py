@@ -25,8 +25,27 @@ def small_beside_large() -> keras.Model:
     return keras.Model(inputs, layers.Dense(4, name="answer")(left))
 
 
-def sqnr_db(model: keras.Model, made: octavo.QuantizedModel) -> float:
-    (found,) = compare_outputs({"": np.asarray(made.predict(X))}, {"": np.asarray(model.predict(X, verbose=0))})
+def one_large_channel() -> keras.Model:
+    """Convolutions alone, whose values between are small beside those of a channel that hardly counts."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 6, 1))
+    uneven, answer = layers.Conv2D(8, 3, name="uneven"), layers.Conv2D(4, 1, name="answer")
+    model = keras.Model(inputs, answer(uneven(inputs)))
+    sizes = np.array([100] + [1] * 7, np.float32)
+    uneven.kernel.assign(np.asarray(uneven.kernel) * sizes)
+    answer.kernel.assign(np.asarray(answer.kernel) / (100 * sizes**2)[:, np.newaxis] * 100)
+    return model
+
+
+def small_shares() -> keras.Model:
+    """A softmax of 300 nearly even shares, none of which is larger than a step or two of 1/256."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8,))
+    return keras.Model(inputs, layers.Dense(300, activation="softmax", name="shares")(inputs))
+
+
+def sqnr_db(model: keras.Model, made: octavo.QuantizedModel, x: np.ndarray = X) -> float:
+    (found,) = compare_outputs({"": np.asarray(made.predict(x))}, {"": np.asarray(model.predict(x, verbose=0))})
     assert found.sqnr_db is not None
     return found.sqnr_db
 
@@ -45,6 +64,27 @@ def test_what_loses_most_is_int16_and_the_model_is_called_as_ever() -> None:
     assert types_of(made) == {DType.INT8, DType.INT16}
     assert {made.graph.tensors[name].dtype for name in (*made.graph.inputs, *made.graph.outputs)} == {DType.INT8}
     assert any("operators are int16, as int8 throughout answers" in note.text for note in made.notes)
+
+
+def test_convolutions_are_int16_where_nothing_else_mends_it() -> None:
+    model, x = one_large_channel(), np.random.default_rng(0).normal(size=(40, 6, 6, 1)).astype(np.float32)
+    made = octavo.quantize(model, "int8", x)
+    assert sqnr_db(model, octavo.quantize(model, "int8", x, mix=False, verify="off"), x) < 15
+    assert sqnr_db(model, made, x) > 20
+    assert [made.graph.tensors[node.outputs[0]].dtype for node in made.graph.nodes if node.layer == "uneven"][-1] is (
+        DType.INT16
+    )
+
+
+def test_an_output_made_in_int16_is_handed_over_in_steps_of_what_it_takes() -> None:
+    model = small_shares()
+    made = octavo.quantize(model, "int8", X)
+    (name,) = made.graph.outputs
+    shown = made.graph.tensors[name]
+    largest = np.asarray(model.predict(X, verbose=0)).max()
+    assert shown.dtype is DType.INT8
+    assert shown.parameters.scale[0] == pytest.approx(largest / 255, rel=1e-3)
+    assert sqnr_db(model, made) > 20 > sqnr_db(model, octavo.quantize(model, "int8", X, mix=False, verify="off"))
 
 
 def test_the_way_out_that_the_note_names_keeps_int8() -> None:

@@ -45,8 +45,9 @@ def shrinking() -> Graph:
 
 
 def statistics(graph: Graph) -> list[tuple[np.ndarray, np.ndarray]]:
-    values = reference.run(graph, {"x": DATA}, keep=["first", "depthwise", "last"])
-    return [(each.mean(axis=(0, 1, 2)), each.std(axis=(0, 1, 2))) for each in values.values()]
+    names = ["first", "depthwise", "last"]
+    values = reference.run(graph, {"x": DATA}, keep=names)
+    return [(values[name].mean(axis=(0, 1, 2)), values[name].std(axis=(0, 1, 2))) for name in names]
 
 
 @pytest.mark.parametrize("per_axis", [True, False])

@@ -12,6 +12,8 @@ import numpy as np
 _BLOCK = 1 << 11
 # Rows that are looked at of all samples together; of more, evenly spaced ones serve.
 ROWS = 1 << 14
+# An input whose variance is less than this of its second moment is constant, as far as float32 sums of a block tell.
+RESOLVED = _BLOCK * float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,13 +40,13 @@ class Moments:
             samples: How many, at least 1.
             centred: Whether second moments are those of deviations from the means.
         """
-        count, centre = 0, np.zeros((1, 1, 1), np.float32)
+        count, centres = 0, [np.zeros((1, 1, 1), np.float32)] * 2
         sums, products = [np.zeros(1)] * 2, [np.zeros((1, 1, 1))] * 2
         for wanted, given in _blocks(rows, samples):
             if not count:
-                # Near the mean, so that float32 products keep what deviates from it.
-                centre = wanted.mean(axis=1, keepdims=True) * np.float32(centred)
-            pair = given - centre, wanted - centre
+                # Near the means, so that float32 products keep what deviates from them.
+                centres = [each.mean(axis=1, keepdims=True) * np.float32(centred) for each in (given, wanted)]
+            pair = given - centres[0], wanted - centres[1]
             count += wanted.shape[1]
             sums = [a + b.sum(axis=1, dtype=np.float64) for a, b in zip(sums, pair, strict=True)]
             turned = pair[0].transpose(0, 2, 1)
@@ -52,11 +54,16 @@ class Moments:
         means = [each / count for each in sums]
         given, cross = (each / count for each in products)
         if centred:
+            raw = np.diagonal(given, axis1=1, axis2=2)
             given, cross = (
                 moment - means[0][:, :, np.newaxis] * mean[:, np.newaxis]
                 for moment, mean in zip((given, cross), means, strict=True)
             )
-        return cls(means[1] + centre[:, 0], means[0] + centre[:, 0], given, cross)
+            # Where rounding holds an input at one value, the two cancel, and what is left may be negative.
+            varies = np.diagonal(given, axis1=1, axis2=2) > RESOLVED * raw
+            given *= varies[:, :, np.newaxis] & varies[:, np.newaxis]
+            cross *= varies[:, :, np.newaxis]
+        return cls(means[1] + centres[1][:, 0], means[0] + centres[0][:, 0], given, cross)
 
     def damped(self, share: float) -> np.ndarray:
         """The second moments of x', each variance raised by a share of their mean: positive definite."""

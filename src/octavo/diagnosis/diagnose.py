@@ -12,9 +12,10 @@ from octavo.comparison.paired import gain
 from octavo.config import LayerConfig, QuantizeConfig, configured
 from octavo.data.labelled import labelled_samples
 from octavo.diagnosis.causes import Case
-from octavo.diagnosis.follow import Followed, follow_up, together
+from octavo.diagnosis.follow import Followed, follow_up, is_plain, together
 from octavo.diagnosis.found import LOSSY, Diagnosis, Finding
 from octavo.diagnosis.layer_errors import layer_errors
+from octavo.diagnosis.noise import mean_share
 from octavo.diagnosis.places import places_of
 from octavo.diagnosis.samples import Arrays, Extremes, Told, count_of, held, measure_extremes, one, rows
 from octavo.diagnosis.subject import Examined, Subject, examine, subject_of
@@ -37,8 +38,12 @@ from octavo.write.tflite import write_tflite
 JUDGED_VALUES, FEWEST_JUDGED, MOST_JUDGED = 60_000_000, 32, 400
 # Inferences for each calibration sample that looking at single layers takes, and the bounds of samples looked at.
 LOOKS, FEWEST_LOOKS, MOST_LOOKS = 2, 4, 32
+# Values of all activations of all layers' looks that take little, whatever calibration does.
+CHEAP_VALUES = 30_000_000
 # A share of right answers that is lost and more matters, where chance does not explain it.
 LOST_POINTS = 0.01
+# Above this share of noise, and below what every file is told of, a cause counts whose mend regains nearly all.
+DOUBTFUL = LOSSY / 2
 
 
 def diagnose(
@@ -133,8 +138,23 @@ def _chosen(graph: Graph, count: int) -> np.ndarray:
 
 def _most(graph: Graph) -> int:
     """How many samples those are."""
-    values = max(1, sum(graph.tensors[name].size for node in graph.nodes for name in node.outputs))
-    return min(MOST_JUDGED, max(FEWEST_JUDGED, JUDGED_VALUES // values))
+    return min(MOST_JUDGED, max(FEWEST_JUDGED, JUDGED_VALUES // _values(graph)))
+
+
+def _values(graph: Graph) -> int:
+    """Of all activations of a sample."""
+    return max(1, sum(graph.tensors[name].size for node in graph.nodes for name in node.outputs))
+
+
+def _looked_at(shares: np.ndarray, looks: int) -> np.ndarray:
+    """Samples to look at layers on, by index: half are those that lose most, half are spread evenly over the others.
+
+    A trained network is so sure of most samples that rounding costs them nothing.
+    """
+    falling = np.argsort(-shares, kind="stable")
+    worst, others = falling[: looks // 2], np.sort(falling[looks // 2 :])
+    spread = others[np.arange(min(looks - len(worst), len(others))) * len(others) // max(1, looks - len(worst))]
+    return np.sort(np.concatenate([worst, spread]))
 
 
 def _labels(graph: Graph, y: Any, chosen: np.ndarray) -> Mapping[str, np.ndarray] | None:
@@ -151,8 +171,10 @@ def _case(examined: Examined, trial: Trial, judge: Judge, met: Extremes, told: T
     floats = examined.pair.floats
     places = places_of(examined.pair)
     layers = {place.layer for place in places}
-    looks = LOOKS * len(trial.extremes.low) // max(1, 2 * len(layers))
-    some = judge.only(slice(0, None, max(1, count_of(judge.x) // min(MOST_LOOKS, max(FEWEST_LOOKS, looks)))))
+    alike = LOOKS * len(trial.extremes.low) // max(1, 2 * len(layers))
+    cheap = CHEAP_VALUES // (_values(floats) * max(1, len(layers)))
+    looked_at = _looked_at(examined.outcome.shares, min(MOST_LOOKS, max(FEWEST_LOOKS, alike, cheap)))
+    some = judge.only(looked_at)
 
     def score(outputs: Mapping[str, np.ndarray]) -> float:
         return float(some.of(outputs).metric or 0.0)
@@ -169,6 +191,7 @@ def _case(examined: Examined, trial: Trial, judge: Judge, met: Extremes, told: T
         examined.own,
         judge,
         examined.outcome,
+        mean_share(examined.outcome.shares[looked_at]),
         _parts(examined, judge),
     )
 
@@ -203,8 +226,11 @@ def _concluded(case: Case, subject: Subject, apply: bool, source: Source, told: 
     baseline = _float_outcome(case.judge)
     helped: list[Followed] = []
     vain: list[Finding] = []
-    if _is_lossy(case.outcome, case.judge) or case.parts.get("training_mismatch"):
+    lossy = _is_lossy(case.outcome, case.judge) or bool(case.parts.get("training_mismatch"))
+    if lossy or case.outcome.loss >= DOUBTFUL:
         helped, vain = follow_up(case, subject.prepared, told)
+        if not lossy:  # what a healthy network loses is spread over its layers
+            helped = [each for each in helped if is_plain(each[0])]
     trial, applied, remaining = together(case, subject.prepared, helped)
     return Diagnosis(
         name=case.pair.floats.name,

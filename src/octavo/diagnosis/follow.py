@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from octavo.comparison.paired import gain
-from octavo.diagnosis.causes import CAUSES, Case, Cause, Mend, Suspicion, coarse_layer, little_effort
+from octavo.diagnosis.causes import CAUSES, Case, Cause, Mend, Suspicion, coarse_layer, little_effort, many_layers
 from octavo.diagnosis.causes.cause import methods_code
 from octavo.diagnosis.found import LOSSY, Finding, TriedMend
 from octavo.diagnosis.pair import own_pair
@@ -23,7 +23,9 @@ REGAINED, ABOUT = 0.15, 0.85
 ENOUGH = 0.8
 
 # Causes of which nothing more is known than where they are: where something is, they add nothing.
-NOTHING_SPECIAL = (coarse_layer.CAUSE.name, little_effort.CAUSE.name)
+NOTHING_SPECIAL = (coarse_layer.CAUSE.name, little_effort.CAUSE.name, many_layers.CAUSE.name)
+# Their mends change the whole network, and are for what nothing more special explains.
+OF_ALL = (little_effort.CAUSE, many_layers.CAUSE)
 
 Followed = tuple[Finding, Mend]
 
@@ -47,8 +49,8 @@ def follow_up(case: Case, prepared: Prepared, told: Told) -> tuple[list[Followed
     known: dict[str, TriedMend] = {}
     results: list[Followed] = []
     for number, (cause, suspicion, others) in enumerate(chosen[:MOST_TRIED]):
-        if cause is little_effort.CAUSE and any(finding.mend.regained >= ENOUGH for finding, _ in results):
-            continue  # it takes long, and is for what nothing more special explains
+        if cause in OF_ALL and any(finding.mend.regained >= ENOUGH for finding, _ in results):
+            continue
         finding, mend = _followed(case, prepared, cause, suspicion, known)
         results.append((replace(finding, also=others), mend))
         told(number + 1, min(len(chosen), MOST_TRIED))
@@ -121,6 +123,11 @@ def _measured(trial: Trial, prepared: Prepared, judge: Judge) -> tuple[Outcome, 
     graph, model = trial.made(prepared)
     pair = own_pair(prepared.graph, graph)
     return judge.of_file(model, pair.inputs, pair.outputs), len(model)
+
+
+def is_plain(finding: Finding) -> bool:
+    """Whether something special is found, whose mend regains most of what is lost."""
+    return finding.cause not in NOTHING_SPECIAL and finding.mend.regained >= ENOUGH
 
 
 def proven(mend: TriedMend) -> bool:

@@ -23,8 +23,8 @@ class TriedMend:
         text: What was changed.
         code: The same, written for `octavo.quantize`.
         before, after: Share of the outputs' signal that is noise, without and with it.
-        regained: Share of the noise that is gone, at most 1; below 0 where there is more of it. Of all samples but the
-            worst, and of noise beyond the signal, too.
+        regained: Share of the noise that is gone, at most 1; below 0 where there is more of it. Of noise beyond the
+            signal, too; see `Outcome.noise`.
         gain: By how much the metric got better; None without labels.
         file_bytes: Size of the file it makes.
         failure: Why it could not be tried; "" where it could.
@@ -189,7 +189,7 @@ class Diagnosis:
 
     @property
     def tables(self) -> tuple[TextTable, ...]:
-        """The layers by falling effect, and what was suspected in vain."""
+        """The layers by falling effect, and what else was tried."""
         rows = tuple(
             (
                 each.layer,
@@ -209,11 +209,12 @@ class Diagnosis:
         )  # fmt: skip
         note = (
             "effect: share of the outputs' signal that is noise where this alone is rounded; dB: SQNR of the layer's "
-            "results with its own rounded weights, its own rounded results, what it is given, and all of it."
+            "results with its own rounded weights, its own rounded results, what it is given, and all of it. Layers "
+            "are looked at on some of the samples, half of them those that lose most."
         )
         layers = TextTable("What each layer loses", header, rows, frozenset(range(1, len(header))), note)
         vain = tuple((each.layer, each.title, each.evidence, each.mend.told) for each in self.ruled_out)
-        ruled = TextTable("Suspected, and no help", ("layer", "cause", "evidence", "tried"), vain)
+        ruled = TextTable("What else was tried", ("layer", "cause", "evidence", "tried"), vain)
         return tuple(table for table in (layers, ruled) if table.rows)
 
     def __str__(self) -> str:

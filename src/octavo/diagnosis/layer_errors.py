@@ -40,7 +40,7 @@ class LayerError:
         clipped: Share of the results' values beyond the layer's range by more than a step.
         used: Share of the layer's range that the results' values span.
         channels, dead, outliers: Channels of the first result; those that are always zero; and those that reach
-            `OUTLIER_RATIO` times as far as half of the others.
+            `OUTLIER_RATIO` times as far as a quarter of the others, at least.
         headroom_bits: Bits that the largest possible accumulator leaves of 32; None where nothing is accumulated.
     """
 
@@ -71,6 +71,11 @@ class LayerError:
 
 
 OUTLIER_RATIO = 16.0
+# Results of a layer are measured one by one where together they make this share of the outputs' signal noise, and where
+# there are no more of them, as an unrolled loop has.
+LEAST_APART, MOST_APART = 0.001, 8
+# Share of the channels that may be small without others standing out.
+SMALL_CHANNELS = 0.25
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,19 +84,29 @@ class Seen:
 
     Attributes:
         reach: Largest magnitude of each channel (last axis) by tensor, float64.
+        lows, highs: Smallest and largest value of each channel, likewise.
         low, high: Of each tensor.
         beyond: Share of values outside the range of the file by more than a step, by tensor.
+        effects: What rounding an activation or operand alone makes of the outputs, by `Place.measured`.
     """
 
     reach: dict[str, np.ndarray] = field(default_factory=dict)
+    lows: dict[str, np.ndarray] = field(default_factory=dict)
+    highs: dict[str, np.ndarray] = field(default_factory=dict)
     low: dict[str, float] = field(default_factory=dict)
     high: dict[str, float] = field(default_factory=dict)
     beyond: dict[str, float] = field(default_factory=dict)
+    effects: dict[str, float] = field(default_factory=dict)
 
     def ratio(self, name: str) -> float:
-        """How far the farthest channel reaches, as a multiple of what half of the living ones reach."""
+        """How far the farthest channel reaches, as a multiple of what a quarter of the living ones do not reach."""
         living = self.reach[name][self.reach[name] > 0]
-        return float(living.max() / np.median(living)) if living.size > 1 else 1.0
+        return float(living.max() / np.quantile(living, SMALL_CHANNELS, method="higher")) if living.size > 1 else 1.0
+
+    def typical_span(self, name: str) -> float:
+        """From the smallest to the largest value of a channel: half of the living channels span less."""
+        spans = (self.highs[name] - self.lows[name])[self.reach[name] > 0]
+        return float(np.median(spans)) if spans.size else 0.0
 
 
 def layer_errors(
@@ -119,6 +134,10 @@ def layer_errors(
         parts = ([p for p in own if p.is_constant], [p for p in own if not p.is_constant])
         found = [network.outputs(part) if part else wanted for part in parts]
         effects = [mean_share(noise_share(outputs, wanted)) for outputs in found]
+        apart = effects[1] >= LEAST_APART and 1 < len(parts[1]) <= MOST_APART
+        for place in parts[1]:
+            alone = mean_share(noise_share(network.outputs([place]), wanted)) if apart else effects[1]
+            seen.effects[place.measured] = alone
         both = found[0] if not parts[1] else found[1] if not parts[0] else None
         if both is None and score is not None:
             both = network.outputs(own)
@@ -208,8 +227,11 @@ def _look(seen: Seen, name: str, values: np.ndarray) -> None:
     low, high = float(values.min()), float(values.max())
     seen.low[name], seen.high[name] = min(low, seen.low.get(name, low)), max(high, seen.high.get(name, high))
     channels = values.shape[-1] if values.ndim > 1 else 1
-    reach = np.abs(values.reshape(-1, channels)).max(axis=0).astype(np.float64)
-    seen.reach[name] = np.maximum(seen.reach[name], reach) if name in seen.reach else reach
+    rows = values.reshape(-1, channels)
+    lows, highs = rows.min(axis=0).astype(np.float64), rows.max(axis=0).astype(np.float64)
+    seen.lows[name] = np.minimum(lows, seen.lows.get(name, lows))
+    seen.highs[name] = np.maximum(highs, seen.highs.get(name, highs))
+    seen.reach[name] = np.maximum(np.abs(seen.lows[name]), np.abs(seen.highs[name]))
 
 
 _GIVEN = "/given"
@@ -244,7 +266,7 @@ def _error(
     last = results[-1]
     reach = seen.reach.get(last, np.zeros(0))
     living = reach[reach > 0]
-    far = int((living >= OUTLIER_RATIO * np.median(living)).sum()) if living.size > 1 else 0
+    far = int((living >= living.max() * OUTLIER_RATIO / seen.ratio(last)).sum()) if living.size > 1 else 0
     return LayerError(
         layer,
         operators,

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 SMALLEST_SIGNAL = 0.01
+# Share of the outputs that are no further from the others than ordinary.
+ORDINARY = 0.75
 # Values that are squared at a time: in float64, few enough for a processor's cache.
 _BLOCK = 1 << 14
 
@@ -18,7 +20,7 @@ def noise_share(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray
         share[i] = mean((found[i] - wanted[i]) ** 2) / mean((wanted - mean over samples) ** 2)
 
     What all samples have in common tells nothing of them. Outputs that hardly differ count as if they did by
-    `SMALLEST_SIGNAL` of their power. Where rounding leaves a float function no value, see `saturated`.
+    `SMALLEST_SIGNAL` of their power, see `_power`. Where rounding leaves a float function no value, see `saturated`.
 
     Args:
         found, wanted: Real values by output name, first axis the sample.
@@ -30,9 +32,22 @@ def noise_share(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray
     for name, values in wanted.items():
         flat = values.reshape(len(values), -1).astype(np.float64)
         noise = ((saturated(found[name].reshape(flat.shape), flat).astype(np.float64) - flat) ** 2).mean(axis=1)
-        signal = max(float(((flat - flat.mean(axis=0)) ** 2).mean()), SMALLEST_SIGNAL * float((flat**2).mean()))
+        signal = max(float(flat.var(axis=0).mean()), SMALLEST_SIGNAL * _power(flat))
         worst = np.maximum(worst, noise / max(signal, float(np.finfo(np.float32).tiny)))
     return worst
+
+
+def _power(flat: np.ndarray) -> float:
+    """How far outputs are from what they have in common, squared; of three in four, whatever the others do.
+
+    An offset of all logits, or one class that never is, is nothing that an answer is read from.
+
+    Args:
+        flat: float64 [samples, outputs].
+    """
+    means = flat.mean(axis=0)
+    common = float(np.median(means)) if len(means) > 1 else 0.0
+    return float(np.quantile((means - common) ** 2 + flat.var(axis=0), ORDINARY, method="lower"))
 
 
 def mean_share(shares: np.ndarray) -> float:

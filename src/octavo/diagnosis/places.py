@@ -16,7 +16,7 @@ from octavo.ops.operands import bias_inputs, data_inputs, weight_inputs
 from octavo.ops.roles import Bias
 from octavo.ops.table import spec_of
 
-Kind = Literal["weights", "bias", "activations", "operand"]
+Kind = Literal["weights", "bias", "constants", "activations", "operand"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,8 +25,8 @@ class Place:
 
     Attributes:
         layer: The user's layer.
-        kind: Weights and bias are constants; an operand is an activation that one operator reads otherwise rounded than
-            it was made.
+        kind: Weights and bias are constants, and so are those quantized like activations: the table of an embedding, a
+            mask that is added. An operand is an activation that one operator reads otherwise rounded than it was made.
         node: First output of the float operator: the one that reads a constant or an operand, the one that makes an
             activation; an input's own name.
         tensor: The float tensor.
@@ -51,8 +51,8 @@ class Place:
 
     @property
     def is_constant(self) -> bool:
-        """Whether it is of weights or a bias."""
-        return self.kind in ("weights", "bias")
+        """Whether it is rounded once for all samples."""
+        return self.kind in ("weights", "bias", "constants")
 
     @property
     def measured(self) -> str:
@@ -115,6 +115,7 @@ def _constants(pair: Pair, node: Node, other: Node) -> list[Place]:
     kinds: tuple[tuple[Kind, tuple[tuple[int, str], ...]], ...] = (
         ("weights", weight_inputs(pair.floats, node)),
         ("bias", bias_inputs(pair.floats, node)),
+        ("constants", tuple(each for each in data_inputs(pair.floats, node) if _is_real(pair.floats.tensors[each[1]]))),
     )
     for kind, inputs in kinds:
         for i, name in inputs:
@@ -128,6 +129,11 @@ def _constants(pair: Pair, node: Node, other: Node) -> list[Place]:
                     Place(layer_of(node), kind, node.outputs[0], name, stored.dtype, stored.quantization, i, real)
                 )
     return found
+
+
+def _is_real(tensor: Tensor) -> bool:
+    """Whether a tensor is a constant of real numbers."""
+    return tensor.is_constant and tensor.dtype.is_float
 
 
 def _real(pair: Pair, node: Node, other: Node, kind: Kind, stored: Tensor) -> np.ndarray | None:

@@ -26,9 +26,6 @@ from octavo.run.signature import Port, read_signature
 from octavo.stages import Prepared, Source, conditioned_by
 from octavo.write.tflite import TFLITE
 
-# Share of samples by which two files are compared.
-USUAL = 0.95
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Basis:
@@ -209,7 +206,7 @@ class Judge:
             ties = next((each.ties for each in accuracy if each.ties is not None), None)
         return Outcome(shares, outputs, marks, ties)
 
-    def only(self, chosen: slice) -> Judge:
+    def only(self, chosen: slice | np.ndarray) -> Judge:
         """By some of the samples."""
         y = None if self.y is None else {name: values[chosen] for name, values in self.y.items()}
         return replace(self, x=rows(self.x, chosen), floats=rows(self.floats, chosen), y=y)
@@ -238,9 +235,8 @@ class Outcome:
 
     @property
     def noise(self) -> float:
-        """Noise by signal of all samples but the worst twentieth, whose size is not bounded by 1."""
-        kept = max(1, int(len(self.shares) * USUAL))
-        return float(np.sort(self.shares)[:kept].mean())
+        """Mean of `ln(1 + share)`: the share where it is small, not bounded by 1, and not made of few samples alone."""
+        return float(np.log1p(self.shares).mean())
 
     @property
     def metric(self) -> float | None:

@@ -127,7 +127,7 @@ def _sums(outputs: Values, floats: Values) -> Iterator[Note]:
     """A note for each output that no longer sums to one, as the float model's does along its last axis."""
     for name, values in floats.items():
         classes = values.shape[-1]
-        if classes < 2 or values.min() < 0 or np.abs(values.sum(-1) - 1).max() > SUM_SLACK:
+        if classes < 2 or not values.size or values.min() < 0 or np.abs(values.sum(-1) - 1).max() > SUM_SLACK:
             continue
         sums = outputs[name].sum(-1)
         if np.abs(sums - 1).max() > min(classes * HALF_STEP, MOST_LOST):

@@ -48,10 +48,13 @@ def predictions(runtime: Runtime, x: Samples) -> Iterator[dict[str, np.ndarray]]
         DatasetError, NonFiniteError: as `predict`.
     """
     samples, rows = fitting(x, runtime.inputs), rows_in(x, runtime.inputs)
+    whole = {rows_in_sample(port.shape) for port in runtime.inputs}
     for start in range(0, len(next(iter(samples.values()))), CHUNK):
         chunk = {p.name: encode(samples[p.name][start : start + CHUNK], p, start) for p in runtime.inputs}
         results = runtime.run_each(chunk)
-        yield {port.name: _of_rows(decode(results[port.name], port), port, start, rows) for port in runtime.outputs}
+        yield {
+            port.name: _of_rows(decode(results[port.name], port), port, start, rows, whole) for port in runtime.outputs
+        }
 
 
 def rows_in(x: Samples, ports: Sequence[Port]) -> int:
@@ -61,8 +64,13 @@ def rows_in(x: Samples, ports: Sequence[Port]) -> int:
     return counts.pop() if len(counts) == 1 else len(next(iter(fitting(x, ports).values())))
 
 
-def _of_rows(values: np.ndarray, port: Port, start: int, rows: int) -> np.ndarray:
-    """Results of samples from number `start` on, without those of rows that only fill the last batch up."""
+def _of_rows(values: np.ndarray, port: Port, start: int, rows: int, whole: set[int]) -> np.ndarray:
+    """Results of samples from number `start` on, without those of rows that only fill the last batch up.
+
+    Where a sample has other numbers of rows in results than those in its inputs, `whole`, all of them count.
+    """
+    if {rows_in_sample(port.shape)} != whole:
+        return values
     first = start * rows_in_sample(port.shape)
     return values[: rows - first] if first < rows < first + len(values) else values
 

@@ -130,6 +130,7 @@ ELU = OpSpec(
     name="ELU",
     shapes=same_shape,
     pointwise=True,
+    bounds=(-1.0, math.inf),
     training=lambda ops: ops.elu,
     run_float=applies(_elu_float),
     integer=tabulated(lambda options, y: _elu),

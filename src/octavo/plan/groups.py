@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -22,7 +23,11 @@ Requantized = tuple[tuple[Edge, str], ...]
 
 
 def group_tensors(
-    graph: Graph, types: Mapping[str, DType], natives: Mapping[str, DType], tables: Sequence[Table] = ()
+    graph: Graph,
+    types: Mapping[str, DType],
+    natives: Mapping[str, DType],
+    tables: Sequence[Table] = (),
+    handed: Mapping[str, DType] = MappingProxyType({}),
 ) -> tuple[tuple[Group, ...], Requantized]:
     """Unite tensors along same-scale operators; where two fixed or a fixed and a free group would meet, requantize.
 
@@ -35,6 +40,7 @@ def group_tensors(
         types: Integer type of each node that has one, by first output.
         natives: Integer type of each activation that has one, by name.
         tables: What int8 looks up; their ends have parameters of their own.
+        handed: Type of each output that is handed over in another type than it is made in.
 
     Returns:
         The groups, and the inputs that enter a group they are no member of, each with a member of that group.
@@ -73,6 +79,7 @@ def group_tensors(
                 if parameters is not None:
                     fixed[root] = parameters
     ends = [member for table in tables for member in _ends(graph, table)]
+    ends += [Member(name, dtype) for name, dtype in handed.items()]
     for member in ends:
         sets.add(member)
     requantizing = frozenset(edge.node for edge, _ in requantized)
@@ -163,7 +170,7 @@ def _groups(
             () if parameters else tuple(member.tensor for member in members if member in observed),
             tuple(member.tensor for member in members if member not in moved),
             max(needed[member] for member in members),
-            _widest(graph, members, readers, types, natives),
+            _widest(graph, members, readers, types, natives, ends),
             powers.get(members[0]),
         )
         for members, parameters in sets
@@ -176,12 +183,13 @@ def _widest(
     readers: Mapping[str, tuple[Node, ...]],
     types: Mapping[str, DType],
     natives: Mapping[str, DType],
+    ends: Collection[Member],
 ) -> float | None:
     """Magnitude beyond which no reader of a group tells values apart; None where one does, or the model's user may."""
     names, limits = {member.tensor for member in members}, []
     for member in members:
         is_native = natives.get(member.tensor) is member.dtype
-        if is_native and member.tensor in graph.outputs:
+        if member in ends or (is_native and member.tensor in graph.outputs):
             return None
         for reader in readers[member.tensor]:
             own_type = types.get(reader.outputs[0]) is member.dtype

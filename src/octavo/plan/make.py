@@ -29,6 +29,8 @@ from octavo.plan.types import BIAS_TYPES, BiasRule, Island, Plan, Table, WeightR
 
 # Smaller weights stay float under the dynamic scheme: quantizing inputs on the fly would cost more than it saves.
 MINIMUM_HYBRID_ELEMENTS = 1024
+# Types of a model's output that int8 is handed over as, or comes before.
+HANDED_AS_INT8 = (None, DType.INT8.value, DType.UINT8.value)
 
 
 def make_plan(graph: Graph, config: QuantizeConfig, inside: Collection[str] = ()) -> Plan:
@@ -37,7 +39,8 @@ def make_plan(graph: Graph, config: QuantizeConfig, inside: Collection[str] = ()
     Args:
         graph: Checked and passed through `octavo.passes`.
         config: Names the scheme, the layers kept in float, and what is different for some.
-        inside: Results of operators that are int16 where they would be int8, though the model's inputs stay int8.
+        inside: Results of operators that are int16 where they would be int8, though the model's inputs and outputs stay
+            int8.
 
     Raises:
         ConfigError: if a pattern of `skip` or `layers` matches no layer, or if no kernel has the scheme's weights.
@@ -68,13 +71,17 @@ def make_plan(graph: Graph, config: QuantizeConfig, inside: Collection[str] = ()
         elif wanted is not None:
             types[node.outputs[0]] = wanted
     natives = _natives(graph, types, scheme.activations, tables)
+    handed: dict[str, DType] = {}
     for node in graph.nodes:
         if node.outputs[0] in inside and types.get(node.outputs[0]) is DType.INT8:
             types[node.outputs[0]] = DType.INT16
             natives |= dict.fromkeys(real_outputs(graph, node), DType.INT16)
-    groups, requantized = group_tensors(graph, types, natives, tables)
+            handed |= {name: DType.INT8 for name in real_outputs(graph, node) if name in graph.outputs}
+    if config.output_type not in HANDED_AS_INT8:
+        handed = {}
+    groups, requantized = group_tensors(graph, types, natives, tables, handed)
     weights, biases = _constants(graph, types, scheme, config)
-    return Plan(scheme, types, natives, groups, weights, biases, requantized, tuple(islands), tuple(tables))
+    return Plan(scheme, types, natives, groups, weights, biases, requantized, tuple(islands), tuple(tables), handed)
 
 
 def _check_kernels(scheme: Scheme) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from octavo.config import Scheme
 from octavo.dtypes import DType
@@ -133,6 +133,7 @@ class Plan:
             goes there, unless the tensor is a constant.
         islands: What stays in float.
         tables: What int8 looks up.
+        handed: Type in which each output of the model is handed over that is made in another.
     """
 
     scheme: Scheme
@@ -144,6 +145,7 @@ class Plan:
     requantized: tuple[tuple[Edge, str], ...]
     islands: tuple[Island, ...]
     tables: tuple[Table, ...] = ()
+    handed: Mapping[str, DType] = field(default_factory=dict)
 
     @property
     def observed(self) -> tuple[str, ...]:
@@ -156,7 +158,12 @@ class Plan:
         A tensor that enters a group of another type than its own was rounded before, and training observes it anew.
         """
         native = self.natives.get(tensor)
-        return tensor if native in (None, group.dtype) else f"{tensor}{_AS}{group.dtype.value}"
+        return tensor if native in (None, group.dtype) else converted_name(tensor, group.dtype)
+
+
+def converted_name(tensor: str, dtype: DType) -> str:
+    """What the range of a tensor is filed under where it is converted to a type that it is not made in."""
+    return f"{tensor}{_AS}{dtype.value}"
 
 
 def tensor_name(range_name: str) -> str:

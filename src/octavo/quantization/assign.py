@@ -18,6 +18,7 @@ from octavo.ops.spec import OpSpec
 from octavo.ops.table import spec_of
 from octavo.plan.types import BiasRule, Edge, Member, Plan, Table, WeightRule
 from octavo.quantization.bias import quantize_bias
+from octavo.quantization.io_types import handed_over
 from octavo.quantization.parameters import Parameters, saturating_parameters, settle_parameters
 from octavo.quantization.tables import HIGHEST, LOWEST, entries, real_values, whole_steps
 from octavo.quantization.weights import quantize_weight
@@ -86,8 +87,12 @@ class _Assignment:
         self.nodes.append(replace(node, inputs=inputs))
 
     def finish(self) -> Graph:
-        """The graph made so far."""
-        return with_nodes(replace(self.graph, tensors=self.tensors), self.nodes)
+        """The graph made so far, its outputs in the types that the plan hands them over in."""
+        graph = with_nodes(replace(self.graph, tensors=self.tensors), self.nodes)
+        for name, dtype in self.plan.handed.items():
+            parameters = self.parameters[Member(name, dtype)]
+            graph = handed_over(graph, name, replace(graph.tensors[name], dtype=dtype, quantization=parameters))
+        return graph
 
     def _look_up(self, table: Table) -> None:
         """Append what finds each value of a table's source in the table: its integers, counted from 0, are places.

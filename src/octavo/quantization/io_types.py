@@ -86,8 +86,18 @@ def _convert_input(graph: Graph, name: str, dtype: DType) -> Graph:
 
 
 def _convert_output(graph: Graph, name: str, dtype: DType) -> Graph:
-    tensor = graph.tensors[name]
-    outer = _retyped(tensor, dtype)
+    return handed_over(graph, name, _retyped(graph.tensors[name], dtype))
+
+
+def handed_over(graph: Graph, name: str, outer: Tensor) -> Graph:
+    """Hand an output over as another tensor, which a conversion makes of it and which has its name.
+
+    Args:
+        graph: After assignment.
+        name: Of the output as it is made.
+        outer: As it shall be; where the graph's input is its output, it has another name.
+    """
+    tensor, dtype = graph.tensors[name], outer.dtype
     if name in graph.inputs:
         outer = replace(outer, name=fresh_name(graph.tensors, f"{name}/{dtype.value}"))
         outputs = tuple(outer.name if output == name else output for output in graph.outputs)

@@ -36,9 +36,9 @@ def run(
         state: Variables as an earlier run left them; those not named, and all without it, start from their reset value.
 
     Returns:
-        Arrays by tensor name.
+        Arrays by tensor name, in the order asked for.
     """
-    wanted = set(graph.outputs if keep is None else keep)
+    wanted = dict.fromkeys(graph.outputs if keep is None else keep)
     values: dict[str, np.ndarray] = {name: t.data for name, t in graph.tensors.items() if t.data is not None}
     values.update({**reset_state(graph), **(state or {})})
     values.update({name: np.asarray(array) for name, array in inputs.items()})

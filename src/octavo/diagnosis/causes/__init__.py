@@ -11,6 +11,7 @@ from octavo.diagnosis.causes import (
     fixed_range,
     large_bias,
     little_effort,
+    many_layers,
     mis_scaled_data,
     narrow_data,
     one_scale,
@@ -49,4 +50,5 @@ CAUSES: tuple[Cause, ...] = (
     coarse_layer.CAUSE,
     rounding_shifts.CAUSE,
     little_effort.CAUSE,
+    many_layers.CAUSE,
 )

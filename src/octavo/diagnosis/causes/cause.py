@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -78,6 +78,7 @@ class Case:
         own: Whether the file was made by the trial.
         judge: What files are measured by.
         outcome: What the file is worth.
+        lost: Share of the outputs' signal that is noise on the samples that layers were looked at on.
         parts: Extra facts that some causes read: what runtimes make of the file, what training predicts.
     """
 
@@ -91,11 +92,12 @@ class Case:
     own: bool
     judge: Judge
     outcome: Outcome
+    lost: float
     parts: Mapping[str, object] = field(default_factory=dict)
 
     def matters(self, effect: float) -> bool:
         """Whether an effect is worth a look."""
-        return effect >= max(LEAST_EFFECT, LEAST_SHARE * self.outcome.loss)
+        return effect >= max(LEAST_EFFECT, LEAST_SHARE * self.lost)
 
     def activations(self) -> Iterator[tuple[Place, LayerError]]:
         """Places where activations are rounded, with their layer's errors."""
@@ -109,16 +111,36 @@ class Case:
         """Likewise of weights."""
         return ((place, self.errors[place.layer]) for place in self.places if place.kind == "weights")
 
+    def constants(self) -> Iterator[tuple[Place, LayerError]]:
+        """Likewise of constants that are quantized like activations."""
+        return ((place, self.errors[place.layer]) for place in self.places if place.kind == "constants")
+
     def effect_of(self, place: Place) -> float:
-        """The effect of rounding an activation; in a foreign file, of the biases that its scale spoils as well.
+        """The effect of rounding an activation or operand; in a foreign file, of the biases its scale spoils as well.
 
         Kernels count a bias in steps of the scale of the data beside it.
         """
-        own = self.errors[place.layer].activations_effect
-        if self.own:
+        own = self.seen.effects[place.measured]
+        if self.own or place.kind == "operand":
             return own
         reading = {layer_of(node) for node in consumers(self.pair.floats)[place.tensor]}
         return max(own, *(self.errors[name].weights_effect for name in reading if name in self.errors), 0.0)
+
+    def onward(self, tensor: str, alike: Callable[[str], bool]) -> tuple[str, ...]:
+        """A tensor, and those made of it, one of the other, that are like it: room in one alone helps none of them."""
+        readers, chain = consumers(self.pair.floats), {tensor: None}
+        left = [tensor]
+        while left:
+            for node in readers[left.pop()]:
+                for name in node.outputs:
+                    if name in self.seen.reach and name not in chain and alike(name):
+                        chain[name] = None
+                        left.append(name)
+        return tuple(chain)
+
+    def around(self, tensors: Iterable[str]) -> tuple[str, ...]:
+        """Layers that must change for the type of any of these tensors to."""
+        return tuple(dict.fromkeys(layer for name in tensors for layer in self.makers_and_readers(name)))
 
     def makers_and_readers(self, tensor: str) -> tuple[str, ...]:
         """Layers that make a tensor, share its parameters, or read what does: all that must change for its type to."""

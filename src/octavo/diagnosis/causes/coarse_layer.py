@@ -38,4 +38,4 @@ def look(case: Case) -> Iterator[Suspicion]:
     )
 
 
-CAUSE = Cause("coarse_layer", "one layer that eight bits are too few for", look)
+CAUSE = Cause("coarse_layer", "one layer that its integers are too coarse for", look)

@@ -20,7 +20,7 @@ def look(case: Case) -> Iterator[Suspicion]:
         if not isinstance(rules.get(place.tensor), Fixed):
             continue
         shown = place.tensor in case.pair.floats.outputs
-        if not (case.matters(error.activations_effect) or (shown and ties > TIED)):
+        if not (case.matters(case.effect_of(place)) or (shown and ties > TIED)):
             continue
         step = float(place.parameters.scale[0])
         tied = f"; {100 * ties:.2g} % of answers tie" if shown and ties else ""
@@ -28,7 +28,7 @@ def look(case: Case) -> Iterator[Suspicion]:
             error.layer,
             f"its steps of {step:.3g} are fixed, and rounding to them leaves {error.activations_db or 0:.3g} dB{tied}",
             {"step": step, "ties": ties, "clipped": error.clipped},
-            max(error.activations_effect, ties),
+            max(case.effect_of(place), ties),
             wider(case.makers_and_readers(place.tensor)),
         )
 

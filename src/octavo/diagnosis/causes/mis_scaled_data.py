@@ -63,7 +63,7 @@ def _signed(shape: tuple[float, ...]) -> bool:
 
 
 def _best(given: tuple[float, ...], wanted: tuple[float, ...]) -> tuple[float, float]:
-    """The map of one set's values to the other's: a usual one where that fits, else that of their extremes."""
+    """The map of one set's values to the other's: a usual one where that fits, else that of nearly all their values."""
     reach = max(wanted[1], float(np.finfo(np.float32).tiny))
 
     def gap(factor: float, offset: float) -> float:
@@ -73,7 +73,10 @@ def _best(given: tuple[float, ...], wanted: tuple[float, ...]) -> tuple[float, f
     best = min(USUAL, key=lambda each: round(gap(*each), 1))
     if gap(*best) < 0.5:
         return best
-    return wanted[1] / given[1], 0.0
+    if not (_signed(given) or _signed(wanted)) or given[3] == given[2]:
+        return wanted[1] / given[1], 0.0
+    factor = (wanted[3] - wanted[2]) / (given[3] - given[2])
+    return factor, wanted[2] - factor * given[2]
 
 
 def _rescaled(trial: Trial, graph: Graph, name: str, factor: float, offset: float) -> Trial:

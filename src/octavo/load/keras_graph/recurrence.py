@@ -25,7 +25,10 @@ def unrolled(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = 
     if layer.stateful:
         raise _refusal(layer)
     mask = mask[0] if tree.is_nested(mask) else mask
-    states = layer.cell.get_initial_state(batch_size=1) if initial_state is None else initial_state
+    states = initial_state
+    if states is None:
+        zeros = layer.cell.get_initial_state(batch_size=1)
+        states = tree.map_structure(lambda zero: _as_symbol(sequences, zero), zeros)
     states = list(states) if tree.is_nested(states) else [states]
     steps = ops.unstack(sequences, axis=1)
     outputs: list[Any] = []
@@ -62,6 +65,14 @@ def at_each_time(layer: Any, inputs: Any, training: bool | None = None, mask: An
         return ops.stack([layer.layer(step) for step in steps], axis=1)
     masks = ops.unstack(mask, axis=1)
     return ops.stack([layer.layer(step, mask=seen) for step, seen in zip(steps, masks, strict=True)], axis=1)
+
+
+def _as_symbol(sequences: Any, zeros: Any) -> Any:
+    """Zeros of each sequence, as a symbol: keras.ops.conv takes no symbol for its kernel beside numbers."""
+    from keras import ops
+
+    none = ops.zeros_like(ops.reshape(sequences, (sequences.shape[0], -1))[:, :1])
+    return ops.reshape(none, (-1, *[1] * (len(zeros.shape) - 1))) + zeros
 
 
 def _where(seen: Any, new: Any, old: Any) -> Any:

@@ -45,7 +45,9 @@ class LiveConstant:
         if self.kind == "value":
             return self.value
         if self.kind == "given":
-            value = ops.reshape(ops.cast(given, "float32"), self.shape)
+            value = ops.cast(given, "float32")
+            # What is the same for every sample may come once for each.
+            value = value if value.shape[1:] == self.shape[1:] else ops.reshape(value, self.shape)
         elif self.kind == "variable":
             value = ops.reshape(ops.cast(dict(variables_of(layer))[self.variable].value, "float32"), self.shape)
         else:

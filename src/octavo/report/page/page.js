@@ -20,6 +20,7 @@
       return draw(place, specs.layers[Number(choice.value)]);
     };
     choice.addEventListener("change", show);
+    choice.closest(".interactive").hidden = false;
     for (const text of texts) text.hidden = text.dataset.view !== choice.value;
   }
   Promise.all(drawn).then(
