@@ -15,7 +15,7 @@ from octavo.load.paths import KERAS_ENDINGS
 from octavo.stages import Prepared, Source
 
 # Fewer than `octavo.synthesize` makes unless told otherwise: nobody asked for the time they take.
-SAMPLES, STEPS = 64, 100
+SAMPLES, STEPS = 32, 40
 
 
 def with_samples(

@@ -94,13 +94,25 @@ def test_a_model_without_normalization_remembers_nothing() -> None:
 
 def test_where_no_data_are_given_samples_are_made_and_it_is_said(pixels: np.ndarray, tmp_path: Path) -> None:
     model = trained_on(pixels)
-    made = octavo.quantize(model, "int8")
+    made = octavo.quantize(model, "int8", effort="fast")
     assert "no data was given" in next(note.text for note in made.notes if note.stage == "data")
-    by_hand = octavo.quantize(model, "int8", octavo.synthesize(model, SAMPLES, steps=STEPS))
+    by_hand = octavo.quantize(model, "int8", octavo.synthesize(model, SAMPLES, steps=STEPS), effort="fast")
     assert by_hand.model == made.model
     model.save(tmp_path / "model.keras")
-    assert octavo.quantize(tmp_path / "model.keras").model == made.model
+    assert octavo.quantize(tmp_path / "model.keras", effort="fast").model == made.model
     assert not [note for note in octavo.quantize(model, "dynamic").notes if note.stage == "data"]
+
+
+@pytest.mark.parametrize(("scheme", "corrected"), [("int8", True), ("int8x4", False)])
+def test_biases_of_eight_bit_weights_are_corrected_by_what_normalizations_remember(
+    scheme: str, corrected: bool, pixels: np.ndarray
+) -> None:
+    model = trained_on(pixels)
+    stages = {note.stage for note in octavo.quantize(model, scheme, verify="off").notes}
+    assert ("analytic_bias_correction" in stages) == corrected
+    # Samples that were given tell more.
+    given = {note.stage for note in octavo.quantize(model, scheme, pixels, verify="off").notes}
+    assert "analytic_bias_correction" not in given
 
 
 @pytest.mark.parametrize("form", ["a model without statistics", "a float file"])

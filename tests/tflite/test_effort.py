@@ -65,6 +65,14 @@ def test_more_effort_is_closer_to_float_on_other_samples(model: Any, scheme: str
     assert [len([note for note in each.notes if note.stage == "effort"]) for each in made] == [0, 1, 1]
 
 
+@pytest.mark.parametrize(("scheme", "estimated"), [("int8", False), ("int8x4", True)])
+def test_normalizations_are_estimated_anew_where_weights_have_few_bits(
+    model: Any, scheme: str, estimated: bool
+) -> None:
+    made = octavo.quantize(model, scheme, DATA, effort="default", verify="off")
+    assert ("reestimate_norms" in {note.stage for note in made.notes}) == estimated
+
+
 def test_a_step_that_does_harm_is_left_out_and_said_so(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(effort, "RECIPES", {"default": Recipe((ShiftBiases(3.0),), 24)})
     graph = prepare(model).graph

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import octavo
-from octavo.condition import GPTQ, BiasCorrection, Conditioned, Method, Samples, ScaleChannels, condition
+from octavo.condition import GPTQ, AbsorbBiases, BiasCorrection, Conditioned, Method, Samples, ScaleChannels, condition
 from octavo.condition.trial import Trial
 from octavo.config import QuantizeConfig
 from octavo.ir.graph import with_tensors
@@ -72,6 +72,13 @@ def small_channels(graph: Graph) -> Graph:
     return scaled(graph, np.where(np.arange(8) == CHANNEL, 1.0, 1 / 256))
 
 
+def lifted(graph: Graph) -> Graph:
+    """Channels between the first two layers that lie a hundred apart, all above what the first layer's ReLU cuts."""
+    places = np.linspace(100, 800, 8)
+    graph = changed(graph, "b1", lambda old: old + places)
+    return changed(graph, "b2", lambda old: old - graph.tensors["k2"].values[:, 0, 0] @ places)
+
+
 def leaning(graph: Graph) -> Graph:
     """Weights of the second layer that all round down by nearly half a step, but for the largest of each channel."""
 
@@ -97,6 +104,7 @@ TROUBLES: Mapping[str, Trouble] = {
     "small channels below a ReLU6's bound": Trouble(
         small_channels, ScaleChannels(), frozenset({"k1", "b1", "k2"}), "RELU6"
     ),
+    "channels that lie far apart": Trouble(lifted, AbsorbBiases(), frozenset({"b1", "b2"})),
     # A later bias makes up for what of the earlier layers' error is a mean.
     "rounding that leans to one side": Trouble(leaning, BiasCorrection(measure=False), frozenset({"b2", "b3"})),
 }

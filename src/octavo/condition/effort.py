@@ -14,10 +14,12 @@ from octavo.condition.estimate_by import EstimateBy
 from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method, settled
 from octavo.condition.normals import Normal
+from octavo.condition.reestimate_norms import ReestimateNorms
 from octavo.condition.run import check_change, merged
 from octavo.condition.samples import Samples
 from octavo.condition.scale_channels import ScaleChannels
 from octavo.condition.trial import Trial
+from octavo.dtypes import DType
 from octavo.errors import NonFiniteError, RuntimeEndedError
 from octavo.ir.notes import Note
 from octavo.ir.samples import stacked
@@ -54,22 +56,17 @@ RANGES: tuple[Method, ...] = (ChooseRanges(), EstimateBy(LeastSquares()))
 # By level; a level is the best of its own recipe and of those before it.
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "default": Recipe((BiasCorrection(measure=False),), 40),
+        "default": Recipe((BiasCorrection(measure=False), ReestimateNorms()), 40),
         "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection(measure=False), *RANGES), 128),
         "best": Recipe((Distill(),), 1024, onward=True),
     }
 )
 
 
-def recipes_up_to(effort: str, estimator: Estimator, normals: Mapping[str, Normal] = NOTHING) -> dict[str, Recipe]:
-    """The recipes of a level and of those before it, by level; ranges are chosen unless another way was asked for.
-
-    Of samples that were made of what normalizations remember, biases are first corrected by that itself.
-    """
+def recipes_up_to(effort: str, estimator: Estimator) -> dict[str, Recipe]:
+    """The recipes of a level and of those before it, by level; ranges are chosen unless another way was asked for."""
     names = list(RECIPES)
     recipes = {name: RECIPES[name] for name in names[: names.index(effort) + 1 if effort in names else 0]}
-    if normals:
-        recipes = {name: _from_normals(recipe, normals) for name, recipe in recipes.items()}
     if isinstance(estimator, Auto) and "good" not in recipes:
         recipes[estimator.name] = Recipe(RANGES, 64, onward=True)
     if not isinstance(estimator, MinMax):
@@ -79,14 +76,6 @@ def recipes_up_to(effort: str, estimator: Estimator, normals: Mapping[str, Norma
 
 def _without_ranges(recipe: Recipe) -> Recipe:
     return replace(recipe, methods=tuple(each for each in recipe.methods if each not in RANGES))
-
-
-def _from_normals(recipe: Recipe, normals: Mapping[str, Normal]) -> Recipe:
-    return (
-        replace(recipe, methods=(AnalyticBiasCorrection(normals), *recipe.methods))
-        if recipe == RECIPES["default"]
-        else recipe
-    )
 
 
 def improve(
@@ -100,7 +89,8 @@ def improve(
 ) -> Conditioned:
     """The best of what the recipes up to a level make of a planned graph, by samples held out.
 
-    Within a recipe, a method that does not help is left out, and said so.
+    Within a recipe, a method that does not help is left out, and said so. Samples that were made of what normalizations
+    remember tell less than that itself: biases are first corrected by it, whatever such samples say.
 
     Args:
         graph: The float graph the plan was made of.
@@ -111,7 +101,7 @@ def improve(
         seed: Of every random choice.
         normals: What normalizations remember of results, where the samples were made of that.
     """
-    recipes = recipes_up_to(effort, estimator, normals)
+    recipes = recipes_up_to(effort, estimator)
     if not recipes or all(rule.dtype.is_float for rule in plan.weights):
         return Conditioned(graph)
     sample_bytes = sum(tensor.size * tensor.dtype.numpy.itemsize for tensor in samples.inputs)
@@ -123,15 +113,17 @@ def improve(
     unseen = taken[len(taken) - held :] or taken
     try:
         trial = Trial.of(graph, plan, estimator, seen, unseen)
-        plain = trial.sqnr_db(Conditioned(graph))
+        first = _from_normals(graph, plan, samples, normals)
+        plain = trial.sqnr_db(first)
     except (NonFiniteError, RuntimeEndedError):
         # Calibration, or verification, meets it too, and knows the sample by its number.
         return Conditioned(graph)
-    best, reached, level = Conditioned(graph), plain, "fast"
+    best, reached, level = first, plain, "fast"
+    small = _has_small_weights(plan)
     for name, recipe in recipes.items():
         allowed = replace(samples, data=stacked(seen[: recipe.samples], graph.inputs), integer_divisor=1, limit=None)
-        start = (best, reached) if recipe.onward else (Conditioned(graph), plain)
-        methods = [_seeded(method, estimator, seed) for method in recipe.methods]
+        start = (best, reached) if recipe.onward else (first, plain)
+        methods = [_seeded(method, estimator, seed) for method in recipe.methods if _is_for(method, small)]
         found, score = _judged(*start, plan, allowed, methods, trial)
         if score > reached:
             best, reached, level = found, score, name
@@ -145,6 +137,27 @@ def improve(
         f"on {where}",
     )
     return settled(replace(best, notes=(*best.notes, told)))
+
+
+def _has_small_weights(plan: Plan) -> bool:
+    """Whether some weights have fewer than eight bits."""
+    return any(rule.dtype.bits < DType.INT8.bits for rule in plan.weights)
+
+
+def _is_for(method: Method, small: bool) -> bool:
+    """Whether a method is worth its time: eight bits move no deviation by much."""
+    return small or not isinstance(method, ReestimateNorms)
+
+
+def _from_normals(graph: Graph, plan: Plan, samples: Samples, normals: Mapping[str, Normal]) -> Conditioned:
+    """What all recipes start from: the graph, with biases corrected by what normalizations remember, if anything.
+
+    Where weights have fewer bits, what the layers before add to a layer's error matters more, which that leaves out.
+    """
+    state = Conditioned(graph)
+    if not normals or _has_small_weights(plan):
+        return state
+    return merged(state, AnalyticBiasCorrection(normals).apply(state, plan, samples))
 
 
 def _seeded(method: Method, estimator: Estimator, seed: int) -> Method:

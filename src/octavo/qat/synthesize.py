@@ -19,8 +19,10 @@ from octavo.qat.surgery.flatten import flatten
 
 # Scales of the noise that samples start from, 2**n; of all, the one whose statistics fit best.
 SCALES = range(-4, 10)
-# Of Adam, as a share of that scale.
-LEARNING_RATE = 0.05
+# How many samples tell which.
+LOOKED_AT = 8
+# Of Adam, as a share of that scale, at first; it falls to 0 along a cosine.
+LEARNING_RATE = 0.1
 BATCH = 32
 # What answering for all classes counts for, beside statistics; and by how much logits are divided there, a sample like
 # another: real samples are not all as sure, and the surest make the range of the outputs.
@@ -32,7 +34,7 @@ def synthesize(
     model: Any,
     count: int = 128,
     *,
-    steps: int = 200,
+    steps: int = 60,
     seed: int = 0,
     allow: Sequence[str] = (),
     progress: Progress | None = None,
@@ -73,15 +75,17 @@ def synthesize(
     taps = keras.Model(flat.inputs, [*(layer.input for layer in norms), *flat.outputs])
     taps.trainable = False
     noise = [_noise(count, tuple(each.shape[1:]), seed + i) for i, each in enumerate(flat.inputs)]
-    scale, offset = _best_start(taps, norms, [each[:BATCH] for each in noise])
+    scale, offset = _best_start(taps, norms, [each[:LOOKED_AT] for each in noise])
     start = [(scale * (each + offset)).astype(np.float32) for each in noise]
     images = [Kept(each, name=f"samples_{i}") for i, each in enumerate(start)]
     index = keras.Input((), dtype="int32", name="index")
     temperatures = np.random.default_rng(seed).choice(TEMPERATURES, count).astype(np.float32)
     trained = Matching(norms, temperatures, index, taps([layer(index) for layer in images]))
-    trained.compile(keras.optimizers.Adam(LEARNING_RATE * scale), loss=None)
     batch = min(BATCH, count)
-    callbacks = [] if progress is None else [batch_counter(progress, "synthesize", steps * -(-count // batch))]
+    batches = -(-count // batch)
+    rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE * scale, steps * batches)
+    trained.compile(keras.optimizers.Adam(rate), loss=None)
+    callbacks = [] if progress is None else [batch_counter(progress, "synthesize", steps * batches)]
     trained.fit(np.arange(count, dtype=np.int32), batch_size=batch, epochs=steps, verbose=0, callbacks=callbacks)
     return {
         tensor.name: keras.ops.convert_to_numpy(layer.values)
