@@ -42,7 +42,8 @@ LOOKS, FEWEST_LOOKS, MOST_LOOKS = 2, 4, 32
 CHEAP_VALUES = 30_000_000
 # A share of right answers that is lost and more matters, where chance does not explain it.
 LOST_POINTS = 0.01
-# Above this share of noise, and below what every file is told of, a cause counts whose mend regains nearly all.
+# Above this share of noise, and below what every file is told of, a cause counts whose mend regains nearly all; where
+# there are labels, only if points are lost.
 DOUBTFUL = LOSSY / 2
 
 
@@ -227,7 +228,7 @@ def _concluded(case: Case, subject: Subject, apply: bool, source: Source, told: 
     helped: list[Followed] = []
     vain: list[Finding] = []
     lossy = _is_lossy(case.outcome, case.judge) or bool(case.parts.get("training_mismatch"))
-    if lossy or case.outcome.loss >= DOUBTFUL:
+    if lossy or _is_doubtful(case, baseline):
         helped, vain = follow_up(case, subject.prepared, told)
         if not lossy:  # what a healthy network loses is spread over its layers
             helped = [each for each in helped if is_plain(each[0])]
@@ -257,6 +258,14 @@ def _float_outcome(judge: Judge) -> Outcome:
 def _is_lossy(outcome: Outcome, judge: Judge) -> bool:
     """Whether a file loses what matters."""
     return outcome.loss >= LOSSY or _worse(outcome, _float_outcome(judge))
+
+
+def _is_doubtful(case: Case, baseline: Outcome) -> bool:
+    """Whether a file that was made here loses what may have a cause; other tools' ranges cut a little, and mean to."""
+    if not case.own or case.outcome.loss < DOUBTFUL:
+        return False
+    marks, floats = case.outcome.marks, baseline.marks
+    return marks is None or floats is None or gain(floats, marks).value > LOST_POINTS
 
 
 def _worse(outcome: Outcome, baseline: Outcome) -> bool:
