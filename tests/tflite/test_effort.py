@@ -83,7 +83,7 @@ def test_a_step_that_does_harm_is_left_out_and_said_so(model: Any, monkeypatch: 
     texts = {note.stage: note.text for note in after.notes}
     assert texts["shift_biases"].startswith("left out, as it does not help")
     assert texts["effort"].startswith("'fast' is best of fast, default")
-    assert texts["effort"].endswith("on 12 samples held out")
+    assert texts["effort"].endswith("on 24 samples held out")
 
 
 def test_a_level_that_is_worse_gives_way_to_the_one_before(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:

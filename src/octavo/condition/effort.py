@@ -27,7 +27,7 @@ from octavo.ir.types import Graph
 from octavo.numerics.estimators import Auto, Estimator, LeastSquares, MinMax
 from octavo.plan.types import Plan
 
-# One sample in so many is held out, and no more than that.
+# At least one sample in so many is held out, and of those that no method looks at all, up to so many.
 HELD_OUT, MOST_HELD_OUT = 3, 64
 # What all samples looked at may take.
 SAMPLES_BYTES = 256 << 20
@@ -107,8 +107,8 @@ def improve(
     sample_bytes = sum(tensor.size * tensor.dtype.numpy.itemsize for tensor in samples.inputs)
     most = max(HELD_OUT, SAMPLES_BYTES // max(1, sample_bytes))
     looked_at = max(recipe.samples for recipe in recipes.values())
-    taken = samples.some(min(most, looked_at + min(MOST_HELD_OUT, looked_at // 2)))
-    held = min(len(taken) // HELD_OUT, MOST_HELD_OUT)
+    taken = samples.some(min(most, looked_at + MOST_HELD_OUT))
+    held = min(max(len(taken) // HELD_OUT, len(taken) - looked_at), MOST_HELD_OUT)
     seen = taken[: len(taken) - held]
     unseen = taken[len(taken) - held :] or taken
     try:
