@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from octavo.ops import (
     activation,
+    bits,
     cast,
     composite,
     conv,
@@ -57,6 +58,7 @@ FAMILIES = (
     copies,
     ranking,
     truth,
+    bits,
     cast,
     real_functions,
     space,
