@@ -138,3 +138,11 @@ def test_other_ways_to_resize_and_pad_compute_the_same(call: Callable[..., Any],
 )
 def test_channels_first_are_read_between_transposes(layer: Any, shape: tuple[int, ...]) -> None:
     assert_computes_the_same(layer, shape, rounding=1e-6)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize(("name", "shape"), [("space_to_depth", (2, 4, 6)), ("depth_to_space", (8, 2, 3))])
+def test_blocks_of_images_whose_channels_come_first_are_ordered_as_the_backend_does(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    assert_computes_the_same(lambda x: getattr(ops, name)(x, 2, data_format="channels_first"), shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +9,9 @@ import numpy as np
 from octavo.dtypes import DType
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Shape, Tensor
-from octavo.ops.refuse import require_channels_last
 from octavo.ops.roles import SameAsInput
 from octavo.ops.shape import moves
-from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
+from octavo.ops.spec import Example, OpSpec
 from octavo.ops.version import version_by_type
 
 
@@ -63,14 +61,6 @@ def depth_to_space_float(options: DepthToSpaceOptions, inputs: Inputs[np.ndarray
     return (blocks.reshape(n, height * block, width * block, -1),)
 
 
-def _lowering(op: str, options: Callable[[int], Options]) -> Callable[[Emitter, KerasCall], str]:
-    def lower(b: Emitter, call: KerasCall) -> str:
-        require_channels_last(call.operation)
-        return b.emit(op, call.inputs, options(call.operation.block_size))
-
-    return lower
-
-
 SPACE_TO_DEPTH = OpSpec(
     name="SPACE_TO_DEPTH",
     options=SpaceToDepthOptions,
@@ -81,12 +71,6 @@ SPACE_TO_DEPTH = OpSpec(
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=2),
-    keras={
-        "ops.SpaceToDepth": KerasForm(
-            _lowering("SPACE_TO_DEPTH", SpaceToDepthOptions),
-            lambda keras: (lambda x: keras.ops.space_to_depth(x, 2), ((4, 6, 3),)),
-        ),
-    },
     examples=(
         Example(((1, 4, 6, 3),), options=SpaceToDepthOptions(2)),
         Example(((1, 6, 3, 1),), options=SpaceToDepthOptions(3)),
@@ -103,12 +87,6 @@ DEPTH_TO_SPACE = OpSpec(
     activations=frozenset({DType.INT8}),
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     # Version 1 for int8 too: the converter writes 2, but LiteRT's reference resolver knows 1 only, by the same kernel.
-    keras={
-        "ops.DepthToSpace": KerasForm(
-            _lowering("DEPTH_TO_SPACE", DepthToSpaceOptions),
-            lambda keras: (lambda x: keras.ops.depth_to_space(x, 2), ((3, 2, 8),)),
-        ),
-    },
     examples=(
         Example(((1, 3, 2, 8),), options=DepthToSpaceOptions(2)),
         Example(((1, 2, 1, 9),), options=DepthToSpaceOptions(3)),

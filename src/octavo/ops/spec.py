@@ -171,11 +171,13 @@ class KerasForm:
         example: Makes, given the `keras` module, something to call on symbolic inputs and those
             inputs' shapes without batch; generic tests load, train and export each one.
         takes_mask: Whether `lower` heeds a mask that the call is given; else what the layer's code does to it is read.
+        takes_channels_first: Whether `lower` heeds a `data_format`; else it is given tensors whose channels come last.
     """
 
     lower: Callable[[Emitter, KerasCall], str | tuple[str, ...]]
     example: Callable[[Any], tuple[Callable[..., Any], tuple[Shape, ...]]]
     takes_mask: bool = False
+    takes_channels_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -247,7 +247,7 @@ class _Tracer:
         """
         import keras
 
-        if comes_first(call.operation):
+        if comes_first(call.operation) and not KERAS_FORMS[name].takes_channels_first:
             return lower_channels_last(self.builder, call, lambda b, twin: self._lower(name, twin))
         try:
             return self._lower(name, call)

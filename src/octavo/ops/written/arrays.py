@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -187,9 +188,25 @@ def sequences(operation: Any, x: Any) -> Any:
 def space_to_depth(operation: Any, x: Any) -> Any:
     """Blocks of an image side by side in its channels."""
     ops, block = keras_ops(), operation.block_size
-    if operation.data_format == "channels_first":
+    if operation.data_format != "channels_first":
+        return _blocks(x, block)
+    if _tensorflow_orders():
         return ops.transpose(_blocks(ops.transpose(x, (0, 2, 3, 1)), block), (0, 3, 1, 2))
-    return _blocks(x, block)
+    batch, channels, height, width = x.shape
+    parts = ops.reshape(x, (batch, channels, height // block, block, width // block, block))
+    return ops.reshape(
+        ops.transpose(parts, (0, 1, 3, 5, 2, 4)), (batch, channels * block**2, height // block, width // block)
+    )
+
+
+def _tensorflow_orders() -> bool:
+    """Whether the pixels of a block come before channels where these come first; other backends order them as PyTorch.
+
+    Source: keras/src/backend/*/nn.py, depth_to_space.
+    """
+    import keras
+
+    return keras.backend.backend() == "tensorflow"
 
 
 def _blocks(x: Any, block: int) -> Any:
@@ -203,9 +220,15 @@ def _blocks(x: Any, block: int) -> Any:
 def depth_to_space(operation: Any, x: Any) -> Any:
     """Channels laid out as blocks of a larger image."""
     ops, block = keras_ops(), operation.block_size
-    if operation.data_format == "channels_first":
+    if operation.data_format != "channels_first":
+        return _unfolded(x, block)
+    if _tensorflow_orders():
         return ops.transpose(_unfolded(ops.transpose(x, (0, 2, 3, 1)), block), (0, 3, 1, 2))
-    return _unfolded(x, block)
+    batch, channels, height, width = x.shape
+    parts = ops.reshape(x, (batch, channels // block**2, block, block, height, width))
+    return ops.reshape(
+        ops.transpose(parts, (0, 1, 4, 2, 5, 3)), (batch, channels // block**2, height * block, width * block)
+    )
 
 
 def _unfolded(x: Any, block: int) -> Any:
@@ -346,8 +369,12 @@ FORMS: dict[str, KerasForm] = {
     "ops.Cross": written(cross, lambda ops, x, y: ops.cross(x, y), (4, 3), (4, 3)),
     "ops.BroadcastTo": written(broadcast, lambda ops, x: ops.broadcast_to(x, (1, 5, 6)), (1, 6)),
     "ops.ExtractSequences": written(sequences, lambda ops, x: ops.extract_sequences(x, 3, 2)),
-    "ops.SpaceToDepth": written(space_to_depth, lambda ops, x: ops.space_to_depth(x, 2), (4, 6, 3)),
-    "ops.DepthToSpace": written(depth_to_space, lambda ops, x: ops.depth_to_space(x, 2), (4, 6, 8)),
+    "ops.SpaceToDepth": replace(
+        written(space_to_depth, lambda ops, x: ops.space_to_depth(x, 2), (4, 6, 3)), takes_channels_first=True
+    ),
+    "ops.DepthToSpace": replace(
+        written(depth_to_space, lambda ops, x: ops.depth_to_space(x, 2), (4, 6, 8)), takes_channels_first=True
+    ),
     "ops.UnravelIndex": written(
         unravel, lambda ops, x: ops.cast(ops.unravel_index(ops.argmax(x, axis=-1), (2, 3))[0], "float32")
     ),
