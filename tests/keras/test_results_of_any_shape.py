@@ -38,3 +38,11 @@ def test_it_is_quantized_compared_with_keras_and_answers_as_keras_does(kind: str
         assert got.shape == expected.shape
         # Half a step where a value enters, and half a step where it leaves.
         np.testing.assert_allclose(got, expected, rtol=0, atol=np.ptp(X) / 255 + 1e-6)
+
+
+def test_a_batch_of_one_that_keras_squeezes_away_is_compared_all_the_same() -> None:
+    inputs = keras.Input((3, 4))
+    made = octavo.quantize(keras.Model(inputs, ops.squeeze(ops.abs(inputs))), "int8", X)
+    (loading,) = made.fidelity.loading
+    assert loading.sqnr_db is None or loading.sqnr_db > 100
+    assert made.predict(X).shape == X.shape

@@ -148,7 +148,10 @@ def _loading(
         reason = str(error).strip().partition("\n")[0]
         return (), (Note("load", graph.name, f"cannot be run by Keras, to compare with: {reason}"),)
     wanted = {name: np.concatenate([np.atleast_1d(result[name]) for result in results]) for name in floats}
-    loading = compare_outputs(floats, wanted)
+    if any(wanted[name].size != values.size for name, values in floats.items()):
+        return (), (Note("load", graph.name, "cannot be compared with Keras, whose results have other shapes here"),)
+    # Keras squeezes a batch of one away with all other axes of length 1.
+    loading = compare_outputs(floats, {name: wanted[name].reshape(values.shape) for name, values in floats.items()})
     return loading, tuple(
         Note(
             "load", output.name, f"is computed otherwise by Keras here, SQNR {output.sqnr_db:.1f} dB: please report it"
