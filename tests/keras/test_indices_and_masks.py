@@ -122,3 +122,26 @@ def test_the_table_of_an_embedding_trains_for_int8() -> None:
     wanted, found = model.predict(ids, verbose=0), np.asarray(quantized.predict(ids))
     steps = np.abs(found - wanted) / quantized.graph.tensors[quantized.graph.outputs[0]].scale
     assert np.mean(steps) < 1
+
+
+def test_indices_are_moved_joined_and_chosen_among_as_integers() -> None:
+    keras.utils.set_random_seed(0)
+    x = keras.Input((6, 2), dtype="int32", name="ids")
+    words = layers.Embedding(1000, 8)
+    ways = [
+        ops.swapaxes(x, 1, 2),
+        ops.flip(x, axis=1),
+        ops.concatenate([x, ops.take(x, [4, 2], axis=1)], axis=1),
+        ops.stack([x[..., 0], x[..., 1]], axis=1),
+        ops.pad(ops.tile(x, (1, 1, 2)), ((0, 0), (1, 1), (0, 0))),
+        ops.clip(x, 3, 900),
+        ops.where(x > 100, x, 7),
+        ops.max(x, axis=1),
+    ]
+    model = keras.Model(x, [layers.Dense(3)(layers.Flatten()(words(ids))) for ids in ways])
+    data = RNG.integers(0, 1000, (32, 6, 2)).astype(np.int32)
+    made = octavo.quantize(model, "int8", data, effort="fast")
+    assert made.graph.tensors["ids"].dtype is DType.INT32
+    assert not made.islands
+    for found, wanted in zip(made.predict(data).values(), model.predict(data, verbose=0), strict=True):
+        assert 10 * np.log10(np.square(wanted).sum() / np.square(found - wanted).sum()) > 30

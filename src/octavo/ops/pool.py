@@ -209,7 +209,7 @@ def _examples() -> tuple[Example, ...]:
 MAX_POOL_2D = OpSpec(
     name="MAX_POOL_2D",
     options=Pool2DOptions,
-    outputs=(SameAsInput(moves=True),),
+    outputs=(SameAsInput(moves=True, reals_alone=True),),
     shapes=pool_shapes,
     window=pool_window,
     border=Border.LOWEST,

@@ -204,7 +204,7 @@ RESIZE_NEAREST_NEIGHBOR = OpSpec(
     name="RESIZE_NEAREST_NEIGHBOR",
     options=ResizeNearestNeighborOptions,
     inputs=(Data(), Parameter()),
-    outputs=(SameAsInput(moves=True),),
+    outputs=(SameAsInput(moves=True, reals_alone=True),),
     shapes=resize_shapes,
     identity=where_the_shape_stays,
     channelwise=always,

@@ -120,10 +120,12 @@ class SameAsInput:
 
     Attributes:
         moves: Whether every value is one of the inputs' values, so that nothing is rounded.
+        reals_alone: Whether LiteRT has no kernel that moves int32.
     """
 
     text = "same as input"
     moves: bool = False
+    reals_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +134,12 @@ class SameAsOutput:
 
     Attributes:
         moves: As for `SameAsInput`.
+        reals_alone: As for `SameAsInput`.
     """
 
     text = "same as output"
     moves: bool = False
+    reals_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

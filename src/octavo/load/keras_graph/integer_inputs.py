@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from octavo.dtypes import DType
-from octavo.ir.graph import consumers, drop_unused, fresh_name, rename_inputs
+from octavo.ir.graph import consumers, drop_unused, fresh_name, producers, rename_inputs
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.ops.cast import CastOptions, ElementType
 from octavo.ops.operands import data_inputs
-from octavo.ops.roles import SameAsInput
+from octavo.ops.roles import SameAsInput, SameAsOutput
 from octavo.ops.table import spec_of
 from octavo.ops.truth import Compares
 
@@ -26,14 +25,14 @@ def with_integer_inputs(graph: Graph) -> tuple[Graph, dict[str, str]]:
         float32 input -> NOT_EQUAL 0.0 (padding's mask)  =>  int32 input -> NOT_EQUAL 0
 
     A real tensor would be rounded to as few values as its scale has, and an index of a large table with it. What only
-    moves the values on their way to such readers moves integers then. Does not apply where the values themselves, or
-    the result of a CAST, are an output of the graph.
+    moves the values on their way to such readers, joins them with others of that kind, or chooses among them and whole
+    numbers, does so with integers then. Does not apply where the values themselves, or the result of a CAST, are an
+    output of the graph.
 
     Returns:
         The graph, and the tensor that stands for each result of a CAST that went.
     """
-    readers = consumers(graph)
-    whole = {held for name in graph.inputs for held in _held(graph, name, readers)}
+    whole = {held for name in graph.inputs for held in _held(graph, name)}
     if not whole:
         return graph, {}
     gone: dict[str, str] = {}
@@ -50,18 +49,24 @@ def with_integer_inputs(graph: Graph) -> tuple[Graph, dict[str, str]]:
     return drop_unused(replace(graph, tensors=tensors, nodes=rename_inputs(nodes, gone))), gone
 
 
-def _held(graph: Graph, name: str, readers: Mapping[str, tuple[Node, ...]]) -> frozenset[str]:
-    """The tensors that hold an input's values, itself among them, where all that read them do so as integers."""
+def _held(graph: Graph, name: str) -> frozenset[str]:
+    """The tensors that hold an input's values, or are joined with them, where all that read them do so as integers."""
+    readers, made_by = consumers(graph), producers(graph)
     held, pending, indices = set[str](), [name], False
     while pending:
         tensor = pending.pop()
+        if tensor in held or _is_whole(graph.tensors[tensor].data):
+            continue
         held.add(tensor)
-        for reader in readers[tensor]:
-            if _is_moved(graph, reader, tensor):
-                pending += reader.outputs
-            elif any(_is_cast(graph, reader, dtype) for dtype in _READ) and reader.outputs[0] not in graph.outputs:
-                indices |= _is_cast(graph, reader, DType.INT32)
-            elif not _is_compared(graph, reader, tensor):
+        maker = made_by.get(tensor)
+        if tensor not in graph.inputs and (maker is None or not _is_moved(maker)):
+            return frozenset()
+        for node in filter(None, (maker, *readers[tensor])):
+            if node is maker or (_is_moved(node) and _is_data(graph, node, tensor)):
+                pending += [*node.outputs, *(other for _, other in data_inputs(graph, node))]
+            elif any(_is_cast(graph, node, dtype) for dtype in _READ) and node.outputs[0] not in graph.outputs:
+                indices |= _is_cast(graph, node, DType.INT32)
+            elif not _is_compared(graph, node, tensor):
                 return frozenset()
     return frozenset(held) if indices and held.isdisjoint(graph.outputs) else frozenset()
 
@@ -70,12 +75,14 @@ def _is_cast(graph: Graph, node: Node, dtype: DType) -> bool:
     return node.op == "CAST" and graph.tensors[node.outputs[0]].dtype is dtype
 
 
-def _is_moved(graph: Graph, node: Node, name: str) -> bool:
-    """Whether an operator only gives a tensor's values other places, on int32 as well."""
-    spec = spec_of(node.op)
-    rule = spec.rule()
-    moves = isinstance(rule, SameAsInput) and rule.moves and DType.INT32 in spec.micro
-    return moves and [tensor for _, tensor in data_inputs(graph, node)] == [name]
+def _is_moved(node: Node) -> bool:
+    """Whether an operator only gives values other places, or chooses among them, on int32 as well."""
+    rule = spec_of(node.op).rule()
+    return isinstance(rule, SameAsInput | SameAsOutput) and rule.moves and not rule.reals_alone
+
+
+def _is_data(graph: Graph, node: Node, name: str) -> bool:
+    return name in [tensor for _, tensor in data_inputs(graph, node)]
 
 
 def _is_compared(graph: Graph, node: Node, name: str) -> bool:
@@ -95,14 +102,13 @@ def _on_integers(node: Node, whole: set[str], tensors: dict[str, Tensor]) -> Nod
     """An operator that reads integers; constants of that type are added to `tensors`."""
     if node.op == "CAST":
         return replace(node, options=CastOptions(ElementType.INT32, ElementType.BOOL))
-    if node.op not in Compares.__members__:
-        return node
-    inputs: list[str] = []
-    for name in map(str, node.inputs):
-        data = tensors[name].data
-        if name in whole or data is None:
+    inputs: list[str | None] = []
+    for name in node.inputs:
+        data = None if name is None else tensors[name].data
+        if name is None or name in whole or data is None or data.dtype != np.float32:
             inputs.append(name)
             continue
-        inputs.append(fresh_name(tensors, f"{name}/whole"))
-        tensors[inputs[-1]] = replace(tensors[name], name=inputs[-1], dtype=DType.INT32, data=data.astype(np.int32))
+        held = fresh_name(tensors, f"{name}/whole")
+        tensors[held] = replace(tensors[name], name=held, dtype=DType.INT32, data=data.astype(np.int32))
+        inputs.append(held)
     return replace(node, inputs=tuple(inputs))
