@@ -99,7 +99,7 @@ class Plus(layers.Layer):
 
     def call(self, values: Any) -> Any:
         """The sum."""
-        return values + self._constant
+        return keras.ops.add(values, self._constant)
 
 
 def clipped() -> Any:

@@ -174,7 +174,8 @@ def _case(examined: Examined, trial: Trial, judge: Judge, met: Extremes, told: T
     layers = {place.layer for place in places}
     alike = LOOKS * len(trial.extremes.low) // max(1, 2 * len(layers))
     cheap = CHEAP_VALUES // (_values(floats) * max(1, len(layers)))
-    looked_at = _looked_at(examined.outcome.shares, min(MOST_LOOKS, max(FEWEST_LOOKS, alike, cheap)))
+    shares = examined.outcome.shares.reshape(count_of(judge.x), -1).mean(axis=1)
+    looked_at = _looked_at(shares, min(MOST_LOOKS, max(FEWEST_LOOKS, alike, cheap)))
     some = judge.only(looked_at)
 
     def score(outputs: Mapping[str, np.ndarray]) -> float:
@@ -192,7 +193,7 @@ def _case(examined: Examined, trial: Trial, judge: Judge, met: Extremes, told: T
         examined.own,
         judge,
         examined.outcome,
-        mean_share(examined.outcome.shares[looked_at]),
+        mean_share(shares[looked_at]),
         _parts(examined, judge),
     )
 

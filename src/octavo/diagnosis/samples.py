@@ -57,6 +57,14 @@ def one(x: Arrays, index: int, graph: Graph) -> dict[str, np.ndarray]:
     return {name: array[index].reshape(graph.tensors[name].shape) for name, array in x.items()}
 
 
+def rows_of(results: Arrays, chosen: Any, count: int) -> dict[str, np.ndarray]:
+    """What some of `count` samples result in: each has the same number of rows, one unless the graph says otherwise."""
+    return {
+        name: array.reshape(count, -1, *array.shape[1:])[chosen].reshape(-1, *array.shape[1:])
+        for name, array in results.items()
+    }
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Extremes:
     """The smallest and largest value that each sample makes each float tensor hold.

@@ -14,7 +14,16 @@ from octavo.condition import BiasCorrection, Method
 from octavo.condition.method import Conditioned
 from octavo.config import LayerConfig, QuantizeConfig
 from octavo.diagnosis.noise import mean_share, noise_share
-from octavo.diagnosis.samples import Arrays, Extremes, Told, float_activations, measure_extremes, rows
+from octavo.diagnosis.samples import (
+    Arrays,
+    Extremes,
+    Told,
+    count_of,
+    float_activations,
+    measure_extremes,
+    rows,
+    rows_of,
+)
 from octavo.evaluate.accuracy import Marks, measure_outputs
 from octavo.evaluate.predict import predict
 from octavo.ir.samples import sample_shape
@@ -208,8 +217,9 @@ class Judge:
 
     def only(self, chosen: slice | np.ndarray) -> Judge:
         """By some of the samples."""
-        y = None if self.y is None else {name: values[chosen] for name, values in self.y.items()}
-        return replace(self, x=rows(self.x, chosen), floats=rows(self.floats, chosen), y=y)
+        count = count_of(self.x)
+        y = None if self.y is None else rows_of(self.y, chosen, count)
+        return replace(self, x=rows(self.x, chosen), floats=rows_of(self.floats, chosen, count), y=y)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
