@@ -248,7 +248,7 @@ open(sys.argv[2], "wb").write(octavo.quantize(model).model)
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
-@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("ending", ["keras", pytest.param("h5", marks=pytest.mark.exhaustive)])
 def test_a_trained_model_is_saved_and_deployed_in_a_new_process(
     aware: keras.Model, tmp_path: Path, ending: str
 ) -> None:

@@ -20,7 +20,7 @@ from octavo.ops.table import KERAS_FORMS
 pytestmark = pytest.mark.every_backend
 
 FORMS_AT_ONCE = 12
-COMPILING, PARTS = ("tensorflow", "jax"), 6
+COMPILING, PARTS = ("tensorflow", "jax"), 8
 # Forms that Keras itself cannot train, or computes otherwise than elsewhere, on one backend.
 BROKEN_IN_KERAS = {
     ("jax", "layers.RandomElasticTransform"): "its call in training stops with an AttributeError",
