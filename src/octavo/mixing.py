@@ -195,7 +195,7 @@ def _affordable(parts: Sequence[Part], graph: Graph, samples: int) -> list[Part]
     products = samples * sum(
         spec_of(node.op).products(node.options, operands(graph, node), results(graph, node)) for node in graph.nodes
     )
-    tries = min(MOST_PRODUCTS / max(1, products), MOST_OPERATORS / len(graph.nodes))
+    tries = min(MOST_PRODUCTS / max(1, products), MOST_OPERATORS / max(1, len(graph.nodes)))
     if not parts or tries < FEWEST_PARTS:
         return []
     count = min(len(parts), MOST_PARTS, int(tries))
