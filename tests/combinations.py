@@ -1,12 +1,19 @@
-"""Parameters of tests in combination: every pair of values in every run, all combinations where asked for."""
+"""Parameters of tests that every run takes a part of, and all of where asked for.
+
+Of combinations it takes as many as hold every pair of values; of what Keras's backends all compute, PyTorch takes all,
+and of those that compile each network, for seconds, each takes another part.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations, product
 from typing import Any
 
+import keras
 import pytest
+
+COMPILING = ("tensorflow", "jax")
 
 Values = Sequence[Any] | Mapping[str, Any]
 
@@ -28,6 +35,16 @@ def combined(*lists: Values) -> list[Any]:
             marks=[] if row in every_run else [pytest.mark.exhaustive],
         )
         for row in rows
+    ]
+
+
+def shared_out(values: Iterable[Any], parts: int, ids: Callable[[Any], str] = str) -> list[Any]:
+    """A parameter of each value, with its name; a backend that compiles takes one in `parts`, each another one."""
+    backend = keras.backend.backend()
+    own = COMPILING.index(backend) if backend in COMPILING else None
+    return [
+        pytest.param(value, id=ids(value), marks=[] if own is None or i % parts == own else [pytest.mark.exhaustive])
+        for i, value in enumerate(values)
     ]
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from combinations import shared_out
 from keras_agreement import assert_computes_the_same, random_inputs, results, spread_weights
 from octavo.load.keras_graph import load_keras
 from octavo.load.keras_graph.form_names import form_name
@@ -45,7 +46,7 @@ def names_shown(model: Any) -> set[str | None]:
     return layers | {f"activations.{getattr(function, '__name__', '')}" for function in functions}
 
 
-@pytest.mark.parametrize("name", sorted(KERAS_FORMS))
+@pytest.mark.parametrize("name", shared_out(sorted(KERAS_FORMS), 2))
 def test_a_form_computes_what_keras_computes(name: str, request: pytest.FixtureRequest) -> None:
     reason = DIFFERS.get((keras.backend.backend(), name))
     if reason is not None:

@@ -11,6 +11,7 @@ from keras import layers, ops
 from qat_agreement import assert_deployed_as_trained
 
 import octavo
+from combinations import shared_out
 from keras_agreement import assert_computes_the_same, spread_weights
 from octavo import qat
 from octavo.errors import ConfigError, UnsupportedLayerError
@@ -207,7 +208,7 @@ def trained(model: Any, shape: tuple[int, ...]) -> tuple[Any, np.ndarray]:
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`")
 @pytest.mark.filterwarnings("ignore:The object being serialized includes a")
 @pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
-@pytest.mark.parametrize("name", sorted(CALLS))
+@pytest.mark.parametrize("name", shared_out(sorted(CALLS), 3))
 def test_own_code_trains_and_is_deployed_as_it_trained(name: str) -> None:
     call, shape = CALLS[name]
     x = keras.Input(shape)

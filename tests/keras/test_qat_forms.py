@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from qat_agreement import assert_deployed_as_trained
 
 import octavo
+from combinations import shared_out
 from keras_agreement import random_inputs, results, spread_weights
 from octavo import qat
 from octavo.errors import UnsupportedLayerError
@@ -20,7 +20,6 @@ from octavo.ops.table import KERAS_FORMS
 pytestmark = pytest.mark.every_backend
 
 FORMS_AT_ONCE = 12
-COMPILING, PARTS = ("tensorflow", "jax"), 8
 # Forms that Keras itself cannot train, or computes otherwise than elsewhere, on one backend.
 BROKEN_IN_KERAS = {
     ("jax", "layers.RandomElasticTransform"): "its call in training stops with an AttributeError",
@@ -79,19 +78,6 @@ def chunks() -> list[list[str]]:
     return [names[i : i + FORMS_AT_ONCE] for names in parts for i in range(0, len(names), FORMS_AT_ONCE)]
 
 
-def some_of(groups: Sequence[Sequence[str]]) -> list[Any]:
-    """All on PyTorch; of the backends that compile each network, for seconds, each another part; all if asked for."""
-    own = COMPILING.index(keras.backend.backend()) if keras.backend.backend() in COMPILING else None
-    return [
-        pytest.param(
-            names,
-            id=f"{names[0]}-{names[-1]}",
-            marks=[] if own is None or i % PARTS == own else [pytest.mark.exhaustive],
-        )
-        for i, names in enumerate(groups)
-    ]
-
-
 def example(name: str) -> tuple[list[keras.KerasTensor], list[keras.KerasTensor], list[np.ndarray]]:
     """Inputs of the form's example, its results, and values where these are finite."""
     call, shapes = KERAS_FORMS[name].example(keras)
@@ -112,7 +98,7 @@ def example(name: str) -> tuple[list[keras.KerasTensor], list[keras.KerasTensor]
 # A divisor that is moved by a step, to see what rounding explains, may be 0.
 @pytest.mark.filterwarnings("ignore:divide by zero")
 @pytest.mark.filterwarnings("ignore:invalid value")
-@pytest.mark.parametrize("names", some_of(chunks()))
+@pytest.mark.parametrize("names", shared_out(chunks(), 8, lambda names: f"{names[0]}-{names[-1]}"))
 def test_a_form_trains_and_is_deployed_as_it_trained(names: Sequence[str]) -> None:
     examples = [example(name) for name in names]
     inputs, outputs, values = ([part for each in examples for part in each[i]] for i in range(3))

@@ -11,6 +11,7 @@ import pytest
 from keras import layers, ops
 
 import octavo
+from combinations import shared_out
 from octavo import qat
 
 pytestmark = pytest.mark.every_backend
@@ -43,7 +44,7 @@ def trained(model: keras.Model, x: np.ndarray) -> tuple[keras.Model, octavo.Quan
     return aware, octavo.quantize(aware)
 
 
-@pytest.mark.parametrize("name", ARITHMETIC)
+@pytest.mark.parametrize("name", shared_out(ARITHMETIC, 4))
 def test_arithmetic_after_a_layer_trains_and_is_deployed(name: str) -> None:
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).normal(size=(32, 6)).astype(np.float32)
