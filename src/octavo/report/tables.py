@@ -13,11 +13,7 @@ if TYPE_CHECKING:
     from octavo.result import QuantizedModel
 
 UNKNOWN = "-"
-COST_NOTE = (
-    "as float: share of samples with the float model's answer; SQNR: how far outputs stand above their difference from "
-    "the float model's, which training (QAT) moves more than rounding does; arena: RAM in TensorFlow Lite Micro."
-)
-MORE_NOTE = "trained on: the float model after as much further training as QAT got, quantized after it; "
+MORE_NOTE = "trained on: the float model after as much further training as QAT got, quantized after it"
 PROOF_TITLE = "Each file was run before it was handed over"
 PROOF_NOTE = (
     "equal: every value of every operator is that of the reference; within rounding: values differ by no more than "
@@ -46,17 +42,23 @@ class TextTable:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the table of evaluations: its name, and its cell for one of them."""
+    """A column of the table of evaluations: its name, its cell for one of them, and what it tells where that is new."""
 
     name: str
     cell: Callable[[Evaluation], str]
+    meaning: str = ""
 
 
 EVALUATION_COLUMNS = (
-    Column("as float", lambda e: percent(e.agreement)),
-    Column("SQNR dB", lambda e: number(e.outputs[0].sqnr_db, 1)),
+    Column("as float", lambda e: percent(e.agreement), "as float: share of samples with the float model's answer"),
+    Column(
+        "SQNR dB",
+        lambda e: number(e.outputs[0].sqnr_db, 1),
+        "SQNR: how far outputs stand above their difference from the float model's, which training (QAT) moves more "
+        "than rounding does",
+    ),
     Column("file bytes", lambda e: number(e.memory.file_bytes)),
-    Column("arena bytes", lambda e: number(e.memory.arena_bytes)),
+    Column("arena bytes", lambda e: number(e.memory.arena_bytes), "arena: RAM in TensorFlow Lite Micro"),
     Column("ms 1 thread", lambda e: number(None if e.latency is None else e.latency.one_thread_ms, 3)),
 )
 
@@ -74,15 +76,18 @@ def evaluation_table(evaluations: Iterable[tuple[str, Evaluation]], title: str =
     metric = next((output.metric for output in first if output.metric), "")
     if metric:
         columns.append((metric, [output.text or UNKNOWN for output in first]))
+    meanings: list[str] = []
     for column in EVALUATION_COLUMNS:
         cells = [column.cell(evaluation) for _, evaluation in evaluations]
         if set(cells) != {UNKNOWN}:
             columns.append((column.name, cells))
+            meanings += filter(None, [column.meaning])
     rows = tuple(zip(*(cells for _, cells in columns), strict=True))
     header = tuple(name for name, _ in columns)
-    reason = next((f"{output.metric}: because {output.reason}; " for output in first if output.reason), "")
+    reason = next((f"{output.metric}: because {output.reason}" for output in first if output.reason), "")
     further = MORE_NOTE if any(name.endswith("trained on") for name, _ in evaluations) else ""
-    return TextTable(title, header, rows, frozenset(range(1, len(columns))), reason + further + COST_NOTE)
+    note = "; ".join(filter(None, (reason, further, *meanings)))
+    return TextTable(title, header, rows, frozenset(range(1, len(columns))), note and f"{note}.")
 
 
 def output_table(evaluations: Iterable[tuple[str, Evaluation]]) -> TextTable:
