@@ -25,15 +25,23 @@ def small_beside_large() -> keras.Model:
     return keras.Model(inputs, layers.Dense(4, name="answer")(left))
 
 
-def one_large_channel() -> keras.Model:
-    """Convolutions alone, whose values between are small beside those of a channel that hardly counts."""
+def one_large_channel(likely: float | None = None) -> keras.Model:
+    """Convolutions alone, whose values between are small beside those of a channel that hardly counts.
+
+    Args:
+        likely: If given, results are a class each, the first of which lies so far above the others.
+    """
     keras.utils.set_random_seed(0)
     inputs = keras.Input((6, 6, 1))
     uneven, answer = layers.Conv2D(8, 3, name="uneven"), layers.Conv2D(4, 1, name="answer")
-    model = keras.Model(inputs, answer(uneven(inputs)))
+    scores = answer(uneven(inputs))
+    if likely is not None:
+        scores = layers.GlobalAveragePooling2D()(scores)
+    model = keras.Model(inputs, scores)
     sizes = np.array([100] + [1] * 7, np.float32)
     uneven.kernel.assign(np.asarray(uneven.kernel) * sizes)
     answer.kernel.assign(np.asarray(answer.kernel) / (100 * sizes**2)[:, np.newaxis] * 100)
+    answer.bias.assign([likely or 0.0, 0.0, 0.0, 0.0])
     return model
 
 
@@ -74,6 +82,13 @@ def test_convolutions_are_int16_where_nothing_else_mends_it() -> None:
     assert [made.graph.tensors[node.outputs[0]].dtype for node in made.graph.nodes if node.layer == "uneven"][-1] is (
         DType.INT16
     )
+
+
+@pytest.mark.parametrize(("likely", "types"), [(0.0, {DType.INT8, DType.INT16}), (0.8, {DType.INT8})])
+def test_convolutions_are_int16_only_where_classes_are_missed(likely: float, types: set[DType]) -> None:
+    model, x = one_large_channel(likely), np.random.default_rng(0).normal(size=(40, 6, 6, 1)).astype(np.float32)
+    assert sqnr_db(model, octavo.quantize(model, "int8", x, mix=False, verify="off"), x) < 20
+    assert types_of(octavo.quantize(model, "int8", x)) == types
 
 
 def test_an_output_made_in_int16_is_handed_over_in_steps_of_what_it_takes() -> None:
