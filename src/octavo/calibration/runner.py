@@ -18,7 +18,7 @@ from functools import reduce
 from typing import Any
 
 from octavo.calibration.fingerprint import fingerprint
-from octavo.calibration.gatherer import Gatherer, gatherer
+from octavo.calibration.gatherer import COMPARED, Gatherer, gatherer
 from octavo.calibration.instrument import instrumented, with_values
 from octavo.calibration.states import with_states_shown, with_what_counts
 from octavo.calibration.statistics import Statistics
@@ -122,8 +122,8 @@ class _Crew:
 
     def settle(self, chunk: Chunk) -> None:
         """Decide by some samples, which are not gathered, whether samples run as one batch."""
-        first = self._another()
-        self._rows = first.ask_for(self._samples(chunk), chunk.count, Gatherer.settle, chunk)
+        first, head = self._another(), next(chunk.parts(min(self._rows, COMPARED)))
+        self._rows = first.ask_for(self._samples(head), head.count, Gatherer.settle, head)
         self._idle.append(first)
 
     def observe(self, chunk: Chunk) -> int:

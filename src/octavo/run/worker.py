@@ -23,6 +23,8 @@ from octavo.run.messages import opened, receive, send
 PACKAGE = Path(__file__).resolve().parents[1]
 # Idle children that are kept; a calibration uses several at once.
 KEPT = 8
+# What the system holds of a message while the other side is busy, where it can be told so.
+PIPE_BYTES = 1 << 20
 _LAST_WORDS = 400
 _OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Cannot allocate memory", "ut of memory", "Failed to allocate")
 
@@ -59,6 +61,7 @@ class Worker:
                 stderr=self._words,
                 cwd=PACKAGE,
                 start_new_session=True,
+                pipesize=PIPE_BYTES,
             )
         except (OSError, ValueError) as error:
             self._words.close()
