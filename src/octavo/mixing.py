@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from octavo.condition.trial import decibels
+from octavo.condition.trial import decibels, decibels_text
 from octavo.dtypes import DType
 from octavo.errors import OctavoError
 from octavo.evaluate.predict import predict
@@ -121,7 +121,7 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
     chosen, after = _first_good(choices, noise, before)
     if not chosen:
         return None
-    reached = f"SQNR {decibels(before):.1f} dB, {decibels(after):.1f} dB so"
+    reached = f"SQNR {decibels_text(decibels(before))}, {decibels_text(decibels(after))} so"
     text = (
         f"{len(chosen)} of {len(draft.plan.types)} operators are int16, as int8 throughout answers with {reached}, on "
         f"{len(few)} samples; mix=False keeps int8"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -93,6 +95,18 @@ def test_a_level_that_is_worse_gives_way_to_the_one_before(model: Any, monkeypat
     made = octavo.quantize(model, "int8x4", DATA, effort="good", verify="off")
     assert made.model == best.model != plain.model
     assert "'default' is best of fast, default, good" in next(n.text for n in made.notes if n.stage == "effort")
+
+
+def test_answers_that_are_all_alike_are_judged_by_what_makes_them() -> None:
+    layers = keras.layers
+    tiny = keras.initializers.RandomUniform(-1e-7, 1e-7, seed=0)
+    network = keras.Sequential([keras.Input((8,)), layers.Dense(5, "softmax", kernel_initializer=tiny)])
+    x = np.random.default_rng(0).normal(size=(24, 8)).astype(np.float32)
+    (told,) = [n.text for n in octavo.quantize(network, "int8x4", x, verify="off").notes if n.stage == "effort"]
+    reached = [float(each) for each in re.findall(r"([\d.]+) dB", told)]
+    # Of four bits; before the softmax, behind which all answers are the same.
+    assert len(reached) == 2
+    assert all(10 < each < 40 for each in reached)
 
 
 def test_float_weights_and_the_lowest_level_need_no_judge(model: Any) -> None:

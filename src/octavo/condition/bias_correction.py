@@ -16,6 +16,7 @@ from octavo.condition.method import Conditioned
 from octavo.condition.rounding import with_rounded_weights
 from octavo.condition.samples import Samples, check_samples
 from octavo.condition.segments import Segment, Values, affordable, run_before_activation, segments
+from octavo.condition.trial import decibels, decibels_text
 from octavo.ir.graph import with_tensors
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Tensor
@@ -80,7 +81,8 @@ class BiasCorrection:
             Note(
                 self.name,
                 name,
-                f"SQNR by rounded weights is {old:.1f} dB without corrected biases and {new:.1f} dB with, on {where}",
+                f"SQNR by rounded weights is {decibels_text(old)} without corrected biases and {decibels_text(new)} "
+                f"with, on {where}",
             )
             for name, (old, new) in gain.items()
         )
@@ -126,9 +128,6 @@ def _gain(graph: Graph, before: Graph, after: Graph, samples: Sequence[Values]) 
             for noise, outputs in zip(noises, found, strict=True):
                 noise[name] += float(np.sum((outputs[name] - values) ** 2))
     return {
-        name: (_decibels(power, noises[0][name]), _decibels(power, noises[1][name])) for name, power in signal.items()
+        name: (decibels(noises[0][name] / (power or 1.0)), decibels(noises[1][name] / (power or 1.0)))
+        for name, power in signal.items()
     }
-
-
-def _decibels(signal: float, noise: float) -> float:
-    return float("inf") if noise == 0 else 10 * float(np.log10(max(signal, np.finfo(np.float64).tiny) / noise))

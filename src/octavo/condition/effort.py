@@ -18,7 +18,7 @@ from octavo.condition.reestimate_norms import ReestimateNorms
 from octavo.condition.run import check_change, merged
 from octavo.condition.samples import Samples
 from octavo.condition.scale_channels import ScaleChannels
-from octavo.condition.trial import Trial
+from octavo.condition.trial import Trial, decibels_text
 from octavo.dtypes import DType
 from octavo.errors import NonFiniteError, RuntimeEndedError
 from octavo.ir.notes import Note
@@ -133,8 +133,8 @@ def improve(
     told = Note(
         "effort",
         graph.name,
-        f"'{level}' is best of {', '.join(('fast', *recipes))}: SQNR {reached:.1f} dB, of 'fast' {plain:.1f} dB, "
-        f"on {where}",
+        f"'{level}' is best of {', '.join(('fast', *recipes))}: SQNR {decibels_text(reached)}, of 'fast' "
+        f"{decibels_text(plain)}, on {where}",
     )
     return settled(replace(best, notes=(*best.notes, told)))
 
@@ -177,6 +177,7 @@ def _judged(
         if reached >= score:
             state, score = after, reached
         else:
-            text = f"left out, as it does not help: SQNR {score:.1f} dB before, {reached:.1f} dB with it"
+            before, later = decibels_text(score), decibels_text(reached)
+            text = f"left out, as it does not help: SQNR {before} before, {later} with it"
             state = replace(state, notes=(*state.notes, Note(method.name, state.graph.name, text)))
     return state, score

@@ -29,6 +29,8 @@ from octavo.write.tflite import write_tflite
 
 # Operators that make probabilities of their last axis.
 SOFTMAXES = ("SOFTMAX", "LOG_SOFTMAX")
+# The share of noise that rounding to float32 makes alone: less cannot be told from none.
+UNSEEN = float(np.finfo(np.float32).eps) ** 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +45,8 @@ class Trial:
         wanted: What float makes of them, by tensor: the outputs, or what enters a last operator of fixed output, as
             softmax has, which would hide errors.
         classes: Those of `wanted` that a last softmax makes probabilities of, which errors common to all classes, and
-            those of classes that are out of the question, do not change.
+            those of classes that are out of the question, do not change; none where float answers all samples alike,
+            as random weights do.
     """
 
     plan: Plan
@@ -62,6 +65,7 @@ class Trial:
         wanted = predict(_written(graph, compared_tensors(graph)), x)
         last = (made_by[name] for name in graph.outputs if name in made_by)
         classes = {name for node in last if node.op in SOFTMAXES for _, name in data_inputs(graph, node)}
+        classes = {name for name in classes if _told(_log_chances(wanted[name])) > UNSEEN}
         return cls(plan, estimator, stacked(seen, graph.inputs), x, wanted, frozenset(classes))
 
     def sqnr_db(self, state: Conditioned) -> float:
@@ -105,8 +109,20 @@ class Trial:
 
 
 def decibels(noise: float) -> float:
-    """Signal to noise in dB, of noise as a share of the signal."""
-    return float(-10 * np.log10(max(noise, np.finfo(np.float64).tiny)))
+    """Signal to noise in dB, of noise as a share of the signal, `UNSEEN` at least."""
+    return float(-10 * np.log10(max(noise, UNSEEN)))
+
+
+def decibels_text(sqnr_db: float) -> str:
+    """What `decibels` makes, in words where it is no figure.
+
+    >>> [decibels_text(each) for each in (decibels(0.01), decibels(0.0), decibels(np.inf))]
+    ['20.0 dB', 'above 138 dB', 'of nothing, as no runtime computes it']
+    """
+    if np.isneginf(sqnr_db):
+        return "of nothing, as no runtime computes it"
+    most = decibels(0.0)
+    return f"above {most:.0f} dB" if sqnr_db >= most else f"{round(sqnr_db, 1) + 0.0:.1f} dB"
 
 
 def compared_tensors(graph: Graph) -> tuple[str, ...]:
@@ -131,8 +147,26 @@ def _share_of_noise(found: np.ndarray, wanted: np.ndarray) -> float:
 
 
 def _share_of_information(found: np.ndarray, wanted: np.ndarray) -> float:
-    ours, floats = (log_softmax(each.astype(np.float64).reshape(-1, each.shape[-1]), -1) for each in (found, wanted))
-    chances = np.exp(floats)
-    lost = np.sum(chances * (floats - ours))
-    told = np.sum(chances * (floats - (logsumexp(floats, axis=0) - np.log(len(floats)))))
-    return float(lost / told) if told > 0 else float(lost)
+    floats = _log_chances(wanted)
+    return _divergence(floats, _log_chances(found)) / _told(floats)
+
+
+def _log_chances(logits: np.ndarray) -> np.ndarray:
+    """Logarithms of the classes' probabilities, float64 [answers, classes]."""
+    return log_softmax(logits.astype(np.float64).reshape(-1, logits.shape[-1]), -1)
+
+
+def _told(log_chances: np.ndarray) -> float:
+    """What answers tell: their divergence from their mean."""
+    return _divergence(log_chances, logsumexp(log_chances, axis=0) - np.log(len(log_chances)))
+
+
+def _divergence(wanted: np.ndarray, found: np.ndarray) -> float:
+    """Kullback-Leibler divergence of log-probabilities, a mean over answers.
+
+    `q - p - p log(q / p)` is summed, as both sum to 1: no addend is negative, and those of close answers do not cancel.
+    """
+    apart, chances = found - wanted, np.exp(wanted)
+    near = np.abs(apart) < 1
+    added = np.where(near, chances * np.expm1(np.where(near, apart, 0.0)), np.exp(found) - chances)
+    return float(np.mean(np.sum(added - chances * apart, axis=-1)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from octavo.condition.trial import decibels_text
 from octavo.report.tables import UNKNOWN, TextTable, number
 from octavo.search.candidate import Point
 from octavo.search.found import Search
@@ -95,7 +96,7 @@ def summary(found: Search, path: Path | None, model: str, data: str) -> Iterator
         )
         return
     cost = found.chosen.cost
-    yield f"Chosen: {path}, {number(cost.file_bytes)} bytes, SQNR {cost.sqnr_db:.1f} dB on samples held out."
+    yield f"Chosen: {path}, {number(cost.file_bytes)} bytes, SQNR {decibels_text(cost.sqnr_db)} on samples held out."
     if found.scores is not None:
         own, of_float = found.scores
         yield f"By labels: {own.metric} {own.text}, of the float model {of_float.text}."
