@@ -51,6 +51,16 @@ def test_the_file_is_as_good_as_the_model(name: str, examples: None) -> None:
 
 
 @pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore")  # what litert-torch and its packages use of each other is about to go
+def test_the_file_of_a_pytorch_network_is_as_good_as_the_network(examples: None) -> None:
+    pytest.importorskip("litert_torch", reason="litert-torch, which writes float .tflite files of PyTorch, is missing")
+    made, before, after = importlib.import_module("from_pytorch").main()
+    assert_proven(made)
+    assert before > 0.75
+    assert after >= before - LOST
+
+
+@pytest.mark.exhaustive
 def test_boxes_and_classes_of_one_model(examples: None) -> None:
     made, (off, accuracy), (off_now, accuracy_now) = importlib.import_module("detector").main()
     assert_proven(made)
