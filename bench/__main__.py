@@ -46,12 +46,15 @@ def accuracy(
 
 
 @app.command()
-def applications(families: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+def applications(
+    families: Annotated[list[str] | None, typer.Argument()] = None,
+    size: Annotated[list[int] | None, typer.Option(help="Pixels on each side; may be given several times.")] = None,
+) -> None:
     """SQNR of int8 networks of keras.applications with random weights against the converter; minutes a family."""
-    from bench.applications import FAMILIES, measure
+    from bench.applications import FAMILIES, SIZES, measure
 
     for family in families or FAMILIES:
-        show(f"applications_{family}", measure(family))
+        show(f"applications_{family}", measure(family, size or SIZES))
 
 
 @app.command()

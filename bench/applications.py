@@ -6,7 +6,7 @@ found by one pass in training mode.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -60,9 +60,14 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 )
 
 
-def measure(name: str) -> dict[str, dict[str, Any]]:
-    """By size: SQNR in dB of both tools' int8 files, the operators that are left in float, and the bytes."""
-    sizes = sorted({max(size, FAMILIES[name].least) for size in SIZES})
+def measure(name: str, sides: Sequence[int] = SIZES) -> dict[str, dict[str, Any]]:
+    """By size: SQNR in dB of both tools' int8 files, the operators that are left in float, and the bytes.
+
+    Args:
+        name: Of a family.
+        sides: Pixels on each side; what the family does not take is raised to its least.
+    """
+    sizes = sorted({max(size, FAMILIES[name].least) for size in sides})
     return {f"{name} {size}": _at(name, size) for size in sizes}
 
 
