@@ -35,6 +35,7 @@ from octavo.load.loaded import Compute, Loaded
 from octavo.numerics.affine import Range
 from octavo.numerics.estimators import Auto
 from octavo.passes import PASSES, Pass, Rewrite, run_passes
+from octavo.passes.border_maxima import border_maxima
 from octavo.passes.bound_masks import bound_masks
 from octavo.plan.types import Plan
 from octavo.progress import Progress
@@ -206,7 +207,7 @@ def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) ->
     Raises:
         NonFiniteError: if it holds NaN or infinity.
     """
-    bounded = bound_masks(loaded.graph)
+    bounded = border_maxima(bound_masks(loaded.graph))
     check_finite(bounded)
     graph, notes = run_passes(bounded, passes)
     stem = stem_of(loaded.graph, loaded.expected, loaded.applied)

@@ -29,7 +29,7 @@ def fold_padding(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     edit, notes = GraphEdit(graph), []
     for node in edit.nodes():
         pad = edit.producer(node.inputs[0]) if node.inputs else None
-        window = _window(edit, node)
+        window = valid_window(edit, node)
         if pad is None or pad.op != "PAD" or window is None:
             continue
         reason = _refusal(edit, pad, node, window)
@@ -42,7 +42,7 @@ def fold_padding(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
     return edit.finish(), tuple(notes)
 
 
-def _window(edit: GraphEdit, node: Node) -> tuple[int, int] | None:
+def valid_window(edit: GraphEdit, node: Node) -> tuple[int, int] | None:
     """(height, width) of a window that slides without padding of its own, None for other nodes."""
     window, options = spec_of(node.op).window, node.options
     if window is None or getattr(options, "padding", None) is not Padding.VALID:
@@ -56,7 +56,7 @@ def _refusal(edit: GraphEdit, pad: Node, node: Node, window: tuple[int, int]) ->
         return "its paddings are not constant"
     if pads.tolist() != _same_pads(edit.tensors[str(pad.inputs[0])].shape, node, window):
         return "padding 'same' would pad otherwise"
-    if border is Border.LOWEST and not _is_not_negative(edit.producer(pad.inputs[0])):
+    if border is Border.LOWEST and not is_not_negative(edit.producer(pad.inputs[0])):
         return "its zeros may be the maximum of a window"
     if border is Border.NOTHING:
         return "its zeros count in the result"
@@ -72,7 +72,7 @@ def _same_pads(shape: Shape, node: Node, window: tuple[int, int]) -> list[list[i
     return [[0, 0], *map(list, spatial), [0, 0]]
 
 
-def _is_not_negative(producer: Node | None) -> bool:
+def is_not_negative(producer: Node | None) -> bool:
     """Whether a node's results are known to be 0 or more."""
     if producer is None:
         return False
