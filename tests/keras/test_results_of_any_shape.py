@@ -20,6 +20,7 @@ RESULTS: dict[str, Callable[[Any], Any]] = {
     "two batches, one behind the other": lambda x: ops.concatenate([x, ops.abs(x)], axis=0),
     "parts of which one is empty": lambda x: ops.array_split(ops.abs(x), 2, axis=0),
     "the input as it is": lambda x: ops.copy(x),
+    "the same twice": lambda x: [ops.abs(x), x, ops.copy(x)] + [ops.abs(x)] * 2,
 }
 
 

@@ -33,6 +33,10 @@ LAYERS = (
     (layers.SeparableConv1D(5, 3, use_bias=False, dilation_rate=2), SEQUENCE),
     (layers.Conv2DTranspose(4, (3, 2), strides=(2, 3), use_bias=False, activation="relu"), IMAGE),
     (layers.Conv1DTranspose(4, 3, strides=2, padding="same"), SEQUENCE),
+    (layers.Conv1DTranspose(4, 3, dilation_rate=2), SEQUENCE),
+    (layers.Conv2DTranspose(4, (4, 3), dilation_rate=(3, 2), padding="same"), IMAGE),
+    (layers.Conv3DTranspose(3, 3, dilation_rate=2, padding="same"), (3, 4, 4, 2)),
+    (layers.Conv3D(4, 2, strides=(1, 2, 1), padding="same", groups=2, activation="relu"), (4, 4, 3, 4)),
     (layers.Dense(5, activation="relu"), (6,)),
     (layers.Dense(5, use_bias=False), IMAGE),
     *((pool(2), IMAGE) for pool in (layers.MaxPooling2D, layers.AveragePooling2D)),
@@ -106,11 +110,6 @@ def test_channels_first_are_read_between_transposes(layer: keras.Layer, shape: t
     graph = load_keras(keras.Model(inputs, layer(inputs))).graph
     assert graph.tensors[graph.outputs[0]].shape == (1, *layer.compute_output_shape((None, *shape))[1:])
     assert graph.nodes[0].op == "TRANSPOSE"
-
-
-def test_a_dilated_transposed_convolution_is_refused() -> None:
-    error = refusal_of(layers.Conv2DTranspose(2, 3, dilation_rate=2), IMAGE)
-    assert "use dilation_rate=1" in error.fix
 
 
 @pytest.mark.parametrize("axis", [None, 0, (-3, 1)])

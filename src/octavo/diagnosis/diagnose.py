@@ -164,8 +164,10 @@ def _labels(graph: Graph, y: Any, chosen: np.ndarray) -> Mapping[str, np.ndarray
 
 
 def _judge(graph: Graph, x: Arrays, y: Mapping[str, np.ndarray] | None, metric: Any) -> Judge:
-    file = write_tflite(graph)
-    return Judge(x, predict(file, x), read_signature(file).outputs, y, metric)
+    """By outputs that are told apart: one that a model gives twice counts once."""
+    file = write_tflite(replace(graph, outputs=tuple(dict.fromkeys(graph.outputs))))
+    ports = read_signature(file).outputs
+    return Judge(x, predict(file, x), ports, None if y is None else {port.name: y[port.name] for port in ports}, metric)
 
 
 def _case(examined: Examined, trial: Trial, judge: Judge, met: Extremes, told: Told) -> Case:

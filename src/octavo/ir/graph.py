@@ -89,3 +89,11 @@ def fresh_name(taken: Iterable[str], wanted: str) -> str:
         count += 1
         name = f"{wanted}_{count}"
     return name
+
+
+def distinct_names(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, where a later one is an earlier one's made fresh: ("state", "state") becomes ("state", "state_1")."""
+    found: dict[str, None] = {}
+    for name in names:
+        found[fresh_name(found, name)] = None
+    return tuple(found)

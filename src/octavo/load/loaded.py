@@ -12,7 +12,7 @@ from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 
 Compute = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
-"""From a sample by input name, batch 1, to a model's own outputs by the graph's names for them."""
+"""From a sample by input name, batch 1, to a model's own outputs by a file's names for them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,7 @@ def lower_separable(b: Emitter, call: KerasCall) -> str:
 def lower_transpose(b: Emitter, call: KerasCall) -> str:
     """Conv1DTranspose and Conv2DTranspose."""
     layer = call.operation
-    _refuse_dilation(layer)
-    kernel_hwoi = _as_2d(call.weight("kernel"))
+    kernel_hwoi = spread_taps(_as_2d(call.weight("kernel")), pair(layer.dilation_rate))
     images, strides, padding = _images(b, call, kernel_hwoi.shape), pair(layer.strides), _padding(layer)
     spatial = layer.compute_output_shape(b.shape(call.inputs[0]))[1:-1]
     wanted = (1, *pair(spatial), kernel_hwoi.shape[2])
@@ -119,14 +119,15 @@ def _steps(layer: Any) -> dict[str, Any]:
     }
 
 
-def _refuse_dilation(layer: Any) -> None:
-    if set(layer.dilation_rate) != {1}:
-        raise refuse(
-            layer,
-            got=f"dilation_rate={tuple(layer.dilation_rate)}",
-            expected="dilation_rate=1",
-            fix="use dilation_rate=1 with a larger kernel_size, or an UpSampling2D before a dilated Conv2D",
-        )
+def spread_taps(kernel: np.ndarray, dilations: Sequence[int]) -> np.ndarray:
+    """The kernel with zeros between the taps of its first axes: a dilated one for an operator that dilates none."""
+    spread = np.zeros(
+        [(taps - 1) * step + 1 for taps, step in zip(kernel.shape, dilations, strict=False)]
+        + list(kernel.shape[len(dilations) :]),
+        kernel.dtype,
+    )
+    spread[tuple(slice(None, None, step) for step in dilations)] = kernel
+    return spread
 
 
 def _refuse_output_padding(

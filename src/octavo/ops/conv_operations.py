@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from octavo.ops.conv_layers import lower_conv, lower_depthwise, lower_separable, lower_transpose
+from octavo.ops.conv_layers import lower_conv, lower_depthwise, lower_separable, lower_transpose, spread_taps
+from octavo.ops.forms import layer_form
 from octavo.ops.join import ConcatenationOptions
 from octavo.ops.pad import emit_pad
 from octavo.ops.refuse import refuse
@@ -62,7 +63,7 @@ def _as_layer(call: KerasCall, image: str, weights: Mapping[str, np.ndarray], fi
         "dilation_rate": last("dilation_rate"),
         "padding": operation.padding,
         "data_format": "channels_last",
-        "use_bias": False,
+        "use_bias": "bias" in weights,
         "activation": None,
         "output_padding": None,
     }
@@ -92,7 +93,7 @@ def lower_conv_operation(b: Emitter, call: KerasCall) -> str:
     """keras.ops.conv on sequences, images and volumes."""
     x, (kernel,) = _operands(call, 1)
     if kernel.ndim == 5:
-        return _conv_volumes(b, call, x, kernel)
+        return _conv_groups(b, call, x, {"kernel": kernel})
     return lower_conv(b, _as_layer(call, x, {"kernel": kernel}, 0, kernel.ndim - 2))
 
 
@@ -131,27 +132,44 @@ def _transposed(b: Emitter, call: KerasCall, x: str, kernel: np.ndarray, first: 
             fix="leave output_padding at None and crop or pad the result (keras.layers.Cropping2D, ZeroPadding2D)",
         )
     sizes = [
-        size * step + (0 if same else max(window - step, 0))
-        for size, step, window in zip(shape[1:-1], strides, kernel.shape[:count], strict=True)
+        size * step + (0 if same else max((taps - 1) * spread - step + 1, 0))
+        for size, step, taps, spread in zip(
+            shape[1:-1], strides, kernel.shape[:count], plain.operation.dilation_rate, strict=True
+        )
     ]
     plain.operation.compute_output_shape = lambda shape: (shape[0], *sizes, kernel.shape[-2])
     return lower_transpose(b, plain)
 
 
-def _conv_volumes(b: Emitter, call: KerasCall, x: str, kernel: np.ndarray) -> str:
+def lower_conv_volumes(b: Emitter, call: KerasCall) -> str:
+    """keras.layers.Conv3D."""
+    layer, (x,) = call.operation, call.inputs
+    names = ("kernel", "bias") if layer.use_bias else ("kernel",)
+    return b.activation(layer.activation, _conv_groups(b, call, x, {name: call.weight(name) for name in names}))
+
+
+def _conv_groups(b: Emitter, call: KerasCall, x: str, weights: Mapping[str, np.ndarray]) -> str:
+    """The channels in as many groups as the kernel takes, each convolved on its own."""
+    shape, inputs = b.shape(x), weights["kernel"].shape[3]
+    if shape[-1] == inputs:
+        return _conv_volumes(b, call, x, weights)
+    made = []
+    for i, group in enumerate(range(0, shape[-1], inputs)):
+        taken = emit_strided_slice(
+            b, x, [slice(None)] * (len(shape) - 1) + [slice(group, group + inputs)], suffix=f"group_{i}"
+        )
+        own = {name: np.split(array, shape[-1] // inputs, axis=-1)[i] for name, array in weights.items()}
+        made.append(_conv_volumes(b, call, taken, own))
+    return b.emit("CONCATENATION", made, ConcatenationOptions(len(shape) - 1), suffix="groups")
+
+
+def _conv_volumes(b: Emitter, call: KerasCall, x: str, weights: Mapping[str, np.ndarray]) -> str:
     """Windows in depth side by side in the channels, then one convolution of all images.
 
     Source: the sum over depth, height, width and channels is one over height, width, and depth with channels.
     """
-    operation, (_, depth, height, width, channels) = call.operation, b.shape(x)
-    taps, rows, columns, inputs, outputs = kernel.shape
-    if inputs != channels:
-        raise refuse(
-            operation,
-            got=f"{channels} channels in groups of {inputs}",
-            expected="one group",
-            fix="split the channels, convolve each part and concatenate the results",
-        )
+    operation, kernel, (_, depth, height, width, channels) = call.operation, weights["kernel"], b.shape(x)
+    taps, rows, columns, _, outputs = kernel.shape
     step, spread = (_numbers(getattr(operation, name), 3)[0] for name in ("strides", "dilation_rate"))
     reach = (taps - 1) * spread + 1
     padding = Padding[operation.padding.upper()]
@@ -162,7 +180,7 @@ def _conv_volumes(b: Emitter, call: KerasCall, x: str, kernel: np.ndarray) -> st
     places = output_size(depth, reach, step, padding)
     images = _side_by_side(b, slices, [tap * spread for tap in range(taps)], places, step, (height, width))
     flat = np.transpose(kernel, (1, 2, 0, 3, 4)).reshape(rows, columns, taps * channels, outputs)
-    made = lower_conv(b, _as_layer(call, images, {"kernel": flat}, 1, 2))
+    made = lower_conv(b, _as_layer(call, images, {**weights, "kernel": flat}, 1, 2))
     return emit_reshape(b, made, (-1, places, *b.shape(made)[1:]), suffix="volumes")
 
 
@@ -183,14 +201,15 @@ def _side_by_side(b: Emitter, slices: str, starts: Sequence[int], places: int, s
 def _transpose_volumes(b: Emitter, call: KerasCall, x: str, kernel: np.ndarray) -> str:
     """Zeros between the slices, then windows in depth side by side, and one transposed convolution of all images."""
     operation, (_, depth, height, width, channels) = call.operation, b.shape(x)
+    kernel = spread_taps(kernel, _numbers(operation.dilation_rate, 3)[:1])
     taps, rows, columns, outputs, _ = kernel.shape
     step = _numbers(operation.strides, 3)[0]
-    if set(_numbers(operation.dilation_rate, 3)) != {1} or operation.output_padding is not None:
+    if operation.output_padding is not None:
         raise refuse(
             operation,
-            got=f"dilation_rate={operation.dilation_rate}, output_padding={operation.output_padding}",
-            expected="dilation_rate=1 and output_padding=None",
-            fix="leave both out, and pad or crop the result",
+            got=f"output_padding={operation.output_padding}",
+            expected="output_padding=None",
+            fix="leave it out, and pad or crop the result",
         )
     same = operation.padding == "same"
     places = depth * step + (0 if same else max(taps - step, 0))
@@ -213,6 +232,11 @@ def _kernel(*shape: int) -> np.ndarray:
 
 
 FORMS: dict[str, KerasForm] = {
+    "layers.Conv3D": layer_form(
+        lower_conv_volumes,
+        lambda keras: keras.layers.Conv3D(4, 2, strides=(1, 2, 1), padding="same", activation="relu"),
+        (4, 4, 3, 2),
+    ),
     "ops.Conv": KerasForm(
         lower_conv_operation,
         lambda keras: (

@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from octavo.dtypes import DType
 from octavo.errors import DatasetError, ModelFileError
-from octavo.ir.graph import fresh_name
+from octavo.ir.graph import distinct_names, fresh_name
 from octavo.ir.types import PerAxis, PerTensor, Quantization, Shape
 
 DTYPES = {getattr(schema.TensorType, dtype.name): dtype for dtype in DType}
@@ -221,12 +221,9 @@ def _names(signature: Any, side: str) -> dict[int, str]:
 
 def _ports(tensors: Sequence[Any], indices: Iterable[int], names: Mapping[int, str]) -> tuple[Port, ...]:
     """Inputs or outputs; where two bear one name, the later one goes by another."""
-    ports: dict[str, Port] = {}
-    for i in indices:
-        tensor = tensors[_within(i, len(tensors))]
-        name = fresh_name(ports, names.get(int(i)) or tensor_name(tensor, i))
-        ports[name] = _port(tensor, int(i), name)
-    return tuple(ports.values())
+    found = [(int(i), tensors[_within(i, len(tensors))]) for i in indices]
+    own = distinct_names(names.get(i) or tensor_name(tensor, i) for i, tensor in found)
+    return tuple(_port(tensor, i, name) for (i, tensor), name in zip(found, own, strict=True))
 
 
 def _port(tensor: Any, index: int, name: str) -> Port:

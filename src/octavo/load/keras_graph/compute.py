@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from octavo.ir.graph import distinct_names
 from octavo.load.keras_graph.functional import functional_graph
 from octavo.load.loaded import Loaded
 
@@ -42,7 +43,7 @@ def _from_the_reset(model: Any) -> Iterator[None]:
 def _outputs(
     model: Any, inputs: tuple[str, ...], outputs: tuple[str, ...], sample: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """A model's outputs by name in the graph, batch 1; compiled on every backend, so that JAX does it in a second."""
+    """A model's outputs by a file's names, batch 1; compiled on every backend, so that JAX does it in a second."""
     import keras
 
     function = functional_graph(model, model.name)
@@ -55,4 +56,5 @@ def _outputs(
         warnings.simplefilter("ignore", UserWarning)
         with _from_the_reset(model):
             results = model.predict_on_batch(keras.tree.pack_sequence_as(function._inputs_struct, arrays))
-    return {name: np.asarray(result) for name, result in zip(outputs, keras.tree.flatten(results), strict=True)}
+    names = distinct_names(outputs)
+    return {name: np.asarray(result) for name, result in zip(names, keras.tree.flatten(results), strict=True)}

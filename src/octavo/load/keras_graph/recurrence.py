@@ -100,6 +100,7 @@ class SymbolicBackend:
     """
 
     name = "symbolic"
+    _backend = None  # Random numbers are the layer's own, and not made anew for another backend.
 
     def max(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         """keras.ops.max, of each sample where no axis is named."""
