@@ -42,7 +42,8 @@ TEST_STAMP := $(VENV)/.test-$(subst $(space),-,$(TEST_BACKENDS))
 BENCH_STAMP := $(VENV)/.bench
 DOCS_STAMP := $(VENV)/.docs
 MUTANTS_STAMP := $(VENV)/.mutants
-INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check -c constraints.txt
+# What is imported is compiled then, which is little of what is installed.
+INSTALL := $(BIN)/python -m pip install -qq --no-compile --no-input --disable-pip-version-check -c constraints.txt
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 SUITE = $(PYTEST) $(EXHAUSTIVE)
 

@@ -139,6 +139,7 @@ def test_a_checkpoint_of_another_ending_is_told_before_training(run: Run, small:
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.exhaustive  # as where files are quantized
 def test_a_full_disk_is_told_and_leaves_no_part_of_a_file(small: Path, out: Path) -> None:
     options = " ".join(map(str, SHORT))
     octavo_command = (

@@ -23,6 +23,7 @@ def tool() -> Any:
     return module
 
 
+@pytest.mark.exhaustive  # the site is built of it, too
 def test_the_notebook_runs_and_shows_its_results() -> None:
     pytest.importorskip("sklearn")
     names: dict[str, Any] = {}

@@ -16,21 +16,24 @@ PROGRAM = Path(__file__).with_name("train_on_replicas.py")
 ROUNDING = 256 * float(np.finfo(np.float32).eps)
 
 
-def trained_on(replicas: int, folder: Path) -> dict[str, np.ndarray]:
-    """Every variable after two steps, by path; each step's batch is divided among the replicas."""
-    path = folder / f"{replicas}.npz"
+def trained_on(folder: Path, *counts: int) -> list[dict[str, np.ndarray]]:
+    """Every variable after two steps, by path, for each count of replicas; each step's batch is divided among them."""
     environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend(), "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
-        [sys.executable, PROGRAM, str(replicas), path], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, PROGRAM, folder, *map(str, counts)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return dict(np.load(path))
+    return [dict(np.load(folder / f"{count}.npz")) for count in counts]
 
 
 @pytest.mark.every_backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras distributes training on JAX and TensorFlow")
 def test_two_replicas_train_as_one_does(tmp_path: Path) -> None:
-    one, two = (trained_on(replicas, tmp_path) for replicas in (1, 2))
+    one, two = trained_on(tmp_path, 1, 2)
     assert one.keys() == two.keys()
     ranges = [path for path in one if path.endswith(("/low", "/high"))]
     assert len(ranges) == 12

@@ -1,6 +1,6 @@
-"""Train one step on N replicas and save every variable; run as a program by the test of the same subject.
+"""Train on so many replicas, each time anew, and save every variable; run as a program by the test of the same subject.
 
-python train_on_replicas.py REPLICAS FILE.npz
+python train_on_replicas.py FOLDER REPLICAS...
 """
 
 from __future__ import annotations
@@ -64,24 +64,33 @@ def give_devices(replicas: int) -> None:
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [one] * replicas)
 
 
-def main(replicas: int, path: str) -> None:
-    give_devices(replicas)
+def main(folder: str, *counts: int) -> None:
+    give_devices(max(counts))
+    import keras
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (2 * BATCH, 6, 6, 2)).astype(np.float32)
+    y = rng.uniform(-1, 1, (2 * BATCH, 3)).astype(np.float32)
+    for replicas in counts:
+        keras.backend.clear_session()
+        np.savez(os.path.join(folder, f"{replicas}.npz"), **trained(replicas, x, y))
+
+
+def trained(replicas: int, x: Any, y: Any) -> dict[str, Any]:
+    """Every variable after two steps, by path."""
     import keras
     import numpy as np
 
     from octavo import qat
 
-    rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, (2 * BATCH, 6, 6, 2)).astype(np.float32)
-    y = rng.uniform(-1, 1, (2 * BATCH, 3)).astype(np.float32)
     with scope(replicas):
         model = qat.quantize_model(network())
         model.compile(keras.optimizers.SGD(0.1), "mse")
         model.fit(x, y, batch_size=BATCH, epochs=1, shuffle=False, verbose=0)
         check_replicas(replicas)
-        values = {variable.path: np.asarray(keras.ops.convert_to_numpy(variable)) for variable in model.variables}
-    np.savez(path, **values)
+        return {variable.path: np.asarray(keras.ops.convert_to_numpy(variable)) for variable in model.variables}
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(sys.argv[1], *map(int, sys.argv[2:]))
