@@ -154,7 +154,8 @@ def test_a_lambda_with_a_named_function_never_runs_it_nor_imports_its_module(tmp
     program = (
         "import sys; sys.path.append('.')\nfrom octavo.load.keras_files import read_keras\n"
         "for allow in ([], ['named']):\n"
-        "    try:\n        read_keras(sys.argv[1], allow)\n    except Exception as error:\n        print('refused:', error)"
+        "    try:\n        read_keras(sys.argv[1], allow)\n"
+        "    except Exception as error:\n        print('refused:', error)"
     )
     ended = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, cwd=tmp_path)
     refusals = ended.stdout.split("refused:")[1:]
