@@ -241,7 +241,7 @@ def test_a_border_of_infinity_is_told_to_be_a_number() -> None:
     inputs = keras.Input((6, 6, 2))
     padded = keras.ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=float("-inf"))
     with pytest.raises(NonFiniteError, match="write a number that lies beyond all values there"):
-        octavo.quantize(keras.Model(inputs, layers.MaxPooling2D(2)(padded)), "int8", np.ones((4, 6, 6, 2), np.float32))
+        octavo.quantize(keras.Model(inputs, layers.AveragePooling2D(2)(padded)), "int8", np.ones((4, 6, 6, 2), "f4"))
 
 
 def test_a_wider_type_reads_no_sample_again_for_a_range_that_its_group_had() -> None:
