@@ -153,13 +153,12 @@ def _conv_groups(b: Emitter, call: KerasCall, x: str, weights: Mapping[str, np.n
     shape, inputs = b.shape(x), weights["kernel"].shape[3]
     if shape[-1] == inputs:
         return _conv_volumes(b, call, x, weights)
-    made = []
-    for i, group in enumerate(range(0, shape[-1], inputs)):
-        taken = emit_strided_slice(
-            b, x, [slice(None)] * (len(shape) - 1) + [slice(group, group + inputs)], suffix=f"group_{i}"
-        )
-        own = {name: np.split(array, shape[-1] // inputs, axis=-1)[i] for name, array in weights.items()}
-        made.append(_conv_volumes(b, call, taken, own))
+    groups, made = shape[-1] // inputs, []
+    parts = {name: np.split(array, groups, axis=-1) for name, array in weights.items()}
+    for i in range(groups):
+        channels = slice(i * inputs, (i + 1) * inputs)
+        taken = emit_strided_slice(b, x, [slice(None)] * (len(shape) - 1) + [channels], suffix=f"group_{i}")
+        made.append(_conv_volumes(b, call, taken, {name: part[i] for name, part in parts.items()}))
     return b.emit("CONCATENATION", made, ConcatenationOptions(len(shape) - 1), suffix="groups")
 
 
