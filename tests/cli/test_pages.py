@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from command_line import Run, save_small_model
 from keras_networks import convolutional, images
+from octavo.errors import MissingDependencyError
 
 LARGEST_BYTES = 3 << 20
 WIDTHS = (320, 768, 1920)
@@ -211,6 +213,16 @@ def test_without_javascript_the_text_and_the_charts_are_there(browser: Any, page
     assert page.locator("[data-chart] svg").count() == page.locator("[data-chart]").count()
     assert page.locator("[data-view]:visible").count() == len(figures(pages, "coarse")["views"])
     context.close()
+
+
+def test_without_what_draws_them_it_says_what_to_install(
+    run: Run, pages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from octavo.report.page.render import render
+
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    with pytest.raises(MissingDependencyError, match=r"fix: +pip install"):
+        render(figures(pages, "small"))
 
 
 def test_a_sample_that_is_an_image_becomes_a_picture_and_others_do_not() -> None:

@@ -12,7 +12,9 @@ import pytest
 import octavo.tutorial.run
 from command_line import Run
 from octavo.cli.exit_codes import BAD_INPUT, DONE, INTERRUPTED
+from octavo.errors import DatasetError, OutputError
 from octavo.tutorial.images import read_images
+from octavo.tutorial.kept import Kept
 from octavo.tutorial.networks import NETWORKS
 from octavo.tutorial.run import ROWS
 
@@ -96,6 +98,16 @@ def test_an_unknown_network_and_a_file_of_other_arrays_are_told(run: Run, small:
     assert told.code == BAD_INPUT
     assert "no array x_train, y_train, x_test, y_test, but x, y" in " ".join(told.err.split())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_and_images_that_cannot_be_had_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OutputError, match=r"(?s)could not be written.*fix: +choose another place"):
+        Kept(tmp_path / "none" / "out", {}).open(force=False)
+    monkeypatch.setattr("keras.src.datasets.cifar10.get_file", lambda *_, **__: str(tmp_path / "absent"))
+    with pytest.raises(DatasetError, match=r"(?s)CIFAR-10 could not be.*absent.*fix: +bring images along"):
+        read_images(None, 32, None, 0)
 
 
 @pytest.mark.parametrize("split", [True, False])

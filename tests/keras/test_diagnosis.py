@@ -18,7 +18,7 @@ from octavo.condition import BiasCorrection
 from octavo.config import LayerConfig, QuantizeConfig
 from octavo.diagnosis.causes import CAUSES
 from octavo.diagnosis.trial import Trial
-from octavo.errors import DatasetError, InputError
+from octavo.errors import DatasetError, InputError, NonFiniteError
 from octavo.stages import prepare
 
 # Faults that may be put down to another layer, to another cause, and left with more than a fifth of the noise.
@@ -158,6 +158,18 @@ def test_without_data_and_with_another_models_file_it_is_refused() -> None:
     other = octavo.quantize(planted.chain(), "int8", samples(8, 1), verify="off").model
     with pytest.raises(InputError, match=r"fix: +give the float model that this file was made from"):
         octavo.diagnose(model, x, file=other)
+
+
+def test_a_file_of_other_operators_and_a_sample_that_overflows_are_told() -> None:
+    x = samples(16, 3, (8,))
+    entry = keras.Input((8,))
+    dense = keras.Model(entry, keras.layers.Dense(8)(entry))
+    other = octavo.quantize(keras.Model(entry, keras.ops.tanh(entry)), "int8", x, verify="off").model
+    with pytest.raises(InputError, match=r"(?s)operators TANH.*fix: +give the float model"):
+        octavo.diagnose(dense, x, file=other)
+    x[3] = 1e4
+    with pytest.raises(NonFiniteError, match=r"(?s)sample 3 .*fix: +leave sample 3 out"):
+        octavo.diagnose(keras.Model(entry, keras.ops.exp(entry)), x)
 
 
 def test_a_trained_model_is_held_against_its_own_file() -> None:

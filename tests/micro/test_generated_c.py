@@ -13,14 +13,19 @@ import pytest
 from generated import (
     NAME,
     NEEDS_COMPILER,
+    NEEDS_EMULATOR,
     expected,
     first_difference,
     on_host,
     quantized,
     random_vectors,
+    sizes,
     write,
+    written_on_host,
 )
+from octavo.board.emulator import Image
 from octavo.board.host import WARNINGS
+from octavo.errors import VerificationError
 from octavo.ir.graph import with_tensors
 from octavo.ir.types import Graph
 from octavo.ops.build import GraphBuilder
@@ -107,3 +112,32 @@ def test_layer_names_cannot_end_a_comment(graph: Graph, tmp_path: Path) -> None:
     nodes = tuple(replace(node, layer="*/ #error \n\\ */") for node in graph.nodes)
     vectors = random_vectors(graph, 1)
     np.testing.assert_array_equal(on_host(replace(graph, nodes=nodes), vectors, tmp_path), expected(graph, vectors))
+
+
+@NEEDS_COMPILER
+@pytest.mark.parametrize(
+    ("added", "told"),
+    [
+        ("#error spoiled", "refuses the model"),
+        ("#include <stdlib.h>\n__attribute__((constructor)) static void leave(void) { exit(3); }", "exit code 3"),
+    ],
+)
+def test_files_that_were_changed_say_what_went_wrong(graph: Graph, tmp_path: Path, added: str, told: str) -> None:
+    write(graph, tmp_path)
+    spoil(tmp_path, added)
+    with pytest.raises(VerificationError, match=rf"(?s){told}.*fix: +export the model again"):
+        written_on_host(graph, random_vectors(graph, 1), tmp_path)
+
+
+@pytest.mark.parametrize("core", [pytest.param("cortex-m4", marks=NEEDS_EMULATOR)])
+def test_what_arms_compiler_refuses_is_told(graph: Graph, tmp_path: Path, core: str) -> None:
+    write(graph, tmp_path)
+    spoil(tmp_path, "#error spoiled")
+    with pytest.raises(VerificationError, match=r"(?s)Arm's compiler refuses.*#error spoiled"):
+        Image(tmp_path, NAME, sizes(graph, graph.inputs), sizes(graph, graph.outputs), core)
+
+
+def spoil(folder: Path, text: str) -> None:
+    """Add a line to the model that was written into a folder."""
+    with (folder / f"{NAME}.c").open("a") as source:
+        source.write(f"{text}\n")

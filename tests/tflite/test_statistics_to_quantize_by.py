@@ -59,3 +59,5 @@ def test_extremes_do_not_serve_percentiles(model: Any) -> None:
 def test_a_scheme_without_activation_ranges_has_nothing_to_calibrate(model: Any) -> None:
     with pytest.raises(ConfigError, match=r"fix: +use scheme='int8'"):
         octavo.calibrate(model, DATA, "dynamic")
+    with pytest.raises(DatasetError, match=r"fix: +pass data=x_train\[:500\]"):
+        octavo.calibrate(model, None)

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 import octavo
 from octavo.dtypes import DType
-from octavo.errors import UnsupportedLayerError
+from octavo.errors import GraphError, UnsupportedLayerError
 from octavo.ir.types import Graph
 from octavo.load.tflite import load_tflite, read_tflite
 from octavo.ops.build import GraphBuilder
@@ -19,6 +19,7 @@ from octavo.ops.dense import FullyConnectedOptions
 from octavo.ops.elementwise_kernels import AddOptions, MulOptions
 from octavo.ops.reduce import ReducerOptions
 from octavo.ops.stored import StoredOperator
+from octavo.ops.table import spec_of
 from octavo.run import reference
 from octavo.run.litert import LiteRT
 from octavo.write.tflite import write_tflite
@@ -277,3 +278,10 @@ def test_a_product_of_two_activations_is_no_dense_layer() -> None:
     assert [node.op for node in made.graph.nodes] == ["BATCH_MATMUL"]
     assert made.verification is not None
     assert made.verification.ok
+
+
+def test_the_reference_kernels_leave_them_to_litert() -> None:
+    (graph,) = (load_tflite(local_response()).graph,)
+    node = next(node for node in graph.nodes if isinstance(node.options, StoredOperator))
+    with pytest.raises(GraphError, match=r"fix: +run the graph with octavo\.run\.reference"):
+        spec_of(node.op).run_float(node.options, [np.zeros((1, 2, 2, 8), np.float32)])

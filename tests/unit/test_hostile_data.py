@@ -174,3 +174,15 @@ def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
         os.rmdir("d" * 250, dir_fd=folder)
     for each in opened:
         os.close(each)
+
+
+def test_images_by_class_are_of_two_classes_and_one_size(tmp_path: Path) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    for name, sizes in (("cat", (4, 4)), ("dog", (4, 5))):
+        with pytest.raises(DatasetError, match=r"(?s)by class.*fix: +move the images into folders"):
+            images_by_class(tmp_path)
+        (tmp_path / name).mkdir()
+        pillow.new("L", sizes).save(tmp_path / name / "0.png")
+    with pytest.raises(DatasetError, match=r"(?s)\(4, 4, 1\) and \(5, 4, 1\).*fix: +resize them"):
+        images_by_class(tmp_path, channels=1)
+    assert images_by_class(tmp_path, channels=1, size=4).x.shape == (2, 4, 4, 1)
