@@ -26,6 +26,8 @@ TEST_BACKEND ?= $(or $(filter torch,$(BACKENDS)),$(KERAS_BACKEND))
 WORKERS ?= 2
 MUTANTS ?= 120
 export KERAS_BACKEND
+# Tests start many processes: what they import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 
 ifndef PYTHON
 PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3 python; do \

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from octavo.condition.biases import linear_bias
 from octavo.ir.graph import consumers, operands, results
@@ -180,6 +178,9 @@ def _repeated(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _components(pairs: np.ndarray, count: int) -> np.ndarray:
     """A number for each of `count` things, the same for those that pairs connect."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     ones = np.ones(pairs.shape[1], np.int8)
     return np.asarray(connected_components(coo_array((ones, (pairs[0], pairs[1])), (count, count)), directed=False)[1])
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
 
 from octavo.calibration.ranges import estimate, observed_tensors
 from octavo.calibration.runner import calibrate
@@ -153,12 +152,13 @@ def _share_of_information(found: np.ndarray, wanted: np.ndarray) -> float:
 
 def _log_chances(logits: np.ndarray) -> np.ndarray:
     """Logarithms of the classes' probabilities, float64 [answers, classes]."""
-    return log_softmax(logits.astype(np.float64).reshape(-1, logits.shape[-1]), -1)
+    values = logits.astype(np.float64).reshape(-1, logits.shape[-1])
+    return values - np.logaddexp.reduce(values, -1, keepdims=True)
 
 
 def _told(log_chances: np.ndarray) -> float:
     """What answers tell: their divergence from their mean."""
-    return _divergence(log_chances, logsumexp(log_chances, axis=0) - np.log(len(log_chances)))
+    return _divergence(log_chances, np.logaddexp.reduce(log_chances) - np.log(len(log_chances)))
 
 
 def _divergence(wanted: np.ndarray, found: np.ndarray) -> float:
