@@ -25,24 +25,33 @@ def accuracy(
     models: Annotated[list[str] | None, typer.Argument()] = None,
     draws: int = 3,
     file: Annotated[Path | None, typer.Option("--model", help="A .keras file to take for the first one.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Its own, an .npz file as of Keras: x_train, y_train, x_test, y_test.")
+    ] = None,
 ) -> None:
     """Accuracy, bytes and seconds of every scheme and level of effort against the converter and LiteRT Quantizer.
 
-    Networks are mnist, resnet8 and kws; mobilenet_v1 and mobilenet_v2 are trained first, or read from --model.
+    Networks are mnist, resnet8 and kws; mobilenet_v1 and mobilenet_v2 are trained first, or read from --model. With
+    --data, --model is any classifier, and stands alone.
     """
-    from bench.accuracy import TRAINED, measure, proof
+    from bench.accuracy import TRAINED, Own, measure, proof
 
-    models = models or ["mnist", "resnet8", "kws"]
-    if file is not None and models[0] not in TRAINED:
+    if data is not None and (file is None or models):
+        raise typer.BadParameter("is that of --model, without other networks", param_hint="--data")
+    networks: list[str | Own] = [*(models or ["mnist", "resnet8", "kws"])]
+    if file is not None and data is not None:
+        networks = [Own(file.resolve(), data.resolve())]
+    elif file is not None and networks[0] not in TRAINED:
         raise typer.BadParameter(
-            f"stands for one of {', '.join(TRAINED)}, which are not in the shared folder", param_hint="--model"
+            f"stands for one of {', '.join(TRAINED)}, which are not in the shared folder; give --data for others",
+            param_hint="--model",
         )
-    if file is not None:
+    elif file is not None:
         RESULTS.mkdir(exist_ok=True)
-        shutil.copyfile(file, RESULTS / f"{models[0]}.keras")
-    for model in models:
+        shutil.copyfile(file, RESULTS / f"{networks[0]}.keras")
+    for model in networks:
         show(f"accuracy_{model}", measure(model, draws))
-    show("proof", {model: proof(model) for model in models})
+    show("proof", {str(model): proof(model) for model in networks})
 
 
 @app.command()

@@ -15,6 +15,7 @@ from bench.process import in_process
 from bench.real_data import RESULTS, cifar_jpeg, cifar_lossless, keywords, mnist, place
 from bench.speed import CORES
 from octavo.config import EFFORTS
+from octavo.data.labelled import read_test_set, read_training_set
 
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
 # Octavo's own levels of effort, beside the rows above, which are "fast" as the other tools are.
@@ -25,6 +26,17 @@ CALIBRATION = 500
 SIMULATED = 200
 
 
+class Own(NamedTuple):
+    """Any classifier: a .keras file, and an .npz file of x_train, y_train, x_test and y_test as it takes them."""
+
+    network: Path
+    data: Path
+
+    def __str__(self) -> str:
+        """Its name in tables and results."""
+        return self.network.stem
+
+
 class File(NamedTuple):
     """A written file, and the seconds it took to make it, calibration included and the model loaded."""
 
@@ -32,12 +44,12 @@ class File(NamedTuple):
     seconds: float
 
 
-def proof(model: str) -> dict[str, Any]:
+def proof(model: str | Own) -> dict[str, Any]:
     """Is the integer simulator equal to TensorFlow Lite Micro on many samples, and is nothing left in float?"""
     return in_process("accuracy", "simulate", model)
 
 
-def measure(model: str, draws: int) -> dict[str, dict[str, Any]]:
+def measure(model: str | Own, draws: int) -> dict[str, dict[str, Any]]:
     """By tool and scheme: bytes, seconds, and in LiteRT on its default kernels what the file is worth on each test set.
 
     That is top-1 accuracy, the share of answers that are those of the float file, and the SQNR of the outputs.
@@ -55,7 +67,7 @@ def measure(model: str, draws: int) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def one_draw(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+def one_draw(model: str | Own, draw: int, schemes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """Rows by one draw of calibration samples."""
     files = in_process("accuracy", "octavo_files", model, draw, schemes)
     theirs = in_process("accuracy", "converter_files", model, draw, schemes, backend="tensorflow")
@@ -64,11 +76,15 @@ def one_draw(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, dict[
     return in_process("accuracy", "score", model, files)
 
 
-def task(model: str, draw: int = 0) -> tuple[Any, np.ndarray, dict[str, tuple[np.ndarray, np.ndarray]]]:
+def task(model: str | Own, draw: int = 0) -> tuple[Any, np.ndarray, dict[str, tuple[np.ndarray, np.ndarray]]]:
     """A trained Keras model, its calibration samples, its test sets."""
     import keras
 
     order = np.random.default_rng(draw)
+    if isinstance(model, Own):
+        samples = read_training_set(model.data)[0]
+        chosen = samples[order.permutation(len(samples))[:CALIBRATION]]
+        return keras.models.load_model(model.network, compile=False), chosen, {"test": read_test_set(model.data)}
     network = keras.models.load_model(
         kept(model) if model in TRAINED else place(f"models/{model}.keras"), compile=False
     )
@@ -94,7 +110,7 @@ def kept(model: str) -> Path:
     return path
 
 
-def octavo_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, File]:
+def octavo_files(model: str | Own, draw: int, schemes: tuple[str, ...]) -> dict[str, File]:
     """Octavo's file of each scheme, and of each level of effort; the highest, which takes minutes, for one draw."""
     import octavo
 
@@ -108,7 +124,7 @@ def octavo_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, F
     }
 
 
-def converter_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str, File]:
+def converter_files(model: str | Own, draw: int, schemes: tuple[str, ...]) -> dict[str, File]:
     """The converter's file of each scheme."""
     network, samples, _ = task(model, draw)
     return {
@@ -117,7 +133,7 @@ def converter_files(model: str, draw: int, schemes: tuple[str, ...]) -> dict[str
     }
 
 
-def quantizer_file(model: str, draw: int, float_file: File) -> File:
+def quantizer_file(model: str | Own, draw: int, float_file: File) -> File:
     """LiteRT Quantizer's int8 file, of the converter's float file."""
     _, samples, _ = task(model, draw)
     return timed(lambda: peers.quantizer_int8(float_file.content, samples, CORES))
@@ -130,7 +146,7 @@ def timed(make: Callable[[], bytes]) -> File:
     return File(content, time.perf_counter() - start)
 
 
-def score(model: str, files: dict[str, File]) -> dict[str, dict[str, Any]]:
+def score(model: str | Own, files: dict[str, File]) -> dict[str, dict[str, Any]]:
     """Bytes, arena, seconds and worth of each file; against the float file, where that is among them."""
     from octavo.evaluate.accuracy import compare_outputs
     from octavo.evaluate.memory import memory
@@ -156,7 +172,7 @@ def score(model: str, files: dict[str, File]) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def simulate(model: str) -> dict[str, Any]:
+def simulate(model: str | Own) -> dict[str, Any]:
     """Octavo's int8 file on many samples: is the integer simulator equal to TensorFlow Lite Micro?"""
     import octavo
     from octavo.dtypes import DType

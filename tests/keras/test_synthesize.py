@@ -13,7 +13,7 @@ from keras import layers
 import octavo
 from octavo.dataless import SAMPLES, STEPS
 from octavo.errors import DatasetError, InputError
-from octavo.qat.synthesize import TEMPERATURES, unlike
+from octavo.qat.synthesize import OFFSETS, SCALES, TEMPERATURES, unlike
 
 
 def trained_on(x: np.ndarray) -> Any:
@@ -80,10 +80,26 @@ def test_what_is_sure_by_its_logits_is_not_by_divided_ones(as_probabilities: boo
         assert float(keras.ops.convert_to_numpy(loss)) == pytest.approx(wanted, rel=1e-3)
 
 
-def test_progress_is_told_of_every_step(pixels: np.ndarray) -> None:
+def test_progress_is_told_of_every_start_and_every_step(pixels: np.ndarray) -> None:
     told: list[tuple[str, int, int | None]] = []
     octavo.synthesize(trained_on(pixels), 8, steps=3, progress=lambda *each: told.append(each))
-    assert told == [("synthesize", i, 3) for i in (1, 2, 3)]
+    starts = len(SCALES) * len(OFFSETS)
+    assert told == [
+        *(("fit noise", i + 1, starts) for i in range(starts)),
+        *(("synthesize", i + 1, 3) for i in range(3)),
+    ]
+
+
+def test_an_interrupt_is_heard_before_the_next_start_is_tried(pixels: np.ndarray) -> None:
+    told: list[int] = []
+
+    def interrupted(stage: str, done: int, total: int | None) -> None:
+        told.append(done)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        octavo.synthesize(trained_on(pixels), 8, steps=3, progress=interrupted)
+    assert told == [1]
 
 
 def test_a_model_without_normalization_remembers_nothing() -> None:

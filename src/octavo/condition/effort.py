@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+import numpy as np
+
 from octavo.condition.analytic_bias_correction import AnalyticBiasCorrection
 from octavo.condition.bias_correction import BiasCorrection
 from octavo.condition.choose_ranges import ChooseRanges
@@ -18,7 +20,7 @@ from octavo.condition.reestimate_norms import ReestimateNorms
 from octavo.condition.run import check_change, merged
 from octavo.condition.samples import Samples
 from octavo.condition.scale_channels import ScaleChannels
-from octavo.condition.trial import Trial, decibels_text
+from octavo.condition.trial import Trial, decibels, decibels_text, surely_less
 from octavo.dtypes import DType
 from octavo.errors import NonFiniteError, RuntimeEndedError
 from octavo.ir.notes import Note
@@ -27,8 +29,10 @@ from octavo.ir.types import Graph
 from octavo.numerics.estimators import Auto, Estimator, LeastSquares, MinMax
 from octavo.plan.types import Plan
 
-# At least one sample in so many is held out, and of those that no method looks at all, up to so many.
+# About one sample in so many is held out at least, and of those that no method looks at all, up to so many.
 HELD_OUT, MOST_HELD_OUT = 3, 64
+# Of logits, for answers: at 4, 64 samples of ResNet-8 tell a gain of 1 dB in 98 of 100 draws, at 1 in 82.
+TEMPERATURE = 4.0
 # What all samples looked at may take.
 SAMPLES_BYTES = 256 << 20
 
@@ -89,8 +93,9 @@ def improve(
 ) -> Conditioned:
     """The best of what the recipes up to a level make of a planned graph, by samples held out.
 
-    Within a recipe, a method that does not help is left out, and said so. Samples that were made of what normalizations
-    remember tell less than that itself: biases are first corrected by it, whatever such samples say.
+    Within a recipe, a method is left out, and said so, unless samples show that it helps beyond their differences.
+    Samples that were made of what normalizations remember tell less than that itself: biases are first corrected by it,
+    whatever such samples say.
 
     Args:
         graph: The float graph the plan was made of.
@@ -108,13 +113,14 @@ def improve(
     most = max(HELD_OUT, SAMPLES_BYTES // max(1, sample_bytes))
     looked_at = max(recipe.samples for recipe in recipes.values())
     taken = samples.some(min(most, looked_at + MOST_HELD_OUT))
-    held = min(max(len(taken) // HELD_OUT, len(taken) - looked_at), MOST_HELD_OUT)
+    # A single one held out tells no spread.
+    held = min(max(2, len(taken) // HELD_OUT, len(taken) - looked_at), MOST_HELD_OUT) if len(taken) > HELD_OUT else 0
     seen = taken[: len(taken) - held]
     unseen = taken[len(taken) - held :] or taken
     try:
-        trial = Trial.of(graph, plan, estimator, seen, unseen)
+        trial = Trial.of(graph, plan, estimator, seen, unseen, TEMPERATURE)
         first = _from_normals(graph, plan, samples, normals)
-        plain = trial.sqnr_db(first)
+        plain = trial.noises_of(first)
     except (NonFiniteError, RuntimeEndedError):
         # Calibration, or verification, meets it too, and knows the sample by its number.
         return Conditioned(graph)
@@ -125,7 +131,7 @@ def improve(
         start = (best, reached) if recipe.onward else (first, plain)
         methods = [_seeded(method, estimator, seed) for method in recipe.methods if _is_for(method, small)]
         found, score = _judged(*start, plan, allowed, methods, trial)
-        if score > reached:
+        if surely_less(score, reached):
             best, reached, level = found, score, name
         elif recipe.onward or level == "fast":
             best = replace(best, notes=found.notes)
@@ -133,8 +139,8 @@ def improve(
     told = Note(
         "effort",
         graph.name,
-        f"'{level}' is best of {', '.join(('fast', *recipes))}: SQNR {decibels_text(reached)}, of 'fast' "
-        f"{decibels_text(plain)}, on {where}",
+        f"'{level}' is best of {', '.join(('fast', *recipes))}: SQNR {_sqnr_text(reached)}, of 'fast' "
+        f"{_sqnr_text(plain)}, on {where}",
     )
     return settled(replace(best, notes=(*best.notes, told)))
 
@@ -166,18 +172,23 @@ def _seeded(method: Method, estimator: Estimator, seed: int) -> Method:
 
 
 def _judged(
-    state: Conditioned, score: float, plan: Plan, samples: Samples, methods: Sequence[Method], trial: Trial
-) -> tuple[Conditioned, float]:
-    """What methods make of a state, those left out that do not help; and its score."""
+    state: Conditioned, score: np.ndarray, plan: Plan, samples: Samples, methods: Sequence[Method], trial: Trial
+) -> tuple[Conditioned, np.ndarray]:
+    """What methods make of a state, those left out that do not surely help; and the noises of samples."""
     for method in methods:
         change = method.apply(state, plan, samples)
         check_change(method.name, state.graph, change, plan)
         after = merged(state, change)
-        reached = trial.sqnr_db(after)
-        if reached >= score:
+        reached = trial.noises_of(after)
+        if surely_less(reached, score) or np.array_equal(reached, score):
             state, score = after, reached
         else:
-            before, later = decibels_text(score), decibels_text(reached)
-            text = f"left out, as it does not help: SQNR {before} before, {later} with it"
+            harms = reached.mean() >= score.mean()
+            why = "it does not help" if harms else f"{trial.count} samples do not show that it helps"
+            text = f"left out, as {why}: SQNR {_sqnr_text(score)} before, {_sqnr_text(reached)} with it"
             state = replace(state, notes=(*state.notes, Note(method.name, state.graph.name, text)))
     return state, score
+
+
+def _sqnr_text(noises: np.ndarray) -> str:
+    return decibels_text(decibels(float(noises.mean())))

@@ -30,6 +30,8 @@ from octavo.write.tflite import write_tflite
 SOFTMAXES = ("SOFTMAX", "LOG_SOFTMAX")
 # The share of noise that rounding to float32 makes alone: less cannot be told from none.
 UNSEEN = float(np.finfo(np.float32).eps) ** 2
+# How sure it must be that a method helps: of many samples, its gain is more than one standard error.
+SURE = 0.84
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +48,8 @@ class Trial:
         classes: Those of `wanted` that a last softmax makes probabilities of, which errors common to all classes, and
             those of classes that are out of the question, do not change; none where float answers all samples alike,
             as random weights do.
+        temperature: What logits of these are divided by: where it is above 1, samples count more alike, of which the
+            few that float is unsure of make most of the divergence otherwise.
     """
 
     plan: Plan
@@ -54,32 +58,50 @@ class Trial:
     held_out: Values
     wanted: Values
     classes: frozenset[str]
+    temperature: float = 1.0
 
     @classmethod
     def of(
-        cls, graph: Graph, plan: Plan, estimator: Estimator, seen: Sequence[Values], held_out: Sequence[Values]
+        cls,
+        graph: Graph,
+        plan: Plan,
+        estimator: Estimator,
+        seen: Sequence[Values],
+        held_out: Sequence[Values],
+        temperature: float = 1.0,
     ) -> Self:
         """A trial on these samples, batch 1 each; at least one of either."""
         x, made_by = stacked(held_out, graph.inputs), producers(graph)
         wanted = predict(_written(graph, compared_tensors(graph)), x)
         last = (made_by[name] for name in graph.outputs if name in made_by)
         classes = {name for node in last if node.op in SOFTMAXES for _, name in data_inputs(graph, node)}
-        classes = {name for name in classes if _told(_log_chances(wanted[name])) > UNSEEN}
-        return cls(plan, estimator, stacked(seen, graph.inputs), x, wanted, frozenset(classes))
-
-    def sqnr_db(self, state: Conditioned) -> float:
-        """Signal to noise of what is compared, in dB; minus infinity for what no runtime computes."""
-        return decibels(self.noise_of(state))
+        classes = {name for name in classes if _told(_log_chances(wanted[name] / temperature)) > UNSEEN}
+        return cls(plan, estimator, stacked(seen, graph.inputs), x, wanted, frozenset(classes), temperature)
 
     def noise_of(self, state: Conditioned) -> float:
         """The noise of a conditioned graph, quantized for it; infinite for what no runtime computes."""
+        return float(np.mean(self.noises_of(state)))
+
+    def noises_of(self, state: Conditioned) -> np.ndarray:
+        """The same of each sample."""
         try:
-            return self.noise(self.quantized(state))
+            return self.noises(self.quantized(state))
         except (ModelFileError, RuntimeEndedError):
-            return np.inf
+            return np.full(self.count, np.inf)
+
+    @property
+    def count(self) -> int:
+        """How many samples are compared on."""
+        return len(next(iter(self.held_out.values())))
 
     def noise(self, graph: Graph) -> float:
-        """Squared difference of what is compared, as a share of its square; the mean of several.
+        """The mean noise of the samples."""
+        return float(np.mean(self.noises(graph)))
+
+    def noises(self, graph: Graph) -> np.ndarray:
+        """Of each sample, the squared difference of what is compared, as a share of a sample's mean square.
+
+        Of several outputs it is the mean.
 
         Of what a last softmax makes probabilities of, it is the information that these lose, as a share of all that
         they tell: the Kullback-Leibler divergence from float's, against that of their mean.
@@ -92,10 +114,12 @@ class Trial:
         """
         found = predict(_written(graph, tuple(self.wanted)), self.held_out)
         shares = [
-            (_share_of_information if name in self.classes else _share_of_noise)(found[name], wanted)
+            _shares_of_information(found[name] / self.temperature, wanted / self.temperature)
+            if name in self.classes
+            else _shares_of_noise(found[name], wanted)
             for name, wanted in self.wanted.items()
         ]
-        return float(np.mean(shares))
+        return np.mean([each.reshape(self.count, -1).mean(axis=1) for each in shares], axis=0)
 
     def quantized(self, state: Conditioned) -> Graph:
         """A conditioned graph with the integers that are deployed."""
@@ -105,6 +129,25 @@ class Trial:
         tensors, estimator = observed_tensors(graph, self.plan), state.estimator or self.estimator
         statistics = calibrate(graph, tensors, dict(self.seen), needs_histogram=estimator.needs_histogram)
         return assign(graph, self.plan, estimate(graph, self.plan, statistics, estimator), state.limits)
+
+
+def surely_less(after: np.ndarray, before: np.ndarray) -> bool:
+    """Whether a method lowers the noise of other samples, too, by the noises of the same samples after and before it.
+
+    What it gains on the average is held against how its gains differ: a paired t-test, one-sided, by `SURE` (Student
+    1908, "The Probable Error of a Mean"). A single sample does not tell.
+
+    >>> before = np.array([1.0, 1.2, 0.9, 1.1])
+    >>> surely_less(before - [0.2, 0.3, 0.2, 0.3], before), surely_less(before - [0.9, -0.2, 0.1, 0.2], before)
+    (True, False)
+    """
+    from scipy.special import stdtrit
+
+    if np.isinf(before).any() or np.isinf(after).any() or len(after) < 2:
+        return bool(np.isinf(before).any() and not np.isinf(after).any())
+    gains = before - after
+    error = gains.std(ddof=1) / np.sqrt(len(gains))
+    return bool(gains.mean() > stdtrit(len(gains) - 1, SURE) * error)
 
 
 def decibels(noise: float) -> float:
@@ -139,15 +182,14 @@ def _written(graph: Graph, names: tuple[str, ...]) -> bytes:
     return write_tflite(drop_dead(replace(graph, outputs=names)))
 
 
-def _share_of_noise(found: np.ndarray, wanted: np.ndarray) -> float:
-    signal = np.sum(np.square(wanted, dtype=np.float64))
-    noise = np.sum(np.square(found.astype(np.float64) - wanted))
-    return float(noise / signal) if signal else float(noise)
+def _shares_of_noise(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    signal = np.mean(np.square(wanted, dtype=np.float64))
+    return np.square(found.astype(np.float64) - wanted) / (signal or 1.0)
 
 
-def _share_of_information(found: np.ndarray, wanted: np.ndarray) -> float:
+def _shares_of_information(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     floats = _log_chances(wanted)
-    return _divergence(floats, _log_chances(found)) / _told(floats)
+    return _divergences(floats, _log_chances(found)) / _told(floats)
 
 
 def _log_chances(logits: np.ndarray) -> np.ndarray:
@@ -158,15 +200,15 @@ def _log_chances(logits: np.ndarray) -> np.ndarray:
 
 def _told(log_chances: np.ndarray) -> float:
     """What answers tell: their divergence from their mean."""
-    return _divergence(log_chances, np.logaddexp.reduce(log_chances) - np.log(len(log_chances)))
+    return float(np.mean(_divergences(log_chances, np.logaddexp.reduce(log_chances) - np.log(len(log_chances)))))
 
 
-def _divergence(wanted: np.ndarray, found: np.ndarray) -> float:
-    """Kullback-Leibler divergence of log-probabilities, a mean over answers.
+def _divergences(wanted: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Kullback-Leibler divergence of log-probabilities, of each answer.
 
     `q - p - p log(q / p)` is summed, as both sum to 1: no addend is negative, and those of close answers do not cancel.
     """
     apart, chances = found - wanted, np.exp(wanted)
     near = np.abs(apart) < 1
     added = np.where(near, chances * np.expm1(np.where(near, apart, 0.0)), np.exp(found) - chances)
-    return float(np.mean(np.sum(added - chances * apart, axis=-1)))
+    return np.sum(added - chances * apart, axis=-1)

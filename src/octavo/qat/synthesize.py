@@ -19,6 +19,8 @@ from octavo.qat.surgery.flatten import flatten
 
 # Scales of the noise that samples start from, 2**n; of all, the one whose statistics fit best.
 SCALES = range(-4, 10)
+# Where its mean lies, in deviations.
+OFFSETS = (0.0, 1.0, 2.0)
 # How many samples tell which.
 LOOKED_AT = 8
 # Of Adam, as a share of that scale, at first; it falls to 0 along a cosine.
@@ -51,7 +53,7 @@ def synthesize(
         steps: Of the optimizer, for each batch of 32.
         seed: Of the noise; the same one makes the same samples on the same machine and backend.
         allow: Names of Lambda layers of a file whose functions may run.
-        progress: Told of every step.
+        progress: Told of every scale of noise that is tried, and of every step.
 
     Returns:
         float32 samples by input name, first axis the sample, for `octavo.quantize(model, data=...)`.
@@ -75,7 +77,7 @@ def synthesize(
     taps = keras.Model(flat.inputs, [*(layer.input for layer in norms), *flat.outputs])
     taps.trainable = False
     noise = [_noise(count, tuple(each.shape[1:]), seed + i) for i, each in enumerate(flat.inputs)]
-    scale, offset = _best_start(taps, norms, [each[:LOOKED_AT] for each in noise])
+    scale, offset = _best_start(taps, norms, [each[:LOOKED_AT] for each in noise], progress)
     start = [(scale * (each + offset)).astype(np.float32) for each in noise]
     images = [Kept(each, name=f"samples_{i}") for i, each in enumerate(start)]
     index = keras.Input((), dtype="int32", name="index")
@@ -168,7 +170,9 @@ def _noise(count: int, shape: tuple[int, ...], seed: int) -> np.ndarray:
     return (noise - noise.mean()) / noise.std()
 
 
-def _best_start(taps: keras.Model, norms: list[Any], noise: list[np.ndarray]) -> tuple[float, float]:
+def _best_start(
+    taps: keras.Model, norms: list[Any], noise: list[np.ndarray], progress: Progress | None
+) -> tuple[float, float]:
     """Scale and offset of the noise whose statistics fit best: samples lie around 0, or are positive, as pixels are."""
     known = [_remembered(layer) for layer in norms]
 
@@ -180,5 +184,10 @@ def _best_start(taps: keras.Model, norms: list[Any], noise: list[np.ndarray]) ->
         )
         return total if np.isfinite(total) else np.inf
 
-    tried = {(2.0**n, offset): loss(2.0**n, offset) for n in SCALES for offset in (0.0, 1.0, 2.0)}
-    return min(tried, key=lambda each: tried[each])
+    starts = [(2.0**n, offset) for n in SCALES for offset in OFFSETS]
+    losses = []
+    for start in starts:
+        losses.append(loss(*start))
+        if progress is not None:
+            progress("fit noise", len(losses), len(starts))
+    return starts[int(np.argmin(losses))]
