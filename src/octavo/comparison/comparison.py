@@ -221,7 +221,7 @@ def compare(
         also = {f"{model.quantization.scheme} QAT": model, **also}
         model = strip(model)
     options = configured(config, skip=skip, layers=layers, effort=effort, seed=seed)
-    prepared = prepare(model, allow, signature, input_shape)
+    prepared = prepare(model, allow, signature, input_shape, source.data)
     check_skip(prepared.graph, (*options.skip, *(layer.pattern for layer in options.layers)))
     held_out = _held_out(test, prepared, source)
     x, y = held_out.x, held_out.y

@@ -111,7 +111,7 @@ def diagnose(
             expected="some hundred samples, prepared as in training",
             fix="pass data=x_train[:500]",
         )
-    subject = subject_of(model, file, chosen, allow)
+    subject = subject_of(model, file, chosen, allow, data)
     prepared = subject.prepared
     graph = prepared.graph
     source = Source(data, samples, integer_divisor)
