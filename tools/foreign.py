@@ -46,7 +46,7 @@ def functions() -> Iterator[Conversion]:
 
     for name, use in foreign_functions.uses().items():
         yield name, lambda use=use: convert(use)
-        if name in ("conv2d", "mobile block", "matmul", "attention", "lstm"):
+        if name in ("conv2d", "mobile block", "matmul", "attention", "lstm", "separable_conv2d", "one_hot matmul"):
             yield f"{name} float16", lambda use=use: convert(use, "float16")
             yield f"{name} dynamic", lambda use=use: convert(use, "dynamic")
 

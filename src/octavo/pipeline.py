@@ -279,6 +279,16 @@ def quantize_prepared(
         lost = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
         doubtful = doubts(prepared, seen)
     coarse = _coarse(made.conditioned.graph, draft.plan, draft.measured)
+    notes = (
+        *prepared.notes,
+        *doubtful,
+        *made.conditioned.notes,
+        *draft.measured.notes,
+        *remarks(prepared.graph, draft.plan, draft.config),
+        *draft.notes,
+        *(each.note for each in coarse),
+        *(lost.notes if lost else ()),
+    )
     return QuantizedModel(
         scheme=plan.scheme,
         graph=made.graph,
@@ -286,16 +296,8 @@ def quantize_prepared(
         verification=verification,
         fidelity=lost,
         islands=draft.plan.islands,
-        notes=(
-            *prepared.notes,
-            *doubtful,
-            *made.conditioned.notes,
-            *draft.measured.notes,
-            *remarks(prepared.graph, draft.plan, draft.config),
-            *draft.notes,
-            *(each.note for each in coarse),
-            *(lost.notes if lost else ()),
-        ),
+        # An unrolled layer is remarked on once, not at each step.
+        notes=tuple(dict.fromkeys(notes)),
         ranges=dict(draft.measured.ranges),
         coarse=coarse,
         integer_divisor=source.divisor_for(prepared),

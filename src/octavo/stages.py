@@ -203,7 +203,7 @@ def prepare(
     """
     kinds = {"allow": NAMES, "signature": NAME.such_as("'serving_default'"), "input_shape": SHAPES}
     check_kinds(kinds, {"allow": allow, "signature": signature, "input_shape": input_shape})
-    allowed = (allow,) if isinstance(allow, str) else allow
+    allowed = (allow,) if isinstance(allow, str) else allow or ()
     loaded_as = partial(load, model, allow=allowed, signature=signature)
     try:
         return prepare_loaded(loaded_as(input_shape=input_shape))
