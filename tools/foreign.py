@@ -25,7 +25,7 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests" / "keras"), str(ROOT / "tests" / "tflite"), str(ROOT / "tests")]
 warnings.filterwarnings("ignore")
-SAMPLES = 8
+SAMPLES, OPEN = 8, 12
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]+")
 Conversion = tuple[str, Callable[[], bytes]]
 
@@ -46,7 +46,7 @@ def functions() -> Iterator[Conversion]:
 
     for name, use in foreign_functions.uses().items():
         yield name, lambda use=use: convert(use)
-        if name in ("conv2d", "mobile block", "matmul", "attention", "lstm"):
+        if name in ("conv2d", "mobile block", "matmul", "attention", "lstm", "separable_conv2d", "one_hot matmul"):
             yield f"{name} float16", lambda use=use: convert(use, "float16")
             yield f"{name} dynamic", lambda use=use: convert(use, "dynamic")
 
@@ -127,16 +127,18 @@ def data(path: Path) -> Any:
     """Random samples of a file's inputs, by position."""
     from octavo.errors import OctavoError
     from octavo.ir.samples import sample_shape
-    from octavo.run.signature import read_signature
+    from octavo.load.tflite import read_content
 
     rng = np.random.default_rng(0)
     try:
-        ports = read_signature(path.read_bytes()).inputs
+        file = read_content(path.read_bytes())
     except OctavoError:
         return None
     made = []
-    for port in ports:
-        shape = (SAMPLES, *sample_shape(port.shape))
+    for port in (file.graph.tensors[name] for name in file.graph.inputs):
+        open_shape = file.open_shapes[port.name]
+        batch, sizes = open_shape[:1], tuple(OPEN if size < 0 else size for size in open_shape[1:])
+        shape = (SAMPLES, *sample_shape((1 if batch == (-1,) else batch[0], *sizes) if open_shape else ()))
         if port.dtype.is_float:
             made.append(rng.normal(size=shape).astype(np.float32))
         else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
+from os import PathLike
 
 from octavo.errors import ConfigError
 
@@ -53,15 +54,18 @@ FUNCTION = Kind(callable, "a function", "print")
 MAPPING = Kind(lambda value: isinstance(value, Mapping), "a dict", "{'name': ...}")
 
 
-def check_kinds(kinds: Mapping[str, Kind], values: Mapping[str, object]) -> None:
-    """Refuse values of another kind; what is None, or has no kind, is not looked at.
+PATH = Kind(lambda value: isinstance(value, str | PathLike), "a path", "'model.tflite'")
+
+
+def check_kinds(kinds: Mapping[str, Kind], values: Mapping[str, object], needed: Collection[str] = ()) -> None:
+    """Refuse values of another kind; what is None and not needed, or has no kind, is not looked at.
 
     Raises:
         ConfigError: naming the first argument that has the wrong one.
     """
     for name, kind in kinds.items():
         value = values.get(name)
-        if value is not None and not kind.holds(value):
+        if (value is not None or name in needed) and not kind.holds(value):
             raise ConfigError(
                 f"{name} is no value of its kind.",
                 got=f"{value!r} ({type(value).__name__})",

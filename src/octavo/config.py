@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
-from octavo.arguments import LIST, MAPPING, NAME, NAMES, NUMBER, SEED, YES_OR_NO, check_kinds
+from octavo.arguments import LIST, MAPPING, NAME, NAMES, NUMBER, SEED, YES_OR_NO, Kind, check_kinds
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
 from octavo.numerics.estimators import ESTIMATORS, Estimator
@@ -127,6 +127,7 @@ KINDS = {
     "mix": YES_OR_NO,
     "skip": NAMES,
     "layers": LIST,
+    "estimator": Kind(lambda value: isinstance(value, str | Estimator), "a name, or an estimator", "'mse'"),
     "percentile": NUMBER,
     "seed": SEED,
     "effort": NAME.such_as("'good'"),
@@ -225,7 +226,7 @@ class QuantizeConfig:
         object.__setattr__(self, "layers", tuple(map(_layer_config, self.layers)))
         self._check_layers(scheme_named(self.scheme))
         for kind, name, known in (
-            ("estimator", self._estimator_name, tuple(ESTIMATORS)),
+            ("estimator", self.estimator if isinstance(self.estimator, str) else None, tuple(ESTIMATORS)),
             ("effort", self.effort, tuple(EFFORTS)),
             ("verify", self.verify, ("sample", "full", "off")),
             ("input_type", self.input_type, tuple(IO_TYPES)),
@@ -267,11 +268,6 @@ class QuantizeConfig:
         """The estimator that was named, or given."""
         given = self.estimator
         return ESTIMATORS[given](self.percentile) if isinstance(given, str) else given
-
-    @property
-    def _estimator_name(self) -> str | None:
-        """What must be a known name; None for an object that is an estimator."""
-        return None if isinstance(self.estimator, Estimator) else str(self.estimator)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:

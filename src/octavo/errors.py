@@ -3,6 +3,7 @@
     OctavoError (what, got, expected, fix)
     |-- InputError              what the caller handed over cannot be used
     |   |-- ModelFileError      a model file that is missing, truncated or not a model
+    |   |-- OpenShapeError      a model that leaves sizes of its inputs open
     |   |-- UnsupportedLayerError   a layer or operator with no lowering
     |   |-- DatasetError        representative or evaluation data of the wrong form
     |   |-- NonFiniteError      NaN or infinity in data, weights or activations
@@ -19,6 +20,9 @@ as they like. The fix is an instruction, not a hint.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 
 class OctavoError(Exception):
@@ -52,6 +56,16 @@ class InputError(OctavoError):
 
 class ModelFileError(InputError):
     """A model file is missing, truncated, or not a model."""
+
+
+class OpenShapeError(InputError):
+    """A model leaves sizes of its inputs open.
+
+    Attributes:
+        inputs: Shape of each input by name, batch first, None where it is open; no part of the message.
+    """
+
+    inputs: Mapping[str, tuple[int | None, ...]] = MappingProxyType({})
 
 
 class UnsupportedLayerError(InputError):

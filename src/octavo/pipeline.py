@@ -112,9 +112,10 @@ def quantize(
             notes on them name and what measures best; each way tried takes as long as the first.
         allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
         signature: Name of the signature to read, of a SavedModel or .tflite file that has several.
-        input_shape: What the model leaves open of its inputs: `(height, width, channels)`, a list of such for several
-            inputs, or a dict by name. With a batch in front, `(4, height, width, channels)`, the file takes that many
-            samples at once; data stays as it is, or comes as whole batches.
+        input_shape: What the model leaves open of its inputs, where it is not what the samples have:
+            `(height, width, channels)`, a list of such for several inputs, or a dict by name. With a batch in front,
+            `(4, height, width, channels)`, the file takes that many samples at once; data stays as it is, or comes as
+            whole batches.
         progress: Told of long work.
 
     Returns:
@@ -154,7 +155,7 @@ def quantize(
         chosen = configured(config, **options)
     warm_up(1, gatherer.__name__)
     with clock("load"):
-        prepared = prepare(model, allow, signature, input_shape) if trained is None else trained.prepared
+        prepared = prepare(model, allow, signature, input_shape, data) if trained is None else trained.prepared
     source = Source(data, samples, integer_divisor, progress)
     if trained is None and data is None:
         with clock("synthesize"):
@@ -216,7 +217,7 @@ def calibrate(
             expected="a float model",
             fix="quantize it as it is, octavo.quantize(model); or measure its float model, octavo.qat.strip(model)",
         )
-    prepared = prepare(model, allow, signature, input_shape)
+    prepared = prepare(model, allow, signature, input_shape, data)
     plan = make_plan(prepared.graph, config)
     if not plan.scheme.needs_data:
         raise ConfigError(
@@ -278,6 +279,16 @@ def quantize_prepared(
         lost = None if verification is None else compared(made.model, prepared.graph, samples, prepared.compute)
         doubtful = doubts(prepared, seen)
     coarse = _coarse(made.conditioned.graph, draft.plan, draft.measured)
+    notes = (
+        *prepared.notes,
+        *doubtful,
+        *made.conditioned.notes,
+        *draft.measured.notes,
+        *remarks(prepared.graph, draft.plan, draft.config),
+        *draft.notes,
+        *(each.note for each in coarse),
+        *(lost.notes if lost else ()),
+    )
     return QuantizedModel(
         scheme=plan.scheme,
         graph=made.graph,
@@ -285,16 +296,8 @@ def quantize_prepared(
         verification=verification,
         fidelity=lost,
         islands=draft.plan.islands,
-        notes=(
-            *prepared.notes,
-            *doubtful,
-            *made.conditioned.notes,
-            *draft.measured.notes,
-            *remarks(prepared.graph, draft.plan, draft.config),
-            *draft.notes,
-            *(each.note for each in coarse),
-            *(lost.notes if lost else ()),
-        ),
+        # An unrolled layer is remarked on once, not at each step.
+        notes=tuple(dict.fromkeys(notes)),
         ranges=dict(draft.measured.ranges),
         coarse=coarse,
         integer_divisor=source.divisor_for(prepared),

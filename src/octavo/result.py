@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from octavo.arguments import NAME, PATH, check_kinds
 from octavo.config import Scheme
 from octavo.data.labelled import as_pair, labelled_samples
 from octavo.data.sources import is_array
@@ -93,6 +94,7 @@ class QuantizedModel:
             ConfigError: for another ending.
             OutputError: if the file cannot be written.
         """
+        check_kinds({"path": PATH, "to": NAME.such_as("'array'")}, {"path": path, "to": to}, needed=["path"])
         place = Path(path)
         array = form_of(place, to) == "array"
         return write_whole(place, c_array(self.model, place).encode("ascii") if array else self.model)

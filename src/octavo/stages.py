@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,8 @@ from octavo.condition import AnalyticBiasCorrection, Conditioned, Method, Sample
 from octavo.condition.normals import Normal, normals_of
 from octavo.config import QuantizeConfig
 from octavo.data.dataset import UNCOUNTED_SAMPLES, Dataset, rescales_images
-from octavo.data.sources import is_counted, is_spent, pieces
-from octavo.errors import DatasetError
+from octavo.data.sources import is_counted, is_spent, pieces, sizes_of_samples
+from octavo.errors import DatasetError, OpenShapeError
 from octavo.evaluate.evidence import Stem, data_notes, samples_wanted, stem_of
 from octavo.ir.check import check_finite
 from octavo.ir.notes import Note
@@ -181,7 +182,11 @@ def _kept(stream: Iterator[Any], head: list[Any]) -> Iterator[Any]:
 
 
 def prepare(
-    model: Any, allow: Sequence[str] = (), signature: str | None = None, input_shape: InputShape | None = None
+    model: Any,
+    allow: Sequence[str] = (),
+    signature: str | None = None,
+    input_shape: InputShape | None = None,
+    data: Any = None,
 ) -> Prepared:
     """Load a model and run the passes.
 
@@ -190,6 +195,7 @@ def prepare(
         allow: Names of Lambda layers of a Keras file whose function may run once, on symbols.
         signature: Name of the signature to read, of a SavedModel or .tflite file that has several.
         input_shape: What the model leaves open of its inputs.
+        data: Samples, which tell sizes that are neither known nor said.
 
     Raises:
         InputError: if there is no model that can be read.
@@ -197,8 +203,21 @@ def prepare(
     """
     kinds = {"allow": NAMES, "signature": NAME.such_as("'serving_default'"), "input_shape": SHAPES}
     check_kinds(kinds, {"allow": allow, "signature": signature, "input_shape": input_shape})
-    allowed = (allow,) if isinstance(allow, str) else allow
-    return prepare_loaded(load(model, allow=allowed, signature=signature, input_shape=input_shape))
+    allowed = (allow,) if isinstance(allow, str) else allow or ()
+    loaded_as = partial(load, model, allow=allowed, signature=signature)
+    try:
+        return prepare_loaded(loaded_as(input_shape=input_shape))
+    except OpenShapeError as error:
+        tells = input_shape is None and not isinstance(data, Statistics)
+        sizes = sizes_of_samples(data, error.inputs) if tells else None
+        if sizes is None:
+            raise
+    prepared = prepare_loaded(loaded_as(input_shape=sizes))
+    shapes = ", ".join(f"'{name}' {shape}" for name, shape in sizes.items())
+    text = (
+        f"the model leaves sizes of its inputs open, and the file takes those of the samples: {shapes}; say others by"
+    )
+    return replace(prepared, notes=(Note("load", prepared.graph.name, f"{text} input_shape=..."), *prepared.notes))
 
 
 def prepare_loaded(loaded: Loaded, passes: Sequence[Pass | Rewrite] = PASSES) -> Prepared:

@@ -11,7 +11,15 @@ import keras
 import numpy as np
 
 from keras_networks import convolutional, images
-from octavo.errors import ConfigError, DatasetError, InputError, ModelFileError, NonFiniteError, UnsupportedLayerError
+from octavo.errors import (
+    ConfigError,
+    DatasetError,
+    InputError,
+    ModelFileError,
+    NonFiniteError,
+    OpenShapeError,
+    UnsupportedLayerError,
+)
 
 COUNT = 12
 
@@ -115,7 +123,7 @@ CASES: dict[str, Case] = {
     ),
     "a pickle named .keras": Case(ModelFileError, "save the model again", model=_pickle),
     "stored code": Case(UnsupportedLayerError, "build the model in Python with keras.ops calls", model=_lambda),
-    "an input of open size": Case(InputError, "build the model on keras.Input", model=_open_size),
+    "an input of open size": Case(OpenShapeError, "say input_shape=", model=_open_size, no_data=True),
     "a weight that is NaN": Case(NonFiniteError, "train again with a smaller learning rate", model=_with_nan_weight),
     "no data": Case(DatasetError, r"pass data=x_train\[:500\]", model=_without_statistics, no_data=True),
     "data that is not there": Case(DatasetError, "check the path", data=lambda folder: folder / "absent.npz"),

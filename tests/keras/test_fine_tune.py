@@ -17,6 +17,15 @@ def test_a_loss_that_becomes_nan_asks_for_a_smaller_learning_rate() -> None:
         fine_tune(convolutional(), images(12), np.arange(12) % 3, settings)
 
 
+def test_a_sample_without_a_float_result_is_named_for_a_loss_that_becomes_nan() -> None:
+    settings = FineTuning(epochs=1, batch=3, validation=0.25, calibration=2)
+    x = images(12)
+    last = int(np.flatnonzero(~held_out(len(x), settings))[-1])
+    x[last] = np.nan
+    with pytest.raises(NonFiniteError, match=rf"(?s)float model itself makes NaN.*fix: +leave sample {last} out"):
+        fine_tune(convolutional(), x, np.arange(12) % 3, settings)
+
+
 def test_training_that_ends_below_its_start_is_told() -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     x = np.random.default_rng(0).normal(size=(24, 4)).astype(np.float32)

@@ -12,7 +12,7 @@ from keras import layers
 
 import octavo
 from command_line import runner
-from octavo.errors import ConfigError, InputError
+from octavo.errors import ConfigError, OpenShapeError
 from octavo.load import load
 from octavo.load.input_shape import FixedShapes, InputShape, fixed_shapes
 from octavo.load.tflite import read_tflite
@@ -47,7 +47,7 @@ def test_open_sizes_and_the_batch_are_fixed(
 ) -> None:
     keras.utils.set_random_seed(1)
     model = make()
-    with pytest.raises(InputError, match=r"fix: +say input_shape="):
+    with pytest.raises(OpenShapeError, match=r"fix: +say input_shape="):
         load(model)
     made = octavo.quantize(model, "int8", x, input_shape=shape if batch is None else (batch, *shape))
     assert made.verification is not None
@@ -61,6 +61,21 @@ def test_open_sizes_and_the_batch_are_fixed(
     assert error < 1e-3
     assert made.fidelity is not None
     assert all(each.max_error is not None and each.max_error < 1e-5 for each in made.fidelity.loading)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["an array", "single samples"])
+def test_samples_tell_sizes_that_are_not_said(whole: bool) -> None:
+    model = segmenting()
+    made = octavo.quantize(model, "int8", X if whole else list(X))
+    assert made.graph.tensors[made.graph.inputs[0]].shape == (1, 8, 6, 3)
+    (note,) = (note.text for note in made.notes if "leaves sizes" in note.text)
+    assert "'image' (8, 6, 3); say others by input_shape=" in note
+
+
+@pytest.mark.parametrize("data", [X[..., :2], iter([X])], ids=["other channels", "read once"])
+def test_samples_that_do_not_tell_sizes_leave_them_to_be_said(data: Any) -> None:
+    with pytest.raises(OpenShapeError, match=r"fix: +say input_shape=\(96, 96, 3\)"):
+        octavo.quantize(segmenting(), "int8", data)
 
 
 def test_a_batch_computes_what_its_samples_do_alone() -> None:

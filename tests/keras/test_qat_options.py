@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -124,6 +125,21 @@ def test_learned_ranges_and_limits_move_by_gradient() -> None:
         if not np.array_equal(before, ops.convert_to_numpy(variable))
     }
     assert {"low", "high", "kernel_limit", "depthwise_kernel_limit"} & set(names) <= moved
+
+
+@pytest.mark.parametrize(
+    ("options", "fix"),
+    [
+        ({"training": "learned"}, r"training=octavo\.qat\.TrainingConfig\(\)"),
+        ({"methods": 3}, r"methods=\["),
+        ({"allow": 3}, r"allow=\["),
+        ({"distill": "x"}, "distill=True"),
+        ({"model": {}}, r"give a keras\.Model"),
+    ],
+)
+def test_arguments_of_other_kinds_are_refused(options: dict[str, Any], fix: str) -> None:
+    with pytest.raises(InputError, match=f"fix: +.*{fix}"):
+        qat.quantize_model(**{"model": network(), **options})
 
 
 def test_learned_ranges_without_a_calibration_are_refused() -> None:

@@ -334,9 +334,111 @@ _NETWORKS: dict[str, Use] = {
     "rnn": use(_recurrent("SimpleRNN", return_sequences=True), (1, 5, 4)),
     "gru unrolled": use(_recurrent("GRU", unroll=True), (1, 5, 4)),
 }
+# As older graphs and exports of other frameworks write them.
+_OLDER: dict[str, Use] = {
+    "atrous_conv2d": use(lambda x: tf.nn.atrous_conv2d(x, KERNEL, 2, "VALID"), IMAGE),
+    "separable_conv2d": use(
+        lambda x: tf.nn.separable_conv2d(x, DEPTHWISE, KERNEL[:1, :1], [1, 1, 1, 1], "SAME"), IMAGE
+    ),
+    "depthwise multiplier": use(
+        lambda x: tf.nn.depthwise_conv2d(x, np.repeat(DEPTHWISE, 2, -1), [1, 2, 2, 1], "VALID"), IMAGE
+    ),
+    "conv1d_transpose": use(lambda x: tf.nn.conv1d_transpose(x, KERNEL[0], (1, 16, 3), 2), (1, 8, 4)),
+    "grouped conv2d": use(lambda x: tf.nn.conv2d(x, KERNEL[:, :, :1].repeat(2, -1)[..., :6], 1, "SAME"), (1, 8, 8, 2)),
+    "pool of windows": use(lambda x: tf.nn.pool(x, [2, 3], "MAX", [1, 2], "SAME"), IMAGE),
+    "fake_quant": use(
+        lambda x: tf.quantization.fake_quant_with_min_max_args(
+            tf.matmul(x, tf.quantization.fake_quant_with_min_max_args(MATRIX, -3, 3)), -6, 6
+        ),
+        FLAT,
+    ),
+    "matmul transposed first": use(lambda x, y: tf.matmul(x, y, transpose_a=True), ROWS, ROWS),
+    "matmul both transposed": use(lambda x, y: tf.matmul(x, y, transpose_a=True, transpose_b=True), ROWS, (1, 5, 4)),
+    "matvec": use(lambda x, y: tf.linalg.matvec(x, y), ROWS, FLAT),
+    "cumsum reversed": use(lambda x: tf.cumsum(x, 1, exclusive=True, reverse=True), ROWS),
+    "one_hot along axis": use(lambda i: tf.one_hot(i, 6, 2.0, -1.0, axis=1), (1, 3), x0="int64"),
+    "one_hot matmul": use(lambda i: tf.matmul(tf.one_hot(i, 6), SQUARE), (1, 3), x0="int32"),
+    "gather of columns": use(lambda x: tf.gather(x, np.array([2, 0], np.int64), axis=2), ROWS),
+    "gather_nd of images": use(lambda x: tf.gather_nd(x, [[0, 1, 2], [0, 3, 4]]), IMAGE),
+    "embedding of open length": use(lambda i: tf.nn.embedding_lookup(MATRIX, i) * 2.0, (None, None), x0="int64"),
+    "positions of open length": use(
+        lambda i: tf.nn.embedding_lookup(MATRIX, i) + tf.nn.embedding_lookup(MATRIX, tf.range(tf.shape(i)[1])),
+        (1, None),
+        x0="int32",
+    ),
+    "mean by length": use(
+        lambda x, n: (
+            tf.reduce_sum(x * tf.sequence_mask(n, 4, tf.float32)[..., None], 1) / tf.cast(n, tf.float32)[:, None]
+        ),
+        ROWS,
+        (1,),
+        x1="int32",
+    ),
+    "masked mean": use(
+        lambda x, m: tf.reduce_sum(x * m[..., None], 1) / tf.maximum(tf.reduce_sum(m, 1, keepdims=True), 1.0),
+        ROWS,
+        (1, 4),
+    ),
+    "uint8 result": use(lambda x: tf.cast(tf.clip_by_value(x * 255.0, 0, 255), tf.uint8), ROWS),
+    "labels of images": use(lambda x: tf.cast(tf.argmax(tf.nn.conv2d(x, KERNEL, 1, "SAME"), -1), tf.uint8), IMAGE),
+    "threshold": use(lambda x: tf.cast(tf.sigmoid(x) > 0.5, tf.int32), ROWS),
+    "resize half pixel nearest": use(
+        lambda x: tf.raw_ops.ResizeNearestNeighbor(images=x, size=[5, 7], half_pixel_centers=True), IMAGE
+    ),
+    "resize nearest corners": use(
+        lambda x: tf.compat.v1.image.resize_nearest_neighbor(x, (15, 15), align_corners=True), IMAGE
+    ),
+    "resize bilinear older": use(lambda x: tf.compat.v1.image.resize_bilinear(x, (16, 16)), IMAGE),
+    "resize of open size": use(lambda x: tf.image.resize(x, tf.shape(x)[1:3] * 2), (1, None, None, 3)),
+    "pyramid of open size": use(
+        lambda x: x + tf.image.resize(tf.nn.max_pool2d(x, 2, 2, "SAME"), tf.shape(x)[1:3], "nearest"),
+        (None, None, None, 3),
+    ),
+    "cond of two": use(
+        lambda x, y: tf.cond(tf.reduce_max(x) > 1.0, lambda: (x + y, x), lambda: (x - y, y)), ROWS, ROWS
+    ),
+    "while of values": use(
+        lambda x: tf.while_loop(lambda y: tf.reduce_sum(tf.abs(y)) > 1.0, lambda y: (y * 0.5,), [x])[0], FLAT
+    ),
+    "l2_normalize of images": use(lambda x: tf.math.l2_normalize(x, [1, 2, 3]), IMAGE),
+    "l2 distance": use(
+        lambda x, y: tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(x - y), 1, keepdims=True), 1e-7)), FLAT, FLAT
+    ),
+    "channel shuffle": use(
+        lambda x: tf.reshape(tf.transpose(tf.reshape(x, (-1, 4, 4, 2, 4)), (0, 1, 2, 4, 3)), (-1, 4, 4, 8)),
+        (None, 4, 4, 8),
+    ),
+    "boxes decoded": use(
+        lambda x: tf.concat([x[..., :2] - tf.exp(x[..., 2:4]) / 2, x[..., :2] + tf.exp(x[..., 2:4]) / 2], -1), ROWS
+    ),
+    "normalized by byte means": use(
+        lambda x: (tf.cast(x, tf.float32) - [103.9, 116.8, 123.7])[..., ::-1] * 0.017, IMAGE, x0="uint8"
+    ),
+    "channels first": use(
+        lambda x: tf.transpose(tf.nn.conv2d(tf.transpose(x, (0, 2, 3, 1)), KERNEL, 1, "SAME"), (0, 3, 1, 2)),
+        (1, 3, 8, 8),
+    ),
+    "batch norm of channels first": use(
+        lambda x: x * CHANNELS.reshape(1, 3, 1, 1) + CHANNELS.reshape(1, 3, 1, 1), (1, 3, 8, 8)
+    ),
+    "select by mask of one": use(lambda x, m: tf.where(m[:, None], x, tf.zeros_like(x)), (2, 6), (2,), x1="bool"),
+    "scatter of counts": use(lambda i: tf.scatter_nd(i[..., None], tf.ones((5,)), (6,)), (5,), x0="int32"),
+    "unique segments": use(lambda x: tf.math.unsorted_segment_sum(x, [0, 2, 2, 1], 3), (4, 6)),
+    "power of constants": use(lambda x: tf.pow(tf.abs(x) + 0.5, 0.45), ROWS),
+    "quantile by sort": use(lambda x: tf.sort(x, -1)[..., 2:4], ROWS),
+    "dynamic slice": use(lambda x, i: tf.slice(x, [0, i[0], 0], [1, 2, 6]), ROWS, (1,), x1="int32"),
+}
 
 
 def uses() -> dict[str, Use]:
     """Every use by its name."""
-    named = (*_unary(), *_binary(), *_reductions(), *_IMAGES.items(), *_ARRAYS.items(), *_NETWORKS.items())
+    named = (
+        *_unary(),
+        *_binary(),
+        *_reductions(),
+        *_IMAGES.items(),
+        *_ARRAYS.items(),
+        *_NETWORKS.items(),
+        *_OLDER.items(),
+    )
     return dict(named)

@@ -50,6 +50,7 @@ MODEL = write_tflite(network())
         ({"layers": [{"pattern": "first", "weigths": "int8"}]}, "did you mean 'weights'"),
         ({"layers": [{"weights": "int8"}]}, r"say which: \{'pattern': 'dense'"),
         ({"layers": [{"pattern": "first", "per_axis": "x"}]}, "per_axis=True"),
+        ({"estimator": 3}, "estimator='mse'"),
         ({"percentile": "a"}, r"percentile=99\.9"),
         ({"seed": 2.5}, "seed=0"),
         ({"seed": -1}, "seed=0"),
@@ -76,10 +77,45 @@ def test_calibrate_refuses_it(options: dict[str, Any]) -> None:
         octavo.calibrate(MODEL, X, **options)
 
 
-@pytest.mark.parametrize("options", [{"schemes": 5}, {"also": 3}, {"train": 3}, {"train_schemes": 3}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"schemes": 5},
+        {"also": 3},
+        {"train": 3},
+        {"train_schemes": 3},
+        {"matters": 3},
+        {"board": np.zeros(0)},
+        {"time_it": 3},
+    ],
+)
 def test_compare_refuses_it(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"fix: +say, for example"):
-        octavo.compare(MODEL, X, (X, None), time_it=False, **options)
+        octavo.compare(MODEL, X, (X, None), **{"time_it": False, **options})
+
+
+@pytest.mark.parametrize("options", [{"file": 3}, {"progress": 3}, {"apply": 3}])
+def test_diagnose_refuses_it(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"fix: +say, for example"):
+        octavo.diagnose(MODEL, X, **options)
+
+
+@pytest.mark.parametrize("board", [3, b"nano"])
+def test_fit_refuses_it(board: Any) -> None:
+    with pytest.raises(ConfigError, match=r"fix: +say, for example, board='"):
+        octavo.fit(MODEL, board)
+
+
+@pytest.mark.parametrize("place", [{"path": None}, {"path": 3}, {"path": ["a"]}, {"path": "a.tflite", "to": 3}])
+def test_save_refuses_it(place: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"fix: +say, for example, (path='model\.tflite'|to='array')"):
+        octavo.quantize(MODEL, "dynamic", verify="off").save(**place)
+
+
+@pytest.mark.parametrize("test", [(), b"x", range(3), {1, 2}])
+def test_a_test_set_that_is_none_is_refused(test: Any) -> None:
+    with pytest.raises(DatasetError, match=r"fix: +(give the pair|check where the data)"):
+        octavo.quantize(MODEL, "dynamic", verify="off").evaluate(test, time_it=False)
 
 
 def test_labels_that_are_words_are_refused() -> None:

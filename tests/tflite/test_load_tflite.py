@@ -15,13 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octavo.dtypes import DType, pack, unpack
-from octavo.errors import ModelFileError, OctavoError, UnsupportedLayerError
+from octavo.errors import ModelFileError, OctavoError, OpenShapeError, UnsupportedLayerError
 from octavo.ir.types import Graph, Tensor
 from octavo.load.tflite import load_tflite, read_tflite
 from octavo.ops.build import GraphBuilder
+from octavo.ops.pool import Pool2DOptions
 from octavo.ops.shape import ReshapeOptions
 from octavo.ops.stored import StoredOperator
 from octavo.ops.text import parse_graph
+from octavo.ops.window import Padding
 from octavo.run.litert import LiteRT
 from octavo.write.tflite import write_tflite
 from single_op import CASES, float_graph
@@ -263,8 +265,20 @@ def test_an_input_of_open_size_is_refused() -> None:
     def edit(model: Any, subgraph: Any) -> None:
         subgraph.tensors[subgraph.inputs[0]].shapeSignature = np.array([-1, -1, -1, 3], np.int32)
 
-    with pytest.raises(ModelFileError, match=r"(?s)input 'image'.*fix: +say it: input_shape="):
+    with pytest.raises(OpenShapeError, match=r"(?s)input 'image'.*fix: +say input_shape="):
         load_tflite(edited(write_tflite(float_network()), edit))
+
+
+def test_inputs_too_small_for_an_output_are_refused() -> None:
+    b = GraphBuilder("g")
+    pool = Pool2DOptions(Padding.VALID, 2, 2, 2, 2)
+    content = write_tflite(b.finish([b.emit("MAX_POOL_2D", [b.input("image", (1, 3, 3, 3))], pool)]))
+
+    def edit(model: Any, subgraph: Any) -> None:
+        subgraph.tensors[subgraph.inputs[0]].shapeSignature = np.array([-1, -1, -1, 3], np.int32)
+
+    with pytest.raises(ModelFileError, match=r"(?s)holds nothing.*fix: +say a larger input_shape"):
+        load_tflite(edited(content, edit), input_shape=(1, 2, 3))
 
 
 def test_an_element_type_without_a_place_is_refused() -> None:

@@ -70,6 +70,20 @@ def local_response() -> bytes:
     return packed(model)
 
 
+def segments() -> bytes:
+    """With an operator whose result has the size that the last of its constants says: SEGMENT_SUM."""
+    model = tables(with_middle(schema.BuiltinOperator.SEGMENT_SUM))
+    (subgraph,) = model.subgraphs
+    ids, buffer = schema.TensorT(), schema.BufferT()
+    buffer.data = np.zeros(1, np.int32).view(np.uint8)
+    ids.name, ids.shape, ids.type, ids.buffer = b"ids", np.array([1], np.int32), 2, len(model.buffers)
+    model.buffers.append(buffer)
+    subgraph.tensors.append(ids)
+    middle = subgraph.operators[1]
+    middle.inputs = np.array([*middle.inputs, len(subgraph.tensors) - 1], np.int32)
+    return packed(model)
+
+
 def loop(bound: float) -> bytes:
     """`while sum(x) < bound: x = x + 1`, which a file stores as WHILE with two subgraphs, behind x + x."""
     condition = GraphBuilder("condition")
@@ -110,6 +124,7 @@ def computed(content: bytes, x: np.ndarray) -> np.ndarray:
 FILES = {
     "L2_NORMALIZATION": with_middle(schema.BuiltinOperator.L2_NORMALIZATION),
     "LOCAL_RESPONSE_NORMALIZATION": local_response(),
+    "SEGMENT_SUM": segments(),
     "WHILE": loop(20.0),
 }
 

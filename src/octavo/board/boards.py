@@ -11,6 +11,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
+from octavo.arguments import NAME, check_kinds
 from octavo.config import unknown_name
 from octavo.errors import ConfigError
 
@@ -80,6 +81,7 @@ def board_named(name: str) -> Board:
     Raises:
         ConfigError: if there is none of that name, with the closest one.
     """
+    check_kinds({"board": NAME.such_as(repr(USUAL))}, {"board": name}, needed=["board"])
     known = {_plain(each): board for each, board in boards().items()}
     if _plain(name) in known:
         return known[_plain(name)]

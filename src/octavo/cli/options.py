@@ -60,7 +60,10 @@ Signature = Annotated[
 ]
 InputShape = Annotated[
     list[str] | None,
-    typer.Option(help="What the model leaves open: 96,96,3, or with a batch 4,96,96,3, or NAME=96,96,3 an input."),
+    typer.Option(
+        help="What the model leaves open and samples do not tell: 96,96,3, or with a batch 4,96,96,3, or "
+        "NAME=96,96,3 an input."
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace files that are there already, without asking.")]
 To = Annotated[

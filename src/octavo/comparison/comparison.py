@@ -8,7 +8,7 @@ from functools import partial
 from html import escape
 from typing import Any
 
-from octavo.arguments import FUNCTION, MAPPING, NAMES, check_kinds
+from octavo.arguments import FUNCTION, MAPPING, NAMES, YES_OR_NO, check_kinds
 from octavo.board.boards import Board, board_named, board_of
 from octavo.comparison.doubts import Doubt, doubts
 from octavo.comparison.ready import read_ready
@@ -206,8 +206,17 @@ def compare(
             "train_schemes": NAMES,
             "train": FUNCTION.such_as("lambda model: model.fit(x_train, y_train)"),
             "also": MAPPING,
+            "train_float": YES_OR_NO,
+            "time_it": YES_OR_NO,
         },
-        {"schemes": schemes, "train_schemes": train_schemes, "train": train, "also": also},
+        {
+            "schemes": schemes,
+            "train_schemes": train_schemes,
+            "train": train,
+            "also": also,
+            "train_float": train_float,
+            "time_it": time_it,
+        },
     )
     schemes = (schemes,) if isinstance(schemes, str) else schemes
     train_schemes = (train_schemes,) if isinstance(train_schemes, str) else train_schemes
@@ -221,7 +230,7 @@ def compare(
         also = {f"{model.quantization.scheme} QAT": model, **also}
         model = strip(model)
     options = configured(config, skip=skip, layers=layers, effort=effort, seed=seed)
-    prepared = prepare(model, allow, signature, input_shape)
+    prepared = prepare(model, allow, signature, input_shape, source.data)
     check_skip(prepared.graph, (*options.skip, *(layer.pattern for layer in options.layers)))
     held_out = _held_out(test, prepared, source)
     x, y = held_out.x, held_out.y

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from octavo.arguments import NAMES, check_kinds
 from octavo.board.boards import Board, parse_bytes
 from octavo.comparison.on_board import on_board, where_it_runs, why_none_fits
 from octavo.comparison.paired import Gain, gain
@@ -40,6 +41,7 @@ class Wishes:
     board: Board | None = None
 
     def __post_init__(self) -> None:
+        check_kinds({"matters": NAMES.such_as("'accuracy'")}, {"matters": self.matters})
         for size in (self.flash, self.ram):
             if size is not None:
                 parse_bytes(size)

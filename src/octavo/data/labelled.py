@@ -157,7 +157,7 @@ def labelled_samples(data: Any, inputs: Sequence[Tensor], integer_divisor: float
         data = read_test_set(Path(data), integer_divisor)
     data = as_pair(data, inputs)
     data = as_array(data) if len(inputs) == 1 else data
-    if isinstance(data, tuple):
+    if isinstance(data, tuple) and data:
         x, y = data if len(data) == 2 else (data[0], data[1] if len(data) > 1 else None)
         if is_array(x) or isinstance(x, Mapping) or (isinstance(x, (list, tuple)) and len(inputs) > 1):
             return Labelled(_together(x, inputs, integer_divisor), _labels([y], [False]))
@@ -200,7 +200,7 @@ def _gathered(data: Any, inputs: Sequence[Tensor], divisor: float | None) -> Lab
         x.append(sample)
         y.append(label)
         single.append(_is_single(sample, inputs))
-        count += 1 if single[-1] else len(_first_array(sample))
+        count += 1 if single[-1] else _rows_of(sample)
     return Labelled(_together(x, inputs, divisor), _labels(y, single), note)
 
 
@@ -228,6 +228,23 @@ def _first_array(x: Any) -> Any:
     while isinstance(x, (tuple, list, Mapping)) and len(x):
         x = next(iter(x.values() if isinstance(x, Mapping) else x))
     return x
+
+
+def _rows_of(piece: Any) -> int:
+    """How many samples a piece with a batch dimension has.
+
+    Raises:
+        DatasetError: for what has none.
+    """
+    array = _first_array(piece)
+    if np.ndim(array):
+        return len(array)
+    raise DatasetError(
+        "a piece of the test set is no sample.",
+        got=f"{array!r} ({type(array).__name__})",
+        expected="arrays, one row a sample",
+        fix="give the pair (x_test, y_test)",
+    )
 
 
 def _labels(parts: Sequence[Any], single: Sequence[bool]) -> Any:

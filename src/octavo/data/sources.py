@@ -62,6 +62,33 @@ def length(data: Any, names: Sequence[str]) -> int | None:
     return None
 
 
+def sizes_of_samples(data: Any, inputs: Mapping[str, tuple[int | None, ...]]) -> dict[str, tuple[int, ...]] | None:
+    """The shape of each input's first sample, without the batch.
+
+    Args:
+        data: Any of the forms that `ACCEPTED` lists.
+        inputs: Shape by input name, batch first, None where it is open.
+
+    Returns:
+        None for data that can be read only once, and samples that do not fit the inputs.
+
+    Raises:
+        DatasetError: as `elements`.
+    """
+    if data is None or is_spent(data):
+        return None
+    channels = next(iter(inputs.values()))[-1] or 3
+    sizes = {}
+    for name, value in zip(inputs, next(elements(data, list(inputs), channels), ()), strict=False):
+        known, shape = inputs[name][1:], tuple(map(int, np.shape(value)))
+        sizes[name] = shape if len(shape) == len(known) else shape[1:]
+        if len(sizes[name]) != len(known) or any(
+            own not in (None, size) for own, size in zip(known, sizes[name], strict=True)
+        ):
+            return None
+    return sizes or None
+
+
 def is_array(value: Any) -> bool:
     """Whether `value` is an array of some library."""
     return hasattr(value, "__array__") and hasattr(value, "shape")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
+from octavo.arguments import FUNCTION, YES_OR_NO, Kind, check_kinds
 from octavo.comparison.paired import gain
 from octavo.config import LayerConfig, QuantizeConfig, configured
 from octavo.data.labelled import labelled_samples
@@ -45,6 +47,11 @@ LOST_POINTS = 0.01
 # Above this share of noise, and below what every file is told of, a cause counts whose mend regains nearly all; where
 # there are labels, only if points are lost.
 DOUBTFUL = LOSSY / 2
+FILE = Kind(
+    lambda value: isinstance(value, str | PathLike | bytes | bytearray | memoryview | QuantizedModel),
+    "a .tflite file's path, its bytes, or a QuantizedModel",
+    "'model.tflite'",
+)
 
 
 def diagnose(
@@ -103,6 +110,8 @@ def diagnose(
         "percentile": percentile, "effort": effort, "seed": seed,
     }  # fmt: skip
     chosen = replace(configured(config, **options), input_type=None, output_type=None)
+    kinds = {"file": FILE, "progress": FUNCTION, "apply": YES_OR_NO}
+    check_kinds(kinds, {"file": file, "progress": progress, "apply": apply})
     tell = _told(progress)
     if data is None:
         raise DatasetError(
@@ -111,7 +120,7 @@ def diagnose(
             expected="some hundred samples, prepared as in training",
             fix="pass data=x_train[:500]",
         )
-    subject = subject_of(model, file, chosen, allow)
+    subject = subject_of(model, file, chosen, allow, data)
     prepared = subject.prepared
     graph = prepared.graph
     source = Source(data, samples, integer_divisor)

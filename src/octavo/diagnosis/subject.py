@@ -49,7 +49,7 @@ class Subject:
     aware: Any = None
 
 
-def subject_of(model: Any, file: Any, config: QuantizeConfig, allow: Sequence[str]) -> Subject:
+def subject_of(model: Any, file: Any, config: QuantizeConfig, allow: Sequence[str], data: Any) -> Subject:
     """The float network and the file to look at, if one is given or was trained for."""
     if is_quantization_aware(model):
         from octavo.qat.deploy import trained
@@ -61,7 +61,7 @@ def subject_of(model: Any, file: Any, config: QuantizeConfig, allow: Sequence[st
             return _of_file(plain, config, file, model)
         made = quantize(model, verify="off") if file is None else file
         return Subject(plain, config, f"trained {made.scheme.name}", made.model, made.graph, True, model)
-    prepared = prepare(model, allow)
+    prepared = prepare(model, allow, data=data)
     if file is None:
         return Subject(prepared, config, config.scheme)
     if isinstance(file, QuantizedModel):

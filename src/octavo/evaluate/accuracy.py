@@ -358,7 +358,7 @@ def _count(flags: np.ndarray) -> int:
 
 
 def _floats(floats: np.ndarray, values: np.ndarray, name: str, part: slice) -> np.ndarray:
-    floats = floats[part]
+    floats = floats[part] if floats.ndim else floats
     if floats.shape != values.shape:
         raise DatasetError(
             f"the float outputs do not fit the output '{name}'.",

@@ -144,7 +144,10 @@ def check_finite(graph: Graph) -> None:
             continue
         bad = ~np.isfinite(tensor.data)
         first = tuple(int(index) for index in np.argwhere(bad)[0])
-        trained = "train again with a smaller learning rate, or take a checkpoint from before they diverged"
+        trained = (
+            "train again with a smaller learning rate, or take a checkpoint from before they diverged; where the float "
+            "model gets them in training, too, leave out samples whose gradient is no number, as that of a root of 0"
+        )
         written = "write a number that lies beyond all values there, such as -1e4 in a mask or a border"
         raise NonFiniteError(
             f"constant '{tensor.name}' of layer '{tensor.layer}' holds NaN or infinity.",

@@ -14,7 +14,7 @@ from octavo.load.input_shape import InputShape
 from octavo.load.loaded import Loaded
 from octavo.load.paths import KERAS_ENDINGS, existing
 
-__all__ = ["Loaded", "check_no_signature", "load"]
+__all__ = ["Loaded", "check_no_signature", "load", "not_a_model"]
 
 
 def load(
@@ -55,7 +55,7 @@ def load(
         from octavo.load.tensorflow import load_in_memory
 
         return load_in_memory(source, signature, input_shape)
-    raise _not_a_model(source)
+    raise not_a_model(source)
 
 
 def _is_module(source: Any) -> bool:
@@ -119,7 +119,7 @@ def check_no_signature(signature: str | None, found: str) -> None:
         )
 
 
-def _not_a_model(source: Any) -> InputError:
+def not_a_model(source: Any) -> InputError:
     """The error for an object that is neither a model nor a place to find one."""
     kind = f"{type(source).__module__}.{type(source).__qualname__}"
     legacy = kind.startswith("tf_keras.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from octavo.config import unknown_name
-from octavo.errors import ConfigError
+from octavo.errors import ConfigError, OpenShapeError
 
 Sizes = Sequence[int | None]
 InputShape = Sizes | Sequence[Sizes] | Mapping[str, Sizes]
@@ -27,6 +27,18 @@ class FixedShapes:
 
     shapes: Mapping[str, OpenShape]
     batch: int | None
+
+    def samples(self) -> dict[str, tuple[int, ...]]:
+        """Shapes without the batch.
+
+        Raises:
+            OpenShapeError: for a size that is not known.
+        """
+        sizes = {name: tuple(size for size in shape[1:] if size is not None) for name, shape in self.shapes.items()}
+        for name, shape in self.shapes.items():
+            if len(sizes[name]) < len(shape[1:]):
+                raise _left_open(name, self.shapes)
+        return sizes
 
 
 def fixed_shapes(given: InputShape | None, known: Mapping[str, OpenShape]) -> FixedShapes:
@@ -104,3 +116,15 @@ def _unfit(what: str, got: str, expected: str) -> ConfigError:
         expected=expected,
         fix="say input_shape=(height, width, channels), with the batch in front or without; several by input name",
     )
+
+
+def _left_open(name: str, inputs: Mapping[str, OpenShape]) -> OpenShapeError:
+    example = tuple(size or 96 for size in inputs[name][1:])
+    error = OpenShapeError(
+        f"input '{name}' leaves a size open.",
+        got=f"shape {_text(inputs[name])}",
+        expected="a fixed size for every dimension but the batch, or samples that can be read twice and have it",
+        fix=f"say input_shape={example}",
+    )
+    error.inputs = inputs
+    return error

@@ -14,7 +14,7 @@ from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.load.batch import with_batch
 from octavo.load.flatbuffer import FileContent, read_content, read_tflite
-from octavo.load.input_shape import InputShape, OpenShape, fixed_shapes
+from octavo.load.input_shape import InputShape, fixed_shapes
 from octavo.load.loaded import Loaded
 from octavo.load.paths import model_bytes
 from octavo.load.settle import settled
@@ -34,8 +34,9 @@ def load_tflite(
         input_shape: What the file leaves open of its inputs; a batch there is the graph's.
 
     Raises:
-        ModelFileError: if it is missing, not a .tflite file, malformed, quantized, or has inputs of an open size,
-            or several signatures of which none is chosen.
+        ModelFileError: if it is missing, not a .tflite file, malformed, quantized, or has several signatures of which
+            none is chosen.
+        OpenShapeError: if its inputs have an open size.
         UnsupportedLayerError: if LiteRT does not run an operator, or only a run tells the size of what it makes.
     """
     content = source if isinstance(source, bytes) else model_bytes(Path(source))
@@ -63,18 +64,15 @@ def _with_input_shape(file: FileContent, given: InputShape | None) -> tuple[File
     """The file with fixed inputs, batch 1 where it leaves that open, and the batch that is asked for.
 
     Raises:
-        ModelFileError: if a dimension stays open.
+        OpenShapeError: if a dimension stays open.
         ConfigError: if what is asked for does not fit.
     """
     known = {name: tuple(None if size < 0 else size for size in file.open_shapes[name]) for name in file.graph.inputs}
     fixed, tensors = fixed_shapes(given, known), dict(file.graph.tensors)
-    for name, own in known.items():
-        shape = fixed.shapes[name]
-        inner = tuple(size for size in shape[1:] if size is not None)
-        if len(inner) < len(shape[1:]):
-            raise _left_open(name, own)
-        first = own[:1] if own[:1] == (1,) else shape[:1]
-        tensors[name] = replace(tensors[name], shape=(*(size or 1 for size in first), *inner))
+    for name, sizes in fixed.samples().items():
+        own = known[name]
+        first = own[:1] if own[:1] == (1,) else fixed.shapes[name][:1]
+        tensors[name] = replace(tensors[name], shape=(*(size or 1 for size in first), *sizes))
     # What the file states of other tensors was so for other inputs.
     changed = {name for name in known if tensors[name].shape != file.graph.tensors[name].shape}
     stated = {
@@ -82,16 +80,6 @@ def _with_input_shape(file: FileContent, given: InputShape | None) -> tuple[File
     }
     graph = replace(file.graph, tensors=tensors)
     return replace(file, graph=graph, open_shapes=stated), fixed.batch
-
-
-def _left_open(name: str, shape: OpenShape) -> ModelFileError:
-    example = tuple(size or 96 for size in shape[1:])
-    return ModelFileError(
-        f"input '{name}' leaves open what Octavo must know.",
-        got=f"shape ({', '.join('open' if size is None else str(size) for size in shape)})",
-        expected="fixed dimensions behind the batch",
-        fix=f"say it: input_shape={example}",
-    )
 
 
 def _check_float(graph: Graph) -> None:

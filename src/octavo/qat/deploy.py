@@ -162,10 +162,11 @@ def learned_ranges(model: QuantizationAwareModel) -> dict[str, Range]:
     for name, (low, high) in ranges.items():
         if not np.isfinite([low, high]).all():
             raise NonFiniteError(
-                f"the range of '{name}' is not finite: training diverged.",
+                f"the range of '{name}' is not finite: training diverged, or samples have no finite values there.",
                 got=f"({low}, {high})",
                 expected="finite values",
-                fix="train again with a smaller learning rate, and stop on NaN with keras.callbacks.TerminateOnNaN()",
+                fix="train again with a smaller learning rate, and stop on NaN with keras.callbacks.TerminateOnNaN(); "
+                "quantize_model(model, data=x_train) names samples of which the float model itself makes NaN",
             )
     return ranges
 

@@ -85,14 +85,32 @@ def fine_tune(
         aware = quantize_model(model, settings.scheme, data=x[~kept][: settings.calibration], skip=settings.skip)
     start, history = fit(aware, x, y, kept, settings, progress)
     if not np.isfinite(history["loss"]).all():
-        raise NonFiniteError(
-            "the loss became NaN: training diverged.",
-            got=f"loss {history['loss'][-1]} in epoch {len(history['loss'])}",
-            expected="a finite loss",
-            fix=f"use a smaller learning rate, for example --learning-rate {settings.learning_rate / 10:g}",
-        )
+        raise _without_loss(model, x, history["loss"], settings)
     aware.notes = (*aware.notes, *below_its_start(model.name, start, min(history["val_loss"])))
     return FineTuned(aware, {name: [float(value) for value in values] for name, values in history.items()})
+
+
+def _without_loss(model: keras.Model, x: np.ndarray, losses: Sequence[float], settings: FineTuning) -> NonFiniteError:
+    """The error for a loss that is no number: training diverged, or the float model has no result for a sample."""
+    sample = None if isinstance(model, QuantizationAwareModel) else _without_result(model, x)
+    got, expected = f"loss {losses[-1]} in epoch {len(losses)}", "a finite loss"
+    if sample is None:
+        fix = f"use a smaller learning rate, for example --learning-rate {settings.learning_rate / 10:g}"
+        return NonFiniteError("the loss became NaN: training diverged.", got=got, expected=expected, fix=fix)
+    return NonFiniteError(
+        "the loss became NaN: the float model itself makes NaN or infinity of some samples.",
+        got=f"{got}; sample {sample} is the first that it has no finite result for",
+        expected=expected,
+        fix=f"leave sample {sample} out, or bound what roots, logarithms and quotients are taken of",
+    )
+
+
+def _without_result(model: keras.Model, x: np.ndarray) -> int | None:
+    """The first sample of which a model makes what is not finite."""
+    finite = np.ones(len(x), bool)
+    for result in keras.tree.flatten(model.predict(x, verbose=0)):
+        finite &= np.isfinite(result).reshape(len(x), -1).all(axis=1)
+    return None if finite.all() else int(finite.argmin())
 
 
 def train_alike(

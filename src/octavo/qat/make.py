@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from octavo.arguments import NAMES, YES_OR_NO, Kind, check_kinds
 from octavo.calibration.statistics import Statistics
 from octavo.condition import Method
 from octavo.config import SCHEMES, LayerConfig, QuantizeConfig, configured, scheme_named
@@ -36,7 +37,9 @@ from octavo.qat.surgery.insert import insert_fake_quantization, remove_fake_quan
 from octavo.qat.surgery.origins import Origins, nudged_values, numbered_elements
 from octavo.qat.surgery.weights import weight_quantizers
 from octavo.qat.surgery.write_back import write_back
-from octavo.stages import Prepared, Source, calibrated_ranges, condition_prepared, doubts
+from octavo.stages import METHODS, Prepared, Source, calibrated_ranges, condition_prepared, doubts
+
+TRAINING = Kind(lambda value: isinstance(value, TrainingConfig), "a TrainingConfig", "octavo.qat.TrainingConfig()")
 
 
 def quantize_model(
@@ -85,6 +88,10 @@ def quantize_model(
         UnsupportedLayerError: for a layer without a form.
         ConfigError: for an unknown scheme or option; for learned ranges without data.
     """
+    check_kinds(
+        {"training": TRAINING, "methods": METHODS, "allow": NAMES, "distill": YES_OR_NO},
+        {"training": training, "methods": methods, "allow": allow, "distill": distill},
+    )
     training, model = training or TrainingConfig(), as_graph(read_if_path(model, allow))
     options = configured(config, scheme=scheme, skip=skip, layers=layers, per_axis=per_axis)
     check_trainable(model, options.scheme, training, data)

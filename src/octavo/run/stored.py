@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -52,8 +53,18 @@ def _shapes(content: bytes) -> tuple[Shape | None, ...]:
     before = model.output_shapes()
     if schema.Model.GetRootAs(content, 0).SubgraphsLength() > 1:  # a loop may have no end on these values
         return before
+    on_zeros = _shapes_on(model, lambda shape: np.zeros(shape))
+    if before == on_zeros:
+        return before
+    # A size that follows from constants alone, as of segments, has none before a run, and the same in each.
+    on_others = _shapes_on(model, lambda shape: np.arange(1, math.prod(shape) + 1).reshape(shape))
+    return tuple(shape if shape == other else None for shape, other in zip(on_zeros, on_others, strict=True))
+
+
+def _shapes_on(model: LiteRT, made: Callable[[Shape], np.ndarray]) -> tuple[Shape | None, ...]:
+    """Shapes of the results on values made for each input; None where the kernel gives up."""
     try:
-        model.run({port.name: np.zeros(port.shape, port.dtype.numpy) for port in model.inputs})
+        model.run({port.name: made(port.shape).astype(port.dtype.numpy) for port in model.inputs})
     except (DatasetError, ValueError):  # also for results of no size
-        return tuple(None for _ in before)
-    return tuple(shape if shape == other else None for shape, other in zip(before, model.output_shapes(), strict=True))
+        return tuple(None for _ in model.outputs)
+    return model.output_shapes()

@@ -102,7 +102,7 @@ def search(
         else Budgets(board.flash_bytes, board.ram_bytes)
     )
     source = Source(data, samples, integer_divisor)
-    prepared = prepare(model, allow)
+    prepared = prepare(model, allow, data=data)
     judge = Judge.of(test, metric, prepared, source.divisor_for(prepared))
     reached = None if judge is None else judge.score(quantize_prepared(prepared, QuantizeConfig("float32"), source))
     bench = workbench(prepared, config, source, board)

@@ -93,7 +93,7 @@ def compare(
         from octavo.pages.report import shown_of_test, write_report
         from octavo.stages import prepare
 
-        prepared = prepare(str(model), tuple(allow or ()), signature, input_shape_of(input_shape))
+        prepared = prepare(str(model), tuple(allow or ()), signature, input_shape_of(input_shape), data)
         best = table.best().row
         write_report(
             report, prepared, shown_of_test(prepared, held_out, integer_divisor), comparison=table,

@@ -91,7 +91,7 @@ def diagnose(
         from octavo.pages.report import shown_of_data, write_report
         from octavo.stages import prepare
 
-        prepared = prepare(str(model), tuple(allow or ()))
+        prepared = prepare(str(model), tuple(allow or ()), data=data)
         samples_shown = shown_of_data(prepared, str(data), integer_divisor)
         write_report(
             report, prepared, samples_shown, diagnosis=found, quantized=found.mended, commands=[command_line()]

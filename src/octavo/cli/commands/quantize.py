@@ -109,7 +109,7 @@ def quantize(
         from octavo.pages.report import shown_of_data, write_report
         from octavo.stages import prepare
 
-        prepared = prepare(source, tuple(allow or ()), signature, input_shape_of(input_shape))
+        prepared = prepare(source, tuple(allow or ()), signature, input_shape_of(input_shape), data)
         samples_shown = shown_of_data(prepared, str(data), integer_divisor)
         write_report(report, prepared, samples_shown, quantized=result, commands=[command_line()])
     if as_json:

@@ -106,7 +106,7 @@ def search(
         from octavo.pages.report import shown_of_data, write_report
         from octavo.stages import prepare
 
-        prepared = prepare(str(model), tuple(allow or ()))
+        prepared = prepare(str(model), tuple(allow or ()), data=data)
         write_report(
             report, prepared, shown_of_data(prepared, str(data), integer_divisor), search=found,
             quantized=found.quantized, commands=[command_line()],

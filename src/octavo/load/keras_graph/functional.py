@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from octavo.errors import InputError, OctavoError, UnsupportedLayerError
+from octavo.errors import OctavoError, UnsupportedLayerError
 from octavo.ir.types import Shape
-from octavo.load.input_shape import InputShape, OpenShape, fixed_shapes
+from octavo.load.input_shape import InputShape, fixed_shapes
 
 
 def functional_graph(model: Any, path: str) -> Any:
@@ -138,24 +138,12 @@ def graph_inputs(function: Any, given: InputShape | None) -> tuple[tuple[Shape, 
         given: What the caller says of open dimensions.
 
     Raises:
-        InputError: for a dimension of unknown size.
+        OpenShapeError: for a dimension of unknown size.
         ConfigError: if what the caller says does not fit.
     """
     known = {tensor._keras_history.operation.name: tuple(tensor.shape) for tensor in function.inputs}
     fixed = fixed_shapes(given, known)
-    return tuple(_with_batch_of_one(name, shape, known[name]) for name, shape in fixed.shapes.items()), fixed.batch
-
-
-def _with_batch_of_one(name: str, shape: OpenShape, own: OpenShape) -> Shape:
-    if None in shape[1:]:
-        example = tuple(size or 224 for size in shape[1:])
-        raise InputError(
-            f"input '{name}' has a dimension of unknown size.",
-            got=f"shape {own}",
-            expected="a fixed size for every dimension but the batch",
-            fix=f"say input_shape={example}, or build the model on keras.Input(shape={example})",
-        )
-    return (1, *(size for size in shape[1:] if size is not None))
+    return tuple((1, *sizes) for sizes in fixed.samples().values()), fixed.batch
 
 
 def ordered_arguments(function: Any, argument: Any) -> list[Any]:

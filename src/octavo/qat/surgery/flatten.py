@@ -21,6 +21,7 @@ import keras
 
 from octavo.errors import InputError
 from octavo.ir.types import Graph
+from octavo.load import not_a_model
 from octavo.load.keras_graph.form_names import computing_class
 from octavo.load.keras_graph.functional import functional_graph, is_graph_of_layers
 from octavo.qat.layers.annotated import Annotated
@@ -55,8 +56,10 @@ def flatten(model: keras.Model) -> Flat:
         model: Built, Sequential or Functional.
 
     Raises:
-        InputError: for a call on a variable of the model.
+        InputError: for what is no model, and for a call on a variable of the model.
     """
+    if not isinstance(model, keras.Model):
+        raise not_a_model(model)
     clones: dict[int, tuple[keras.layers.Layer, list[keras.layers.Layer]]] = {}
     origins = dict(paths_of(model))
     taken: set[str] = set()
