@@ -79,9 +79,18 @@ def test_integers_that_stand_for_numbers_are_given_as_such() -> None:
     assert quantized.graph.tensors[quantized.graph.inputs[0]].dtype is DType.INT8
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_a_mask_costs_attention_no_accuracy(causal: bool) -> None:
-    quantized = octavo.quantize(of_sequences(causal), data=SEQUENCES, verify="full")
+def of_scores(kind: type[keras.Layer]) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    x = keras.Input((6, 8))
+    return keras.Model(x, kind()([x, layers.Dense(8)(x)], use_causal_mask=True))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: of_sequences(False), lambda: of_sequences(True), lambda: of_scores(layers.Attention)]
+)
+def test_a_mask_costs_attention_no_accuracy(make: Callable[[], keras.Model]) -> None:
+    quantized = octavo.quantize(make(), data=SEQUENCES, verify="full")
+    assert not [note for note in quantized.notes if "shares the scale" in note.text]
     assert not quantized.islands
     assert quantized.verification is not None
     assert quantized.verification.ok
@@ -99,6 +108,23 @@ def test_the_place_of_the_largest_score_is_an_output_of_an_integer_model() -> No
     assert quantized.graph.tensors[name].dtype is DType.INT32
     agreed = np.mean(quantized.predict(SEQUENCES) == model.predict(SEQUENCES, verbose=0))
     assert agreed > 0.9
+
+
+def test_counts_are_whole_in_integers_too() -> None:
+    x = keras.Input((6, 8))
+    model = keras.Model(x, layers.Discretization([-1.5, -0.5, 0.5, 1.5])(x))
+    quantized = octavo.quantize(model, data=SEQUENCES, verify="full")
+    assert not quantized.islands
+    assert np.mean(quantized.predict(SEQUENCES) == model.predict(SEQUENCES, verbose=0)) > 0.97
+
+
+def test_enlarging_by_thirds_is_proven() -> None:
+    keras.utils.set_random_seed(0)
+    x = keras.Input((12, 14, 3))
+    model = keras.Model(x, layers.UpSampling2D((2, 3), interpolation="bilinear")(layers.Conv2D(4, 3)(x)))
+    quantized = octavo.quantize(model, data=RNG.normal(size=(8, 12, 14, 3)).astype(np.float32))
+    assert quantized.verification is not None
+    assert quantized.verification.ok
 
 
 def test_a_comparison_and_the_choice_by_it_are_integer() -> None:

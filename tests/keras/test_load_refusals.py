@@ -46,17 +46,12 @@ def test_a_layer_of_a_nested_model_is_named_by_its_path() -> None:
 
 
 def test_a_configuration_without_a_form_is_named_by_its_path_too() -> None:
-    jump = layers.ReLU(threshold=0.5, name="jump")
-    error = refusal(model_of(keras.Sequential([keras.Input((6, 4)), jump], name="encoder"), shape=(6, 4)))
-    assert "'encoder/jump'" in error.what
-    assert "threshold=0.5" in error.got
-    assert "leave threshold at 0" in error.fix
-
-
-def test_root_mean_squares_have_a_layer_of_their_own() -> None:
     with pytest.warns(UserWarning, match="rms_scaling"):
-        layer = layers.LayerNormalization(rms_scaling=True)
-    assert "RMSNormalization" in refusal(model_of(layer)).fix
+        roots = layers.LayerNormalization(rms_scaling=True, name="roots")
+    error = refusal(model_of(keras.Sequential([keras.Input((6, 4)), roots], name="encoder"), shape=(6, 4)))
+    assert "'encoder/roots'" in error.what
+    assert "rms_scaling=True" in error.got
+    assert "RMSNormalization" in error.fix
 
 
 def test_a_cast_to_integers_that_may_wrap_is_refused() -> None:

@@ -71,6 +71,15 @@ GRAPHS: dict[str, str] = {
         last = DIV(quotient, held) @last
         output last
     """,
+    "a mask that is added, then chosen": """
+        input x: float32[1,4,6]
+        input seen: bool[1,1,6]
+        const far: float32[] = 1e9
+        below = SUB(x, far) @attention
+        scores = SELECT_V2(seen, x, below) @attention
+        weights = SOFTMAX(scores) @attention
+        output weights
+    """,
     "batch norm of a sequence": """
         input x: float32[1,7,3]
         const image: int32[4] = -1 1 7 3 @conv

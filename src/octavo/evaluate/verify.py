@@ -197,7 +197,7 @@ def _allowed(
     target: Target, graph: Graph, node: Node, output: Tensor, own: Values, expected: Sequence[np.ndarray]
 ) -> float:
     if output.dtype.numpy.kind not in "fc":
-        return target.allowed_steps(node, output)
+        return target.allowed_steps(graph, node, output)
     return allowed_real(graph, node, reference.real_inputs(graph, node, own), expected)
 
 

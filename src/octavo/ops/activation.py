@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from octavo.ops.forms import emits, function_forms, layer_form, parameter
 from octavo.ops.fused import FusedActivation, Output, clamp_real, output_of
 from octavo.ops.limits import counted, largest_real, rescaled
 from octavo.ops.pointwise import Rescale, applies, from_zero, rescaling, run_rescale
-from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, SameAsOutput
 from octavo.ops.spec import Emitter, Example, FloatKernel, InPlace, KerasCall, KerasForm, Kernel, OpSpec
 from octavo.ops.version import version_by_type
@@ -126,16 +126,11 @@ def run_prelu(constants: PReluConstants, arrays: Inputs[np.ndarray]) -> tuple[np
 
 
 def lower_relu(b: Emitter, call: KerasCall) -> str:
-    """keras.layers.ReLU and keras.activations.relu: with a slope or a maximum, but without a threshold."""
-    slope, maximum = parameter(call, "negative_slope"), parameter(call, "max_value")
-    if parameter(call, "threshold"):
-        raise refuse(
-            call.operation,
-            got=f"threshold={parameter(call, 'threshold')}",
-            expected="threshold=0",
-            fix="leave threshold at 0; the function jumps at any other, and no operator does",
-        )
+    """keras.layers.ReLU and keras.activations.relu: with a slope, a maximum, or a threshold, where it jumps."""
+    slope, maximum, threshold = (parameter(call, name) for name in ("negative_slope", "max_value", "threshold"))
     x = call.inputs[0]
+    if threshold:
+        return b.calls(_jumping_relu, (call.args[0], slope, maximum, threshold))[0]
     if not slope and maximum == 6:
         return b.emit("RELU6", [x])
     inner = "" if maximum is None else "relu"
@@ -144,6 +139,16 @@ def lower_relu(b: Emitter, call: KerasCall) -> str:
     else:
         x = b.emit("RELU", [x], suffix=inner)
     return x if maximum is None else b.emit("MINIMUM", [x, b.constant(np.array(maximum, np.float32), "max_value")])
+
+
+def _jumping_relu(x: Any, slope: float, maximum: float | None, threshold: float) -> Any:
+    """`clip(x where x > threshold else 0, 0, maximum) - slope * max(threshold - x, 0)`."""
+    from keras import ops
+
+    kept = ops.where(x > threshold, x, 0.0)
+    if maximum is not None:
+        kept = ops.clip(kept, 0.0, maximum)
+    return kept - slope * ops.relu(threshold - x) if slope else kept
 
 
 def lower_leaky_relu(b: Emitter, call: KerasCall) -> str:

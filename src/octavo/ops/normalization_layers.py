@@ -28,16 +28,17 @@ def emit_affine(b: Emitter, name: str, scale: np.ndarray, offset: np.ndarray) ->
 
 
 def lower_batch_normalization(b: Emitter, call: KerasCall) -> str:
-    """BatchNormalization: always MUL and ADD, scale `gamma / sqrt(variance + epsilon)`, shape (channels,)."""
+    """BatchNormalization: always MUL and ADD, scale `gamma / sqrt(variance + epsilon)`, broadcast from its axis on."""
     layer, (x,) = call.operation, call.inputs
-    _require_last_axis(b, call, [layer.axis])
-    b.expects(x, call.weight("moving_mean"), call.weight("moving_variance"))
+    shape = (-1, *[1] * (len(b.shape(x)) - 1 - layer.axis % len(b.shape(x))))
+    b.expects(x, *(call.weight(name).reshape(shape) for name in ("moving_mean", "moving_variance")))
     with np.errstate(invalid="ignore"):  # a training that diverged may leave a negative one: a weight of NaN is told
         scale = 1 / np.sqrt(call.weight("moving_variance").astype(np.float64) + layer.epsilon)
     scale *= call.weight("gamma") if layer.scale else 1
     offset = (call.weight("beta") if layer.center else 0) - call.weight("moving_mean") * scale
-    scaled = b.emit("MUL", [x, b.constant(scale.astype(np.float32), "scale")], MulOptions(), suffix="scaled")
-    return b.emit("ADD", [scaled, b.constant(offset.astype(np.float32), "offset")], AddOptions())
+    scale, offset = (values.astype(np.float32).reshape(shape) for values in (scale, offset))
+    scaled = b.emit("MUL", [x, b.constant(scale, "scale")], MulOptions(), suffix="scaled")
+    return b.emit("ADD", [scaled, b.constant(offset, "offset")], AddOptions())
 
 
 def lower_rescaling(b: Emitter, call: KerasCall) -> str:

@@ -118,6 +118,18 @@ def prepare_bilinear(
     return BilinearConstants((height, width), scales, offsets)
 
 
+def drift_bilinear(options: ResizeBilinearOptions, inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> float:
+    """What positions in 1/1024 of a pixel, which miss those of XNNPACK more with each pixel, make of a whole range."""
+    constants, corners = prepare_bilinear(options, inputs, outputs), options.align_corners
+    missed = 0.0
+    for i, new in enumerate(constants.sizes):
+        old = inputs[0].shape[1 + i]
+        exact = (old - (corners and new > 1)) / (new - (corners and new > 1))
+        missed += new * abs(constants.scales_q10[i] / 1024 - exact)
+    lowest, highest = outputs[0].dtype.integer_range
+    return missed * (highest - lowest)
+
+
 def run_bilinear(constants: BilinearConstants, arrays: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
     """Integer reference of RESIZE_BILINEAR: one rounding, halves away from zero.
 
@@ -235,6 +247,7 @@ RESIZE_BILINEAR = OpSpec(
     passes_offsets=True,
     run_float=bilinear_float,
     integer=Kernel(prepare_bilinear, run_bilinear),
+    drift=drift_bilinear,
     micro=frozenset({DType.FLOAT32, DType.INT8}),
     version=version_by_type(int8=3, int16=4, other=3),
     keras={

@@ -232,6 +232,7 @@ class OpSpec:
         fuses: Whether RELU-like operators can fuse into it.
         exact: False where LiteRT's reference kernel rounds in floating point, so that it equals the integer
             reference only within a step.
+        drift: By how many steps beyond one LiteRT's default kernels may differ from the integer reference.
         wrong_in_litert_reference: Activation types that LiteRT's reference kernels lack or compute wrongly.
         version: Operator version by input and output tensors.
         keras: Forms of the Keras layers ("layers.Conv2D"), activations ("activations.relu") and operations
@@ -280,6 +281,7 @@ class OpSpec:
     micro_name: str = ""
     fuses: bool = False
     exact: bool = True
+    drift: Callable[[Any, Inputs[Tensor], Sequence[Tensor]], float] = lambda options, inputs, outputs: 0.0
     wrong_in_litert_reference: frozenset[DType] = frozenset()
     version: Version = lambda inputs, outputs: 1
     keras: Mapping[str, KerasForm] = field(default_factory=dict)

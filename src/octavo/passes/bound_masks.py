@@ -32,7 +32,7 @@ def bound_masks(graph: Graph) -> Graph:
     bounded = {
         name: replace(tensor, data=np.clip(tensor.values, -BEYOND, BEYOND).astype(np.float32))
         for name, tensor in ((name, graph.tensors[name]) for name in infinite)
-        if _only_hides(graph, name, readers)
+        if only_hides(graph, name, readers)
     }
     return replace(graph, tensors={**graph.tensors, **bounded}) if bounded else graph
 
@@ -42,11 +42,11 @@ def _is_infinite(tensor: Tensor) -> bool:
     return data is not None and data.dtype == np.float32 and bool(np.isinf(data).any() and not np.isnan(data).any())
 
 
-def _only_hides(graph: Graph, name: str, readers: Mapping[str, tuple[Node, ...]]) -> bool:
+def only_hides(graph: Graph, name: str, readers: Mapping[str, tuple[Node, ...]]) -> bool:
     """Whether all that reads a tensor neglects what lies far below, or moves or adds it for such."""
     return name not in graph.outputs and all(
         stated_limit([node], name, lambda role: role.flat_below) is not None
-        or (_passes_on(node, name) and _only_hides(graph, node.outputs[0], readers))
+        or (_passes_on(node, name) and only_hides(graph, node.outputs[0], readers))
         for node in readers.get(name, ())
     )
 

@@ -17,6 +17,7 @@ from octavo.passes.fold_input_scaling import fold_input_scaling
 from octavo.passes.fold_padding import fold_padding
 from octavo.passes.fuse_activations import fuse_activations
 from octavo.passes.graph_pass import Pass, Rewrite, declared
+from octavo.passes.hide_by_constants import hide_by_constants
 from octavo.passes.merge_scaling import merge_scaling
 from octavo.passes.move_scaling import move_scaling
 from octavo.passes.multiply_by_roots import multiply_by_roots
@@ -30,6 +31,8 @@ PASSES: tuple[Pass, ...] = tuple(
         fold_constants,
         # Before all that match neighbours: nothing idle may stand between them.
         drop_identities,
+        # Before merge_scaling, which may move the constant into a neighbour.
+        hide_by_constants,
         # Before folding: a chain of additions and multiplications then folds or stays as a whole.
         merge_scaling,
         # After merge_scaling: a chain moves as few nodes. Before fold_batch_norm, which looks for the layer in front.

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from octavo.dtypes import DType
+from octavo.ir.graph import operands, results
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.ops.operands import is_hybrid, working_type
 from octavo.ops.spec import OpSpec
@@ -44,7 +45,7 @@ class Target:
     name: str
     opener: Callable[..., Runtime]
     obstacle: Callable[[Graph, Node, OpSpec, DType], str]
-    steps: Callable[[OpSpec], float]
+    steps: Callable[[Graph, Node, OpSpec], float]
     required: bool = False
     installed: Callable[[], None] = lambda: None
     folds: bool = False
@@ -74,9 +75,9 @@ class Target:
                 return f"{node.op} of '{node.layer or node.outputs[0]}' {obstacle}"
         return ""
 
-    def allowed_steps(self, node: Node, output: Tensor) -> float:
+    def allowed_steps(self, graph: Graph, node: Node, output: Tensor) -> float:
         """The largest difference allowed of an integer result, in steps; 0 of one that stands for no reals."""
-        return 0 if output.quantization is None else self.steps(spec_of(node.op))
+        return 0 if output.quantization is None else self.steps(graph, node, spec_of(node.op))
 
 
 def _micro_obstacle(graph: Graph, node: Node, spec: OpSpec, dtype: DType) -> str:
@@ -94,18 +95,22 @@ def _no_obstacle(graph: Graph, node: Node, spec: OpSpec, dtype: DType) -> str:
     return ""
 
 
-MICRO = Target("TensorFlow Lite Micro", Micro, _micro_obstacle, steps=lambda spec: 0, installed=require)
+def _default_steps(graph: Graph, node: Node, spec: OpSpec) -> float:
+    return math.inf if spec.states else 1 + spec.drift(node.options, operands(graph, node), results(graph, node))
+
+
+MICRO = Target("TensorFlow Lite Micro", Micro, _micro_obstacle, steps=lambda graph, node, spec: 0, installed=require)
 REFERENCE = Target(
     "LiteRT reference",
     partial(LiteRT, kernels="reference"),
     _reference_obstacle,
-    steps=lambda spec: math.inf if spec.states else 0 if spec.exact else 1,
+    steps=lambda graph, node, spec: math.inf if spec.states else 0 if spec.exact else 1,
 )
 DEFAULT = Target(
     "LiteRT default",
     LiteRT,
     _no_obstacle,
-    steps=lambda spec: math.inf if spec.states else 1,
+    steps=_default_steps,
     required=True,
     folds=True,
     fuses=True,

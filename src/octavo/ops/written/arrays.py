@@ -12,7 +12,7 @@ import numpy as np
 
 from octavo.ops.axes import named_axes
 from octavo.ops.spec import KerasForm
-from octavo.ops.written.recipe import along_one, is_symbol, keras_ops, written
+from octavo.ops.written.recipe import along_one, counted, is_symbol, keras_ops, written
 
 
 def repeat(operation: Any, x: Any) -> Any:
@@ -244,7 +244,7 @@ def unravel(operation: Any, indices: Any) -> Any:
     ops, rest = keras_ops(), ops_cast(indices)
     made = []
     for size in reversed(operation.shape):
-        made.append(ops.cast(ops.mod(rest, float(size)), "int32"))
+        made.append(counted(ops.mod(rest, float(size))))
         rest = ops.floor((rest + 0.5) * (1.0 / size))
     return tuple(reversed(made))
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from octavo.ops.forms import activation_form
 from octavo.ops.spec import KerasForm
-from octavo.ops.written.recipe import is_symbol, keras_ops, written
+from octavo.ops.written.recipe import counted, is_symbol, keras_ops, written
 
 # Abramowitz and Stegun, "Handbook of Mathematical Functions", 7.1.26: good to 1.5e-7, which is float32's own rounding.
 _ERF_STEEPNESS = 0.3275911
@@ -162,9 +163,8 @@ def _select(operation: Any, condlist: Any, choicelist: Any, default: Any = 0) ->
 
 def _digitized(ops: Any, x: Any, bins: Any) -> Any:
     """How many bounds lie at or below each value, as int32."""
-    bounds = np.asarray(bins, np.float32)
-    expanded = ops.expand_dims(x, -1)
-    return ops.cast(ops.sum(ops.cast(expanded >= bounds, "float32"), axis=-1), "int32")
+    reached = ops.expand_dims(x, -1) >= np.asarray(bins, np.float32)
+    return counted(ops.sum(ops.cast(reached, "float32"), axis=-1))
 
 
 def _sorted_places(operation: Any, bounds: Any, values: Any) -> Any:
@@ -172,7 +172,7 @@ def _sorted_places(operation: Any, bounds: Any, values: Any) -> Any:
     ops = keras_ops()
     behind = ops.expand_dims(values, -1) if is_symbol(values) else np.expand_dims(np.asarray(values, np.float32), -1)
     passed = behind > bounds if operation.side == "left" else behind >= bounds
-    return ops.cast(ops.sum(ops.cast(passed, "float32"), axis=-1), "int32")
+    return counted(ops.sum(ops.cast(passed, "float32"), axis=-1))
 
 
 def _is_among_largest(operation: Any, targets: Any, predictions: Any) -> Any:
@@ -187,7 +187,7 @@ def _sparsemax(operation: Any, x: Any) -> Any:
 
     Source: keras/src/backend/*/nn.py, sparsemax; Martins and Astudillo, "From Softmax to Sparsemax", 2016.
     """
-    ops, axis = keras_ops(), operation.axis % len(x.shape)
+    ops, axis = keras_ops(), getattr(operation, "axis", -1) % len(x.shape)
     rows = ops.moveaxis(x, axis, -1)
     share = 1 / np.arange(1, rows.shape[-1] + 1, dtype=np.float32)
     largest = ops.top_k(rows, rows.shape[-1])[0]
@@ -216,12 +216,15 @@ def _saturate_cast(operation: Any, x: Any) -> Any:
     return ops.cast(x, wanted)
 
 
+_SPARSEMAX = written(_sparsemax, lambda ops, x: ops.sparsemax(x))
+
 FORMS: dict[str, KerasForm] = {
+    "activations.sparsemax": activation_form("sparsemax", _SPARSEMAX.lower),
     "ops.Erfinv": written(_by(_inverse_erf), lambda ops, x: ops.erfinv(0.9 * ops.tanh(x))),
     "ops.I0": written(_by(_bessel), lambda ops, x: ops.i0(2.0 * x)),
     "ops.Imag": written(_by(lambda ops, x: x * 0.0), lambda ops, x: x + ops.imag(x)),
     "ops.Angle": written(_by(lambda ops, x: ops.where(x < 0.0, math.pi, 0.0)), lambda ops, x: ops.angle(x)),
-    "ops.Sparsemax": written(_sparsemax, lambda ops, x: ops.sparsemax(x)),
+    "ops.Sparsemax": _SPARSEMAX,
     "ops.SearchSorted": written(
         _sorted_places,
         lambda ops, x: ops.cast(ops.searchsorted(np.array([-0.5, 0.0, 0.5], np.float32), x), "float32"),

@@ -34,6 +34,11 @@ def along_one(x: Any, axis: int | None) -> tuple[Any, int]:
     return x, axis % len(x.shape)
 
 
+def counted(real: Any) -> Any:
+    """A count, a real tensor, as int32: a cast cuts off, and what integers stand for may lie a bit too low."""
+    return keras_ops().cast(real + 0.5, "int32")
+
+
 def keras_ops() -> Any:
     """`keras.ops`, imported once it is needed."""
     import keras

@@ -11,7 +11,7 @@ import numpy as np
 from octavo.ops.axes import named_axes
 from octavo.ops.refuse import refuse
 from octavo.ops.spec import KerasForm
-from octavo.ops.written.recipe import along_one, is_symbol, keras_ops, written
+from octavo.ops.written.recipe import along_one, counted, is_symbol, keras_ops, written
 
 
 def variance(operation: Any, x: Any) -> Any:
@@ -120,7 +120,7 @@ def _all(operation: Any, x: Any) -> Any:
 
 def _count(operation: Any, x: Any) -> Any:
     ops, axes = keras_ops(), named_axes(len(x.shape), operation.axis)
-    return ops.cast(ops.sum(_truths(x), axis=axes), "int32")
+    return counted(ops.sum(_truths(x), axis=axes))
 
 
 def _truths(x: Any) -> Any:
