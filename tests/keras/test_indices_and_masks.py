@@ -150,7 +150,7 @@ def test_the_table_of_an_embedding_trains_for_int8() -> None:
     assert np.mean(steps) < 1
 
 
-def test_indices_are_moved_joined_and_chosen_among_as_integers() -> None:
+def test_indices_are_moved_joined_counted_with_and_chosen_among_as_integers() -> None:
     keras.utils.set_random_seed(0)
     x = keras.Input((6, 2), dtype="int32", name="ids")
     words = layers.Embedding(1000, 8)
@@ -163,6 +163,8 @@ def test_indices_are_moved_joined_and_chosen_among_as_integers() -> None:
         ops.clip(x, 3, 900),
         ops.where(x > 100, x, 7),
         ops.max(x, axis=1),
+        ops.mod(3 * x + 1, 1000) // 2,
+        500 + ops.minimum(x, 400) - ops.flip(x, axis=1) // 2,
     ]
     model = keras.Model(x, [layers.Dense(3)(layers.Flatten()(words(ids))) for ids in ways])
     data = RNG.integers(0, 1000, (32, 6, 2)).astype(np.int32)

@@ -45,6 +45,14 @@ def test_a_layer_of_a_nested_model_is_named_by_its_path() -> None:
     assert "'encoder/hash'" in refusal(model_of(inner, shape=(6, 6, 3))).what
 
 
+def test_a_vocabulary_with_several_indices_for_others_is_refused() -> None:
+    pytest.importorskip("tensorflow")
+    lookup = layers.IntegerLookup(vocabulary=[3, 5], num_oov_indices=2)
+    error = refusal(model_of(lambda x: lookup(ops.cast(x, "int32"))))
+    assert error.got == "num_oov_indices=2"
+    assert "look the numbers up before the model" in error.fix
+
+
 def test_a_configuration_without_a_form_is_named_by_its_path_too() -> None:
     with pytest.warns(UserWarning, match="rms_scaling"):
         roots = layers.LayerNormalization(rms_scaling=True, name="roots")

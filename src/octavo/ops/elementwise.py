@@ -91,6 +91,7 @@ def _division(function: str) -> KerasForm:
 
 ADD = OpSpec(
     name="ADD",
+    counts=True,
     options=AddOptions,
     inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
@@ -113,6 +114,7 @@ ADD = OpSpec(
 
 SUB = OpSpec(
     name="SUB",
+    counts=True,
     options=SubOptions,
     inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
@@ -132,6 +134,7 @@ SUB = OpSpec(
 
 MUL = OpSpec(
     name="MUL",
+    counts=True,
     options=MulOptions,
     inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,

@@ -54,6 +54,7 @@ def _of_two(
     *,
     micro: frozenset[DType] = EVERYWHERE,
     unbounded: bool = False,
+    counts: bool = False,
 ) -> OpSpec:
     """An operator on two tensors that broadcast, which keras.ops and numpy call alike."""
     return OpSpec(
@@ -65,6 +66,7 @@ def _of_two(
         run_float=applies(getattr(np, function)),
         activations=frozenset(),
         unbounded=unbounded,
+        counts=counts,
         micro=micro,
         keras={}
         if operation is None
@@ -127,8 +129,8 @@ POW = _of_two(
     micro=LITERT_ALONE,
     unbounded=True,
 )
-FLOOR_DIV = _of_two("FLOOR_DIV", "FloorDivide", "floor_divide", _TWO, unbounded=True)
-FLOOR_MOD = _of_two("FLOOR_MOD", "Mod", "mod", _TWO)
+FLOOR_DIV = _of_two("FLOOR_DIV", "FloorDivide", "floor_divide", _TWO, unbounded=True, counts=True)
+FLOOR_MOD = _of_two("FLOOR_MOD", "Mod", "mod", _TWO, counts=True)
 
 
 def lower_arctan2(b: Emitter, call: KerasCall) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from octavo.dtypes import DType
 from octavo.ir.graph import consumers, drop_unused, fresh_name, producers, rename_inputs
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.ops.cast import CastOptions, ElementType
+from octavo.ops.fused import FusedActivation, activation_of
 from octavo.ops.operands import data_inputs
 from octavo.ops.roles import SameAsInput, SameAsOutput
 from octavo.ops.table import spec_of
@@ -18,7 +20,7 @@ from octavo.ops.truth import Compares
 _READ = {DType.INT32, DType.BOOL}
 
 
-def with_integer_inputs(graph: Graph) -> tuple[Graph, dict[str, str]]:
+def with_integer_inputs(graph: Graph, types: Mapping[str, str]) -> tuple[Graph, dict[str, str]]:
     """Let an input that is read as int32, and otherwise only compared with whole numbers, be of that type.
 
         float32 input -> CAST to int32 -> reader        =>  int32 input -> reader
@@ -26,13 +28,17 @@ def with_integer_inputs(graph: Graph) -> tuple[Graph, dict[str, str]]:
 
     A real tensor would be rounded to as few values as its scale has, and an index of a large table with it. What only
     moves the values on their way to such readers, joins them with others of that kind, or chooses among them and whole
-    numbers, does so with integers then. Does not apply where the values themselves, or the result of a CAST, are an
-    output of the graph.
+    numbers, does so with integers then, and so does what counts with them, if they are integers in Keras. Does not
+    apply where the values themselves, or the result of a CAST, are an output of the graph.
+
+    Args:
+        graph: It.
+        types: In Keras, by name of the tensor.
 
     Returns:
         The graph, and the tensor that stands for each result of a CAST that went.
     """
-    whole = {held for name in graph.inputs for held in _held(graph, name)}
+    whole = {held for name in graph.inputs for held in _held(graph, name, "int" in types[name])}
     if not whole:
         return graph, {}
     gone: dict[str, str] = {}
@@ -49,8 +55,14 @@ def with_integer_inputs(graph: Graph) -> tuple[Graph, dict[str, str]]:
     return drop_unused(replace(graph, tensors=tensors, nodes=rename_inputs(nodes, gone))), gone
 
 
-def _held(graph: Graph, name: str) -> frozenset[str]:
-    """The tensors that hold an input's values, or are joined with them, where all that read them do so as integers."""
+def _held(graph: Graph, name: str, counts: bool) -> frozenset[str]:
+    """The tensors that hold an input's values, or are joined with them, where all that read them do so as integers.
+
+    Args:
+        graph: Where they are.
+        name: The input.
+        counts: Whether it holds whole numbers, with which operators may count.
+    """
     readers, made_by = consumers(graph), producers(graph)
     held, pending, indices = set[str](), [name], False
     while pending:
@@ -59,10 +71,10 @@ def _held(graph: Graph, name: str) -> frozenset[str]:
             continue
         held.add(tensor)
         maker = made_by.get(tensor)
-        if tensor not in graph.inputs and (maker is None or not _is_moved(maker)):
+        if tensor not in graph.inputs and (maker is None or not _is_kept(maker, counts)):
             return frozenset()
         for node in filter(None, (maker, *readers[tensor])):
-            if node is maker or (_is_moved(node) and _is_data(graph, node, tensor)):
+            if node is maker or (_is_kept(node, counts) and _is_data(graph, node, tensor)):
                 pending += [*node.outputs, *(other for _, other in data_inputs(graph, node))]
             elif any(_is_cast(graph, node, dtype) for dtype in _READ) and node.outputs[0] not in graph.outputs:
                 indices |= _is_cast(graph, node, DType.INT32)
@@ -75,9 +87,11 @@ def _is_cast(graph: Graph, node: Node, dtype: DType) -> bool:
     return node.op == "CAST" and graph.tensors[node.outputs[0]].dtype is dtype
 
 
-def _is_moved(node: Node) -> bool:
-    """Whether an operator only gives values other places, or chooses among them, on int32 as well."""
+def _is_kept(node: Node, counts: bool) -> bool:
+    """Whether an operator gives values other places, chooses among them, or counts with them, on int32 as well."""
     rule = spec_of(node.op).rule()
+    if spec_of(node.op).counts:
+        return counts and activation_of(node.options) is FusedActivation.NONE
     return isinstance(rule, SameAsInput | SameAsOutput) and rule.moves and not rule.reals_alone
 
 

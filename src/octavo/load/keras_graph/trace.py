@@ -88,7 +88,7 @@ def load_keras(
     shapes, batch = graph_inputs(function, input_shape)
     outputs = tracer.walk(function, list(map(tracer.input, function.inputs, shapes)), lambda call: call.name)
     tracer.check_allowed()
-    graph, cast = with_integer_inputs(tracer.builder.finish(outputs))
+    graph, cast = with_integer_inputs(tracer.builder.finish(outputs), tracer.dtypes)
     names = {key: cast.get(name, name) for key, name in tracer.names.items()}
     whole = {name for name in graph.inputs if graph.tensors[name].dtype is DType.INT32}
     notes = tuple(note for subject, note in tracer.notes.items() if subject not in whole)
@@ -110,7 +110,7 @@ class _Tracer:
         builder: Where operators go.
         names: Graph tensor by `id` of the Keras tensor.
         results: Graph tensor of each layer's first call, by layer path.
-        notes: Remarks by subject.
+        notes, dtypes: Remarks by subject, and what type a graph tensor has in Keras.
     """
 
     def __init__(self, name: str, allow: Sequence[str], values: Mapping[int, np.ndarray], stored: bool) -> None:
@@ -122,7 +122,7 @@ class _Tracer:
         self._values = values
         self._stored = stored
         self._paths: dict[Any, str] = {}
-        self._dtypes: dict[str, str] = {}
+        self.dtypes: dict[str, str] = {}
         self._shadows = Shadows(self._array)
 
     def input(self, tensor: Any, shape: Shape) -> str:
@@ -138,7 +138,7 @@ class _Tracer:
         if "float" not in tensor.dtype:
             self._note(name, f"an input of {tensor.dtype} in Keras is one of float32 here; its values stay the same")
         name = self.builder.input(name, shape)
-        self._dtypes[name] = tensor.dtype
+        self.dtypes[name] = tensor.dtype
         return name
 
     def walk(self, function: Any, inputs: Sequence[str], path_of: Callable[[Any], str]) -> tuple[str, ...]:
@@ -174,7 +174,7 @@ class _Tracer:
         for tensor, result in zip(node.outputs, results, strict=True):
             values[id(tensor)] = result
             if isinstance(result, str):
-                self._dtypes.setdefault(result, tensor.dtype)
+                self.dtypes.setdefault(result, tensor.dtype)
         return results
 
     def check_allowed(self) -> None:
@@ -356,7 +356,7 @@ class _Tracer:
 
     def _symbol(self, name: str) -> Any:
         """A symbol in the place of a graph tensor, of the type it has in Keras."""
-        dtype = self._dtypes.get(name, "float32")
+        dtype = self.dtypes.get(name, "float32")
         return symbol(self.builder.shape(name), "float32" if "float" in dtype else dtype)
 
     def _array(self, variable: Any) -> Any:

@@ -10,11 +10,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from octavo.ops.spec import KerasForm
-from octavo.ops.written import arrays, functions, images, layers, matrices, products, reductions, segments, spectra
+from octavo.ops.written import (
+    arrays,
+    bits,
+    functions,
+    images,
+    layers,
+    losses,
+    matrices,
+    products,
+    reductions,
+    segments,
+    spectra,
+)
 
 FORMS: Mapping[str, KerasForm] = MappingProxyType(
     {
         **functions.FORMS,
+        **bits.FORMS,
+        **losses.FORMS,
         **reductions.FORMS,
         **arrays.FORMS,
         **products.FORMS,

@@ -10,7 +10,7 @@ import numpy as np
 
 from octavo.ops.forms import activation_form
 from octavo.ops.spec import KerasForm
-from octavo.ops.written.recipe import counted, is_symbol, keras_ops, written
+from octavo.ops.written.recipe import by_two, counted, is_symbol, keras_ops, written
 
 # Abramowitz and Stegun, "Handbook of Mathematical Functions", 7.1.26: good to 1.5e-7, which is float32's own rounding.
 _ERF_STEEPNESS = 0.3275911
@@ -93,11 +93,6 @@ def _bessel(ops: Any, x: Any) -> Any:
 def _by(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """A recipe of a function of keras.ops and one tensor."""
     return lambda operation, x: function(keras_ops(), x)
-
-
-def _by_two(function: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
-    """A recipe of a function of keras.ops and two tensors."""
-    return lambda operation, x1, x2: function(keras_ops(), x1, x2)
 
 
 def _log_add(ops: Any, a: Any, b: Any) -> Any:
@@ -249,7 +244,7 @@ FORMS: dict[str, KerasForm] = {
     "ops.Log10": written(_by(lambda ops, x: ops.log(x) / math.log(10)), lambda ops, x: ops.log10(x)),
     "ops.Expm1": written(_by(lambda ops, x: ops.exp(x) - 1.0), lambda ops, x: ops.expm1(x)),
     "ops.Exp2": written(_by(_power_of_two), lambda ops, x: ops.exp2(x)),
-    "ops.Ldexp": written(_by_two(_scaled_by_power), lambda ops, x: ops.ldexp(x, 2)),
+    "ops.Ldexp": written(by_two(_scaled_by_power), lambda ops, x: ops.ldexp(x, 2)),
     "ops.Sinh": written(_by(lambda ops, x: (ops.exp(x) - ops.exp(-x)) * 0.5), lambda ops, x: ops.sinh(x)),
     "ops.Cosh": written(_by(lambda ops, x: (ops.exp(x) + ops.exp(-x)) * 0.5), lambda ops, x: ops.cosh(x)),
     "ops.Tan": written(_by(lambda ops, x: ops.sin(x) / ops.cos(x)), lambda ops, x: ops.tan(x)),
@@ -311,34 +306,34 @@ FORMS: dict[str, KerasForm] = {
         lambda ops, x: ops.squareplus(x),
     ),
     "ops.Glu": written(_glu, lambda ops, x: ops.glu(x)),
-    "ops.Fmax": written(_by_two(lambda ops, a, b: ops.maximum(a, b)), lambda ops, x, y: ops.fmax(x, y), (4, 6), (4, 6)),
-    "ops.Fmin": written(_by_two(lambda ops, a, b: ops.minimum(a, b)), lambda ops, x, y: ops.fmin(x, y), (4, 6), (4, 6)),
-    "ops.Fmod": written(_by_two(_fmod), lambda ops, x: ops.fmod(5.0 * x, 0.75)),
+    "ops.Fmax": written(by_two(lambda ops, a, b: ops.maximum(a, b)), lambda ops, x, y: ops.fmax(x, y), (4, 6), (4, 6)),
+    "ops.Fmin": written(by_two(lambda ops, a, b: ops.minimum(a, b)), lambda ops, x, y: ops.fmin(x, y), (4, 6), (4, 6)),
+    "ops.Fmod": written(by_two(_fmod), lambda ops, x: ops.fmod(5.0 * x, 0.75)),
     "ops.Hypot": written(
-        _by_two(lambda ops, a, b: ops.sqrt(ops.square(a) + ops.square(b))),
+        by_two(lambda ops, a, b: ops.sqrt(ops.square(a) + ops.square(b))),
         lambda ops, x, y: ops.hypot(x, y),
         (4, 6),
         (4, 6),
     ),
-    "ops.Logaddexp": written(_by_two(_log_add), lambda ops, x, y: ops.logaddexp(x, y), (4, 6), (4, 6)),
+    "ops.Logaddexp": written(by_two(_log_add), lambda ops, x, y: ops.logaddexp(x, y), (4, 6), (4, 6)),
     "ops.Logaddexp2": written(
-        _by_two(lambda ops, a, b: _log_add(ops, a * math.log(2), b * math.log(2)) / math.log(2)),
+        by_two(lambda ops, a, b: _log_add(ops, a * math.log(2), b * math.log(2)) / math.log(2)),
         lambda ops, x, y: ops.logaddexp2(x, y),
         (4, 6),
         (4, 6),
     ),
     "ops.DivideNoNan": written(
-        _by_two(lambda ops, a, b: ops.where(ops.equal(b, 0.0), 0.0, a / ops.where(ops.equal(b, 0.0), 1.0, b))),
+        by_two(lambda ops, a, b: ops.where(ops.equal(b, 0.0), 0.0, a / ops.where(ops.equal(b, 0.0), 1.0, b))),
         lambda ops, x, y: ops.divide_no_nan(x, ops.relu(y)),
         (4, 6),
         (4, 6),
     ),
     "ops.Heaviside": written(
-        _by_two(lambda ops, x, at_zero: ops.where(x > 0.0, 1.0, ops.where(x < 0.0, 0.0, at_zero))),
+        by_two(lambda ops, x, at_zero: ops.where(x > 0.0, 1.0, ops.where(x < 0.0, 0.0, at_zero))),
         lambda ops, x: ops.heaviside(x, np.float32(0.5)),
     ),
     "ops.LogicalXor": written(
-        _by_two(lambda ops, a, b: ops.logical_and(ops.logical_or(a, b), ops.logical_not(ops.logical_and(a, b)))),
+        by_two(lambda ops, a, b: ops.logical_and(ops.logical_or(a, b), ops.logical_not(ops.logical_and(a, b)))),
         lambda ops, x, y: ops.where(ops.logical_xor(x > 0, y > 0), x, 0.5),
         (4, 6),
         (4, 6),

@@ -72,15 +72,45 @@ def category_encoding(layer: Any, x: Any, count_weights: Any = None) -> Any:
     return _encoded(layer, x, layer.num_tokens)
 
 
+def integer_lookup(layer: Any, x: Any) -> Any:
+    """keras.layers.IntegerLookup: a column for each index, true where the number is the one that has it."""
+    missing = {
+        "invert=True": layer.invert,
+        'output_mode="tf_idf"': layer.output_mode == "tf_idf",
+        f"num_oov_indices={layer.num_oov_indices}": layer.num_oov_indices > 1,
+        "pad_to_max_tokens=True": layer.pad_to_max_tokens,
+    }
+    if any(missing.values()):
+        raise refuse(
+            layer,
+            got=", ".join(name for name, given in missing.items() if given),
+            expected="indices of numbers, with one for all others at most",
+            fix="look the numbers up before the model",
+        )
+    ops, whole = keras_ops(), keras_ops().expand_dims(keras_ops().cast(x, "int32"), -1)
+    known = np.asarray(layer.get_vocabulary(include_special_tokens=False), np.int32)
+    found, others = ops.equal(whole, known), layer.num_oov_indices
+    if layer.output_mode != "int":
+        hot = ops.cast(found, "float32")
+        alone = 1.0 - ops.max(hot, axis=-1, keepdims=True)
+        return _gathered(layer, ops.concatenate([alone, hot], axis=-1) if others else hot)
+    first = 0 if layer.mask_token is None else 1
+    indices = np.arange(len(known), dtype=np.int32) + first + others
+    places = ops.max(ops.where(found, indices, np.int32(first)), axis=-1)
+    return ops.where(ops.equal(whole[..., 0], layer.mask_token), 0, places) if first else places
+
+
 def _encoded(layer: Any, places: Any, count: int) -> Any:
     """Indices as they are, or one-hot, which occur, or how often, along the last axis."""
+    return places if layer.output_mode == "int" else _gathered(layer, keras_ops().one_hot(places, count))
+
+
+def _gathered(layer: Any, hot: Any) -> Any:
+    """Of one-hot indices themselves, which occur, or how often, along the last axis."""
     ops, mode = keras_ops(), layer.output_mode
-    if mode == "int":
-        return places
-    hot = ops.one_hot(places, count)
     if mode == "one_hot":
-        return ops.squeeze(hot, axis=-2) if len(places.shape) > 1 and places.shape[-1] == 1 else hot
-    if len(places.shape) < 2:
+        return ops.squeeze(hot, axis=-2) if len(hot.shape) > 2 and hot.shape[-2] == 1 else hot
+    if len(hot.shape) < 3:
         return hot
     return ops.max(hot, axis=-2) if mode == "multi_hot" else ops.sum(hot, axis=-2)
 
@@ -92,6 +122,11 @@ FORMS: dict[str, KerasForm] = {
     "layers.CategoryEncoding": written(
         category_encoding,
         lambda ops, x: _keras().layers.CategoryEncoding(6, output_mode="multi_hot")(ops.argmax(x, axis=-1)),
+    ),
+    "layers.IntegerLookup": written(
+        integer_lookup,
+        lambda ops, x: _keras().layers.IntegerLookup(vocabulary=[3, 1, 2])(ops.cast(4.0 * x, "int32")),
+        (6,),
     ),
     "layers.Softmax": replace(
         written(softmax, lambda ops, x: _keras().layers.Softmax(axis=1)(x), (6, 4)), takes_mask=True

@@ -39,6 +39,11 @@ def counted(real: Any) -> Any:
     return keras_ops().cast(real + 0.5, "int32")
 
 
+def by_two(function: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
+    """A recipe of a function of keras.ops and two tensors."""
+    return lambda operation, x1, x2: function(keras_ops(), x1, x2)
+
+
 def keras_ops() -> Any:
     """`keras.ops`, imported once it is needed."""
     import keras
