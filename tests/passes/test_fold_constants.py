@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from pass_graphs import graph_of
 
+from octavo.errors import InputError
 from octavo.ops.text import parse_graph
 from octavo.passes.fold_constants import fold_constants
 
@@ -35,6 +37,22 @@ def test_constants_fold_through_several_operators() -> None:
     )
     assert len(graph.nodes) == 1
     assert np.array_equal(graph.tensors["c"].data, [4, 16])  # type: ignore[arg-type]
+
+
+def test_indices_beyond_a_table_of_constants_are_refused() -> None:
+    """As positions of a sequence longer than the model has places for."""
+    graph = parse_graph(
+        """
+        input x: float32[1,2]
+        const table: float32[2] = 1 2
+        const places: int32[2] = 1 2
+        b = GATHER(table, places)
+        y = ADD(x, b)
+        output y
+        """
+    )
+    with pytest.raises(InputError, match=r"(?s)GATHER of layer .*index 2.*fix: +give samples, or an input_shape"):
+        fold_constants(graph)
 
 
 def test_quantized_constants_are_left_to_their_operators() -> None:

@@ -112,6 +112,11 @@ def test_save_refuses_it(place: dict[str, Any]) -> None:
         octavo.quantize(MODEL, "dynamic", verify="off").save(**place)
 
 
+def test_evaluate_refuses_it() -> None:
+    with pytest.raises(ConfigError, match=r"fix: +say, for example, time_it=True"):
+        octavo.quantize(MODEL, "dynamic", verify="off").evaluate(X, time_it=3)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("test", [(), b"x", range(3), {1, 2}])
 def test_a_test_set_that_is_none_is_refused(test: Any) -> None:
     with pytest.raises(DatasetError, match=r"fix: +(give the pair|check where the data)"):

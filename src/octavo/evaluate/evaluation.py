@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from octavo.arguments import YES_OR_NO, check_kinds
 from octavo.evaluate.accuracy import OutputAccuracy, measure
 from octavo.evaluate.held_out import guess_notes, range_notes
 from octavo.evaluate.latency import Latency, latency
@@ -160,6 +161,7 @@ def evaluate(
         DatasetError: if samples, labels and outputs do not fit together.
         NonFiniteError: for NaN or infinity in samples or outputs.
     """
+    check_kinds({"time_it": YES_OR_NO}, {"time_it": time_it})
     used = memory(model)
     with DEFAULT.open(model) as runtime:
         samples, count = fitting(x, runtime.inputs), rows_in(x, runtime.inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from octavo.dtypes import DType
+from octavo.errors import InputError
 from octavo.ir.inputs import Inputs
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph, Node
@@ -30,7 +31,15 @@ def fold_constants(graph: Graph) -> tuple[Graph, tuple[Note, ...]]:
         if any(edit.is_output(name) for name in node.outputs):
             notes.append(Note("fold_constants", node.layer, f"{node.op} stays: its constant result is a graph output."))
             continue
-        values = spec_of(node.op).run_float(node.options, Inputs(map(edit.constant, node.inputs)))
+        try:
+            values = spec_of(node.op).run_float(node.options, Inputs(map(edit.constant, node.inputs)))
+        except (IndexError, ValueError) as error:
+            raise InputError(
+                f"{node.op} of layer '{node.layer}' has no result on its constants.",
+                got=str(error),
+                expected="constants that fit each other, such as indices below the number of rows",
+                fix="give samples, or an input_shape, no longer than the model has places for; or build it for more",
+            ) from error
         edit.replace((node,), ())
         for name, array in zip(node.outputs, values, strict=True):
             edit.tensors[name] = replace(edit.tensors[name], dtype=DType.of(array), data=array)
