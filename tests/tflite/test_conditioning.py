@@ -12,7 +12,7 @@ import pytest
 
 import octavo
 from keras_networks import branching, convolutional, images
-from octavo.condition import GPTQ, BiasCorrection, Conditioned, Samples, condition, gptq
+from octavo.condition import GPTQ, BiasCorrection, Conditioned, Samples, condition, gptq, segments
 from octavo.condition.rounding import with_rounded_weights
 from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
@@ -26,7 +26,7 @@ from octavo.plan.make import make_plan
 from octavo.plan.types import Plan
 from octavo.quantization.weights import largest_magnitude
 from octavo.run import reference
-from octavo.stages import Prepared, Source
+from octavo.stages import Prepared, Source, prepare
 
 DATA = images(24)
 CHAIN = """
@@ -167,6 +167,30 @@ def test_a_layer_beyond_the_memory_is_rounded_to_nearest_and_named(monkeypatch: 
     assert ("first", "its 27 inputs and 4 outputs are too many to round together, and is rounded to nearest") in {
         (note.subject, note.text) for note in after.notes
     }
+
+
+def test_late_layers_look_at_more_samples_where_activations_before_them_are_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = convolutional()
+    graph = prepare(model).graph
+    plan = make_plan(graph, QuantizeConfig("int8x4"))
+    samples = Samples(images(24), tuple(graph.tensors[name] for name in graph.inputs))
+    alike = replace(samples, data=np.repeat(images(1), 24, axis=0))
+    wanted = condition(graph, plan, alike, [GPTQ()])
+    cuts = segments.segments(graph, {node.outputs[0] for node in graph.nodes})
+    monkeypatch.setattr(segments, "FRONTIER_BYTES", 10 * segments.live_bytes(graph, cuts))
+    found = condition(graph, plan, alike, [GPTQ()])
+    # The same sample again and again tells the same, but for rounding sums to float32, however many a layer looks at.
+    for rule in plan.weights:
+        pair = (each.graph.tensors[rule.tensor].values for each in (found, wanted))
+        np.testing.assert_allclose(*pair, rtol=1e-5)
+    few, more = (condition(graph, plan, samples, [GPTQ(samples=count)]) for count in (10, 12))
+    assert " on 10 samples" in few.notes[-1].text
+    assert " on 10 to 12 samples" in more.notes[-1].text
+    first, last = plan.weights[0].tensor, plan.weights[-1].tensor
+    same = [np.array_equal(few.graph.tensors[each].values, more.graph.tensors[each].values) for each in (first, last)]
+    assert same == [True, False]
 
 
 def test_dead_inputs_and_a_dead_layer_are_rounded_all_the_same() -> None:

@@ -49,10 +49,11 @@ class GPTQ:
     depthwise one a small product for each channel. Activations stay in float.
 
     Memory is bounded: 256 MiB for the activations of all samples, and 2 GiB for a layer, one at a time; one that would
-    take more is rounded to nearest, and named.
+    take more is rounded to nearest, and named. Where activations are large, as at the beginning of a network of large
+    images, layers look at fewer samples, which have many positions there.
 
     Attributes:
-        samples: Look at so many at most, and at fewer where their activations would take too much memory.
+        samples: Look at so many at most.
 
     Raises:
         ConfigError: if `samples` is not positive.
@@ -75,18 +76,21 @@ class GPTQ:
         if not layers:
             return Conditioned(graph, notes=notes)
         cuts = _cuts(graph, layers)
-        taken = samples.some(min(self.samples, affordable(graph, cuts)))
+        counts = [min(self.samples, affordable(graph, cuts[place:])) for place in range(max(1, len(cuts)))]
+        taken = samples.some(counts[-1])
         biases = own_biases(graph, plan, self.name)[0]
         limits, deployed, shares = {}, {}, []
-        for layer, found in _walk(graph, with_rounded_weights(before, plan), layers, biases, cuts, taken):
+        for layer, found in _walk(graph, with_rounded_weights(before, plan), layers, biases, cuts, counts, taken):
             limits[layer.rule.tensor], deployed[layer.rule.tensor] = found.limit, found.weight
             deployed |= {} if found.bias is None else {biases[layer.node.outputs[0]]: found.bias}
             shares.append(found.share)
+        first = min(counts[0], len(taken))
+        looked_at = f"{first} to {len(taken)}" if first < len(taken) else f"{len(taken)}"
         told = Note(
             self.name,
             graph.name,
             f"rounded the weights of {len(layers)} of {len({rule.node for rule in plan.weights})} layers by their "
-            f"outputs on {len(taken)} samples; the error is {np.median(shares):.0%} of what it was (median of layers)",
+            f"outputs on {looked_at} samples; the error is {np.median(shares):.0%} of what it was (median of layers)",
         )
         return Conditioned(graph, limits, deployed, (*notes, told))
 
@@ -162,16 +166,32 @@ def _walk(
     layers: Sequence[_Layer],
     biases: Mapping[str, str],
     cuts: Sequence[Segment],
+    counts: Sequence[int],
     samples: Sequence[Values],
 ) -> Iterator[tuple[_Layer, _Solution]]:
-    """Solve layer after layer, each behind those that were solved."""
-    wanted, given = [dict(sample) for sample in samples], [dict(sample) for sample in samples]
+    """Solve layer after layer, each behind those that were solved.
+
+    Late layers have few positions in a sample, and small activations: they look at more samples, which are run anew up
+    to there.
+
+    Args:
+        graph, rounded: In float, and with weights rounded to nearest.
+        layers: In execution order.
+        biases: Those that may change, by result.
+        cuts: See `_cuts`.
+        counts: How many samples the layers behind each cut look at; never fewer than those before.
+        samples: As many as the last of these, or fewer.
+    """
+    wanted, given = ([dict(sample) for sample in samples[: counts[0]]] for _ in range(2))
     known = graph.inputs
-    for cut in (None, *cuts):
-        if cut is not None:
-            known = graph.nodes[cut.stop - 1].outputs
+    for place in range(-1, len(cuts)):
+        if place >= 0:
+            known = graph.nodes[cuts[place].stop - 1].outputs
+            more = samples[len(wanted) : counts[place]]
             for each, frontier in ((graph, wanted), (rounded, given)):
-                run_segment(each, cut, each.nodes[cut.stop - 1], frontier)
+                if more:
+                    frontier += _run_up_to(each, cuts[place - 1], more)
+                run_segment(each, cuts[place], each.nodes[cuts[place].stop - 1], frontier)
         for layer in (layer for layer in layers if layer.data in known):
             (node,) = (node for node in rounded.nodes if node.outputs == layer.node.outputs)
             bias, weight = biases.get(node.outputs[0]), rounded.tensors[str(node.inputs[layer.rule.input])]
@@ -181,6 +201,14 @@ def _walk(
                 changed.append(replace(rounded.tensors[bias], data=found.bias))
             rounded = with_tensors(rounded, changed)
             yield layer, found
+
+
+def _run_up_to(graph: Graph, cut: Segment, samples: Sequence[Values]) -> list[Values]:
+    """What samples leave behind a cut, one at a time, so that none holds what is large before it."""
+    (whole,) = segments(graph, {graph.nodes[cut.stop - 1].outputs[0]})
+    frontier = [dict(sample) for sample in samples]
+    run_segment(graph, whole, graph.nodes[cut.stop - 1], frontier)
+    return frontier
 
 
 def _solved(
