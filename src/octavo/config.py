@@ -127,7 +127,11 @@ KINDS = {
     "mix": YES_OR_NO,
     "skip": NAMES,
     "layers": LIST,
-    "estimator": Kind(lambda value: isinstance(value, str | Estimator), "a name, or an estimator", "'mse'"),
+    "estimator": Kind(
+        lambda value: isinstance(value, str | Estimator),
+        f"{', '.join(ESTIMATORS)}, or an estimator of your own",
+        "'mse'",
+    ),
     "percentile": NUMBER,
     "seed": SEED,
     "effort": NAME.such_as("'good'"),

@@ -230,6 +230,16 @@ GRAPHS: dict[str, str] = {
         alone = MUL(half, half) @alone
         output y, alone
     """,
+    "results that hold nothing": """
+        input x: float32[1,6]
+        const none: int32[2] = 0 0
+        const one: int32[2] = 1 1
+        nothing = STRIDED_SLICE(x, none, none, one) {begin_mask=1, end_mask=1} @slice
+        above = RELU(nothing) @relu
+        doubled = ADD(x, x) @double
+        y = CONCATENATION(above, doubled) {axis=1} @join
+        output y
+    """,
     "dead ends": """
         input x: float32[1,4]
         const k: float32[3,4] = normal(1) @dense
@@ -300,7 +310,7 @@ def rounding_bound(graph: Graph, inputs: dict[str, np.ndarray]) -> float:
         nodes=tuple(replace(node, op="ADD") if node.op == "SUB" else node for node in graph.nodes),
     )
     values = reference.run(magnitudes, {n: np.abs(v) for n, v in inputs.items()}, list(results(graph)))
-    largest = max(float(np.abs(value).max()) for value in values.values())
+    largest = max(float(np.abs(value).max(initial=0.0)) for value in values.values())
     terms = sum(max(floats[n].size if n in floats else 1 for n in node.inputs if n) for node in graph.nodes)
     return 2 * terms * float(np.finfo(np.float32).eps) * largest
 

@@ -10,6 +10,7 @@ from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.ops.check import check_shapes
 from octavo.passes.drop_dead import drop_dead
+from octavo.passes.drop_empty import drop_empty
 from octavo.passes.drop_identities import drop_identities
 from octavo.passes.fold_batch_norm import fold_batch_norm
 from octavo.passes.fold_constants import fold_constants
@@ -27,6 +28,8 @@ PASSES: tuple[Pass, ...] = tuple(
     for each in (
         # First: a reader whose result nobody needs would keep values apart that could be folded.
         drop_dead,
+        # Before fold_constants, for which it makes some.
+        drop_empty,
         # Before all that look for constants, which may still be hidden behind operators.
         fold_constants,
         # Before all that match neighbours: nothing idle may stand between them.
