@@ -183,8 +183,10 @@ def test_integer_inputs_are_rounded_like_any_others() -> None:
     spread_weights(model)
     values = np.random.default_rng(0).integers(0, 10, (32, 3)).astype(np.float32)
     aware = qat.quantize_model(model, data=values)
-    parity = octavo.parity(aware, octavo.quantize(aware), values)
+    quantized = octavo.quantize(aware)
+    parity = octavo.parity(aware, quantized, values)
     assert parity.largest_steps <= 1
+    assert parity == octavo.parity(aware, quantized, values.astype(np.uint8))
 
 
 def test_variables_still_at_their_start_are_deployed_as_they_were_planned() -> None:

@@ -16,7 +16,7 @@ from octavo.config import unknown_name
 from octavo.data.labelled import labelled_samples
 from octavo.data.sources import is_array
 from octavo.errors import InputError
-from octavo.evaluate.predict import Samples, predict
+from octavo.evaluate.predict import Samples, by_name, predict
 from octavo.ir.graph import drop_dead, producers
 from octavo.ir.types import Graph, Tensor
 from octavo.load.paths import model_bytes
@@ -129,6 +129,13 @@ def _arrays(data: Any, graph: Graph) -> Samples:
     return x if len(x) > 1 else next(iter(x.values()))
 
 
+def _real(graph: Graph, data: Samples) -> Samples:
+    """Integers as the numbers they are where the file takes real ones, as Keras takes them."""
+    real = {name for name in graph.inputs if as_real(graph.tensors[name]).dtype.is_float}
+    arrays = by_name(data, graph.inputs, "samples")
+    return {name: array.astype(np.float32) if name in real else array for name, array in arrays.items()}
+
+
 def _places(graph: Graph, output: int | str | None) -> Sequence[int]:
     """Which outputs are meant.
 
@@ -162,7 +169,7 @@ def _of_output(
         )
     name = compared[-1]
     trained = keras.Model(model.input, shown[name]).predict(data, batch_size=BATCH, verbose=0)
-    deployed = predict(write_tflite(drop_dead(replace(graph, outputs=(name,)))), data)[name]
+    deployed = predict(write_tflite(drop_dead(replace(graph, outputs=(name,)))), _real(graph, data))[name]
     trained, deployed = trained.reshape(len(trained), -1), deployed.reshape(len(deployed), -1)
     steps = np.round(np.abs(trained - deployed) / step_of(graph.tensors[name], trained)).astype(np.int64)
     counts = np.bincount(np.minimum(steps.ravel(), LARGEST_COUNTED), minlength=LARGEST_COUNTED + 1)
