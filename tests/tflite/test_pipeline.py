@@ -117,6 +117,17 @@ def test_int8_is_the_default_and_leaves_no_float(model: Any, int8: QuantizedMode
     assert not [tensor.name for tensor in int8.graph.tensors.values() if tensor.dtype.is_float]
 
 
+@pytest.mark.parametrize("trained", [False, True])
+def test_an_input_that_nothing_reads_is_an_integer_too(trained: bool) -> None:
+    read, other = keras.Input((6,), name="read"), keras.Input((2,), name="other")
+    model, data = keras.Model([read, other], keras.layers.Dense(3)(read)), {"read": DATA[:, 0, 0, :1].repeat(6, 1)}
+    data["other"] = data["read"][:, :2]
+    made = octavo.quantize(qat.quantize_model(model, data=data)) if trained else octavo.quantize(model, "int8", data)
+    assert {made.graph.tensors[name].dtype for name in (*made.graph.inputs, *made.graph.outputs)} == {DType.INT8}
+    assert made.verification is not None
+    assert made.verification.ok
+
+
 def test_the_result_tells_how_it_was_made(model: Any) -> None:
     told: list[tuple[str, int, int | None]] = []
     result = octavo.quantize(model, "int8", DATA, seed=7, progress=lambda *news: told.append(news))

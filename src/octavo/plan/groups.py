@@ -83,8 +83,12 @@ def group_tensors(
     for member in ends:
         sets.add(member)
     requantizing = frozenset(edge.node for edge, _ in requantized)
+    readers = consumers(graph)
     for member in _inputs(graph, natives):
         sets.add(member)
+        if not readers[member.tensor]:
+            # Nobody sees it rounded, and training observes no range of it.
+            fixed[member] = Quantization(np.array(1.0), np.array(0))
     found = [(each, fixed.get(sets.find(each[0]))) for each in sets.members()]
     return _groups(graph, types, natives, requantizing, found, ends), (*requantized, *clips)
 

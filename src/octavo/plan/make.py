@@ -17,7 +17,7 @@ from octavo.config import (
 )
 from octavo.dtypes import DType
 from octavo.errors import ConfigError
-from octavo.ir.graph import operands, producers
+from octavo.ir.graph import consumers, operands, producers
 from octavo.ir.types import Granularity, Graph, Node, PerTensor
 from octavo.ops.operands import bias_inputs, data_inputs, real_outputs, weight_inputs
 from octavo.ops.roles import Bias, Weight
@@ -221,7 +221,10 @@ def _computes(graph: Graph, node: Node) -> bool:
 
 
 def _natives(graph: Graph, types: Mapping[str, DType], default: DType, tables: Sequence[Table]) -> dict[str, DType]:
-    """The integer type that each activation is made in; an input of the model comes in the first type it is read in."""
+    """The integer type that each activation is made in.
+
+    An input of the model comes in the first type it is read in; one that nothing reads, in the scheme's.
+    """
     natives = {
         name: types[node.outputs[0]]
         for node in graph.nodes
@@ -239,6 +242,10 @@ def _natives(graph: Graph, types: Mapping[str, DType], default: DType, tables: S
         for _, name in data_inputs(graph, node):
             if name in read and node.outputs[0] in types:
                 read[name].append(types[node.outputs[0]])
+    if not default.is_float:
+        readers = consumers(graph)
+        unread = {name for name in read if not readers[name]}.difference(graph.outputs)
+        read |= {name: [default] for name in unread if graph.tensors[name].dtype.is_float}
     return natives | {name: default if default in dtypes else dtypes[0] for name, dtypes in read.items() if dtypes}
 
 
