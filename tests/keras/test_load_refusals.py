@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-import octavo
 from octavo.errors import ConfigError, InputError, OctavoError, OpenShapeError, UnsupportedLayerError
 from octavo.load.keras_graph import load_keras
 
@@ -115,15 +114,6 @@ class Constant(layers.Layer):
 
 def test_an_output_that_depends_on_no_input_is_refused() -> None:
     assert "put the constant where the output is used" in refusal(model_of(Constant(name="ones"))).fix
-
-
-def test_an_output_that_holds_nothing_is_refused_and_inside_it_is_left_out() -> None:
-    entry = keras.Input((6,))
-    assert "leave that output out" in refusal(keras.Model(entry, entry[:, :0]), InputError).fix
-    joined = keras.Model(entry, keras.ops.concatenate([keras.ops.relu(entry[:, 3:3]), entry * 2.0], -1))
-    verification = octavo.quantize(joined, "int8", np.ones((4, 6), np.float32)).verification
-    assert verification is not None
-    assert verification.ok
 
 
 def test_arguments_that_a_form_does_not_know_are_refused_by_name() -> None:

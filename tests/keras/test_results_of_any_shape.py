@@ -19,6 +19,8 @@ RESULTS: dict[str, Callable[[Any], Any]] = {
     "a number for each of a sample": lambda x: ops.ravel(ops.abs(x)),
     "two batches, one behind the other": lambda x: ops.concatenate([x, ops.abs(x)], axis=0),
     "parts of which one is empty": lambda x: ops.array_split(ops.abs(x), 2, axis=0),
+    "the first none of each row": lambda x: ops.abs(x)[..., :0],
+    "a part of nothing in between": lambda x: ops.concatenate([ops.abs(x), ops.relu(x[:, :, :0]), x[..., 3:1]], -1),
     "the input as it is": lambda x: ops.copy(x),
     "the same twice": lambda x: [ops.abs(x), x, ops.copy(x)] + [ops.abs(x)] * 2,
 }

@@ -78,6 +78,10 @@ class Trial:
         classes = {name for name in classes if _told(_log_chances(wanted[name] / temperature)) > UNSEEN}
         return cls(plan, estimator, stacked(seen, graph.inputs), x, wanted, frozenset(classes), temperature)
 
+    def sqnr_db(self, state: Conditioned) -> float:
+        """Signal to noise of what is compared, in dB; minus infinity for what no runtime computes."""
+        return decibels(self.noise_of(state))
+
     def noise_of(self, state: Conditioned) -> float:
         """The noise of a conditioned graph, quantized for it; infinite for what no runtime computes."""
         return float(np.mean(self.noises_of(state)))
@@ -118,8 +122,9 @@ class Trial:
             if name in self.classes
             else _shares_of_noise(found[name], wanted)
             for name, wanted in self.wanted.items()
+            if wanted.size
         ]
-        return np.mean([each.reshape(self.count, -1).mean(axis=1) for each in shares], axis=0)
+        return np.mean([each.reshape(self.count, -1).mean(axis=1) for each in shares or [np.zeros(self.count)]], axis=0)
 
     def quantized(self, state: Conditioned) -> Graph:
         """A conditioned graph with the integers that are deployed."""

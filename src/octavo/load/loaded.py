@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from octavo.errors import InputError
 from octavo.ir.expected import Expected
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
@@ -28,9 +27,6 @@ class Loaded:
         expected: What its layers say of the values they were trained on.
         applied: Operator that its loss applies to each output, as a softmax to logits, "" for none; or nothing at all.
         takes_integers: Whether all its inputs are integers, so that a float input of the graph is given integers, too.
-
-    Raises:
-        InputError: for an output without elements.
     """
 
     graph: Graph
@@ -40,13 +36,3 @@ class Loaded:
     expected: tuple[Expected, ...] = ()
     applied: tuple[str, ...] = ()
     takes_integers: bool = False
-
-    def __post_init__(self) -> None:
-        for name in self.graph.outputs:
-            if 0 in self.graph.tensors[name].shape:
-                raise InputError(
-                    f"output '{name}' holds nothing.",
-                    got=f"shape {self.graph.tensors[name].shape}",
-                    expected="at least one element",
-                    fix="leave that output out; or, where sizes of inputs are open, say a larger input_shape",
-                )

@@ -46,6 +46,7 @@ def settled(file: FileContent) -> Graph:
     try:
         graph = _Settling(file).graph()
         check_structure(graph)
+        _check_outputs(graph)
         return graph
     except GraphError as error:
         raise contradiction(f"{error.what} ({error.got})", error.expected) from error
@@ -234,6 +235,17 @@ def _no_size(node: Node) -> UnsupportedLayerError:
         expected="shapes that are known before the model runs",
         fix="replace this layer, or cut the model before it and do the rest behind it in your program",
     )
+
+
+def _check_outputs(graph: Graph) -> None:
+    for name in graph.outputs:
+        if 0 in graph.tensors[name].shape:
+            raise ModelFileError(
+                f"output '{name}' holds nothing.",
+                got=f"shape {graph.tensors[name].shape}",
+                expected="at least one element",
+                fix="say a larger input_shape, or give larger samples, if the file leaves sizes of its inputs open",
+            )
 
 
 def _check_shape(name: str, shape: Shape, stated: Shape, node: Node) -> None:

@@ -131,6 +131,9 @@ def emit_strided_slice(b: Emitter, name: str, key: Sequence[Index], *, suffix: s
         if isinstance(index, int):
             shrink_axis_mask |= 1 << i
             index = slice(index % size, index % size + 1)
+        elif not len(range(size)[index]):
+            # XNNPACK takes an end of 0 for none.
+            index = slice(size, size)
         begin_mask |= (index.start is None) << i
         end_mask |= (index.stop is None) << i
         begin.append(index.start or 0)
