@@ -22,6 +22,7 @@ def _categorical_crossentropy(operation: Any, target: Any, output: Any) -> Any:
     ops, axis = keras_ops(), operation.axis
     if operation.from_logits:
         return -ops.sum(target * ops.log_softmax(output, axis=axis), axis=axis)
+    # Of probabilities the function changes nothing; a sum of what is never negative has an integer reciprocal.
     shares = output / ops.sum(ops.relu(output), axis=axis, keepdims=True)
     return -ops.sum(target * ops.log(_bounded(ops, shares)), axis=axis)
 
