@@ -362,9 +362,13 @@ def test_a_child_ends_with_its_parent_whatever_it_is_at(sign: signal.Signals) ->
         assert process.stdout is not None
         child = int(process.stdout.readline())
         time.sleep(0.2)
-        process.send_signal(sign)
-        process.communicate(timeout=60)
-    assert process.returncode != 0
+        # Again each second: Python may meet the first between its last look for signals and a read, which then goes on.
+        for _ in range(20):
+            process.send_signal(sign)
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=1)
+                break
+    assert process.returncode not in (0, 1)
     assert gone(child)
 
 
