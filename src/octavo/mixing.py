@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from octavo.condition.trial import decibels, decibels_text
+from octavo.condition.trial import decibels, decibels_text, measured_tensors
 from octavo.dtypes import DType
 from octavo.errors import OctavoError
 from octavo.evaluate.predict import predict
 from octavo.fitting import Draft, Fitted, with_all_ranges, with_inside
-from octavo.ir.graph import operands, results
+from octavo.ir.graph import drop_dead, operands, results
 from octavo.ir.notes import Note
 from octavo.ir.samples import stacked
 from octavo.ir.types import Graph, Node
@@ -51,20 +51,24 @@ class _Judge:
 
     Attributes:
         x: By input name.
-        wanted: By output name.
+        wanted: By tensor: the outputs, or what those rank.
     """
 
     x: Values
     wanted: Values
 
-    def noise(self, model: bytes) -> float:
-        """Of the worst output, as a share of its power."""
-        found = predict(model, self.x)
+    def found(self, graph: Graph) -> Values:
+        """The same tensors of a graph."""
+        return predict(write_tflite(drop_dead(replace(graph, outputs=tuple(self.wanted)))), self.x)
+
+    def noise(self, graph: Graph) -> float:
+        """Of the worst tensor, as a share of its power."""
+        found = self.found(graph)
         return max(_share(found[name], wanted) for name, wanted in self.wanted.items())
 
-    def classifies(self, model: bytes) -> bool:
-        """Whether every output tells classes, and a file names the same ones of all samples but one at most."""
-        found = predict(model, self.x)
+    def classifies(self, graph: Graph) -> bool:
+        """Whether every tensor tells classes, and a graph names the same ones of all samples but one at most."""
+        found = self.found(graph)
         return all(
             wanted.ndim == 2
             and wanted.shape[1] > 1
@@ -75,8 +79,9 @@ class _Judge:
     def shown(self, graph: Graph) -> dict[str, Range]:
         """Real (low, high) of each output of a graph, as it is handed over in int8."""
         return {
-            converted_name(tensor, DType.INT8): (float(values.min()), float(values.max()))
-            for tensor, values in zip(graph.outputs, self.wanted.values(), strict=True)
+            converted_name(name, DType.INT8): (float(self.wanted[name].min()), float(self.wanted[name].max()))
+            for name in graph.outputs
+            if name in self.wanted
         }
 
 
@@ -99,14 +104,14 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
     if not others and not all_parts:
         return None
     x = stacked(few, graph.inputs)
-    judge = _Judge(x, predict(write_tflite(graph), x))
+    judge = _Judge(x, predict(write_tflite(drop_dead(replace(graph, outputs=measured_tensors(graph)))), x))
     if not all(np.isfinite(values).all() for values in judge.wanted.values()):
         return None
-    before = judge.noise(made.model)
+    before = judge.noise(made.graph)
     if before <= POOR:
         return None
     # A network of convolutions that still names the same classes answers rightly with more noise than others.
-    choices = (others,) if judge.classifies(made.model) else (others, all_parts)
+    choices = (others,) if judge.classifies(made.graph) else (others, all_parts)
     known, shown = with_all_ranges(draft, graph), judge.shown(graph)
 
     def noise(inside: frozenset[str]) -> float:
@@ -114,7 +119,7 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
             tried = with_inside(known, graph, draft.inside | inside, shown)
             conditioned, ranges = made.conditioned, tried.measured.ranges
             written = quantized_graph(conditioned.graph, tried.plan, tried.config, ranges, conditioned.limits)
-            return judge.noise(write_tflite(written))
+            return judge.noise(written)
         except OctavoError:  # a scale, or a sum, that no kernel holds
             return np.inf
 

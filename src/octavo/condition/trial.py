@@ -172,10 +172,20 @@ def decibels_text(sqnr_db: float) -> str:
     return f"above {most:.0f} dB" if sqnr_db >= most else f"{round(sqnr_db, 1) + 0.0:.1f} dB"
 
 
-def compared_tensors(graph: Graph) -> tuple[str, ...]:
-    """The outputs, or what enters a last operator of fixed parameters."""
+def measured_tensors(graph: Graph) -> tuple[str, ...]:
+    """The outputs; in the place of those that rank values, the values, which differ by as much as they are off."""
     made_by, names = producers(graph), []
     for name in graph.outputs:
+        node = made_by.get(name)
+        ranked = data_inputs(graph, node) if node is not None and spec_of(node.op).ranks else ()
+        names += [each for _, each in ranked if each in made_by] or [name]
+    return tuple(dict.fromkeys(names))
+
+
+def compared_tensors(graph: Graph) -> tuple[str, ...]:
+    """The `measured_tensors`, or what enters a last operator of fixed parameters."""
+    made_by, names = producers(graph), []
+    for name in measured_tensors(graph):
         node = made_by.get(name)
         entering = () if node is None or not isinstance(spec_of(node.op).rule(), Fixed) else data_inputs(graph, node)
         moved = len(entering) == 1 and entering[0][1] in made_by

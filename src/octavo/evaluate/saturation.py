@@ -15,6 +15,7 @@ from octavo.ir.types import Graph, Node
 from octavo.ops.fused import REAL_BOUNDS, activation_of
 from octavo.ops.operands import data_inputs
 from octavo.ops.roles import Data, Fixed, SameAsOutput
+from octavo.ops.spec import OpSpec
 from octavo.ops.table import spec_of
 from octavo.write.tflite import write_tflite
 
@@ -69,7 +70,8 @@ def saturated(graph: Graph, x: Mapping[str, np.ndarray], applied: Sequence[str] 
 def still(graph: Graph, x: Mapping[str, np.ndarray]) -> Iterator[Note]:
     """A note for each output that moves by less than a step of int8 from sample to sample.
 
-    Outputs of a fixed range, such as a softmax's, are left out: samples of one class all have the same.
+    Outputs of a fixed range, such as a softmax's, are left out, as are those that rank values: samples of one class all
+    have the same.
 
     Args:
         graph: The float graph.
@@ -80,7 +82,7 @@ def still(graph: Graph, x: Mapping[str, np.ndarray]) -> Iterator[Note]:
     moving = tuple(
         name
         for name in graph.outputs
-        if graph.tensors[name].dtype.is_float and name in made and not isinstance(spec_of(made[name].op).rule(), Fixed)
+        if graph.tensors[name].dtype.is_float and name in made and not _is_alike(spec_of(made[name].op))
     )
     if not moving or len(next(iter(few.values()))) < SAMPLES_OF_OUTPUTS:
         return
@@ -92,6 +94,11 @@ def still(graph: Graph, x: Mapping[str, np.ndarray]) -> Iterator[Note]:
             text = f"output '{name}' is up to {largest:.4g}, and moves by {moved:.2g} from sample to sample"
             also = "if they are, train for what is left without the mean"
             yield Note("data", made[name].layer or name, f"{text}, less than a step of 8 bits: {MEND}; {also}")
+
+
+def _is_alike(spec: OpSpec) -> bool:
+    """Whether samples of one class may have the same results."""
+    return spec.ranks or isinstance(spec.rule(), Fixed)
 
 
 def _watches_of_loss(graph: Graph, applied: Sequence[str]) -> Iterator[_Watch]:

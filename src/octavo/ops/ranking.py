@@ -111,6 +111,7 @@ def _arg(name: str, kind: type[ArgMaxOptions | ArgMinOptions], function: str) ->
         name=name,
         options=kind,
         inputs=(Data(), Parameter()),
+        ranks=True,
         shapes=arg_shapes,
         types=arg_types,
         training=lambda ops: lambda x, axis: getattr(ops, function)(x, axis=int(axis.reshape(()))),
@@ -137,6 +138,7 @@ ARG_MIN = _arg("ARG_MIN", ArgMinOptions, "argmin")
 TOPK_V2 = OpSpec(
     name="TOPK_V2",
     inputs=(Data(), Parameter()),
+    ranks=True,
     outputs=(SameAsInput(moves=True),),
     shapes=top_shapes,
     types=top_types,

@@ -214,6 +214,7 @@ class OpSpec:
             cast to int32, all of one scale; None where it has a kernel of its own, or none at all.
         whole: The integer for a constant in steps of what such a call compares it with, given whether it comes first.
         counts: Whether it makes whole numbers of whole numbers, and LiteRT computes those as int32, too.
+        ranks: Whether results say which values are the largest, so that a step of these may change them wholly.
         of_shapes: Whether results are int32 lengths that follow from the inputs' shapes, whatever their values.
         channelwise: Whether a call only scales its channels where those of its operands are scaled.
         joins_channels: Whether a call lays the channels of its operands side by side.
@@ -263,6 +264,7 @@ class OpSpec:
     on_integers: Callable[[Any, DType], Options | None] = lambda options, dtype: None
     whole: Callable[[np.ndarray, bool], np.ndarray] = lambda steps, first: np.rint(steps)
     counts: bool = False
+    ranks: bool = False
     of_shapes: bool = False
     affine: Callable[[np.ndarray, bool], tuple[np.ndarray, np.ndarray] | None] | None = None
     training: Callable[[Any], Callable[..., Any]] | None = None

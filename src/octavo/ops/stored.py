@@ -18,6 +18,8 @@ from octavo.ops.spec import OpSpec
 Value = int | float | bool | str | tuple[int, ...] | None
 # Behind the name of an operator that has a row, but none for what the file says of it.
 AS_STORED = "(as stored)"
+# Of those that files are known to end in, the ones that rank what enters them.
+_RANKING = frozenset({"CUSTOM(TFLite_Detection_PostProcess)"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def stored_row(op: str) -> OpSpec:
         options=StoredOperator,
         inputs=(Data(),),
         variadic=True,
+        ranks=op in _RANKING,
         shapes=shapes,
         types=types,
         run_float=_no_reference,

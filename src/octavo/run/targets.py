@@ -8,14 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from octavo.dtypes import DType
+from octavo.errors import MissingDependencyError, ModelFileError, RuntimeEndedError
 from octavo.ir.graph import operands, results
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.ops.operands import is_hybrid, working_type
 from octavo.ops.spec import OpSpec
+from octavo.ops.stored import StoredOperator
 from octavo.ops.table import spec_of
 from octavo.run.litert import LiteRT
 from octavo.run.micro import Micro, require
@@ -81,9 +83,23 @@ class Target:
 
 
 def _micro_obstacle(graph: Graph, node: Node, spec: OpSpec, dtype: DType) -> str:
+    if isinstance(node.options, StoredOperator):
+        return _micro_refuses(node.options.content)
     if is_hybrid(graph, node):
         return "has float activations and int8 weights; TensorFlow Lite Micro has no hybrid kernels."
     return "" if dtype in spec.micro else f"has no kernel for {dtype.value} in TensorFlow Lite Micro."
+
+
+@lru_cache
+def _micro_refuses(operator: bytes) -> str:
+    """Why TensorFlow Lite Micro does not take the file of one operator; "" where it does, or is not installed."""
+    try:
+        MICRO.open(operator).close()
+    except (ModelFileError, RuntimeEndedError) as error:
+        return f"has no kernel in TensorFlow Lite Micro: {error.got}"
+    except MissingDependencyError:
+        pass
+    return ""
 
 
 def _reference_obstacle(graph: Graph, node: Node, spec: OpSpec, dtype: DType) -> str:
