@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
+from typing import Self
 
 import numpy as np
 
@@ -17,8 +19,8 @@ from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method, settled
 from octavo.condition.normals import Normal
 from octavo.condition.reestimate_norms import ReestimateNorms
-from octavo.condition.run import check_change, merged
-from octavo.condition.samples import Samples
+from octavo.condition.run import applied, merged
+from octavo.condition.samples import Samples, Values
 from octavo.condition.scale_channels import ScaleChannels
 from octavo.condition.trial import Trial, decibels, decibels_text, surely_less
 from octavo.dtypes import DType
@@ -45,11 +47,28 @@ class Recipe:
         methods: Each is kept where it helps.
         samples: How many they look at, at most.
         onward: Whether they start from the best of the recipes before, and not from the graph as it is.
+        quick: Whether they take so little time that, of few samples, either half judges what they make of the other.
     """
 
     methods: tuple[Method, ...]
     samples: int
     onward: bool = False
+    quick: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Samples that methods look at, and others that what they make is judged by."""
+
+    seen: tuple[Values, ...]
+    trial: Trial
+
+    @classmethod
+    def of(
+        cls, graph: Graph, plan: Plan, estimator: Estimator, seen: tuple[Values, ...], held: tuple[Values, ...]
+    ) -> Self:
+        """With a trial of them."""
+        return cls(seen, Trial.of(graph, plan, estimator, seen, held, TEMPERATURE))
 
 
 NOTHING: Mapping[str, Normal] = MappingProxyType({})
@@ -60,7 +79,7 @@ RANGES: tuple[Method, ...] = (ChooseRanges(), EstimateBy(LeastSquares()))
 # By level; a level is the best of its own recipe and of those before it.
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        "default": Recipe((BiasCorrection(measure=False), ReestimateNorms()), 40),
+        "default": Recipe((BiasCorrection(measure=False), ReestimateNorms()), 40, quick=True),
         "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection(measure=False), *RANGES), 128),
         "best": Recipe((Distill(),), 1024, onward=True),
     }
@@ -115,27 +134,40 @@ def improve(
     taken = samples.some(min(most, looked_at + MOST_HELD_OUT))
     # A single one held out tells no spread.
     held = min(max(2, len(taken) // HELD_OUT, len(taken) - looked_at), MOST_HELD_OUT) if len(taken) > HELD_OUT else 0
-    seen = taken[: len(taken) - held]
-    unseen = taken[len(taken) - held :] or taken
+    seen, middle = taken[: len(taken) - held], len(taken) // 2
+    few = partial(_few, samples, graph)
+    part = partial(_Part.of, graph, plan, estimator)
     try:
-        trial = Trial.of(graph, plan, estimator, seen, unseen, TEMPERATURE)
+        quick = any(recipe.quick for recipe in recipes.values()) and 0 < held < MOST_HELD_OUT
+        halves = [part(taken[:middle], taken[middle:]), part(taken[middle:], taken[:middle])] if quick else []
+        is_quick = bool(halves) and all(recipe.quick for recipe in recipes.values())
+        parts = halves if is_quick else [part(seen, taken[len(taken) - held :] or taken)]
         first = _from_normals(graph, plan, samples, normals)
-        plain = trial.noises_of(first)
+        plain = _noises(parts, first)
     except (NonFiniteError, RuntimeEndedError):
         # Calibration, or verification, meets it too, and knows the sample by its number.
         return Conditioned(graph)
     best, reached, level = first, plain, "fast"
     small = _has_small_weights(plan)
     for name, recipe in recipes.items():
-        allowed = replace(samples, data=stacked(seen[: recipe.samples], graph.inputs), integer_divisor=1, limit=None)
-        start = (best, reached) if recipe.onward else (first, plain)
         methods = [_seeded(method, estimator, seed) for method in recipe.methods if _is_for(method, small)]
-        found, score = _judged(*start, plan, allowed, methods, trial)
-        if surely_less(score, reached):
+        if recipe.quick and halves:
+            before = plain if is_quick else _noises(halves, first)
+            looked = [few(each.seen, recipe.samples) for each in halves]
+            tried, after, kept = _judged([first] * 2, before, plan, looked, methods, halves)
+            found = applied(first, plan, few(seen, recipe.samples), kept)
+            left_out = (note for note in tried[0].notes if note.stage not in {each.name for each in kept})
+            found = replace(found, notes=(*found.notes, *(note for note in left_out if note not in first.notes)))
+            helps, score = surely_less(after, before), after if is_quick else _noises(parts, found)
+        else:
+            start = (best, reached) if recipe.onward else (first, plain)
+            (found,), score, _ = _judged([start[0]], start[1], plan, [few(seen, recipe.samples)], methods, parts)
+            helps = surely_less(score, reached)
+        if helps:
             best, reached, level = found, score, name
         elif recipe.onward or level == "fast":
             best = replace(best, notes=found.notes)
-    where = f"{len(unseen)} samples held out" if held else "the samples themselves, too few to hold any out"
+    where = f"{len(reached)} samples held out" if held else "the samples themselves, too few to hold any out"
     told = Note(
         "effort",
         graph.name,
@@ -143,6 +175,11 @@ def improve(
         f"{_sqnr_text(plain)}, on {where}",
     )
     return settled(replace(best, notes=(*best.notes, told)))
+
+
+def _few(samples: Samples, graph: Graph, some: Sequence[Values], most: int) -> Samples:
+    """The first of some samples, for methods to look at."""
+    return replace(samples, data=stacked(some[:most], graph.inputs), integer_divisor=1, limit=None)
 
 
 def _has_small_weights(plan: Plan) -> bool:
@@ -171,23 +208,35 @@ def _seeded(method: Method, estimator: Estimator, seed: int) -> Method:
     return replace(method, estimator=estimator, seed=seed) if isinstance(method, Distill) else method
 
 
+def _noises(parts: Sequence[_Part], *states: Conditioned) -> np.ndarray:
+    """Of all samples held out, what a state makes of them, or each part's own."""
+    each = states * len(parts) if len(states) == 1 else states
+    return np.concatenate([part.trial.noises_of(state) for part, state in zip(parts, each, strict=True)])
+
+
 def _judged(
-    state: Conditioned, score: np.ndarray, plan: Plan, samples: Samples, methods: Sequence[Method], trial: Trial
-) -> tuple[Conditioned, np.ndarray]:
-    """What methods make of a state, those left out that do not surely help; and the noises of samples."""
+    states: Sequence[Conditioned],
+    score: np.ndarray,
+    plan: Plan,
+    samples: Sequence[Samples],
+    methods: Sequence[Method],
+    parts: Sequence[_Part],
+) -> tuple[Sequence[Conditioned], np.ndarray, list[Method]]:
+    """What methods make of each part's state, without those that do not surely help; the noises; those that do."""
+    kept = []
     for method in methods:
-        change = method.apply(state, plan, samples)
-        check_change(method.name, state.graph, change, plan)
-        after = merged(state, change)
-        reached = trial.noises_of(after)
+        after = [applied(state, plan, few, (method,)) for state, few in zip(states, samples, strict=True)]
+        reached = _noises(parts, *after)
         if surely_less(reached, score) or np.array_equal(reached, score):
-            state, score = after, reached
+            states, score = after, reached
+            kept.append(method)
         else:
             harms = reached.mean() >= score.mean()
-            why = "it does not help" if harms else f"{trial.count} samples do not show that it helps"
+            why = "it does not help" if harms else f"{len(score)} samples do not show that it helps"
             text = f"left out, as {why}: SQNR {_sqnr_text(score)} before, {_sqnr_text(reached)} with it"
-            state = replace(state, notes=(*state.notes, Note(method.name, state.graph.name, text)))
-    return state, score
+            told = Note(method.name, states[0].graph.name, text)
+            states = [replace(state, notes=(*state.notes, told)) for state in states]
+    return states, score, kept
 
 
 def _sqnr_text(noises: np.ndarray) -> str:

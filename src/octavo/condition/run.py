@@ -29,12 +29,20 @@ def condition(graph: Graph, plan: Plan, samples: Samples, methods: Sequence[Meth
     Raises:
         GraphError: if a method changed anything but constants and limits, naming it.
     """
-    state = Conditioned(graph)
+    return settled(applied(Conditioned(graph), plan, samples, methods))
+
+
+def applied(state: Conditioned, plan: Plan, samples: Samples, methods: Sequence[Method]) -> Conditioned:
+    """What methods make of a state, in order, each checked.
+
+    Raises:
+        GraphError: if a method changed anything but constants and limits, naming it.
+    """
     for method in methods:
         after = method.apply(state, plan, samples)
         check_change(method.name, state.graph, after, plan)
         state = merged(state, after)
-    return settled(state)
+    return state
 
 
 def merged(before: Conditioned, after: Conditioned) -> Conditioned:
