@@ -1,4 +1,4 @@
-"""GATHER, SHAPE: values at given places, and how many places there are."""
+"""GATHER, GATHER_ND, SHAPE: values at given places, and how many places there are."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from octavo.ops.refuse import refuse
 from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import emit_reshape, moves
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec, TensorRef
+from octavo.ops.version import version_by_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,18 @@ def gather_version(inputs: Inputs[Tensor], outputs: Sequence[Tensor]) -> int:
     if len(outputs[0].shape) < len(inputs[0].shape) + len(inputs[1].shape) - 1:
         return 5
     return {DType.INT8: 2, DType.INT16: 4}.get(inputs[0].dtype, 1)
+
+
+def gather_nd_shapes(options: Options, inputs: Inputs[Tensor]) -> tuple[Shape, ...]:
+    """For each place, what lies there: a place has an index for each of the first dimensions, or for all."""
+    x, places = inputs
+    return ((*places.shape[:-1], *x.shape[places.shape[-1] :]),)
+
+
+def gather_nd_float(options: Options, inputs: Inputs[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Reference of GATHER_ND."""
+    x, places = inputs
+    return (x[tuple(np.moveaxis(places, -1, 0))],)
 
 
 class IndexType(enum.IntEnum):
@@ -154,6 +167,22 @@ GATHER = OpSpec(
     ),
 )
 
+GATHER_ND = OpSpec(
+    name="GATHER_ND",
+    inputs=(Data(), Parameter()),
+    outputs=(SameAsInput(moves=True),),
+    shapes=gather_nd_shapes,
+    run_float=gather_nd_float,
+    integer=moves(gather_nd_float),
+    micro=frozenset({DType.FLOAT32, DType.INT8}),
+    version=version_by_type(int16=3),
+    examples=(
+        Example(((1, 6, 4), None), {1: _indices([0, 3], [0, 5], [0, 3])}),
+        Example(((1, 3, 5, 2), None), {1: _indices([[[0, 2, 4], [0, 0, 1]]])}, low=-1.0, high=5.0),
+        Example(((1, 4, 3), None), {1: _indices([0, 1, 2])}),
+    ),
+)
+
 SHAPE = OpSpec(
     name="SHAPE",
     options=ShapeOptions,
@@ -166,4 +195,4 @@ SHAPE = OpSpec(
     note="becomes a constant when a file is read, since shapes are fixed",
 )
 
-SPECS = (GATHER, SHAPE)
+SPECS = (GATHER, GATHER_ND, SHAPE)

@@ -56,6 +56,7 @@ _MOVES = (
     "TILE",
     "REVERSE_V2",
     "GATHER",
+    "GATHER_ND",
 )
 _FUNCTIONS = (
     "RELU",
