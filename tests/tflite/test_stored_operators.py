@@ -19,6 +19,7 @@ from octavo.load.tflite import load_tflite, read_tflite
 from octavo.ops.build import GraphBuilder
 from octavo.ops.dense import FullyConnectedOptions
 from octavo.ops.elementwise_kernels import AddOptions, MulOptions
+from octavo.ops.indices import GatherOptions
 from octavo.ops.join import ConcatenationOptions
 from octavo.ops.reduce import ReducerOptions
 from octavo.ops.shape import ReshapeOptions
@@ -224,7 +225,7 @@ def test_only_litert_s_default_kernels_say_what_is_right_of_it() -> None:
 
 
 def test_a_detector_keeps_its_last_operator_on_every_runtime_and_is_judged_by_what_that_ranks() -> None:
-    x = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(120, 8)).astype(np.float32)
     made = octavo.quantize(detector(), "int8", x)
     assert [(island.op, island.layer) for island in made.islands] == [(DETECTION, "boxes")]
     assert [made.graph.tensors[name].shape for name in made.graph.outputs] == [(1, 5, 4), (1, 5), (1, 5), (1,)]
@@ -355,6 +356,22 @@ def test_a_select_of_elements_is_the_operator_that_has_integer_kernels(shape: tu
     select = model.subgraphs[0].operators[-1]
     select.builtinOptions, select.builtinOptionsType = None, 0
     assert [node.op for node in load_tflite(packed(model)).graph.nodes] == ["TANH", op]
+
+
+def test_a_lookup_of_rows_is_the_operator_that_has_integer_kernels() -> None:
+    b = GraphBuilder("g")
+    ids = b.input("ids", (3,), DType.INT32)
+    table = b.constant(np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32), "table")
+    model = tables(write_tflite(b.finish([b.emit("TANH", [b.emit("GATHER", [table, ids], GatherOptions())])])))
+    lookup = model.subgraphs[0].operators[0]
+    code = model.operatorCodes[lookup.opcodeIndex]
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.EMBEDDING_LOOKUP
+    lookup.inputs, lookup.builtinOptions, lookup.builtinOptionsType = lookup.inputs[::-1], None, 0
+    made = octavo.quantize(packed(model), "int8", np.random.default_rng(0).integers(0, 9, (8, 3), np.int32))
+    assert [node.op for node in made.graph.nodes] == ["GATHER", "TANH"]
+    assert not made.islands
+    assert made.verification is not None
+    assert made.verification.ok
 
 
 def test_a_product_of_two_activations_is_no_dense_layer() -> None:

@@ -25,6 +25,7 @@ from octavo.load.flatbuffer import FileContent, as_stored
 from octavo.load.structure import contradiction
 from octavo.ops.cast import CastOptions, ElementType
 from octavo.ops.dense import BatchMatMulOptions, FullyConnectedOptions
+from octavo.ops.indices import GatherOptions
 from octavo.ops.roles import Absent, State
 from octavo.ops.shape import ReshapeOptions, batch_open, placeholder
 from octavo.ops.stored import StoredOperator, is_random
@@ -172,8 +173,10 @@ def _with_row(node: Node, operands: Inputs[Tensor]) -> Node:
     """A node as one that does the same and has kernels: SELECT as SELECT_V2, a product of two activations as such.
 
     SELECT chooses element by element, or by one truth value for all. Kernels of FULLY_CONNECTED differ on weights that
-    are activations, whose zero point is not 0.
+    are activations, whose zero point is not 0. Those of EMBEDDING_LOOKUP take integers for a float result alone.
     """
+    if node.op == "EMBEDDING_LOOKUP" and operands[1].dtype is DType.FLOAT32:
+        return replace(node, op="GATHER", inputs=node.inputs[::-1], options=GatherOptions())
     if node.op == "FULLY_CONNECTED" and node.options == FullyConnectedOptions() and operands.get(2) is None:
         x, weights = operands[0], operands[1]
         if not weights.is_constant and len(x.shape) == len(weights.shape) == 2 and x.shape[1] == weights.shape[1]:
