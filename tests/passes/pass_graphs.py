@@ -80,6 +80,17 @@ GRAPHS: dict[str, str] = {
         weights = SOFTMAX(scores) @attention
         output weights
     """,
+    "indices as one-hot vectors": """
+        input x: float32[1,3,5]
+        input number: float32[1,5]
+        const n: int32[] = 3
+        const on: float32[] = 0.5
+        const off: float32[] = -1
+        ids: int32[1,5] = CAST(number) {in_data_type=FLOAT32, out_data_type=INT32} @ids
+        hot = ONE_HOT(ids, n, on, off) {axis=1} @hot
+        y = MUL(hot, x) @scaled
+        output y
+    """,
     "batch norm of a sequence": """
         input x: float32[1,7,3]
         const image: int32[4] = -1 1 7 3 @conv

@@ -9,6 +9,7 @@ from octavo.ir.check import check_float, check_structure
 from octavo.ir.notes import Note
 from octavo.ir.types import Graph
 from octavo.ops.check import check_shapes
+from octavo.passes.choose_one_hot import choose_one_hot
 from octavo.passes.drop_dead import drop_dead
 from octavo.passes.drop_empty import drop_empty
 from octavo.passes.drop_identities import drop_identities
@@ -34,6 +35,8 @@ PASSES: tuple[Pass, ...] = tuple(
         fold_constants,
         # Before all that match neighbours: nothing idle may stand between them.
         drop_identities,
+        # After fold_constants: what is chosen between must be constants.
+        choose_one_hot,
         # Before merge_scaling, which may move the constant into a neighbour.
         hide_by_constants,
         # Before folding: a chain of additions and multiplications then folds or stays as a whole.
