@@ -141,21 +141,6 @@ def test_allowing_a_layer_that_is_not_there_is_an_error() -> None:
     assert "did you mean 'scores'?" in error.fix
 
 
-def test_a_stateful_recurrence_is_refused() -> None:
-    x = keras.Input(batch_shape=(1, 6, 4))
-    error = refusal(keras.Model(x, layers.GRU(3, stateful=True, name="memory")(x)))
-    assert "'memory' (GRU)" in error.what
-    assert "stateful=False" in error.fix
-
-
-def test_a_stateful_lstm_that_no_operator_computes_is_refused_with_what_it_is() -> None:
-    x = keras.Input(batch_shape=(1, 6, 4))
-    memory = layers.LSTM(3, stateful=True, activation="relu", go_backwards=True, name="memory")
-    error = refusal(keras.Model(x, memory(x)))
-    assert "go_backwards=True, activation=relu" in error.got
-    assert "stateful=False" in error.fix
-
-
 def test_an_input_of_unknown_size_is_refused_with_the_line_that_fixes_it() -> None:
     error = refusal(model_of(layers.GlobalAveragePooling2D(), shape=(None, None, 3)), OpenShapeError)
     assert "input 'x'" in error.what

@@ -39,6 +39,11 @@ def weight_inputs(graph: Graph, node: Node) -> tuple[Place, ...]:
     )
 
 
+def states(graph: Graph, node: Node) -> tuple[Tensor, ...]:
+    """The variables that the node reads and writes in place, in the order of its inputs."""
+    return tuple(graph.tensors[str(node.inputs[i])] for i, _ in spec_of(node.op).states)
+
+
 def bias_inputs(graph: Graph, node: Node) -> tuple[Place, ...]:
     """Biases that are there, of weights that are constant."""
     spec, weights = spec_of(node.op), dict(weight_inputs(graph, node))
