@@ -15,7 +15,7 @@ from octavo.ir.graph import consumers, producers
 from octavo.ir.types import Graph
 from octavo.ops.build import GraphBuilder
 from octavo.ops.elementwise_kernels import SubOptions
-from octavo.ops.operands import hiding_constants, stated_limit
+from octavo.ops.operands import data_inputs, hiding_constants, stated_limit
 from octavo.ops.reduce import emit_reduce
 from octavo.ops.table import spec_of
 
@@ -55,12 +55,20 @@ def with_what_counts(graph: Graph, tensors: Sequence[str]) -> tuple[Graph, dict[
 
         max(x, max(x, last axis) - d)  for x, of which every reader neglects what lies d below the largest
 
-    Where a constant hides values, it may hide all of a row: they are alike then, and none of them counts.
+    Where a constant hides values, it may hide all of a row: they are alike then, and none of them counts. Where a
+    largest value is chosen, what stands beside such a constant tells the range.
 
     Returns:
         The graph, and for each tensor that has some the one whose range counts.
     """
-    readers = consumers(graph)
+    readers, makers = consumers(graph), producers(graph)
+    beside = {
+        name: others[0]
+        for name in tensors
+        if name in makers
+        and (hidden := hiding_constants(graph, makers[name], readers))
+        and (others := [each for _, each in data_inputs(graph, makers[name]) if each not in hidden])
+    }
     depths = {
         name: depth
         for name in tensors
@@ -69,8 +77,8 @@ def with_what_counts(graph: Graph, tensors: Sequence[str]) -> tuple[Graph, dict[
         and (depth := stated_limit(readers[name], name, lambda role: role.nothing_below)) is not None
     }
     if not depths:
-        return graph, {}
-    builder, shown, makers = GraphBuilder.extending(graph), {}, producers(graph)
+        return graph, beside
+    builder, shown = GraphBuilder.extending(graph), dict(beside)
     for name, depth in depths.items():
         builder.layer = f"{name}/counts"
         largest = emit_reduce(builder, "REDUCE_MAX", name, [len(graph.tensors[name].shape) - 1], keep_dims=True)

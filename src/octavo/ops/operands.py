@@ -68,11 +68,14 @@ def stated_limit(readers: Iterable[Node], name: str, limit: Callable[[Data], flo
 
 
 def hiding_constants(graph: Graph, node: Node, readers: Mapping[str, tuple[Node, ...]]) -> frozenset[str]:
-    """Constants that an operator moves to its result only for them to count for nothing there: masks of -1e9."""
+    """Constants that an operator moves to its result only for them to count for nothing there: masks of -1e9.
+
+    A largest value is taken to have another to choose: of a row that is hidden throughout the lowest of all is left.
+    """
     result = node.outputs[0]
     if not isinstance(spec_of(node.op).rule(), SameAsInput) or result in graph.outputs:
         return frozenset()
-    depth = stated_limit(readers[result], result, lambda role: role.flat_below)
+    depth = stated_limit(readers[result], result, lambda role: role.hides_below)
     if depth is None:
         return frozenset()
     alone = (graph.tensors[name] for _, name in data_inputs(graph, node) if len(readers[name]) == 1)
