@@ -27,10 +27,14 @@ def model_of(*called: Any, shape: tuple[int | None, ...] = (6,), **options: Any)
     return keras.Model(x, y)
 
 
-def test_a_layer_without_a_form_is_told_with_those_that_have_one() -> None:
-    error = refusal(model_of(layers.Hashing(4, name="hash"), shape=(6, 6, 3)))
+def test_a_layer_of_keras_that_runs_on_data_alone_is_told_to_run_before_the_model() -> None:
+    words = layers.Hashing(4, name="hash")
+    error = refusal(model_of(words, shape=(6,)))
     assert "'hash' (Hashing)" in error.what
-    assert "keras.ops" in error.fix
+    assert error.fix.startswith("call the Hashing on the data, before the model, and begin the model with")
+    x = keras.Input((6,), dtype="int32")
+    graph = load_keras(keras.Model(x, layers.Embedding(4, 3)(x))).graph
+    assert [node.op for node in graph.nodes] == ["GATHER"]
 
 
 def test_an_operation_without_a_form_is_told_with_the_nearest_that_have_one() -> None:
