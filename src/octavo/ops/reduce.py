@@ -235,7 +235,7 @@ REDUCE_MAX = OpSpec(
 REDUCE_MIN = OpSpec(
     name="REDUCE_MIN",
     options=ReducerOptions,
-    inputs=(Data(), Parameter()),
+    inputs=(Data(not_chosen_above=_NO_FRACTION), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.min),

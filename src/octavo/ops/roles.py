@@ -31,6 +31,7 @@ class Data:
             None where each counts.
         not_chosen_below: Magnitude of negative constants that stand where no value is to be chosen; None where a result
             tells of each.
+        not_chosen_above: Likewise of positive constants.
     """
 
     smallest_scale: float = 0.0
@@ -39,6 +40,7 @@ class Data:
     flat_below: float | None = None
     nothing_below: float | None = None
     not_chosen_below: float | None = None
+    not_chosen_above: float | None = None
 
     @property
     def hides_below(self) -> float | None:
