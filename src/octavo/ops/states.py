@@ -26,6 +26,7 @@ KEEPS_STATE = (
     "keeps its state from one run of the file to the next, as the layer does from call to call: between sequences call "
     "reset_all_variables() of LiteRT's interpreter"
 )
+ON_OWN_KERNELS = "; LiteRT runs such a file on kernels of its own, without XNNPACK, which are slower"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ from octavo.ops.own_lowerings import lowering_of
 from octavo.ops.recurrent_layers import is_one_operator, lower_stateful_lstm
 from octavo.ops.refuse import is_of_configuration
 from octavo.ops.spec import TensorRef
-from octavo.ops.states import KEEPS_STATE
+from octavo.ops.states import KEEPS_STATE, ON_OWN_KERNELS
 from octavo.ops.table import KERAS_FORMS
 
 # Operations that join tensors and arrays alike.
@@ -319,7 +319,7 @@ class _Tracer:
         path, step = self.builder.layer, self.builder.step
         assigned = dict(self._shadows.assigned)
         if assigned:
-            self._note(path, KEEPS_STATE)
+            self._note(path, KEEPS_STATE + ON_OWN_KERNELS)
             values |= self.states.before()
         variables = tuple(tensor for tensor, _ in self._shadows.symbols.values())
         ends = Traced(traced.inputs + variables, (*traced.results, *(after for _, after in assigned.values())))
