@@ -38,8 +38,9 @@ POOR, AIM = 10**-2.0, 10**-2.3
 WORTH = 2.0
 # How much more noise than int16 throughout leaves, where that is more than the aim: 1 dB.
 NEAR = 10**0.1
-# Samples looked at; and how many parts of a network are tried, at most and at least.
-MOST_SAMPLES, MOST_PARTS, FEWEST_PARTS = 16, 32, 4
+# Samples that tell whether int8 answers well, and those that every try runs on; and how many parts of a network are
+# tried, at most and at least.
+JUDGED, MOST_SAMPLES, MOST_PARTS, FEWEST_PARTS = 64, 16, 32, 4
 # What all tries together may take: products of int16, which desktops run at some hundred million a second, and
 # operators to write.
 MOST_PRODUCTS, MOST_OPERATORS = 2e9, 8_000
@@ -57,6 +58,12 @@ class _Judge:
     x: Values
     wanted: Values
 
+    @classmethod
+    def of(cls, graph: Graph, samples: Sequence[Values]) -> _Judge:
+        """By the float graph."""
+        x = stacked(samples, graph.inputs)
+        return cls(x, predict(write_tflite(drop_dead(replace(graph, outputs=measured_tensors(graph)))), x))
+
     def found(self, graph: Graph) -> Values:
         """The same tensors of a graph."""
         return predict(write_tflite(drop_dead(replace(graph, outputs=tuple(self.wanted)))), self.x)
@@ -65,6 +72,13 @@ class _Judge:
         """Of the worst tensor, as a share of its power."""
         found = self.found(graph)
         return max(_share(found[name], wanted) for name, wanted in self.wanted.items())
+
+    def worst(self, graph: Graph) -> list[int]:
+        """The samples in order of how much noise they have, that with most first."""
+        found = self.found(graph)
+        errors = (np.square(found[name] - wanted.astype(float)) for name, wanted in self.wanted.items())
+        rows = [error.reshape(len(error), -1).sum(axis=1) / max(error.sum(), 1e-30) for error in errors]
+        return np.argsort(-np.max(rows, axis=0), kind="stable").tolist()
 
     def classifies(self, graph: Graph) -> bool:
         """Whether every tensor tells classes, and a graph names the same ones of all samples but one at most."""
@@ -95,26 +109,31 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
         graph: The float graph.
         samples: Real inputs by name, batch 1 each.
     """
-    draft, few = made.draft, samples[:MOST_SAMPLES]
-    if draft.plan.scheme.activations is not DType.INT8 or not few:
+    draft, many = made.draft, samples[:JUDGED]
+    if draft.plan.scheme.activations is not DType.INT8 or not many:
         return None
     others, all_parts = (
-        _affordable(_parts(graph, draft, convolutions), graph, len(few)) for convolutions in (False, True)
+        _affordable(_parts(graph, draft, convolutions), graph, min(len(many), MOST_SAMPLES))
+        for convolutions in (False, True)
     )
     if not others and not all_parts:
         return None
-    x = stacked(few, graph.inputs)
-    judge = _Judge(x, predict(write_tflite(drop_dead(replace(graph, outputs=measured_tensors(graph)))), x))
-    if not all(np.isfinite(values).all() for values in judge.wanted.values()):
+    whole = _Judge.of(graph, many)
+    if not all(np.isfinite(values).all() for values in whole.wanted.values()):
         return None
+    before_whole = whole.noise(made.graph)
+    if before_whole <= POOR:
+        return None
+    judge = _Judge.of(graph, many[:MOST_SAMPLES])
+    if judge.noise(made.graph) <= POOR:
+        # What is poor is rare: a choice that falls otherwise in a sample of many.
+        judge = _Judge.of(graph, [many[i] for i in whole.worst(made.graph)[:MOST_SAMPLES]])
     before = judge.noise(made.graph)
-    if before <= POOR:
-        return None
     # A network of convolutions that still names the same classes answers rightly with more noise than others.
     choices = (others,) if judge.classifies(made.graph) else (others, all_parts)
     known, shown = with_all_ranges(draft, graph), judge.shown(graph)
 
-    def noise(inside: frozenset[str]) -> float:
+    def noise(inside: frozenset[str], judge: _Judge = judge) -> float:
         try:
             tried = with_inside(known, graph, draft.inside | inside, shown)
             conditioned, ranges = made.conditioned, tried.measured.ranges
@@ -123,13 +142,14 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
         except OctavoError:  # a scale, or a sum, that no kernel holds
             return np.inf
 
-    chosen, after = _first_good(choices, noise, before)
-    if not chosen:
+    chosen = _first_good(choices, noise, before)
+    after = noise(chosen, whole)
+    if not chosen or after > max(POOR, before_whole / WORTH):
         return None
-    reached = f"SQNR {decibels_text(decibels(before))}, {decibels_text(decibels(after))} so"
+    reached = f"SQNR {decibels_text(decibels(before_whole))}, {decibels_text(decibels(after))} so"
     text = (
         f"{len(chosen)} of {len(draft.plan.types)} operators are int16, as int8 throughout answers with {reached}, on "
-        f"{len(few)} samples; mix=False keeps int8"
+        f"{len(many)} samples; mix=False keeps int8"
     )
     noted = replace(known, notes=(*draft.notes, Note("plan", graph.name, text)))
     return with_inside(noted, graph, draft.inside | chosen, shown)
@@ -137,8 +157,8 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
 
 def _first_good(
     choices: Sequence[Sequence[Part]], noise: Callable[[frozenset[str]], float], before: float
-) -> tuple[frozenset[str], float]:
-    """What to make int16 of the first parts that serve, else of those that do best, and the noise left; or nothing."""
+) -> frozenset[str]:
+    """What to make int16 of the first parts that serve, else of those that do best; or nothing."""
     best, least = frozenset[str](), before
     for parts in choices:
         chosen = fewest(parts, noise, before) if parts else None
@@ -147,7 +167,7 @@ def _first_good(
         best, least = chosen, reached
         if least <= POOR:
             break
-    return best, least
+    return best
 
 
 def _share(found: np.ndarray, wanted: np.ndarray) -> float:

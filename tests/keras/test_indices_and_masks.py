@@ -52,10 +52,16 @@ def of_moved_words(ids: Any) -> Any:
     return layers.Flatten()(layers.Embedding(1000, 8)(first) + layers.Embedding(1000, 8)(ops.reshape(second, (-1, 2))))
 
 
+def of_words_within(ids: Any) -> Any:
+    known = ops.relu(ops.clip(ops.cast(ids, "int32"), -1, 900))
+    return layers.Flatten()(layers.Embedding(1000, 8)(ops.clip(known, 0, 6)) + layers.Embedding(1000, 8)(known))
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
     "a layer's mask": lambda ids: layers.LSTM(4)(layers.Embedding(1000, 8, mask_zero=True)(ids)),
     "a mask by hand": of_padded_words,
     "indices moved before": of_moved_words,
+    "indices held within limits": of_words_within,
 }
 
 

@@ -27,10 +27,14 @@ def model_of(*called: Any, shape: tuple[int | None, ...] = (6,), **options: Any)
     return keras.Model(x, y)
 
 
-def test_a_layer_without_a_form_is_told_with_those_that_have_one() -> None:
-    error = refusal(model_of(layers.Hashing(4, name="hash"), shape=(6, 6, 3)))
+def test_a_layer_of_keras_that_runs_on_data_alone_is_told_to_run_before_the_model() -> None:
+    words = layers.Hashing(4, name="hash")
+    error = refusal(model_of(words, shape=(6,)))
     assert "'hash' (Hashing)" in error.what
-    assert "keras.ops" in error.fix
+    assert error.fix.startswith("call the Hashing on the data, before the model, and begin the model with")
+    x = keras.Input((6,), dtype="int32")
+    graph = load_keras(keras.Model(x, layers.Embedding(4, 3)(x))).graph
+    assert [node.op for node in graph.nodes] == ["GATHER"]
 
 
 def test_an_operation_without_a_form_is_told_with_the_nearest_that_have_one() -> None:
@@ -139,21 +143,6 @@ def test_an_activation_layer_without_variables_needs_no_run() -> None:
 def test_allowing_a_layer_that_is_not_there_is_an_error() -> None:
     error = refusal(model_of(layers.Dense(2, name="scores")), ConfigError, allow=("score",))
     assert "did you mean 'scores'?" in error.fix
-
-
-def test_a_stateful_recurrence_is_refused() -> None:
-    x = keras.Input(batch_shape=(1, 6, 4))
-    error = refusal(keras.Model(x, layers.GRU(3, stateful=True, name="memory")(x)))
-    assert "'memory' (GRU)" in error.what
-    assert "stateful=False" in error.fix
-
-
-def test_a_stateful_lstm_that_no_operator_computes_is_refused_with_what_it_is() -> None:
-    x = keras.Input(batch_shape=(1, 6, 4))
-    memory = layers.LSTM(3, stateful=True, activation="relu", go_backwards=True, name="memory")
-    error = refusal(keras.Model(x, memory(x)))
-    assert "go_backwards=True, activation=relu" in error.got
-    assert "stateful=False" in error.fix
 
 
 def test_an_input_of_unknown_size_is_refused_with_the_line_that_fixes_it() -> None:

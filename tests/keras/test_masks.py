@@ -57,6 +57,20 @@ def test_a_mask_takes_no_steps_from_the_scores(name: str) -> None:
     assert 10 * np.log10(np.square(wanted).sum() / np.square(error).sum()) > FLOOR_DB
 
 
+@pytest.mark.parametrize(("choose", "hidden"), [(ops.max, -1e9), (ops.max, -np.inf), (ops.min, 1e9)])
+def test_a_mask_takes_no_steps_from_what_a_largest_or_least_value_is_chosen_of(choose: Any, hidden: float) -> None:
+    inputs = [keras.Input((LENGTH, 5)), keras.Input((LENGTH, 1))]
+    chosen = ops.where(inputs[1] > 0, layers.Dense(6)(inputs[0]), hidden)
+    model = keras.Model(inputs, layers.Dense(4)(choose(chosen, axis=1)))
+    rng = np.random.default_rng(0)
+    seen = np.arange(LENGTH)[:, None] < rng.integers(1, LENGTH + 1, (64, 1, 1))
+    x = [rng.normal(size=(64, LENGTH, 5)).astype(np.float32), seen.astype(np.float32)]
+    made, wanted = octavo.quantize(model, "int8", x, effort="fast"), np.asarray(model.predict(x, verbose=0))
+    error = np.asarray(made.predict(x)) - wanted
+    assert made.islands == ()
+    assert 10 * np.log10(np.square(wanted).sum() / np.square(error).sum()) > FLOOR_DB
+
+
 def test_a_mask_takes_no_steps_from_the_scores_in_training() -> None:
     keras.utils.set_random_seed(1)
     inputs = keras.Input((LENGTH, 12))

@@ -12,9 +12,10 @@ from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
 from octavo.errors import GraphError
 from octavo.ir.check import check_structure
-from octavo.ir.graph import drop_dead, drop_unused, states, with_tensors
+from octavo.ir.graph import drop_dead, drop_unused, with_tensors
 from octavo.ir.types import Graph, Node, Quantization
 from octavo.ops.check import check_scales, check_shapes
+from octavo.ops.operands import states
 from octavo.ops.table import OPS
 from octavo.plan.make import make_plan
 from octavo.quantization.parameters import settle_parameters

@@ -58,7 +58,7 @@ class Probe:
         runtime = LiteRT(model)
         for sample in chunk.parts(1):
             inputs = self._named(sample)
-            runtime.reset()
+            self._begin(runtime)
             values = {**runtime.run(inputs), **inputs}
             for name, accumulator in gathered.items():
                 if not accumulator.add(values[name]):
@@ -67,7 +67,7 @@ class Probe:
     def _add_extremes(self, chunk: Chunk, gathered: Mapping[str, Accumulator]) -> bool:
         """As `add`, of which nothing is added where it is not certain."""
         inputs = self._named(chunk)
-        self._runtime.reset()
+        self._begin(self._runtime)
         numbers = [output.item() for output in self._runtime.run(inputs, copy=False).values()]
         count = len(REDUCTIONS)
         found = {name: numbers[count * i : count * (i + 1)] for i, name in enumerate(self.task.made)}
@@ -85,9 +85,13 @@ class Probe:
     def _add_values(self, chunk: Chunk, gathered: Mapping[str, Accumulator]) -> bool:
         """As `add`, where all values are known; the views of the runtime's memory end here, as its next run demands."""
         inputs = self._named(chunk)
-        self._runtime.reset()
+        self._begin(self._runtime)
         values = {**self._runtime.run(inputs, copy=False), **inputs}
         return all([accumulator.add(values[name]) for name, accumulator in gathered.items()])
+
+    def _begin(self, runtime: LiteRT) -> None:
+        if not self.task.is_sequence:
+            runtime.reset()
 
     def _named(self, chunk: Chunk) -> dict[str, np.ndarray]:
         named = dict(zip(self.task.inputs, chunk.arrays, strict=True))

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from functools import reduce
 
 from octavo.calibration.statistics import Accumulator, Statistics
-from octavo.ir.graph import states
 from octavo.ir.types import Graph
 from octavo.numerics.affine import Range
 from octavo.numerics.estimators import Estimator, Shares
 from octavo.numerics.tensor_statistics import TensorStatistics
+from octavo.ops.operands import states
 from octavo.plan.types import Group, Plan
 
 

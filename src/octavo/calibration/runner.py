@@ -3,7 +3,7 @@
 Several single-threaded runtimes run side by side, each in a child process; a model of which memory holds few copies
 runs in fewer runtimes of several threads each. Samples go through in batches only where a batch computes, bit for bit,
 what its samples compute alone; statistics then depend neither on how the data comes in batches nor on the number of
-threads.
+threads. Where the graph writes states, the samples are one sequence: a state shows its range after many of them.
 """
 
 from __future__ import annotations
@@ -84,8 +84,9 @@ def calibrate(
     dataset = Dataset(data, inputs, integer_divisor=integer_divisor, samples=samples)
     model = instrumented(showing, task)
     sample_bytes = read_signature(model).activation_bytes
-    rows = _batch_rows(sample_bytes)
-    workers, each = _crew(len(model) + rows * sample_bytes, threads or _processors())
+    rows = 1 if task.is_sequence else _batch_rows(sample_bytes)
+    available = threads or _processors()
+    workers, each = (1, available) if task.is_sequence else _crew(len(model) + rows * sample_bytes, available)
     warm_up(workers, gatherer.__module__)
     chunks = dataset.chunks(rows * _batches(rows * sum(tensor.size * tensor.dtype.bits // 8 for tensor in inputs)))
     first = next(chunks)

@@ -21,12 +21,14 @@ class Task:
         sizes: Elements of each observed tensor in one sample, by its name, in execution order.
         layers: The layer of each.
         needs_histogram: Whether to count values by bin.
+        is_sequence: Whether each sample goes on where the last one ended.
     """
 
     inputs: Mapping[str, bool]
     sizes: Mapping[str, int]
     layers: Mapping[str, str]
     needs_histogram: bool
+    is_sequence: bool = False
 
     @property
     def made(self) -> tuple[str, ...]:
@@ -54,4 +56,5 @@ def task_of(graph: Graph, tensors: Sequence[str], *, needs_histogram: bool) -> T
         {name: tensor.size for name, tensor in observed.items()},
         {name: tensor.layer or name for name, tensor in observed.items()},
         needs_histogram,
+        any(tensor.is_variable for tensor in graph.tensors.values()),
     )

@@ -16,9 +16,9 @@ from octavo.calibration.states import with_states_shown
 from octavo.calibration.statistics import Statistics
 from octavo.data.dataset import Dataset
 from octavo.errors import NonFiniteError
-from octavo.ir.graph import states
 from octavo.ir.types import Graph, Tensor
 from octavo.numerics.tensor_statistics import TensorStatistics
+from octavo.ops.operands import states
 from octavo.run.litert import LiteRT
 
 Arrays = Mapping[str, np.ndarray]

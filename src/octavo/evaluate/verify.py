@@ -2,13 +2,14 @@
 
 Each runtime keeps every intermediate tensor. An operator is judged on the runtime's own inputs to it: the reference
 kernel runs on those, and its result is compared with the runtime's. So an error shows where it arises and not again
-downstream; and where every operator is exact, so is the whole graph. Runtimes and the reference work side by side.
+downstream; and where every operator is exact, so is the whole graph. Runtimes and the reference work side by side. A
+graph with states runs the samples as one sequence.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal
 
@@ -23,6 +24,7 @@ from octavo.ir.graph import producers
 from octavo.ir.types import Graph, Node, Tensor
 from octavo.ops.stored import StoredOperator, is_random
 from octavo.run import reference
+from octavo.run.runtime import Runtime
 from octavo.run.signature import read_signature
 from octavo.run.targets import TARGETS, Target
 from octavo.run.worker import stop_children
@@ -59,8 +61,11 @@ def verify(
     with ThreadPoolExecutor(len(TARGETS), "verify") as pool:
         checks = [pool.submit(_check, target, model, graph, inputs, truths) for target in TARGETS]
         try:
+            state = reference.reset_state(graph)
             for values, truth in zip(inputs, truths, strict=True):
-                truth.set_result(reference.run(graph, values, keep=kept))
+                found = reference.run(graph, values, [*kept, *state], state)
+                state = {name: found[name] for name in state}
+                truth.set_result(found)
             return Verification(len(inputs), tuple(check.result() for check in checks))
         except BaseException as error:  # Ctrl-C above all: nobody shall wait for what will not come
             stop_children()
@@ -111,17 +116,18 @@ def _examine(
     results: list[Difference] = []
     unseen: dict[str, None] = {}
     ends: list[Values] = []
+    state = reference.reset_state(graph)
     with target.open(model, keep_all=True) as runtime:
-        for values, truth in zip(inputs, truths, strict=True):
-            outputs, shown = runtime.run_first(values, names)
+        for (outputs, shown), truth in zip(_runs(runtime, graph, inputs, names), truths, strict=True):
             ends.append(outputs)
-            judged, hidden = _judge(target, graph, shown, truth.result())
+            judged, hidden, own = _judge(target, graph, shown, truth.result(), state)
+            state = {name: own[name] for name in state}
             results += judged
             unseen.update(dict.fromkeys(hidden))
     handed_over = ends
     if target.fuses:
         with target.open(model) as plain:
-            handed_over = [plain.run_first(values)[0] for values in inputs]
+            handed_over = [outputs for outputs, _ in _runs(plain, graph, inputs)]
     return RuntimeCheck(
         target.name,
         inputs=len(inputs),
@@ -134,6 +140,15 @@ def _examine(
         unseen=tuple(unseen),
         required=target.required,
     )
+
+
+def _runs(
+    runtime: Runtime, graph: Graph, inputs: Sequence[Values], names: Sequence[str] = ()
+) -> Iterator[tuple[Values, Values]]:
+    """Outputs and tensors of each run; where the graph has states, each run goes on where the last one ended."""
+    keeps_state = any(tensor.is_variable for tensor in graph.tensors.values())
+    for i, values in enumerate(inputs):
+        yield (runtime.run(values), runtime.tensors(names)) if i and keeps_state else runtime.run_first(values, names)
 
 
 def _has_truth(target: Target, node: Node) -> bool:
@@ -151,7 +166,9 @@ def _apart(graph: Graph, expected: Sequence[Values], actual: Sequence[Values]) -
     ]
 
 
-def _judge(target: Target, graph: Graph, shown: Values, truth: Values) -> tuple[list[Difference], list[str]]:
+def _judge(
+    target: Target, graph: Graph, shown: Values, truth: Values, state: Values
+) -> tuple[list[Difference], list[str], Values]:
     """Compare each operator's result in a runtime's run with the reference kernel's on the runtime's own inputs.
 
     Args:
@@ -159,18 +176,22 @@ def _judge(target: Target, graph: Graph, shown: Values, truth: Values) -> tuple[
         graph: What it ran.
         shown: The operators' results there, by name, but for those that it folded away.
         truth: What the reference computes of the same inputs.
+        state: Variables as the runtime's run found them.
 
     Returns:
-        One difference a result, in execution order; and the results that are not judged: those the runtime does not
-        show, which are then taken from the reference kernel, and those there is no truth for.
+        One difference a result, in execution order; the results that are not judged: those the runtime does not show,
+        which are then taken from the reference kernel, and those there is no truth for; and variables, among others, as
+        the run left them.
     """
     own = {name: tensor.data for name, tensor in graph.tensors.items() if tensor.data is not None}
-    own.update({**reference.reset_state(graph), **{name: truth[name] for name in graph.inputs}})
+    own.update({**state, **{name: truth[name] for name in graph.inputs}})
     judged, hidden = [], []
     for node in graph.nodes:
         written, has_truth = reference.written(graph, node), _has_truth(target, node)
         known = written == node.outputs and all(
-            np.array_equal(own[name], truth[name]) for name in node.inputs if name and name in truth
+            name not in state and np.array_equal(own[name], truth[name])
+            for name in node.inputs
+            if name is not None and name in truth
         )
         expected = tuple(truth[name] for name in node.outputs) if known else reference.run_node(graph, node, own)
         # XNNPACK unpacks float16 constants when it loads them and leaves their tensors unwritten.
@@ -183,7 +204,7 @@ def _judge(target: Target, graph: Graph, shown: Values, truth: Values) -> tuple[
                 continue
             tensor = graph.tensors[name]
             judged.append(_difference(tensor, node, result, seen, _allowed(target, graph, node, tensor, own, expected)))
-    return judged, hidden
+    return judged, hidden, own
 
 
 def _seen(shown: Values, name: str, like: np.ndarray) -> np.ndarray | None:

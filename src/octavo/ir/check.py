@@ -58,15 +58,15 @@ def _check_constant(tensor: Tensor, data: np.ndarray) -> None:
 
 
 def _check_states(graph: Graph) -> None:
-    """A variable is one operator's own; what never has a value is made and read by none."""
+    """A variable is read by one operator; what never has a value is made and read by none."""
     readers = consumers(graph)
     for name, tensor in graph.tensors.items():
         places = sum(node.inputs.count(name) for node in readers[name])
         if tensor.is_variable and (places != 1 or tensor.is_constant or name in (*graph.inputs, *graph.outputs)):
             raise GraphError(
-                f"variable '{name}' of layer '{tensor.layer}' is not the state of one operator.",
+                f"variable '{name}' of layer '{tensor.layer}' is not a state that one operator reads.",
                 got=f"read at {places} places{', a constant' if tensor.is_constant else ''}",
-                expected="a tensor without data that one operator reads and writes, at one place",
+                expected="a tensor without data that one operator reads, at one place",
                 fix="give each operator a variable of its own",
             )
     valued = {name for node in graph.nodes for name in (*node.inputs, *node.outputs)} | {*graph.inputs, *graph.outputs}
@@ -82,7 +82,8 @@ def _check_states(graph: Graph) -> None:
 
 
 def _check_order(graph: Graph) -> None:
-    known = {name for name, tensor in graph.tensors.items() if tensor.is_constant or tensor.is_variable}
+    variables = {name for name, tensor in graph.tensors.items() if tensor.is_variable}
+    known = {name for name, tensor in graph.tensors.items() if tensor.is_constant} | variables
     for name in graph.inputs:
         _add_value(graph, name, known, "the graph's inputs")
     for node in graph.nodes:
@@ -94,6 +95,9 @@ def _check_order(graph: Graph) -> None:
                     expected="operators in execution order",
                     fix="put the operator that makes it first",
                 )
+        # A variable has a value from the start, and its next one once.
+        known -= variables.intersection(node.outputs)
+        variables -= {*node.outputs}
         for name in node.outputs:
             _add_value(graph, name, known, _place(node))
     for name in graph.outputs:

@@ -10,8 +10,8 @@ from octavo.ir.types import Graph, Node, Tensor
 
 
 def producers(graph: Graph) -> dict[str, Node]:
-    """The node that makes each non-constant, non-input tensor."""
-    return {name: node for node in graph.nodes for name in node.outputs}
+    """The node that makes each non-constant, non-input tensor; a variable has its value before any node runs."""
+    return {name: node for node in graph.nodes for name in node.outputs if not graph.tensors[name].is_variable}
 
 
 def consumers(graph: Graph) -> dict[str, tuple[Node, ...]]:
@@ -32,11 +32,6 @@ def operands(graph: Graph, node: Node) -> Inputs[Tensor]:
 def results(graph: Graph, node: Node) -> tuple[Tensor, ...]:
     """The node's output tensors."""
     return tuple(graph.tensors[name] for name in node.outputs)
-
-
-def states(graph: Graph, node: Node) -> tuple[Tensor, ...]:
-    """The variables that the node reads and writes in place, in the order of its inputs."""
-    return tuple(tensor for tensor in operands(graph, node).items if tensor is not None and tensor.is_variable)
 
 
 def with_tensors(graph: Graph, tensors: Iterable[Tensor]) -> Graph:
@@ -72,12 +67,20 @@ def drop_unused(graph: Graph) -> Graph:
 
 
 def drop_dead(graph: Graph) -> Graph:
-    """The graph without nodes whose results reach no output; the same object if there are none."""
-    live, kept = set(graph.outputs), []
-    for node in reversed(graph.nodes):
-        if live.intersection(node.outputs):
-            kept.append(node)
-            live.update(name for name in node.inputs if name is not None)
+    """The graph without nodes whose results reach no output, in no run; the same object if there are none."""
+    live, kept = set(graph.outputs), list[Node]()
+    read: set[str] = set()
+    while True:
+        for node in reversed(graph.nodes):
+            if live.intersection(node.outputs):
+                kept.append(node)
+                live.update(name for name in node.inputs if name is not None)
+        # What the next run reads of a variable is written behind the node that reads it.
+        more = {name for name in live if graph.tensors[name].is_variable} - read
+        if not more:
+            break
+        read |= more
+        live, kept = {*graph.outputs, *read}, []
     return graph if len(kept) == len(graph.nodes) else with_nodes(graph, reversed(kept))
 
 

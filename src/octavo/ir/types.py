@@ -70,8 +70,9 @@ class Tensor:
         data: Read-only array of a constant, else None. int4 is held unpacked in int8.
         quantization: Parameters of an integer tensor that stands for reals, else None.
         layer: The user's name of the layer this tensor came from, e.g. "encoder/conv_1".
-        is_variable: Whether it is the state of the one operator that reads it: it has a value from the start, all zeros
-            (of an integer that stands for reals: its zero point), and that operator writes the next one in its place.
+        is_variable: Whether it is a state, which one operator reads: it has a value from the start, all zeros (of an
+            integer that stands for reals: its zero point), and the next one is written in its place, by the same
+            operator inside or by one whose result it is.
     """
 
     name: str

@@ -8,7 +8,7 @@ file stores it, if LiteRT runs it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -68,6 +68,7 @@ class _Settling:
         self._nodes: list[Node] = []
         # What stands for results of operators that others took the place of.
         self._instead: dict[str, str] = {}
+        self._made = frozenset(name for node in file.graph.nodes for name in node.outputs)
 
     def graph(self) -> Graph:
         """All of it."""
@@ -94,7 +95,7 @@ class _Settling:
     def _settle(self, place: int, node: Node) -> None:
         (node,) = rename_inputs((node,), self._instead)
         node = _with_row(node, self._operands(node))
-        if not isinstance(node.options, StoredOperator) and not _fits_row(node, self._operands(node)):
+        if not isinstance(node.options, StoredOperator) and not _fits_row(node, self._operands(node), self._made):
             node = as_stored(self._file, place)
         if isinstance(node.options, StoredOperator):
             self._settle_stored(node, node.options)
@@ -201,8 +202,8 @@ def _values(tensor: Tensor | None) -> np.ndarray | None:
     return np.zeros(tensor.shape, tensor.dtype.numpy)
 
 
-def _fits_row(node: Node, operands: Inputs[Tensor]) -> bool:
-    """Whether an operator's inputs are what its row knows.
+def _fits_row(node: Node, operands: Inputs[Tensor], made: Collection[str]) -> bool:
+    """Whether an operator's inputs are what its row knows, in a file whose operators make the tensors of `made`.
 
     Raises:
         UnsupportedLayerError: if its state is not; such an operator cannot stay as it is stored.
@@ -211,7 +212,8 @@ def _fits_row(node: Node, operands: Inputs[Tensor]) -> bool:
     for i, tensor in enumerate(operands.items):
         role = spec.role(i) if spec.variadic or i < len(spec.inputs) else Absent()
         fits &= tensor is None or not isinstance(role, Absent)
-        if isinstance(role, State) is not (tensor is not None and tensor.is_variable):
+        own_state = tensor is not None and tensor.is_variable and tensor.name not in made
+        if isinstance(role, State) is not own_state:
             raise UnsupportedLayerError(
                 f"{node.op} in layer '{node.layer}' does not have the state that Octavo knows.",
                 got=f"a variable, or none, as input {i}",

@@ -125,6 +125,14 @@ def run_prelu(constants: PReluConstants, arrays: Inputs[np.ndarray]) -> tuple[np
     return (constants.output.stored(np.where(x >= 0, constants.identity.times(x), constants.alpha.times(x * alpha))),)
 
 
+def lower_rectified(b: Emitter, call: KerasCall) -> str:
+    """RELU; of integers that stand for themselves, which it has no kernels for, the larger of each and 0."""
+    (x,) = call.inputs
+    if b.dtype(x).is_float:
+        return b.emit("RELU", [x])
+    return b.emit("MAXIMUM", [x, b.constant(np.zeros((), b.dtype(x).numpy), "smallest")])
+
+
 def lower_relu(b: Emitter, call: KerasCall) -> str:
     """keras.layers.ReLU and keras.activations.relu: with a slope, a maximum, or a threshold, where it jumps."""
     slope, maximum, threshold = (parameter(call, name) for name in ("negative_slope", "max_value", "threshold"))
@@ -175,7 +183,7 @@ RELU = OpSpec(
     exact=False,
     version=version_by_type(int8=2, int16=3),
     keras={
-        **function_forms("relu", "Relu", emits("RELU")),
+        **function_forms("relu", "Relu", lower_rectified),
         "ops.ReLU": KerasForm(
             lower_relu, lambda keras: (lambda x: keras.activations.relu(x, max_value=1.0), ((6, 4),))
         ),

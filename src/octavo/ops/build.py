@@ -79,7 +79,7 @@ class GraphBuilder:
         return builder
 
     def variable(self, shape: Shape, suffix: str) -> str:
-        """Add the state of one operator, named `layer/suffix`, zero at the reset."""
+        """Add a state that one operator reads, named `layer/suffix`, zero at the reset."""
         name = fresh_name(self._tensors, f"{self.layer}/{suffix}" if self.layer else suffix)
         return self._add(Tensor(name, shape, layer=self.layer, is_variable=True))
 
@@ -105,6 +105,18 @@ class GraphBuilder:
         )
         self._nodes.append(Node(op, tuple(inputs), names, options, self.layer))
         return names
+
+    def emit_into(self, variable: str, op: str, inputs: Sequence[str | None], options: Options) -> None:
+        """Add an operator whose result is the next value of a variable."""
+        self._nodes.append(Node(op, tuple(inputs), (variable,), options, self._tensors[variable].layer))
+
+    def depends(self, name: str, source: str) -> bool:
+        """Whether a tensor is computed of another."""
+        reached = {source}
+        for node in self._nodes:
+            if reached.intersection(node.inputs):
+                reached.update(node.outputs)
+        return name in reached
 
     def activation(self, function: Any, name: str) -> str:
         """Emit an activation function, as the loader understands it, on tensor `name`."""

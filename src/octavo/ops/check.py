@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from octavo.errors import GraphError
@@ -19,8 +21,9 @@ def check_shapes(graph: Graph) -> None:
     Raises:
         GraphError: naming the operator and layer.
     """
+    made = {name for node in graph.nodes for name in node.outputs}
     for node in graph.nodes:
-        _check_states(graph, node)
+        _check_states(graph, node, made)
         inferred = tuple(spec_of(node.op).shapes(node.options, operands(graph, node)))
         stated = tuple(tensor.shape for tensor in results(graph, node))
         if inferred != stated:
@@ -32,9 +35,10 @@ def check_shapes(graph: Graph) -> None:
             )
 
 
-def _check_states(graph: Graph, node: Node) -> None:
+def _check_states(graph: Graph, node: Node, made: Collection[str]) -> None:
     places = [i for i, _ in spec_of(node.op).states]
-    found = [i for i, tensor in enumerate(operands(graph, node).items) if tensor is not None and tensor.is_variable]
+    tensors = enumerate(operands(graph, node).items)
+    found = [i for i, tensor in tensors if tensor is not None and tensor.is_variable and tensor.name not in made]
     if found != places:
         raise GraphError(
             f"{node.op} of layer '{node.layer}' does not have its state in variables.",

@@ -148,9 +148,9 @@ def _inverse_square_root(b: Emitter, call: KerasCall) -> str:
 
 
 def lower_clip(b: Emitter, call: KerasCall) -> str:
-    """`max(min(x, largest), smallest)`; from 0 to 6 it is RELU6."""
+    """`max(min(x, largest), smallest)`; from 0 to 6 it is RELU6, but of integers that stand for themselves."""
     low, high = call.operation.x_min, call.operation.x_max
-    if (low, high) == (0, 6):
+    if (low, high) == (0, 6) and b.dtype(call.inputs[0]).is_float:
         return b.emit("RELU6", call.inputs)
     return _maximum(b, _minimum(b, call.inputs[0], high, "at_most"), low)
 
@@ -162,11 +162,18 @@ def lower_average(b: Emitter, call: KerasCall) -> str:
 
 
 def _minimum(b: Emitter, x: str, limit: float, suffix: str = "") -> str:
-    return b.emit("MINIMUM", [x, emit_number(b, limit, "largest")], suffix=suffix)
+    return b.emit("MINIMUM", [x, _limit(b, x, limit, "largest")], suffix=suffix)
 
 
 def _maximum(b: Emitter, x: str, limit: float, suffix: str = "") -> str:
-    return b.emit("MAXIMUM", [x, emit_number(b, limit, "smallest")], suffix=suffix)
+    return b.emit("MAXIMUM", [x, _limit(b, x, limit, "smallest")], suffix=suffix)
+
+
+def _limit(b: Emitter, x: str, limit: float, suffix: str) -> str:
+    """A limit of the type of what it bounds, as kernels demand."""
+    if b.dtype(x).is_float:
+        return emit_number(b, limit, suffix)
+    return b.constant(np.asarray(limit, b.dtype(x).numpy), suffix)
 
 
 def _times(b: Emitter, x: str, factor: float, suffix: str) -> str:

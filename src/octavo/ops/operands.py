@@ -39,6 +39,11 @@ def weight_inputs(graph: Graph, node: Node) -> tuple[Place, ...]:
     )
 
 
+def states(graph: Graph, node: Node) -> tuple[Tensor, ...]:
+    """The variables that the node reads and writes in place, in the order of its inputs."""
+    return tuple(graph.tensors[str(node.inputs[i])] for i, _ in spec_of(node.op).states)
+
+
 def bias_inputs(graph: Graph, node: Node) -> tuple[Place, ...]:
     """Biases that are there, of weights that are constant."""
     spec, weights = spec_of(node.op), dict(weight_inputs(graph, node))
@@ -63,20 +68,29 @@ def stated_limit(readers: Iterable[Node], name: str, limit: Callable[[Data], flo
 
 
 def hiding_constants(graph: Graph, node: Node, readers: Mapping[str, tuple[Node, ...]]) -> frozenset[str]:
-    """Constants that an operator moves to its result only for them to count for nothing there: masks of -1e9."""
+    """Constants that an operator moves to its result only for them to count for nothing there: masks of -1e9.
+
+    A largest or least value is taken to have another to choose: of a row that is hidden throughout, an end of the
+    range is left.
+    """
     result = node.outputs[0]
     if not isinstance(spec_of(node.op).rule(), SameAsInput) or result in graph.outputs:
         return frozenset()
-    depth = stated_limit(readers[result], result, lambda role: role.flat_below)
-    if depth is None:
+    below = stated_limit(readers[result], result, lambda role: role.hides_below)
+    above = stated_limit(readers[result], result, lambda role: role.not_chosen_above)
+    if below is None and above is None:
         return frozenset()
     alone = (graph.tensors[name] for _, name in data_inputs(graph, node) if len(readers[name]) == 1)
-    return frozenset(tensor.name for tensor in alone if _lies_below(tensor, -depth))
+    return frozenset(tensor.name for tensor in alone if _lies_beyond(tensor, below, above))
 
 
-def _lies_below(constant: Tensor, limit: float) -> bool:
-    """Whether a tensor is a constant without a value above a limit."""
-    return constant.is_constant and constant.size > 0 and bool((constant.values <= limit).all())
+def _lies_beyond(constant: Tensor, below: float | None, above: float | None) -> bool:
+    """Whether a tensor is a constant whose values are all as far down, or all as far up; None bounds nothing."""
+    if not (constant.is_constant and constant.size):
+        return False
+    values = constant.values
+    down, up = below is not None and (values <= -below).all(), above is not None and (values >= above).all()
+    return bool(down or up)
 
 
 def is_integer(graph: Graph, node: Node) -> bool:

@@ -8,19 +8,25 @@ import numpy as np
 
 from octavo.ops.recurrent import INPUTS
 from octavo.ops.recurrent_kernels import BIASES, CELL, DATA, HIDDEN, INPUT_WEIGHTS, RECURRENT_WEIGHTS, LstmOptions
-from octavo.ops.refuse import refuse
 from octavo.ops.slices import emit_strided_slice
 from octavo.ops.spec import Emitter, KerasCall
 
-# What whoever runs the file must know.
-KEEPS_STATE = (
-    "its operator keeps the state from one run to the next, as the layer does: between sequences call "
-    "reset_all_variables() of LiteRT's interpreter"
-)
+
+def is_one_operator(layer: Any, inputs: int) -> bool:
+    """Whether UNIDIRECTIONAL_SEQUENCE_LSTM computes what a layer does that is called on that many tensors."""
+    import keras
+
+    return (
+        type(layer) is keras.layers.LSTM
+        and layer.stateful
+        and not (layer.go_backwards or layer.return_state)
+        and inputs == 1
+        and (layer.activation, layer.recurrent_activation) == (keras.activations.tanh, keras.activations.sigmoid)
+    )
 
 
 def lower_stateful_lstm(b: Emitter, layer: Any, call: KerasCall) -> str:
-    """UNIDIRECTIONAL_SEQUENCE_LSTM of a keras.layers.LSTM with `stateful=True`.
+    """UNIDIRECTIONAL_SEQUENCE_LSTM of a keras.layers.LSTM with `stateful=True` that `is_one_operator`.
 
     Args:
         b: Where it goes.
@@ -29,24 +35,7 @@ def lower_stateful_lstm(b: Emitter, layer: Any, call: KerasCall) -> str:
 
     Returns:
         The results at all times, or the last where the layer returns no sequences.
-
-    Raises:
-        UnsupportedLayerError: for what the operator does not do.
     """
-    functions = [getattr(each, "__name__", "") for each in (layer.activation, layer.recurrent_activation)]
-    missing = {
-        "go_backwards=True": layer.go_backwards,
-        "return_state=True": layer.return_state,
-        "an initial_state": len(call.inputs) != 1,
-        f"activation={functions[0]}, recurrent_activation={functions[1]}": functions != ["tanh", "sigmoid"],
-    }
-    if any(missing.values()):
-        raise refuse(
-            layer,
-            got=f"stateful=True with {', '.join(name for name, given in missing.items() if given)}",
-            expected="a state that one operator keeps, from sequences forwards, by tanh and sigmoid",
-            fix="build it with stateful=False, and hand states over as inputs and outputs of the model",
-        )
     (x,), units = call.inputs, layer.units
     bias = call.weight("bias") if layer.use_bias else np.zeros(4 * units, np.float32)
     inputs: list[str | None] = [None] * INPUTS

@@ -209,10 +209,13 @@ SUM = OpSpec(
     note="LiteRT's reference kernel reads int8 and int16 as uint8",
 )
 
+# From here on float32 keeps no fraction.
+_NO_FRACTION = 2.0**24
+
 REDUCE_MAX = OpSpec(
     name="REDUCE_MAX",
     options=ReducerOptions,
-    inputs=(Data(), Parameter()),
+    inputs=(Data(not_chosen_below=_NO_FRACTION), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.max),
@@ -232,7 +235,7 @@ REDUCE_MAX = OpSpec(
 REDUCE_MIN = OpSpec(
     name="REDUCE_MIN",
     options=ReducerOptions,
-    inputs=(Data(), Parameter()),
+    inputs=(Data(not_chosen_above=_NO_FRACTION), Parameter()),
     outputs=(SameAsInput(moves=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.min),

@@ -29,6 +29,9 @@ class Data:
             float32; None where there is none.
         nothing_below: How far below the largest along the last axis a value counts for nothing in any integer result;
             None where each counts.
+        not_chosen_below: Magnitude of negative constants that stand where no value is to be chosen; None where a result
+            tells of each.
+        not_chosen_above: Likewise of positive constants.
     """
 
     smallest_scale: float = 0.0
@@ -36,6 +39,13 @@ class Data:
     flat_beyond: float | None = None
     flat_below: float | None = None
     nothing_below: float | None = None
+    not_chosen_below: float | None = None
+    not_chosen_above: float | None = None
+
+    @property
+    def hides_below(self) -> float | None:
+        """Magnitude of negative constants that only hide what they stand for."""
+        return self.not_chosen_below if self.flat_below is None else self.flat_below
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ BEYOND = 2.0**100
 
 
 def bound_masks(graph: Graph) -> Graph:
-    """Bound infinite constants that only hide values from a SOFTMAX.
+    """Bound infinite constants that only hide values from a SOFTMAX or a REDUCE_MAX.
 
         SELECT_V2(mask, x, -inf) -> SOFTMAX  =>  SELECT_V2(mask, x, -2**100) -> SOFTMAX
 
@@ -45,7 +45,7 @@ def _is_infinite(tensor: Tensor) -> bool:
 def only_hides(graph: Graph, name: str, readers: Mapping[str, tuple[Node, ...]]) -> bool:
     """Whether all that reads a tensor neglects what lies far below, or moves or adds it for such."""
     return name not in graph.outputs and all(
-        stated_limit([node], name, lambda role: role.flat_below) is not None
+        stated_limit([node], name, lambda role: role.hides_below) is not None
         or (_passes_on(node, name) and only_hides(graph, node.outputs[0], readers))
         for node in readers.get(name, ())
     )

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from octavo.ir.graph import states
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node
 from octavo.numerics.affine import dequantize
-from octavo.ops.operands import is_integer
+from octavo.ops.operands import is_integer, states
 from octavo.ops.prepare import integer_kernel, prepared
 from octavo.ops.stored import StoredOperator
 from octavo.ops.table import spec_of

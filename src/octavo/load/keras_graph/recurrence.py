@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from octavo.errors import UnsupportedLayerError
-
 
 def unrolled(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
     """The `call` of keras.layers.RNN, its cell called once for each step in time.
@@ -13,19 +11,14 @@ def unrolled(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = 
     Args:
         layer: The layer, or what stands for it.
         sequences: (batch, time, ...).
-        initial_state: Of the cell; zeros where there is none.
+        initial_state: Of the cell; where there is none, what the layer keeps, or zeros.
         mask: (batch, time): where it is false, output and state stay what they are.
         training: As for `call`.
-
-    Raises:
-        UnsupportedLayerError: for a layer that keeps its state from one call to the next.
     """
     from keras import ops, tree
 
-    if layer.stateful:
-        raise _refusal(layer)
     mask = mask[0] if tree.is_nested(mask) else mask
-    states = initial_state
+    states = layer.states if initial_state is None and layer.stateful else initial_state
     if states is None:
         zeros = layer.cell.get_initial_state(batch_size=1)
         states = tree.map_structure(lambda zero: _as_symbol(sequences, zero), zeros)
@@ -43,6 +36,9 @@ def unrolled(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = 
             after = tree.map_structure(lambda new, old, seen=seen: _where(seen, new, old), after, states)
         states = after
         outputs.append(output)
+    if layer.stateful:
+        for kept, state in zip(tree.flatten(layer.states), tree.flatten(states), strict=True):
+            kept.assign(state)
     result = ops.stack(outputs, axis=1) if layer.return_sequences else outputs[-1]
     return (result, *states) if layer.return_state else result
 
@@ -82,15 +78,6 @@ def _where(seen: Any, new: Any, old: Any) -> Any:
     for _ in range(len(new.shape) - 1):
         seen = ops.expand_dims(seen, -1)
     return ops.where(seen, new, old)
-
-
-def _refusal(layer: Any) -> UnsupportedLayerError:
-    return UnsupportedLayerError(
-        f"layer '{layer.name}' ({type(layer).__name__}) cannot be unrolled in time as configured.",
-        got="stateful=True",
-        expected="sequences of one fixed length, each read from a state of zeros",
-        fix="build it with stateful=False, and hand states over as inputs and outputs of the model",
-    )
 
 
 class SymbolicBackend:

@@ -48,6 +48,14 @@ def cannot_trace(path: str, operation: Any, reason: str) -> UnsupportedLayerErro
     """
     kind = operation if inspect.isroutine(operation) else type(operation)
     name = getattr(kind, "__name__", "its code")
+    if isinstance(kind, type) and kind.__module__.startswith("keras.src.layers.") and name != "Lambda":
+        return UnsupportedLayerError(
+            f"layer '{path}' ({name}) has code that runs on data alone, and no TensorFlow Lite form.",
+            got=reason,
+            expected="layers that `octavo ops` lists, or whose code calls keras.ops alone",
+            fix=f"call the {name} on the data, before the model, and begin the model with what it makes, as with "
+            "keras.Input(shape=..., dtype='int32') for indices",
+        )
     register = "" if inspect.isroutine(operation) else f"; or register its operators with @octavo.lowering({name})"
     return UnsupportedLayerError(
         f"layer '{path}' ({name}) makes no graph of keras.ops calls where its code runs on symbols.",

@@ -31,11 +31,14 @@ class Shadows:
 
     Attributes:
         symbols: (symbol, variable) by `id` of the symbol, of each variable that a symbol stands for.
+        assigned: (variable, symbol) by `id` of the variable, of each one that code assigned: what it is afterwards.
     """
 
     def __init__(self, value_of: Callable[[Any], Any]) -> None:
         self.symbols: dict[int, tuple[Any, Any]] = {}
+        self.assigned: dict[int, tuple[Any, Any]] = {}
         self._value_of = value_of
+        self._recurrent: set[int] = set()
         self._made: dict[tuple[int, bool], Any] = {}
         self._originals: dict[int, Any] = {}
 
@@ -47,6 +50,8 @@ class Shadows:
             symbolic: Whether symbols stand for its own variables, on which keras.ops calls are noted, or arrays, which
                 Keras can compute with. Arrays stand for those of the layers in it.
         """
+        import keras
+
         key = id(layer), symbolic
         if key not in self._made:
             self._made[key] = shadow = object.__new__(type(layer))
@@ -57,11 +62,33 @@ class Shadows:
                 kept = BOOKKEEPING | RECORDS
                 attributes = {k: v if k in kept else self._stand_in(v, symbolic) for k, v in attributes.items()}
             vars(shadow).update({**attributes, **records, **_on_symbols(layer, shadow), **_in_float32(layer)})
+            if symbolic and is_stateful(layer):
+                vars(shadow)["states"] = keras.tree.map_structure(self._state, layer.states)
         return self._made[key]
 
     def original(self, operation: Any) -> Any:
         """The layer that an operation stands for; the operation itself if it stands for none."""
         return self._originals.get(id(operation), operation)
+
+    def symbol_of(self, variable: Any) -> Any:
+        """The symbol that stands for a variable before any code runs."""
+        return self._made[id(variable), True]
+
+    def starts_from_zero(self, variable: Any) -> bool:
+        """Whether a variable is a state of a recurrent layer, which it sets to zeros for a new sequence."""
+        return id(variable) in self._recurrent
+
+    def forget_assigned(self) -> None:
+        """Let every variable be what it was before any code ran."""
+        for variable, after in self.assigned.values():
+            self._replace(after, self.symbol_of(variable))
+        self.assigned.clear()
+
+    def _replace(self, old: Any, new: Any) -> None:
+        """Let the code of stand-ins find another symbol in the place of one."""
+        for (_, symbolic), shadow in self._made.items():
+            if symbolic and id(shadow) in self._originals:
+                vars(shadow).update({key: _replaced(value, old, new) for key, value in vars(shadow).items()})
 
     def _stand_in(self, value: Any, symbolic: bool) -> Any:
         """What stands for the value of an attribute: lists, tuples and dicts are looked into."""
@@ -87,9 +114,39 @@ class Shadows:
             stand_in = symbol(tuple(variable.shape), dtype) if symbolic else self._number(variable, dtype)
             self._made[key] = stand_in
             if symbolic:
-                stand_in.value = stand_in
-                self.symbols[id(stand_in)] = stand_in, variable
+                self._stands_for(stand_in, variable)
         return self._made[key]
+
+    def _state(self, variable: Any) -> Any:
+        """The symbol for a state of a recurrent layer, which has a row for each sample of a batch."""
+        self._recurrent.add(id(variable))
+        stand_in = self._made[id(variable), True] = symbol((1, *variable.shape[1:]), "float32")
+        self._stands_for(stand_in, variable)
+        return stand_in
+
+    def _stands_for(self, stand_in: Any, variable: Any) -> None:
+        """Let code do to a symbol what it does to a variable."""
+        self.symbols[id(stand_in)] = stand_in, variable
+        if "float" in variable.dtype:
+            self._is_assignable(stand_in, variable)
+
+    def _is_assignable(self, now: Any, variable: Any) -> None:
+        import keras
+
+        def assign(value: Any) -> Any:
+            value = keras.ops.convert_to_tensor(value)
+            if tuple(value.shape) != tuple(now.shape):
+                raise ValueError(f"{tuple(value.shape)} is assigned to a variable of shape {tuple(now.shape)}")
+            # The sum is a symbol of its own, that nothing else stands for.
+            after = now * 0 + value if not isinstance(value, keras.KerasTensor) else value + 0
+            self.assigned[id(variable)] = variable, after
+            self._is_assignable(after, variable)
+            self._replace(now, after)
+            return after
+
+        now.value, now.assign = now, assign
+        now.assign_add = lambda value: assign(now + value)
+        now.assign_sub = lambda value: assign(now - value)
 
     def _number(self, variable: Any, dtype: str) -> Any:
         """The array that stands for a variable, of a type that code on symbols computes with."""
@@ -97,6 +154,25 @@ class Shadows:
 
         value = self._value_of(variable)
         return value if dtype == variable.dtype else keras.ops.cast(value, dtype)
+
+
+def is_stateful(layer: Any) -> bool:
+    """Whether a layer is a recurrent one that keeps its state from one call to the next."""
+    import keras
+
+    return isinstance(layer, keras.layers.RNN) and bool(layer.stateful) and layer.states is not None
+
+
+def _replaced(value: Any, old: Any, new: Any) -> Any:
+    """The value of an attribute with another symbol in the place of one."""
+    if isinstance(value, dict):
+        items = {key: _replaced(item, old, new) for key, item in value.items()}
+        return value if all(items[key] is value[key] for key in items) else items
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        parts = [_replaced(item, old, new) for item in value]
+        same = all(part is item for part, item in zip(parts, value, strict=True))
+        return value if same else tuple(parts) if isinstance(value, tuple) else parts
+    return new if value is old else value
 
 
 def _on_symbols(layer: Any, shadow: Any) -> dict[str, Any]:

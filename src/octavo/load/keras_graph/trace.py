@@ -34,18 +34,20 @@ from octavo.load.keras_graph.functional import (
     trace,
 )
 from octavo.load.keras_graph.integer_inputs import with_integer_inputs
+from octavo.load.keras_graph.kept_states import KeptStates
 from octavo.load.keras_graph.naming import named_as_in_keras
 from octavo.load.keras_graph.shadow import Shadows
+from octavo.load.keras_graph.without_tensors import without_tensors
 from octavo.load.loaded import Loaded
 from octavo.ops.build import GraphBuilder
 from octavo.ops.own_lowerings import lowering_of
-from octavo.ops.recurrent_layers import KEEPS_STATE, lower_stateful_lstm
+from octavo.ops.recurrent_layers import is_one_operator, lower_stateful_lstm
 from octavo.ops.refuse import is_of_configuration
 from octavo.ops.spec import TensorRef
+from octavo.ops.states import KEEPS_STATE, ON_OWN_KERNELS
 from octavo.ops.table import KERAS_FORMS
 
-# Operations whose result follows from the shape of their input alone; those that join tensors and arrays alike.
-BY_SHAPE = frozenset({"ops.OnesLike", "ops.ZerosLike", "ops.FullLike", "ops.EmptyLike"})
+# Operations that join tensors and arrays alike.
 JOINING = frozenset({"ops.Concatenate", "ops.Stack"})
 
 
@@ -88,6 +90,7 @@ def load_keras(
     shapes, batch = graph_inputs(function, input_shape)
     outputs = tracer.walk(function, list(map(tracer.input, function.inputs, shapes)), lambda call: call.name)
     tracer.check_allowed()
+    tracer.states.write()
     graph, cast = with_integer_inputs(tracer.builder.finish(outputs), tracer.dtypes)
     names = {key: cast.get(name, name) for key, name in tracer.names.items()}
     whole = {name for name in graph.inputs if graph.tensors[name].dtype is DType.INT32}
@@ -111,6 +114,7 @@ class _Tracer:
         names: Graph tensor by `id` of the Keras tensor.
         results: Graph tensor of each layer's first call, by layer path.
         notes, dtypes: Remarks by subject, and what type a graph tensor has in Keras.
+        states: What variables hold that layers assign.
     """
 
     def __init__(self, name: str, allow: Sequence[str], values: Mapping[int, np.ndarray], stored: bool) -> None:
@@ -124,6 +128,7 @@ class _Tracer:
         self._paths: dict[Any, str] = {}
         self.dtypes: dict[str, str] = {}
         self._shadows = Shadows(self._array)
+        self.states = KeptStates(self.builder, self._shadows, self._value)
 
     def input(self, tensor: Any, shape: Shape) -> str:
         """Add a graph input; any number type is read as float32."""
@@ -203,12 +208,12 @@ class _Tracer:
         own = lowering_of(operation)
         if own is not None:
             return flat(own(self.builder, Call(operation, args, kwargs, self._values)))
-        known = self._without_tensors(operation, name, args, kwargs)
+        known = without_tensors(self.builder, Call(operation, args, kwargs, self._values), name)
         if known is not None:
             return known
         if name is not None and name in KERAS_FORMS and (kwargs.get("mask") is None or KERAS_FORMS[name].takes_mask):
             return self._by_form(name, Call(operation, args, kwargs, self._values))
-        if name == "layers.LSTM" and operation.stateful and kwargs.get("mask") is None:
+        if kwargs.get("mask") is None and is_one_operator(operation, len(references((args, kwargs)))):
             self._note(path, KEEPS_STATE)
             return (lower_stateful_lstm(self.builder, operation, Call(operation.cell, args, kwargs, self._values)),)
         if not isinstance(operation, keras.layers.Layer) and type(operation).__module__.startswith("keras.src."):
@@ -216,28 +221,6 @@ class _Tracer:
         if self._stored and isinstance(operation, keras.layers.Lambda) and path not in self._allow:
             raise refusals.stored_lambda(path)
         return self._run_on_symbols(operation, args, kwargs)
-
-    def _without_tensors(
-        self, operation: Any, name: str | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[np.ndarray, ...] | None:
-        """The results of an operation that depends on no tensor, or on the shape of one; None of any other."""
-        import keras
-
-        names = references((args, dict(kwargs)))
-        if (names and name not in BY_SHAPE) or isinstance(operation, keras.layers.Layer):
-            return None
-        stand_ins = {id(value) for value in self._values.values()}
-
-        def known(leaf: Any) -> Any:
-            if isinstance(leaf, TensorRef):
-                return np.zeros(self.builder.shape(leaf.name), np.float32)
-            return leaf.astype(np.float32) if id(leaf) in stand_ins else leaf
-
-        args, kwargs = map_leaves(known, (args, dict(kwargs)))
-        try:
-            return tuple(to_numpy(result) for result in keras.tree.flatten(operation(*args, **kwargs)))
-        except (TypeError, ValueError) as error:  # of what Keras knows on symbols, and its backend not on numbers
-            raise refusals.unreadable(self.builder.layer, name or type(operation).__name__, error) from error
 
     def _by_form(self, name: str, call: Call) -> tuple[Value, ...]:
         """A call by its form; of a layer's configuration that has none, by what its code does to symbols.
@@ -327,20 +310,29 @@ class _Tracer:
         args, kwargs = map_leaves(
             lambda leaf: symbols[leaf.name] if isinstance(leaf, TensorRef) else leaf, (args, dict(kwargs))
         )
+        self._shadows.forget_assigned()
         traced = trace(function, symbols.values(), args, kwargs)
         return traced, {id(tensor): name for name, tensor in symbols.items()}
 
     def _emit(self, traced: Traced, values: dict[int, Value]) -> tuple[Value, ...]:
         """Emit calls that were recorded."""
         path, step = self.builder.layer, self.builder.step
+        assigned = dict(self._shadows.assigned)
+        if assigned:
+            self._note(path, KEEPS_STATE + ON_OWN_KERNELS)
+            values |= self.states.before()
         variables = tuple(tensor for tensor, _ in self._shadows.symbols.values())
-        for number, node in enumerate(execution_order(replace(traced, inputs=traced.inputs + variables)), start=1):
+        ends = Traced(traced.inputs + variables, (*traced.results, *(after for _, after in assigned.values())))
+        for number, node in enumerate(execution_order(ends), start=1):
             original = self._shadows.original(node.operation)
             inner = self._inner_path(path, original)
             # A constant of each operation is one of its own: two that are equal now need not be after training.
             self.builder.step = "/".join(filter(None, (step, str(number)))) if inner == path else ""
             self._run(node, original, inner, values)
         self.builder.layer, self.builder.step = path, step
+        self.states.assign(
+            {key: self._operand(self._in_graph_terms(after, values)) for key, (_, after) in assigned.items()}
+        )
         results = (self._in_graph_terms(result, values) for result in traced.results)
         return tuple(result.name if isinstance(result, TensorRef) else result for result in results)
 
@@ -379,7 +371,7 @@ class _Tracer:
         """One argument of a call: a reference for a Keras tensor, numpy for an array, anything else as is."""
         import keras
 
-        if id(leaf) in self._shadows.symbols:
+        if id(leaf) in self._shadows.symbols and id(leaf) not in values:
             return self._value(self._shadows.symbols[id(leaf)][1])
         if isinstance(leaf, keras.KerasTensor):
             value = values[id(leaf)]

@@ -87,13 +87,16 @@ def _recorded(
     """What a layer's code calls, where the variables of the layers inside are `factor` times their values, and more.
 
     Raises:
-        UnsupportedLayerError: if it makes no graph.
+        UnsupportedLayerError: if it makes no graph, or keeps a state.
     """
     shadows = Shadows(lambda variable: keras.ops.convert_to_tensor(variable.value * factor + (factor - 1.0)))
     try:
-        return shadows, trace(shadows.of(layer, symbolic=True).call, symbols, args, kwargs)
+        traced = trace(shadows.of(layer, symbolic=True).call, symbols, args, kwargs)
     except TypeError as error:
         raise refusals.cannot_trace(path, layer, str(error)) from error
+    if shadows.assigned:
+        raise _keeps_state(path, layer)
+    return shadows, traced
 
 
 def calls_of(traced: Traced, shadows: Shadows) -> list[Any]:
@@ -115,6 +118,16 @@ def _reshape(node: Any, x: Any) -> Any:
     if x.shape[:1] == (None,) and before[:1] == after[:1]:
         after = (-1, *after[1:])
     return keras.ops.reshape(x, after)
+
+
+def _keeps_state(path: str, layer: Any) -> UnsupportedLayerError:
+    return UnsupportedLayerError(
+        f"layer '{path}' ({type(layer).__name__}) keeps its state from one call to the next, and cannot be trained.",
+        got="a variable that its call assigns",
+        expected="samples that do not depend on one another, as fit() mixes them",
+        fix="quantize it after training, with octavo.quantize(..., data=...); or train a model of the same "
+        "weights whose layers have stateful=False",
+    )
 
 
 def _reads_another(path: str) -> UnsupportedLayerError:

@@ -38,7 +38,19 @@ def lower_alias(graph: Graph, node: Node, prefix: str) -> Call:
 
 
 def lower_move(graph: Graph, node: Node, prefix: str) -> Call:
-    """Any operator whose results are values of its operands, or a constant: by where its reference takes them from."""
+    """Any operator whose results are values of its operands, or a constant: by where its reference takes them from.
+
+    Raises:
+        UnsupportedLayerError: for one that writes a state.
+    """
+    if any(tensor.is_variable for tensor in results(graph, node)):
+        raise refuse(
+            node,
+            got="a state that one run leaves to the next",
+            expected="a model whose every call begins anew, as the C of all operators does",
+            fix="export it with to='tflm', as TensorFlow Lite Micro keeps states; or build the layer with "
+            "stateful=False",
+        )
     data = [graph.tensors[name] for _, name in data_inputs(graph, node)]
     fill = _fill(node, data)
     data = data[:1] if fill is not None else data
