@@ -85,7 +85,7 @@ def calibrate(
     model = instrumented(showing, task)
     sample_bytes = read_signature(model).activation_bytes
     rows = _batch_rows(sample_bytes)
-    workers, each = _crew(len(model) + rows * sample_bytes, threads or _processors())
+    workers, each = _crew(len(model) + rows * sample_bytes, threads or processors())
     warm_up(workers, gatherer.__module__)
     chunks = dataset.chunks(rows * _batches(rows * sum(tensor.size * tensor.dtype.bits // 8 for tensor in inputs)))
     first = next(chunks)
@@ -202,6 +202,7 @@ def _crew(runtime_bytes: int, threads: int) -> tuple[int, int]:
     return workers, threads // workers
 
 
-def _processors() -> int:
+def processors() -> int:
+    """How many threads this process may use, at most eight."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(available, MAXIMUM_THREADS)
