@@ -153,8 +153,9 @@ def test_rounding_a_layer_takes_no_more_memory_than_is_stated(inputs: int, outpu
     condition(graph, plan, samples, [GPTQ()])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # Activations of both networks, and what is not arrays.
-    assert peak <= gptq.layer_bytes(1, inputs, outputs) + 4 * x.nbytes + (1 << 18)
+    # Activations of both networks, of variations too, and what is not arrays.
+    held = 4 * (1 + GPTQ().variations) * x.nbytes
+    assert peak <= gptq.layer_bytes(1, inputs, outputs) + held + (1 << 18)
 
 
 def test_a_layer_beyond_the_memory_is_rounded_to_nearest_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,20 +178,33 @@ def test_late_layers_look_at_more_samples_where_activations_before_them_are_larg
     plan = make_plan(graph, QuantizeConfig("int8x4"))
     samples = Samples(images(24), tuple(graph.tensors[name] for name in graph.inputs))
     alike = replace(samples, data=np.repeat(images(1), 24, axis=0))
-    wanted = condition(graph, plan, alike, [GPTQ()])
+    wanted = condition(graph, plan, alike, [GPTQ(variations=0)])
     cuts = segments.segments(graph, {node.outputs[0] for node in graph.nodes})
     monkeypatch.setattr(segments, "FRONTIER_BYTES", 10 * segments.live_bytes(graph, cuts))
-    found = condition(graph, plan, alike, [GPTQ()])
+    found = condition(graph, plan, alike, [GPTQ(variations=0)])
     # The same sample again and again tells the same, but for rounding sums to float32, however many a layer looks at.
     for rule in plan.weights:
         pair = (each.graph.tensors[rule.tensor].values for each in (found, wanted))
         np.testing.assert_allclose(*pair, rtol=1e-5)
-    few, more = (condition(graph, plan, samples, [GPTQ(samples=count)]) for count in (10, 12))
+    few, more = (condition(graph, plan, samples, [GPTQ(count, variations=0)]) for count in (10, 12))
     assert " on 10 samples" in few.notes[-1].text
     assert " on 10 to 12 samples" in more.notes[-1].text
     first, last = plan.weights[0].tensor, plan.weights[-1].tensor
     same = [np.array_equal(few.graph.tensors[each].values, more.graph.tensors[each].values) for each in (first, last)]
     assert same == [True, False]
+
+
+def test_variations_of_samples_are_looked_at_too() -> None:
+    graph = prepare(convolutional()).graph
+    plan = make_plan(graph, QuantizeConfig("int8x4"))
+    samples = Samples(images(24), tuple(graph.tensors[name] for name in graph.inputs))
+    methods = GPTQ(variations=0), GPTQ(), GPTQ(), GPTQ(seed=1)
+    plain, varied, same, other = (condition(graph, plan, samples, [each]) for each in methods)
+    assert " on 24 samples;" in plain.notes[-1].text
+    assert " on 24 samples and variations of them;" in varied.notes[-1].text
+    weight = plan.weights[0].tensor
+    found = [each.graph.tensors[weight].values for each in (plain, varied, same, other)]
+    assert [np.array_equal(found[1], each) for each in found] == [False, True, True, False]
 
 
 def test_dead_inputs_and_a_dead_layer_are_rounded_all_the_same() -> None:

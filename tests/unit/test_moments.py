@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from octavo.condition.moments import Moments
+from octavo.condition.moments import ROWS, Moments
 
 
 def rows(given_of_first: float, blocks: int = 4) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -43,3 +43,10 @@ def test_centred_moments_are_the_covariances_of_all_rows() -> None:
         expected = deviations[0].T @ other / len(given)
         # Sums of a block's float32 products.
         assert np.allclose(found_moments[1], expected, atol=(1 << 11) * np.finfo(np.float32).eps * expected.max())
+
+
+def test_places_that_are_left_out_are_others_in_each_sample() -> None:
+    first_column = (np.arange(1 << 10) % 4 == 0).astype(np.float32)[np.newaxis, :, np.newaxis]
+    samples = 4 * ROWS // first_column.size
+    moments = Moments.of([(first_column, first_column)] * samples, samples, centred=True)
+    assert moments.given_mean == moments.wanted_mean == 0.25

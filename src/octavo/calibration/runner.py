@@ -85,7 +85,7 @@ def calibrate(
     model = instrumented(showing, task)
     sample_bytes = read_signature(model).activation_bytes
     rows = 1 if task.is_sequence else _batch_rows(sample_bytes)
-    available = threads or _processors()
+    available = threads or processors()
     workers, each = (1, available) if task.is_sequence else _crew(len(model) + rows * sample_bytes, available)
     warm_up(workers, gatherer.__module__)
     chunks = dataset.chunks(rows * _batches(rows * sum(tensor.size * tensor.dtype.bits // 8 for tensor in inputs)))
@@ -203,6 +203,7 @@ def _crew(runtime_bytes: int, threads: int) -> tuple[int, int]:
     return workers, threads // workers
 
 
-def _processors() -> int:
+def processors() -> int:
+    """How many threads this process may use, at most eight."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(available, MAXIMUM_THREADS)

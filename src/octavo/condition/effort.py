@@ -205,7 +205,9 @@ def _from_normals(graph: Graph, plan: Plan, samples: Samples, normals: Mapping[s
 
 def _seeded(method: Method, estimator: Estimator, seed: int) -> Method:
     """A method with what a caller chose."""
-    return replace(method, estimator=estimator, seed=seed) if isinstance(method, Distill) else method
+    if isinstance(method, Distill):
+        return replace(method, estimator=estimator, seed=seed)
+    return replace(method, seed=seed) if isinstance(method, GPTQ) else method
 
 
 def _noises(parts: Sequence[_Part], *states: Conditioned) -> np.ndarray:

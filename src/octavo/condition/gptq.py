@@ -17,8 +17,10 @@ from octavo.condition.moments import Moments
 from octavo.condition.rounding import with_rounded_weights
 from octavo.condition.samples import Samples, check_samples
 from octavo.condition.segments import Segment, Values, affordable, run_segment, segments
+from octavo.condition.variation import varied
 from octavo.ir.graph import consumers, producers, with_tensors
 from octavo.ir.notes import Note
+from octavo.ir.samples import stacked
 from octavo.ir.types import Graph, Node, PerAxis
 from octavo.numerics.affine import dequantize, symmetric
 from octavo.numerics.feedback_rounding import product_error, refine, round_with_feedback
@@ -54,12 +56,16 @@ class GPTQ:
 
     Attributes:
         samples: Look at so many at most.
+        variations: And at so many variations of each, as `octavo.condition.variation` makes them.
+        seed: Of the variations.
 
     Raises:
         ConfigError: if `samples` is not positive.
     """
 
     samples: int = 128
+    variations: int = 4
+    seed: int = 0
 
     def __post_init__(self) -> None:
         check_samples("GPTQ", self.samples, 128)
@@ -76,21 +82,23 @@ class GPTQ:
         if not layers:
             return Conditioned(graph, notes=notes)
         cuts = _cuts(graph, layers)
-        counts = [min(self.samples, affordable(graph, cuts[place:])) for place in range(max(1, len(cuts)))]
-        taken = samples.some(counts[-1])
+        own = samples.some(self.samples)
+        counts = [affordable(graph, cuts[place:]) for place in range(max(1, len(cuts)))]
+        taken = _with_variations(own, graph.inputs, min(counts[-1], len(own) * (1 + self.variations)), self.seed)
         biases = own_biases(graph, plan, self.name)[0]
         limits, deployed, shares = {}, {}, []
         for layer, found in _walk(graph, with_rounded_weights(before, plan), layers, biases, cuts, counts, taken):
             limits[layer.rule.tensor], deployed[layer.rule.tensor] = found.limit, found.weight
             deployed |= {} if found.bias is None else {biases[layer.node.outputs[0]]: found.bias}
             shares.append(found.share)
-        first = min(counts[0], len(taken))
-        looked_at = f"{first} to {len(taken)}" if first < len(taken) else f"{len(taken)}"
+        first = min(counts[0], len(own))
+        looked_at = f"{first} to {len(own)}" if first < len(own) else f"{len(own)}"
+        looked_at += " samples" if len(taken) <= len(own) else " samples and variations of them"
         told = Note(
             self.name,
             graph.name,
             f"rounded the weights of {len(layers)} of {len({rule.node for rule in plan.weights})} layers by their "
-            f"outputs on {looked_at} samples; the error is {np.median(shares):.0%} of what it was (median of layers)",
+            f"outputs on {looked_at}; the error is {np.median(shares):.0%} of what it was (median of layers)",
         )
         return Conditioned(graph, limits, deployed, (*notes, told))
 
@@ -113,6 +121,18 @@ class _Solution:
     limit: np.ndarray
     bias: np.ndarray | None
     share: float
+
+
+def _with_variations(samples: Sequence[Values], inputs: Sequence[str], count: int, seed: int) -> tuple[Values, ...]:
+    """`count` samples: as many as there are of these first, then variations of all of them, round after round."""
+    made, random = list(samples), np.random.default_rng(seed)
+    arrays = list(stacked(samples, inputs).values())
+    while len(made) < count:
+        rows = zip(*varied(arrays, random), strict=True)
+        made += (
+            {name: row.reshape(samples[0][name].shape) for name, row in zip(inputs, each, strict=True)} for each in rows
+        )
+    return tuple(made[:count])
 
 
 def _layers(graph: Graph, plan: Plan, method: str) -> tuple[tuple[_Layer, ...], tuple[Note, ...]]:

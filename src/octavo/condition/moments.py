@@ -48,7 +48,9 @@ class Moments:
                 centres = [each.mean(axis=1, keepdims=True) * np.float32(centred) for each in (given, wanted)]
             pair = given - centres[0], wanted - centres[1]
             count += wanted.shape[1]
-            sums = [a + b.sum(axis=1, dtype=np.float64) for a, b in zip(sums, pair, strict=True)]
+            # A product is quicker than a sum along rows.
+            ones = np.ones((1, wanted.shape[1]), np.float32)
+            sums = [a + (ones @ b)[:, 0].astype(np.float64) for a, b in zip(sums, pair, strict=True)]
             turned = pair[0].transpose(0, 2, 1)
             products = [a + (turned @ b).astype(np.float64) for a, b in zip(products, pair, strict=True)]
         means = [each / count for each in sums]
@@ -76,9 +78,11 @@ class Moments:
 def _blocks(rows: Iterable[tuple[np.ndarray, np.ndarray]], samples: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Some rows of each sample, in blocks."""
     block: list[tuple[np.ndarray, np.ndarray]] = []
-    for wanted, given in rows:
+    for sample, (wanted, given) in enumerate(rows):
         stride = max(1, -(-wanted.shape[1] * samples // ROWS))
-        block.append((wanted[:, ::stride], given[:, ::stride]))
+        # Other places in each sample, as a stride that divides the columns would look at some columns alone.
+        places = slice(sample % stride, None, stride)
+        block.append((wanted[:, places], given[:, places]))
         if sum(each.shape[1] for each, _ in block) >= _BLOCK:
             yield tuple(np.concatenate(each, axis=1) for each in zip(*block, strict=True))  # type: ignore[misc]
             block = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from octavo.calibration.runner import processors
 from octavo.ir.types import Graph, Node
 from octavo.ops.fused import FusedActivation
 from octavo.passes.affine import with_activation
@@ -73,7 +74,7 @@ def run_segment(graph: Graph, segment: Segment, last: Node, frontier: Sequence[V
         frontier: For each sample the values known so far, by tensor name.
     """
     nodes = (*graph.nodes[segment.start : segment.stop - 1], last)
-    runtime = LiteRT(write_tflite(_piece(graph, nodes, segment)))
+    runtime = LiteRT(write_tflite(_piece(graph, nodes, segment)), threads=processors())
     later = {name for node in graph.nodes[segment.stop :] for name in node.inputs}
     for values in frontier:
         runtime.reset()

@@ -66,13 +66,20 @@ def refine(
     slope = moments @ (scale * q - w)
     for _ in range(sweeps):
         before = q.copy()
-        for i in range(q.shape[1]):
-            best = q[:, i] * scale[:, 0] - slope[:, i] / diagonal[:, i, np.newaxis]
-            moved = nearest(best, scale[:, 0], largest)
-            step = (moved - q[:, i]) * scale[:, 0]
-            if step.any():
-                slope += moments[:, :, i, np.newaxis] * step[:, np.newaxis]
-                q[:, i] = moved
+        for start in range(0, q.shape[1], _BLOCK):
+            stop = min(start + _BLOCK, q.shape[1])
+            steps = np.zeros_like(q[:, start:stop])
+            for i in range(start, stop):
+                best = q[:, i] * scale[:, 0] - slope[:, i] / diagonal[:, i, np.newaxis]
+                moved = nearest(best, scale[:, 0], largest)
+                step = (moved - q[:, i]) * scale[:, 0]
+                if step.any():
+                    slope[:, i + 1 : stop] += moments[:, i + 1 : stop, i, np.newaxis] * step[:, np.newaxis]
+                    q[:, i], steps[:, i - start] = moved, step
+            if steps.any():
+                slope += moments[:, :, start:stop] @ steps
+                # Each element of the block had taken the steps of those before it already.
+                slope[:, start:stop] -= np.tril(moments[:, start:stop, start:stop], -1) @ steps
         if np.array_equal(before, q):
             break
     return q

@@ -163,8 +163,10 @@ def correlate_depthwise(window: Window, images: np.ndarray, kernel_1hwc: np.ndar
 
 def _channel_rows(options: DepthwiseConv2DOptions, images: np.ndarray, kernel: Shape) -> np.ndarray:
     """[in, positions, kh * kw]."""
-    windows = patches(images, conv_window(options, images.shape, kernel))
-    return windows.transpose(3, 0, 1, 2, 4, 5).reshape(images.shape[3], -1, kernel[1] * kernel[2])
+    # Each channel as an image, so that what is copied lies together.
+    channels = np.ascontiguousarray(images.transpose(3, 0, 1, 2)).reshape(-1, *images.shape[1:3], 1)
+    windows = patches(channels, conv_window(options, images.shape, kernel))
+    return windows.reshape(images.shape[3], -1, kernel[1] * kernel[2])
 
 
 DEPTHWISE_CONV_2D_MATRIX_FORM = MatrixForm(
