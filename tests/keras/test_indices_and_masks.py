@@ -179,3 +179,27 @@ def test_indices_are_moved_joined_counted_with_and_chosen_among_as_integers() ->
     assert not made.islands
     for found, wanted in zip(made.predict(data).values(), model.predict(data, verbose=0), strict=True):
         assert 10 * np.log10(np.square(wanted).sum() / np.square(found - wanted).sum()) > 30
+
+
+def test_whole_numbers_and_truth_values_become_reals_where_keras_has_reals() -> None:
+    x = keras.Input((6,))
+    whole, true = ops.cast(x, "int32"), x > 0.5
+    ways = [
+        layers.Rescaling(0.3)(whole),
+        whole / 3 + ops.sqrt(ops.abs(whole)),
+        whole / (ops.abs(whole) + 1),
+        ops.clip(whole, -1.5, 2.5),
+        ops.clip(whole, -2, 2) * 3 + 4 - 1,
+        layers.Dense(3)(whole),
+        ops.concatenate([whole, x, true], axis=1),
+        ops.stack([true, x > 1, ops.flip(true, axis=1)], axis=1),
+        ops.mean(whole, axis=1, keepdims=True) + ops.sum(true, axis=1, keepdims=True),
+        ops.where(ops.max(true, axis=1, keepdims=True), 0.25, whole),
+    ]
+    model = keras.Model(x, [ops.cast(way, "float32") for way in ways])
+    data = RNG.normal(0, 4, (32, 6)).astype(np.float32)
+    wanted = model.predict(data, verbose=0)
+    for scheme, floor_db in (("float32", 100), ("int8", 20)):
+        made = octavo.quantize(model, scheme, None if scheme == "float32" else data, effort="fast")
+        for found, want in zip(made.predict(data).values(), wanted, strict=True):
+            assert 10 * np.log10(np.square(want).sum() / max(np.square(found - want).sum(), 1e-10)) > floor_db

@@ -7,12 +7,17 @@ back it is a step for each step in time.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from octavo.config import QuantizeConfig, scheme_named
 from octavo.dtypes import DType
+from octavo.errors import OctavoError
+from octavo.ir.graph import with_tensors
 from octavo.ops.spec import Example, OpSpec
+from octavo.ops.table import OPS
 from octavo.run import reference
 from octavo.run.litert import LiteRT
 from octavo.run.micro import Micro
@@ -65,6 +70,26 @@ def test_a_float_operator_computes_what_the_interpreters_compute(spec: OpSpec, e
             for name, want in expected.items():
                 assert results[name].dtype == want.dtype, f"{runtime}, {name}"
                 np.testing.assert_allclose(results[name], want, rtol=0, atol=bound, err_msg=f"{runtime}, {name}")
+
+
+@pytest.mark.parametrize("dtype", [DType.INT32, DType.BOOL])
+@pytest.mark.parametrize("spec", [spec for spec in OPS.values() if spec.takes_whole], ids=lambda spec: spec.name)
+def test_an_operator_takes_the_whole_numbers_and_truth_values_that_its_row_says(spec: OpSpec, dtype: DType) -> None:
+    graph = float_graph(spec, spec.examples[0])
+    within = [tensor for tensor in graph.tensors.values() if tensor.dtype is DType.FLOAT32]
+    held = (None if tensor.data is None else tensor.data.astype(dtype.numpy) for tensor in within)
+    graph = with_tensors(
+        graph, [replace(tensor, dtype=dtype, data=data) for tensor, data in zip(within, held, strict=True)]
+    )
+    if dtype is DType.BOOL and not spec.takes_truths:
+        with pytest.raises(OctavoError), LiteRT(write_tflite(graph)) as model:
+            model.run({name: np.ones(graph.tensors[name].shape, bool) for name in graph.inputs})
+        return
+    values = {name: array + (dtype is DType.INT32) for name, array in samples(graph, spec.examples[0])[0].items()}
+    with LiteRT(write_tflite(graph)) as model:
+        found = model.run(values)
+    for name, want in reference.run(graph, values).items():
+        np.testing.assert_array_equal(found[name], want)
 
 
 @pytest.mark.parametrize(("spec", "example", "config"), INTEGER_CASES.values(), ids=INTEGER_CASES)

@@ -50,6 +50,15 @@ def test_two_tables_of_one_tensor_share_its_places() -> None:
     assert sorted(node.op for node in graph.nodes) == ["ADD", "CAST", "GATHER", "GATHER"]
 
 
+@pytest.mark.parametrize("end", ["output wave, turned", "next = RELU(turned) @next\noutput wave, next"])
+def test_what_others_read_inside_a_function_that_is_looked_up_is_looked_up_too(end: str) -> None:
+    graph = quantized(WAVES + end)
+    x = np.arange(-128, 128, dtype=np.int8)[None].repeat(2, 1)[:, :300]
+    turned = 2 * dequantize(x, graph.tensors["x"].parameters)
+    found = reference.run(graph, {"x": x}, ["turned"])["turned"]
+    np.testing.assert_array_equal(found, quantize(turned, graph.tensors["turned"].parameters, DType.INT8))
+
+
 def test_a_layer_that_is_to_stay_in_float_is_not_looked_up() -> None:
     graph = quantized(WAVES + "output wave", skip=["waves"])
     assert [node.op for node in graph.nodes] == ["MUL", "SIN"]

@@ -13,6 +13,7 @@ from octavo.ir.expected import Expected
 from octavo.ir.graph import fresh_name
 from octavo.ir.inputs import Inputs
 from octavo.ir.types import Graph, Node, NoOptions, Options, Shape, Tensor
+from octavo.ops.cast import of_one_type
 from octavo.ops.roles import Parameter
 from octavo.ops.table import spec_of
 
@@ -90,9 +91,13 @@ class GraphBuilder:
     def emit_many(
         self, op: str, inputs: Sequence[str | None], options: Options = NoOptions(), *, outputs: int, suffix: str = ""
     ) -> tuple[str, ...]:
-        """Add an operator and return its outputs' names. Names are `layer` or `layer/suffix`, made unique."""
-        operands = Inputs(None if name is None else self._tensors[name] for name in inputs)
+        """Add an operator and return its outputs' names. Names are `layer` or `layer/suffix`, made unique.
+
+        Whole numbers that it has no kernel for, or not beside reals, are cast.
+        """
         spec = spec_of(op)
+        inputs = of_one_type(self, spec, inputs)
+        operands = Inputs(None if name is None else self._tensors[name] for name in inputs)
         shapes = spec.shapes(options, operands)
         assert len(shapes) == outputs, f"{op} makes {len(shapes)} results, not {outputs}"
         base = "/".join(part for part in (self.layer, suffix) if part) or op.lower()

@@ -14,10 +14,12 @@ from octavo.ir.inputs import Inputs
 from octavo.ir.types import Options, Tensor
 from octavo.ops.activation import same_shape
 from octavo.ops.refuse import refuse
-from octavo.ops.roles import Data, Fixed
+from octavo.ops.roles import Data, Fixed, Parameter
 from octavo.ops.shape import moves
 from octavo.ops.signs import as_operands
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, OpSpec
+
+_WHOLE = frozenset({DType.INT32, DType.BOOL})
 
 
 class ElementType(enum.IntEnum):
@@ -70,6 +72,31 @@ def emit_cast(b: Emitter, name: str, dtype: DType, *, suffix: str = "cast") -> s
 def as_floats(b: Emitter, name: str, *, suffix: str = "real") -> str:
     """Tensor `name` as real numbers."""
     return emit_cast(b, name, DType.FLOAT32, suffix=suffix)
+
+
+def of_one_type(b: Emitter, spec: OpSpec, names: Sequence[str | None]) -> list[str | None]:
+    """Operands of a type that an operator computes of, as Keras promotes them: whole numbers to reals beside such.
+
+    Args:
+        b: Where they are.
+        spec: The operator's row; one that says of what type its results are is given what it asks for.
+        names: Its operands.
+    """
+    types = {
+        b.dtype(name) for i, name in enumerate(names) if name is not None and not isinstance(spec.role(i), Parameter)
+    }
+    if spec.types is not None or spec.of_shapes or types.isdisjoint(_WHOLE):
+        return list(names)
+    if types <= _WHOLE and spec.takes_whole:
+        dtype = DType.BOOL if spec.takes_truths and types == {DType.BOOL} else DType.INT32
+    else:
+        dtype = DType.FLOAT32
+    return [
+        name
+        if name is None or isinstance(spec.role(i), Parameter) or b.dtype(name) not in _WHOLE
+        else emit_cast(b, name, dtype, suffix="promoted")
+        for i, name in enumerate(names)
+    ]
 
 
 def lower_cast(b: Emitter, call: KerasCall) -> str:

@@ -170,8 +170,8 @@ def _maximum(b: Emitter, x: str, limit: float, suffix: str = "") -> str:
 
 
 def _limit(b: Emitter, x: str, limit: float, suffix: str) -> str:
-    """A limit of the type of what it bounds, as kernels demand."""
-    if b.dtype(x).is_float:
+    """A limit of the type of what it bounds, where that holds it."""
+    if b.dtype(x).is_float or not float(limit).is_integer():
         return emit_number(b, limit, suffix)
     return b.constant(np.asarray(limit, b.dtype(x).numpy), suffix)
 

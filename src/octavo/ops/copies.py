@@ -205,7 +205,7 @@ REVERSE_V2 = OpSpec(
     training=lambda ops: lambda x, axes: ops.flip(x, tuple(int(axis) for axis in axes.reshape(-1))),
     run_float=reverse_float,
     integer=moves(reverse_float),
-    micro=frozenset({DType.FLOAT32, DType.INT8}),
+    micro=frozenset({DType.FLOAT32, DType.INT8, DType.INT16, DType.INT32, DType.BOOL}),
     version=version_by_type(int8=3, int16=3),
     keras={"ops.Flip": KerasForm(lower_flip, lambda keras: (lambda x: keras.ops.flip(x, axis=(1, 2)), ((4, 6),)))},
     examples=(

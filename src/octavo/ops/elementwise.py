@@ -179,6 +179,7 @@ DIV = OpSpec(
 
 SQUARED_DIFFERENCE = OpSpec(
     name="SQUARED_DIFFERENCE",
+    counts=True,
     inputs=(Data(), Data()),
     shapes=kernels.broadcast_shape,
     pointwise=True,
@@ -198,7 +199,7 @@ SQUARED_DIFFERENCE = OpSpec(
 MAXIMUM = OpSpec(
     name="MAXIMUM",
     inputs=(Data(), Data()),
-    outputs=(SameAsOutput(moves=True),),
+    outputs=(SameAsOutput(moves=True, numbers_alone=True),),
     shapes=kernels.broadcast_shape,
     pointwise=True,
     training=lambda ops: ops.maximum,
@@ -214,7 +215,7 @@ MAXIMUM = OpSpec(
 MINIMUM = OpSpec(
     name="MINIMUM",
     inputs=(Data(), Data()),
-    outputs=(SameAsOutput(moves=True),),
+    outputs=(SameAsOutput(moves=True, numbers_alone=True),),
     shapes=kernels.broadcast_shape,
     pointwise=True,
     training=lambda ops: ops.minimum,

@@ -108,7 +108,7 @@ CONCATENATION = OpSpec(
 PACK = OpSpec(
     name="PACK",
     options=PackOptions,
-    outputs=(SameAsInput(moves=True),),
+    outputs=(SameAsInput(moves=True, numbers_alone=True),),
     variadic=True,
     shapes=pack_shapes,
     training=lambda ops: lambda *values, axis: ops.stack(values, axis=axis),

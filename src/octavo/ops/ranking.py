@@ -139,7 +139,7 @@ TOPK_V2 = OpSpec(
     name="TOPK_V2",
     inputs=(Data(), Parameter()),
     ranks=True,
-    outputs=(SameAsInput(moves=True),),
+    outputs=(SameAsInput(moves=True, numbers_alone=True),),
     shapes=top_shapes,
     types=top_types,
     training=lambda ops: lambda x, k: ops.top_k(x, int(k.reshape(()))),

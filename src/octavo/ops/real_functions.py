@@ -154,6 +154,7 @@ ATAN2 = replace(
 
 CUMSUM = OpSpec(
     name="CUMSUM",
+    counts=True,
     options=CumsumOptions,
     inputs=(Data(), Parameter()),
     shapes=same_shape,

@@ -190,6 +190,7 @@ MEAN = OpSpec(
 
 SUM = OpSpec(
     name="SUM",
+    counts=True,
     options=ReducerOptions,
     inputs=(Data(), Parameter()),
     shapes=reduce_shapes,
@@ -216,7 +217,7 @@ REDUCE_MAX = OpSpec(
     name="REDUCE_MAX",
     options=ReducerOptions,
     inputs=(Data(not_chosen_below=_NO_FRACTION), Parameter()),
-    outputs=(SameAsInput(moves=True),),
+    outputs=(SameAsInput(moves=True, numbers_alone=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.max),
     channelwise=where_channels_stay,
@@ -236,7 +237,7 @@ REDUCE_MIN = OpSpec(
     name="REDUCE_MIN",
     options=ReducerOptions,
     inputs=(Data(not_chosen_above=_NO_FRACTION), Parameter()),
-    outputs=(SameAsInput(moves=True),),
+    outputs=(SameAsInput(moves=True, numbers_alone=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.min),
     channelwise=where_channels_stay,
@@ -254,6 +255,7 @@ REDUCE_MIN = OpSpec(
 
 REDUCE_PROD = OpSpec(
     name="REDUCE_PROD",
+    counts=True,
     options=ReducerOptions,
     inputs=(Data(), Parameter()),
     shapes=reduce_shapes,

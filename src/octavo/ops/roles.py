@@ -131,11 +131,13 @@ class SameAsInput:
     Attributes:
         moves: Whether every value is one of the inputs' values, so that nothing is rounded.
         reals_alone: Whether LiteRT has no kernel that moves int32.
+        numbers_alone: Whether it has none that moves truth values.
     """
 
     text = "same as input"
     moves: bool = False
     reals_alone: bool = False
+    numbers_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +146,13 @@ class SameAsOutput:
 
     Attributes:
         moves: As for `SameAsInput`.
-        reals_alone: As for `SameAsInput`.
+        reals_alone, numbers_alone: As for `SameAsInput`.
     """
 
     text = "same as output"
     moves: bool = False
     reals_alone: bool = False
+    numbers_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

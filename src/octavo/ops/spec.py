@@ -22,7 +22,7 @@ from octavo.ops.identity import never
 from octavo.ops.limits import OutputScales
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.products import Products, none
-from octavo.ops.roles import Bias, Data, Free, Intermediate, Role, Rule, State, Weight
+from octavo.ops.roles import Bias, Data, Free, Intermediate, Role, Rule, SameAsInput, SameAsOutput, State, Weight
 from octavo.ops.signs import Signs, unknown
 from octavo.ops.window import Border
 
@@ -315,6 +315,18 @@ class OpSpec:
     def widens(self) -> bool:
         """Whether int16 runs wherever int8 does."""
         return DType.INT16 in self.activations and (DType.INT16 in self.micro or DType.INT8 not in self.micro)
+
+    @property
+    def takes_whole(self) -> bool:
+        """Whether LiteRT computes it of int32, rightly."""
+        rule = self.rule()
+        return self.counts or (isinstance(rule, SameAsInput | SameAsOutput) and rule.moves and not rule.reals_alone)
+
+    @property
+    def takes_truths(self) -> bool:
+        """Likewise of truth values."""
+        rule = self.rule()
+        return self.takes_whole and isinstance(rule, SameAsInput | SameAsOutput) and not rule.numbers_alone
 
     @property
     def reshapes(self) -> bool:

@@ -98,6 +98,7 @@ def run_rsqrt(constants: Rescale, arrays: Inputs[np.ndarray]) -> tuple[np.ndarra
 
 ABS = OpSpec(
     name="ABS",
+    counts=True,
     shapes=same_shape,
     pointwise=True,
     bounds=(0.0, math.inf),
@@ -114,6 +115,7 @@ ABS = OpSpec(
 
 NEG = OpSpec(
     name="NEG",
+    counts=True,
     shapes=same_shape,
     pointwise=True,
     training=lambda ops: ops.negative,

@@ -40,7 +40,8 @@ def match_affine(edit: GraphEdit, node: Node) -> Affine | None:
     source, values = (second, a) if a is not None else (first, b)
     assert source is not None
     assert values is not None
-    if edit.tensors[node.outputs[0]].shape != edit.tensors[source].shape:
+    # Scale and offset are reals, which no kernel takes beside whole numbers.
+    if edit.tensors[node.outputs[0]].shape != edit.tensors[source].shape or not edit.tensors[source].dtype.is_float:
         return None
     terms = affine(values.astype(np.float64), a is not None)
     return None if terms is None else Affine(node, source, *terms)

@@ -25,18 +25,24 @@ def find_tables(graph: Graph, takes_part: Callable[[Node], bool], has_kernel: Ca
     """
     makers, sources = producers(graph), _sources(graph, takes_part)
     readers = consumers(graph)
-    found = []
-    for node in graph.nodes:
-        result = node.outputs[0]
-        if result not in sources:
-            continue
-        inside = [reader for reader in readers.get(result, ()) if sources.get(reader.outputs[0]) == sources[result]]
-        if len(inside) == len(readers.get(result, ())) and result not in graph.outputs:
-            continue
+
+    def is_read(result: str, inside: Callable[[Node], bool]) -> bool:
+        """Whether others read it."""
+        return result in graph.outputs or not all(map(inside, readers.get(result, ())))
+
+    def ends(result: str) -> bool:
+        return is_read(result, lambda reader: sources.get(reader.outputs[0]) == sources[result])
+
+    def table(result: str) -> Table:
         nodes = _cone(result, sources[result], makers)
-        if not all(map(has_kernel, nodes)):
-            found.append(Table(sources[result], result, tuple(each for each in graph.nodes if each in nodes)))
-    return found
+        return Table(sources[result], result, tuple(each for each in graph.nodes if each in nodes))
+
+    found = [made for made in map(table, filter(ends, sources)) if not all(map(has_kernel, made.nodes))]
+    looked_up = {node for made in found for node in made.nodes}
+    # What has kernels throughout is still to be had by those that are in no table.
+    results = looked_up.difference(makers[made.result] for made in found)
+    within = (node.outputs[0] for node in graph.nodes if node in results)
+    return [*found, *(table(result) for result in within if is_read(result, looked_up.__contains__))]
 
 
 def _sources(graph: Graph, takes_part: Callable[[Node], bool]) -> dict[str, str]:

@@ -13,7 +13,6 @@ from octavo.ir.types import Graph, Node, Tensor
 from octavo.ops.cast import CastOptions, ElementType
 from octavo.ops.fused import FusedActivation, activation_of
 from octavo.ops.operands import data_inputs
-from octavo.ops.roles import SameAsInput, SameAsOutput
 from octavo.ops.table import spec_of
 from octavo.ops.truth import Compares
 
@@ -89,10 +88,10 @@ def _is_cast(graph: Graph, node: Node, dtype: DType) -> bool:
 
 def _is_kept(node: Node, counts: bool) -> bool:
     """Whether an operator gives values other places, chooses among them, or counts with them, on int32 as well."""
-    rule = spec_of(node.op).rule()
-    if spec_of(node.op).counts:
+    spec = spec_of(node.op)
+    if spec.counts:
         return counts and activation_of(node.options) is FusedActivation.NONE
-    return isinstance(rule, SameAsInput | SameAsOutput) and rule.moves and not rule.reals_alone
+    return spec.takes_whole
 
 
 def _is_data(graph: Graph, node: Node, name: str) -> bool:
