@@ -31,6 +31,7 @@ from octavo.ops.table import spec_of
 from octavo.plan.make import make_plan, operator_name, own_config_of
 from octavo.plan.spans import Span, wide_spans
 from octavo.plan.types import Plan
+from octavo.quantization.open_logarithms import int8_logarithms, open_logarithm, reaches_below
 from octavo.quantization.parameters import settle_parameters
 from octavo.quantization.quantize import quantized_graph
 from octavo.quantization.split_spans import split_spans
@@ -172,11 +173,22 @@ def _spread_out(draft: Draft, prepared: Prepared) -> tuple[Draft, Prepared] | No
         for span in wide_spans(prepared.graph, draft.plan, draft.measured.extremes)
         if all(own_config_of(makers[name], draft.config).activations is None for name in {span.node, *span.inside})
     ]
-    if not spans:
+    logarithms = [
+        node
+        for node in int8_logarithms(prepared.graph, draft.plan)
+        if own_config_of(node, draft.config).activations is None
+    ]
+    if not spans and not logarithms:
         return None
-    notes = tuple(_spread_note(makers[span.node], span) for span in spans)
-    split = split_spans(prepared.graph, spans)
     known = with_all_ranges(draft, prepared.graph)
+    entering = {node: known.measured.ranges.get(str(node.inputs[0]), (0.0, 0.0)) for node in logarithms}
+    low = [node for node in logarithms if reaches_below(entering[node])]
+    if not spans and not low:
+        return None
+    notes = (*(_spread_note(makers[span.node], span) for span in spans), *map(_low_note, low))
+    split = split_spans(prepared.graph, spans)
+    for node in low:
+        split = open_logarithm(split, node, entering[node])
     wide = with_inside(replace(known, notes=(*draft.notes, *notes)), split.graph, split.inside, split.ranges)
     return wide, replace(prepared, graph=split.graph)
 
@@ -214,6 +226,13 @@ def _spread_note(node: Node, span: Span) -> Note:
     parts = f", and it is computed in {len(span.bounds) + 1} parts" if span.bounds else ""
     found = f"they span a factor of {span.high / span.lowest:,.0f}, which int8 does not tell apart"
     return Note("plan", node.layer, f"the values that {node.op} is taken of are int16: {found}{parts}")
+
+
+def _low_note(node: Node) -> Note:
+    found = "its int8 results end at -16, and what enters lies further apart"
+    return Note(
+        "plan", node.layer, f"the largest result alone is taken of {node.op}, and differences to it added: {found}"
+    )
 
 
 def widened(draft: Draft, graph: Graph, found: Mapping[Node, str]) -> Draft | None:

@@ -57,6 +57,16 @@ def test_a_vocabulary_with_several_indices_for_others_is_refused() -> None:
     assert "look the numbers up before the model" in error.fix
 
 
+@pytest.mark.parametrize(("mode", "made"), [("int", "0, the index of the first"), ("one_hot", "zeros")])
+def test_a_vocabulary_without_an_index_for_others_says_what_becomes_of_them(mode: str, made: str) -> None:
+    pytest.importorskip("tensorflow")
+    lookup = layers.IntegerLookup(vocabulary=[3, 5], num_oov_indices=0, output_mode=mode, name="words")
+    x = keras.Input((1,), dtype="int32")
+    (note,) = (note for note in load_keras(keras.Model(x, lookup(x))).notes if note.subject == "words")
+    assert f"becomes {made}" in note.text
+    assert "num_oov_indices=1" in note.text
+
+
 def test_a_configuration_without_a_form_is_named_by_its_path_too() -> None:
     with pytest.warns(UserWarning, match="rms_scaling"):
         roots = layers.LayerNormalization(rms_scaling=True, name="roots")

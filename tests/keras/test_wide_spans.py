@@ -105,3 +105,17 @@ def test_a_spectrum_of_noise_keeps_its_small_values() -> None:
     found = sqnr_db(np.asarray(model.predict(x, verbose=0)), np.asarray(made.predict(x)))
     assert found > best_db(model, x) - 6
     assert made.islands == ()
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int8x4"])
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_logarithms_of_shares_reach_as_far_below_as_they_do(axis: int, scheme: str) -> None:
+    model, x = model_of(lambda x: ops.log_softmax(x, axis=axis)), np.random.default_rng(0).normal(0, 8, (40, 5, 12))
+    made = octavo.quantize(model, scheme, x.astype(np.float32), effort="fast")
+    assert made.verification is not None
+    assert all(check.ok and not check.reason for check in made.verification.runtimes)
+    assert not made.islands
+    assert sqnr_db(model.predict(x, verbose=0), np.asarray(made.predict(x.astype(np.float32)))) > 35
+    assert any("LOG_SOFTMAX" in note.text for note in made.notes)
+    near = octavo.quantize(model, scheme, x.astype(np.float32) / 20, effort="fast")
+    assert sum(node.op == "SUB" for node in near.graph.nodes) == 0

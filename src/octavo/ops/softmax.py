@@ -38,6 +38,8 @@ DIFFERENCE_BITS, SUM_BITS = 5, 12
 # LOG_SOFTMAX leaves `SUM_BITS`, and the int16 one of SOFTMAX sums 32767 for each in an int32.
 SOFTMAX_CLASSES = {DType.INT8: 1 << 9, DType.INT16: (1 << 31) // 32767 + 1}
 LOG_SOFTMAX_CLASSES = {DType.INT8: 1 << SUM_BITS}
+# Of int8 results of LOG_SOFTMAX, in steps of 1/16, whose zero point is 127.
+LOWEST_LOGARITHM = -255 / 16
 
 
 @dataclass(frozen=True, slots=True)

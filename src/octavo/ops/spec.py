@@ -172,12 +172,14 @@ class KerasForm:
             inputs' shapes without batch; generic tests load, train and export each one.
         takes_mask: Whether `lower` heeds a mask that the call is given; else what the layer's code does to it is read.
         takes_channels_first: Whether `lower` heeds a `data_format`; else it is given tensors whose channels come last.
+        remark: What whoever reads a layer must know of its configuration; "" where there is nothing.
     """
 
     lower: Callable[[Emitter, KerasCall], str | tuple[str, ...]]
     example: Callable[[Any], tuple[Callable[..., Any], tuple[Shape, ...]]]
     takes_mask: bool = False
     takes_channels_first: bool = False
+    remark: Callable[[Any], str] = lambda operation: ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,7 @@ def load_keras(
     graph, cast = with_integer_inputs(tracer.builder.finish(outputs), tracer.dtypes)
     names = {key: cast.get(name, name) for key, name in tracer.names.items()}
     whole = {name for name in graph.inputs if graph.tensors[name].dtype is DType.INT32}
-    notes = tuple(note for subject, note in tracer.notes.items() if subject not in whole)
+    notes = tuple(note for note in tracer.notes if note.subject not in whole)
     graph, renamed = named_as_in_keras(graph, tracer.results, function)
     names = {key: renamed.get(name, name) for key, name in names.items()}
     expected = (replace(each, tensor=renamed.get(each.tensor, each.tensor)) for each in tracer.builder.expected)
@@ -113,7 +113,7 @@ class _Tracer:
         builder: Where operators go.
         names: Graph tensor by `id` of the Keras tensor.
         results: Graph tensor of each layer's first call, by layer path.
-        notes, dtypes: Remarks by subject, and what type a graph tensor has in Keras.
+        notes, dtypes: Remarks in order, and what type a graph tensor has in Keras.
         states: What variables hold that layers assign.
     """
 
@@ -121,7 +121,7 @@ class _Tracer:
         self.builder = GraphBuilder(name, self._activation, self._calls)
         self.names: dict[int, str] = {}
         self.results: dict[str, str] = {}
-        self.notes: dict[str, Note] = {}
+        self.notes: dict[Note, None] = {}
         self._allow = frozenset(allow)
         self._values = values
         self._stored = stored
@@ -195,8 +195,9 @@ class _Tracer:
             check_ranks(self.builder, path, function, inputs)
             return self.walk(function, inputs, lambda call: f"{path}/{call.name}")
         check_call(path, operation)
-        if getattr(operation, "compute_dtype", "float32") not in ("float32", None):
-            self._note(path, f"computed in {operation.compute_dtype} in Keras, in float32 here")
+        computed = getattr(operation, "compute_dtype", None) or ""
+        if "float" in computed and computed != "float32":
+            self._note(path, f"computed in {computed} in Keras, in float32 here")
         self.builder.layer = path
         return self._call(operation, args, kwargs)
 
@@ -230,6 +231,8 @@ class _Tracer:
         """
         import keras
 
+        if remark := KERAS_FORMS[name].remark(call.operation):
+            self._note(self.builder.layer, remark)
         if comes_first(call.operation) and not KERAS_FORMS[name].takes_channels_first:
             return lower_channels_last(self.builder, call, lambda b, twin: self._lower(name, twin))
         try:
@@ -385,7 +388,7 @@ class _Tracer:
         return ", ".join(f"(None{''.join(f', {size}' for size in shape[1:])})" for shape in shapes)
 
     def _note(self, subject: str, text: str) -> None:
-        self.notes.setdefault(subject, Note("load", subject, text))
+        self.notes[Note("load", subject, text)] = None
 
 
 def _arguments(node: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

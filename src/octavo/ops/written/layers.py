@@ -100,6 +100,18 @@ def integer_lookup(layer: Any, x: Any) -> Any:
     return ops.where(ops.equal(whole[..., 0], layer.mask_token), 0, places) if first else places
 
 
+def _without_others(layer: Any) -> str:
+    """What a file makes of numbers that an IntegerLookup without an index for them refuses in Keras."""
+    if layer.num_oov_indices:
+        return ""
+    first = int(layer.mask_token is not None)
+    made = f"{first}, the index of the first one in it," if layer.output_mode == "int" else "zeros"
+    return (
+        f"a number outside the vocabulary, which Keras refuses, becomes {made} in the file: have your program look for "
+        "such numbers, or build the layer with num_oov_indices=1"
+    )
+
+
 def _encoded(layer: Any, places: Any, count: int) -> Any:
     """Indices as they are, or one-hot, which occur, or how often, along the last axis."""
     return places if layer.output_mode == "int" else _gathered(layer, keras_ops().one_hot(places, count))
@@ -123,10 +135,13 @@ FORMS: dict[str, KerasForm] = {
         category_encoding,
         lambda ops, x: _keras().layers.CategoryEncoding(6, output_mode="multi_hot")(ops.argmax(x, axis=-1)),
     ),
-    "layers.IntegerLookup": written(
-        integer_lookup,
-        lambda ops, x: _keras().layers.IntegerLookup(vocabulary=[3, 1, 2])(ops.cast(4.0 * x, "int32")),
-        (6,),
+    "layers.IntegerLookup": replace(
+        written(
+            integer_lookup,
+            lambda ops, x: _keras().layers.IntegerLookup(vocabulary=[3, 1, 2])(ops.cast(4.0 * x, "int32")),
+            (6,),
+        ),
+        remark=_without_others,
     ),
     "layers.Softmax": replace(
         written(softmax, lambda ops, x: _keras().layers.Softmax(axis=1)(x), (6, 4)), takes_mask=True
