@@ -92,6 +92,9 @@ def test_an_input_that_makes_all_classes_alike_ends_no_runtime_though_no_sample_
     assert [check.summary() for check in runtimes if not check.ok or not check.inputs] == []
     wanted = -np.log(classes) if activation == "log_softmax" else 1 / classes
     step = {DType.INT8: 1 / 16 if activation == "log_softmax" else 1 / 256, DType.INT16: 1 / 32768}.get(dtype, 1e-5)
+    if activation == "log_softmax" and dtype is DType.INT8:
+        # Where logits lie far apart, a sum that has steps of its own follows.
+        step = max(step, float(quantized.graph.tensors[quantized.graph.outputs[0]].parameters.scale[0]))
     assert np.abs(quantized.predict(alike) - wanted).max() <= step
 
 
