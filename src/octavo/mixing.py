@@ -62,11 +62,11 @@ class _Judge:
     def of(cls, graph: Graph, samples: Sequence[Values]) -> _Judge:
         """By the float graph."""
         x = stacked(samples, graph.inputs)
-        return cls(x, predict(write_tflite(drop_dead(replace(graph, outputs=measured_tensors(graph)))), x))
+        return cls(x, _made(graph, measured_tensors(graph), x))
 
     def found(self, graph: Graph) -> Values:
         """The same tensors of a graph."""
-        return predict(write_tflite(drop_dead(replace(graph, outputs=tuple(self.wanted)))), self.x)
+        return _made(graph, tuple(self.wanted), self.x)
 
     def noise(self, graph: Graph) -> float:
         """Of the worst tensor, as a share of its power."""
@@ -143,8 +143,7 @@ def mixed(made: Fitted, graph: Graph, samples: Sequence[Values]) -> Draft | None
             return np.inf
 
     chosen = _first_good(choices, noise, before)
-    after = noise(chosen, whole)
-    if not chosen or after > max(POOR, before_whole / WORTH):
+    if not chosen or (after := noise(chosen, whole)) > max(POOR, before_whole / WORTH):
         return None
     reached = f"SQNR {decibels_text(decibels(before_whole))}, {decibels_text(decibels(after))} so"
     text = (
@@ -168,6 +167,11 @@ def _first_good(
         if least <= POOR:
             break
     return best
+
+
+def _made(graph: Graph, names: tuple[str, ...], x: Values) -> Values:
+    """What a graph makes of some tensors."""
+    return predict(write_tflite(drop_dead(replace(graph, outputs=names))), x)
 
 
 def _share(found: np.ndarray, wanted: np.ndarray) -> float:
