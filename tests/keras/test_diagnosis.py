@@ -14,7 +14,7 @@ from planted import FEATURES, samples
 
 import octavo
 from keras_networks import convolutional, draw_weights, images
-from octavo.condition import BiasCorrection
+from octavo.condition import BiasCorrection, ScaleChannels
 from octavo.config import LayerConfig, QuantizeConfig
 from octavo.diagnosis.causes import CAUSES
 from octavo.diagnosis.trial import Trial
@@ -208,6 +208,20 @@ def test_a_trial_of_another_layer_corrects_the_biases_of_all_others_and_is_what_
         tried.made(prepared)[1]
         != replace(alone, methods=(), config=replace(tried.config, effort="fast")).made(prepared)[1]
     )
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_channels_that_a_file_scales_are_no_error_of_its_weights(own: bool) -> None:
+    model, x = convolutional(), images(64)
+    norm = model.get_layer("norm")
+    uneven = np.geomspace(0.02, 1, 8).astype(np.float32)
+    norm.gamma.assign(norm.gamma * uneven)
+    norm.beta.assign(norm.beta * uneven)
+    file = octavo.quantize(model, "int8", x, effort="fast", methods=[ScaleChannels()])
+    diagnosis = octavo.diagnose(model, x, file=file if own else file.model)
+    assert max(layer.weights_effect for layer in diagnosis.layers) < 0.01
+    assert min(layer.weights_db for layer in diagnosis.layers if layer.weights_db is not None) > 30
+    assert not diagnosis.findings
 
 
 def test_a_logarithm_of_what_rounding_makes_zero_has_finite_figures() -> None:

@@ -127,17 +127,19 @@ def diagnose(
     inputs = [graph.tensors[name] for name in graph.inputs]
     calibration = held(data, inputs, source.divisor_for(prepared), samples)
     held_out = None if test is None else labelled_samples(test, inputs, source.divisor_for(prepared))
+    begun = None
     if subject.model is None:
-        trial = Trial.begun(prepared, subject.config, calibration, tell("calibrate"))
-    else:
-        trial = Trial(subject.config, calibration, measure_extremes(graph, calibration, tell("calibrate")))
+        begun = Trial.begun(prepared, subject.config, calibration, tell("calibrate"))
     x, y = (calibration, None) if held_out is None else (held_out.x, held_out.y)
     some = _chosen(graph, count_of(x))
     judge = _judge(graph, rows(x, some), _labels(graph, y, some), metric)
-    met = trial.extremes.only(some) if held_out is None else measure_extremes(graph, judge.x, _untold)
+    examined = examine(subject, begun, judge)
+    floats = examined.pair.floats
+    trial = begun or Trial(subject.config, calibration, measure_extremes(floats, calibration, tell("calibrate")))
+    met = trial.extremes.only(some) if held_out is None else measure_extremes(floats, judge.x, _untold)
     trial = replace(trial, looked_at=_most(graph) // 2)
-    case = _case(examine(subject, trial, judge), trial, judge, met, tell("look at layers"))
-    return _concluded(case, subject, apply, source, tell("try mends"))
+    case = _case(examined, trial, judge, met, tell("look at layers"))
+    return _concluded(case, examined.subject, apply, source, tell("try mends"))
 
 
 def _chosen(graph: Graph, count: int) -> np.ndarray:

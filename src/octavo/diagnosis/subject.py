@@ -12,6 +12,7 @@ import numpy as np
 
 from octavo.config import QuantizeConfig
 from octavo.diagnosis.pair import Opened, Pair, foreign_pair, own_pair
+from octavo.diagnosis.rescale import rescaled
 from octavo.diagnosis.samples import Arrays, count_of, one
 from octavo.diagnosis.trial import Judge, Outcome, Trial
 from octavo.ir.types import Graph
@@ -79,7 +80,7 @@ def _of_file(prepared: Prepared, config: QuantizeConfig, file: Any, aware: Any =
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examined:
-    """A file beside its float network."""
+    """A file beside its float network, whose channels are scaled as the file's are."""
 
     subject: Subject
     pair: Pair
@@ -88,21 +89,30 @@ class Examined:
     own: bool
 
 
-def examine(subject: Subject, trial: Trial, judge: Judge) -> Examined:
+def examine(subject: Subject, trial: Trial | None, judge: Judge) -> Examined:
     """Make or take the file, match it with the float network, and measure what it is worth.
+
+    Args:
+        subject: What is diagnosed.
+        trial: What makes a file where none is there.
+        judge: By samples.
 
     Raises:
         InputError: if the file is not one of the float network.
     """
     floats = subject.prepared.graph
-    if subject.model is None or subject.integers is None:
+    if trial is not None:
         graph, model = trial.made(subject.prepared)
         pair = own_pair(floats, graph)
-    elif subject.same_names:
-        pair, model = own_pair(floats, subject.integers), subject.model
     else:
-        pair, model = _matched(floats, subject.integers, subject.model, judge.x), subject.model
-    return Examined(subject, pair, model, judge.of_file(model, pair.inputs, pair.outputs), subject.model is None)
+        assert subject.model is not None
+        assert subject.integers is not None
+        model = subject.model
+        matched = own_pair(floats, subject.integers) if subject.same_names else None
+        pair = matched or _matched(floats, subject.integers, model, judge.x)
+    pair = replace(pair, floats=rescaled(floats, pair.integers, pair.nodes))
+    subject = replace(subject, prepared=replace(subject.prepared, graph=pair.floats))
+    return Examined(subject, pair, model, judge.of_file(model, pair.inputs, pair.outputs), trial is not None)
 
 
 def _matched(floats: Graph, integers: Graph, model: bytes, x: Arrays) -> Pair:
