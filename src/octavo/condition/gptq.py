@@ -13,7 +13,7 @@ import numpy as np
 
 from octavo.condition.biases import own_biases
 from octavo.condition.method import Conditioned
-from octavo.condition.moments import Moments
+from octavo.condition.moments import Moments, places
 from octavo.condition.rounding import with_rounded_weights
 from octavo.condition.samples import Samples, check_samples
 from octavo.condition.segments import Segment, Values, affordable, run_segment, segments
@@ -249,16 +249,17 @@ def _solved(
         wanted, given: The values of each sample in float, and behind the rounded layers.
     """
     weight, data, rule, form = graph.tensors[layer.rule.tensor].values, layer.data, layer.rule, layer.matrix_form
-    rows = (
-        (
-            form.rows(layer.node.options, x[data], weight.shape),
-            form.rows(layer.node.options, y[data], weight.shape),
-        )
-        for x, y in zip(wanted, given, strict=True)
-    )
-    moments = Moments.of(rows, len(given), centred=bias is not None)
-    damped, shape = moments.damped(DAMPING), graph.tensors[data].shape
+    shape = graph.tensors[data].shape
     matrices = form.matrices(shape, weight).astype(np.float64)
+    groups, inputs, outputs = matrices.shape
+    positions = graph.tensors[layer.node.outputs[0]].size // (groups * outputs)
+
+    def rows(values: Values, sample: int) -> np.ndarray:
+        return form.rows(layer.node.options, values[data], weight.shape, places(sample, len(given), positions, inputs))
+
+    pairs = ((rows(x, i), rows(y, i)) for i, (x, y) in enumerate(zip(wanted, given, strict=True)))
+    moments = Moments.of(pairs, centred=bias is not None)
+    damped = moments.damped(DAMPING)
     target = matrices + np.linalg.solve(damped, (moments.cross - moments.given) @ matrices)
     limit, q = _best(target, damped, largest_magnitude(form.weight(target, weight.shape), rule.granularity), rule)
     found = dequantize(form.weight(q, weight.shape).astype(np.int64), symmetric(limit, rule.dtype, rule.granularity))

@@ -10,8 +10,8 @@ import numpy as np
 
 # Rows that are multiplied at once.
 _BLOCK = 1 << 11
-# Rows that are looked at of all samples together; of more, evenly spaced ones serve.
-ROWS = 1 << 14
+# Rows that are looked at of all samples together, at most and for each input; of more, evenly spaced ones serve.
+ROWS, ROWS_OF_INPUT = 1 << 14, 1 << 8
 # An input whose variance is less than this of its second moment is constant, as far as float32 sums of a block tell.
 RESOLVED = _BLOCK * float(np.finfo(np.float32).eps)
 
@@ -32,17 +32,16 @@ class Moments:
     cross: np.ndarray
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[np.ndarray, np.ndarray]], samples: int, *, centred: bool) -> Self:
+    def of(cls, rows: Iterable[tuple[np.ndarray, np.ndarray]], *, centred: bool) -> Self:
         """Gather moments.
 
         Args:
-            rows: (x, x') of each sample, [groups, rows, inputs].
-            samples: How many, at least 1.
+            rows: (x, x') of each sample, [groups, rows, inputs]; some of at least one.
             centred: Whether second moments are those of deviations from the means.
         """
         count, centres = 0, [np.zeros((1, 1, 1), np.float32)] * 2
         sums, products = [np.zeros(1)] * 2, [np.zeros((1, 1, 1))] * 2
-        for wanted, given in _blocks(rows, samples):
+        for wanted, given in _blocks(rows):
             if not count:
                 # Near the means, so that float32 products keep what deviates from them.
                 centres = [each.mean(axis=1, keepdims=True) * np.float32(centred) for each in (given, wanted)]
@@ -75,14 +74,18 @@ class Moments:
         return self.given + raised[:, np.newaxis, np.newaxis] * np.eye(size)
 
 
-def _blocks(rows: Iterable[tuple[np.ndarray, np.ndarray]], samples: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Some rows of each sample, in blocks."""
+def places(sample: int, samples: int, positions: int, inputs: int) -> slice:
+    """The positions to look at in one of so many samples, so that there are enough for so many inputs, all together."""
+    stride = max(1, -(-positions * samples // min(ROWS, ROWS_OF_INPUT * inputs)))
+    # Others in each sample, as a stride that divides the columns would look at some columns alone.
+    return slice(sample % stride, None, stride)
+
+
+def _blocks(rows: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The rows of all samples, in blocks."""
     block: list[tuple[np.ndarray, np.ndarray]] = []
-    for sample, (wanted, given) in enumerate(rows):
-        stride = max(1, -(-wanted.shape[1] * samples // ROWS))
-        # Other places in each sample, as a stride that divides the columns would look at some columns alone.
-        places = slice(sample % stride, None, stride)
-        block.append((wanted[:, places], given[:, places]))
+    for pair in rows:
+        block.append(pair)
         if sum(each.shape[1] for each, _ in block) >= _BLOCK:
             yield tuple(np.concatenate(each, axis=1) for each in zip(*block, strict=True))  # type: ignore[misc]
             block = []

@@ -6,6 +6,7 @@ centred integers in float64 in, exact sums out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -103,16 +104,24 @@ def run_conv_2d(constants: ConvConstants, arrays: Inputs[np.ndarray]) -> tuple[n
 def correlate(window: Window, images: np.ndarray, kernel_ohwi: np.ndarray) -> np.ndarray:
     """Every window times every kernel, [n, oh, ow, out]; channel group g feeds the g-th share of outputs."""
     windows = patches(images, window)
-    products = _grouped_rows(windows, kernel_ohwi.shape) @ _grouped_matrices(images.shape, kernel_ohwi)
+    products = _grouped_rows(np.moveaxis(windows, 3, -1), kernel_ohwi.shape) @ _grouped_matrices(
+        images.shape, kernel_ohwi
+    )
     return products.transpose(1, 0, 2).reshape(*windows.shape[:3], kernel_ohwi.shape[0])
 
 
 def _grouped_rows(windows: np.ndarray, kernel: Shape) -> np.ndarray:
-    """Windows [n, oh, ow, in, kh, kw] -> [groups, positions, kh * kw * in of a group]."""
-    windows, in_group = np.moveaxis(windows, 3, -1), kernel[3]
-    groups = windows.shape[5] // in_group
-    rows = windows.reshape(*windows.shape[:5], groups, in_group).transpose(5, 0, 1, 2, 3, 4, 6)
-    return rows.reshape(groups, -1, windows.shape[3] * windows.shape[4] * in_group)
+    """Windows [..., kh, kw, in] -> [groups, positions, kh * kw * in of a group]."""
+    in_group = kernel[3]
+    by_group = windows.reshape(*windows.shape[:-1], -1, in_group)
+    return np.moveaxis(by_group, -2, 0).reshape(by_group.shape[-2], -1, kernel[1] * kernel[2] * in_group)
+
+
+def _windows_at(images: np.ndarray, window: Window, places: slice) -> np.ndarray:
+    """The windows at some of all positions, [positions, kh, kw, in]."""
+    windows = np.moveaxis(patches(images, window), 3, -1)
+    count = windows.shape[:3]
+    return windows[np.unravel_index(np.arange(math.prod(count))[places], count)]
 
 
 def _grouped_matrices(images: Shape, kernel_ohwi: np.ndarray) -> np.ndarray:
@@ -121,8 +130,8 @@ def _grouped_matrices(images: Shape, kernel_ohwi: np.ndarray) -> np.ndarray:
 
 
 CONV_2D_MATRIX_FORM = MatrixForm(
-    rows=lambda options, images, kernel: _grouped_rows(
-        patches(images, conv_window(options, images.shape, kernel)), kernel
+    rows=lambda options, images, kernel, places: _grouped_rows(
+        _windows_at(images, conv_window(options, images.shape, kernel), places), kernel
     ),
     matrices=_grouped_matrices,
     weight=lambda matrices, kernel: matrices.transpose(0, 2, 1).reshape(kernel),
@@ -161,12 +170,10 @@ def correlate_depthwise(window: Window, images: np.ndarray, kernel_1hwc: np.ndar
     return total.reshape(*windows.shape[:3], -1)
 
 
-def _channel_rows(options: DepthwiseConv2DOptions, images: np.ndarray, kernel: Shape) -> np.ndarray:
+def _channel_rows(options: DepthwiseConv2DOptions, images: np.ndarray, kernel: Shape, places: slice) -> np.ndarray:
     """[in, positions, kh * kw]."""
-    # Each channel as an image, so that what is copied lies together.
-    channels = np.ascontiguousarray(images.transpose(3, 0, 1, 2)).reshape(-1, *images.shape[1:3], 1)
-    windows = patches(channels, conv_window(options, images.shape, kernel))
-    return windows.reshape(images.shape[3], -1, kernel[1] * kernel[2])
+    windows = _windows_at(images, conv_window(options, images.shape, kernel), places)
+    return np.ascontiguousarray(windows.reshape(len(windows), -1, images.shape[3]).transpose(2, 0, 1))
 
 
 DEPTHWISE_CONV_2D_MATRIX_FORM = MatrixForm(
