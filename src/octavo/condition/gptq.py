@@ -26,6 +26,7 @@ from octavo.numerics.affine import dequantize, symmetric
 from octavo.numerics.feedback_rounding import product_error, refine, round_with_feedback
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.table import spec_of
+from octavo.ops.whole_graph import products_of
 from octavo.plan.types import Plan, WeightRule
 from octavo.quantization.weights import largest_magnitude
 
@@ -38,6 +39,8 @@ DAMPING = 0.2
 # there are enough for all of it.
 SHARES, CLIPPED_BELOW = (1.0, 0.92, 0.84, 0.76, 0.68), 8
 SWEEPS = 4
+# What running samples and variations may take; samples alone may take more. Processors make some 3e10 a second.
+VARIED_PRODUCTS = 1e11
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ class GPTQ:
 
     Attributes:
         samples: Look at so many at most.
-        variations: And at so many variations of each, as `octavo.condition.variation` makes them.
+        variations: Where weights have fewer than eight bits, and at so many variations of each, as
+            `octavo.condition.variation` makes them; at fewer where the network is large.
         seed: Of the variations.
 
     Raises:
@@ -84,7 +88,12 @@ class GPTQ:
         cuts = _cuts(graph, layers)
         own = samples.some(self.samples)
         counts = [affordable(graph, cuts[place:]) for place in range(max(1, len(cuts)))]
-        taken = _with_variations(own, graph.inputs, min(counts[-1], len(own) * (1 + self.variations)), self.seed)
+        wanted = len(own)
+        if any(layer.rule.dtype.bits < CLIPPED_BELOW for layer in layers):
+            wanted = max(
+                wanted, min(wanted * (1 + self.variations), int(VARIED_PRODUCTS // max(1, products_of(graph))))
+            )
+        taken = _with_variations(own, graph.inputs, min(counts[-1], wanted), self.seed)
         biases = own_biases(graph, plan, self.name)[0]
         limits, deployed, shares = {}, {}, []
         for layer, found in _walk(graph, with_rounded_weights(before, plan), layers, biases, cuts, counts, taken):
@@ -128,7 +137,7 @@ def _with_variations(samples: Sequence[Values], inputs: Sequence[str], count: in
     made, random = list(samples), np.random.default_rng(seed)
     arrays = list(stacked(samples, inputs).values())
     while len(made) < count:
-        rows = zip(*varied(arrays, random), strict=True)
+        rows = zip(*varied([each[: count - len(made)] for each in arrays], random), strict=True)
         made += (
             {name: row.reshape(samples[0][name].shape) for name, row in zip(inputs, each, strict=True)} for each in rows
         )

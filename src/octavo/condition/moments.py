@@ -11,7 +11,7 @@ import numpy as np
 # Rows that are multiplied at once.
 _BLOCK = 1 << 11
 # Rows that are looked at of all samples together, at most and for each input; of more, evenly spaced ones serve.
-ROWS, ROWS_OF_INPUT = 1 << 14, 1 << 8
+ROWS, ROWS_OF_INPUT = 1 << 14, 1 << 7
 # An input whose variance is less than this of its second moment is constant, as far as float32 sums of a block tell.
 RESOLVED = _BLOCK * float(np.finfo(np.float32).eps)
 

@@ -6,7 +6,6 @@ centred integers in float64 in, exact sums out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from octavo.ops.fused import FusedActivation, clamp_real
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.spec import Kernel
 from octavo.ops.tensor_products import convolved, convolved_by_channel
-from octavo.ops.window import Padding, Window, output_size, pad_before_after, patches, window_over
+from octavo.ops.window import Padding, Window, output_size, pad_before_after, patches, window_over, windows_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +116,6 @@ def _grouped_rows(windows: np.ndarray, kernel: Shape) -> np.ndarray:
     return np.moveaxis(by_group, -2, 0).reshape(by_group.shape[-2], -1, kernel[1] * kernel[2] * in_group)
 
 
-def _windows_at(images: np.ndarray, window: Window, places: slice) -> np.ndarray:
-    """The windows at some of all positions, [positions, kh, kw, in]."""
-    windows = np.moveaxis(patches(images, window), 3, -1)
-    count = windows.shape[:3]
-    return windows[np.unravel_index(np.arange(math.prod(count))[places], count)]
-
-
 def _grouped_matrices(images: Shape, kernel_ohwi: np.ndarray) -> np.ndarray:
     groups = images[3] // kernel_ohwi.shape[3]
     return kernel_ohwi.reshape(groups, kernel_ohwi.shape[0] // groups, -1).transpose(0, 2, 1)
@@ -131,7 +123,7 @@ def _grouped_matrices(images: Shape, kernel_ohwi: np.ndarray) -> np.ndarray:
 
 CONV_2D_MATRIX_FORM = MatrixForm(
     rows=lambda options, images, kernel, places: _grouped_rows(
-        _windows_at(images, conv_window(options, images.shape, kernel), places), kernel
+        windows_at(images, conv_window(options, images.shape, kernel), places), kernel
     ),
     matrices=_grouped_matrices,
     weight=lambda matrices, kernel: matrices.transpose(0, 2, 1).reshape(kernel),
@@ -172,7 +164,7 @@ def correlate_depthwise(window: Window, images: np.ndarray, kernel_1hwc: np.ndar
 
 def _channel_rows(options: DepthwiseConv2DOptions, images: np.ndarray, kernel: Shape, places: slice) -> np.ndarray:
     """[in, positions, kh * kw]."""
-    windows = _windows_at(images, conv_window(options, images.shape, kernel), places)
+    windows = windows_at(images, conv_window(options, images.shape, kernel), places)
     return np.ascontiguousarray(windows.reshape(len(windows), -1, images.shape[3]).transpose(2, 0, 1))
 
 

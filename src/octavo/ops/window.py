@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,3 +104,33 @@ def patches(images: np.ndarray, window: Window, fill: float = 0) -> np.ndarray:
     reach = ((window.height - 1) * window.dilation_h + 1, (window.width - 1) * window.dilation_w + 1)
     view = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(1, 2))
     return view[:, :: window.stride_h, :: window.stride_w, :, :: window.dilation_h, :: window.dilation_w]
+
+
+def windows_at(images: np.ndarray, window: Window, places: slice) -> np.ndarray:
+    """The windows at some of all positions alone, with zeros beyond the border.
+
+    Args:
+        images: [batch, height, width, channels].
+        window: Over images of this height and width.
+        places: Of [batch, out_height, out_width], numbered.
+
+    Returns:
+        [positions, window_height, window_width, channels].
+    """
+    batch, height, width, _ = images.shape
+    sides = (
+        (height + window.pad_top + window.pad_bottom, window.height, window.stride_h, window.dilation_h),
+        (width + window.pad_left + window.pad_right, window.width, window.stride_w, window.dilation_w),
+    )
+    count = batch, *((size - (taps - 1) * dilation - 1) // stride + 1 for size, taps, stride, dilation in sides)
+    image, *corner = np.unravel_index(np.arange(math.prod(count))[places], count)
+    rows, columns = (
+        first[:, np.newaxis] * stride + np.arange(taps) * dilation
+        for first, (_, taps, stride, dilation) in zip(corner, sides, strict=True)
+    )
+    rows, columns = (rows - window.pad_top)[:, :, np.newaxis], (columns - window.pad_left)[:, np.newaxis]
+    beyond = (rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)
+    inside = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
+    found = images[image[:, np.newaxis, np.newaxis], *inside]
+    found[beyond] = 0
+    return found
