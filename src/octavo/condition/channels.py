@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from octavo.calibration.runner import processors
 from octavo.condition.samples import Samples
 from octavo.ir.types import Graph
 from octavo.run.litert import LiteRT
@@ -42,7 +43,8 @@ def seen_channels(graph: Graph, names: Sequence[str], samples: Samples, count: i
     if not names:
         return {}
     # Outputs of the graph stay, so that the file has nothing dead.
-    runtime = LiteRT(write_tflite(replace(graph, outputs=tuple(dict.fromkeys((*graph.outputs, *names))))))
+    shown = tuple(dict.fromkeys((*graph.outputs, *names)))
+    runtime = LiteRT(write_tflite(replace(graph, outputs=shown)), threads=processors())
     zeros = {name: np.zeros(graph.tensors[name].shape[-1]) for name in names}
     least, most = ({name: each + sign * np.inf for name, each in zeros.items()} for sign in (1, -1))
     sums, squares, numbers = dict(zeros), dict(zeros), dict.fromkeys(names, 0)
