@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from octavo.condition.moments import ROWS, ROWS_OF_INPUT, Moments, places
+from octavo.condition.moments import ROWS, ROWS_OF_INPUT, VALUES, Moments, places
 
 
 def rows(given_of_first: float, blocks: int = 4) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -45,10 +45,10 @@ def test_centred_moments_are_the_covariances_of_all_rows() -> None:
         assert np.allclose(found_moments[1], expected, atol=(1 << 11) * np.finfo(np.float32).eps * expected.max())
 
 
-def test_places_that_are_left_out_are_others_in_each_sample_and_fewer_serve_few_inputs() -> None:
+def test_places_that_are_left_out_are_others_in_each_sample_and_fewer_where_they_are_wide() -> None:
     first_column = np.arange(1 << 8) % 4 == 0
-    for inputs, rows in ((ROWS, ROWS), (4, 4 * ROWS_OF_INPUT)):
+    for groups, inputs, rows in ((1, VALUES, ROWS), (VALUES // 2048, 4, 512), (VALUES, 4, 4 * ROWS_OF_INPUT)):
         samples = 4 * rows // first_column.size
-        looked_at = [first_column[places(i, samples, first_column.size, inputs)] for i in range(samples)]
+        looked_at = [first_column[places(i, samples, first_column.size, groups, inputs)] for i in range(samples)]
         assert sum(map(len, looked_at)) == rows
         assert np.mean(np.concatenate(looked_at)) == 0.25

@@ -31,7 +31,7 @@ from octavo.write.tflite import write_tflite
 # Of both extremes, what is tried; and the means of the extremes of single samples.
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 # After so many samples so many of these are left, of least error, beside the extremes.
-FEW, LEFT = 2, 3
+FEW, LEFT = 2, 2
 # A range is cut only where it leaves at most so much of the error.
 WORTH = 0.95
 

@@ -40,7 +40,7 @@ DAMPING = 0.2
 SHARES, CLIPPED_BELOW = (1.0, 0.92, 0.84, 0.76, 0.68), 8
 SWEEPS = 4
 # What running samples and variations may take; samples alone may take more. Processors make some 3e10 a second.
-VARIED_PRODUCTS = 1e11
+VARIED_PRODUCTS = 7.5e10
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +264,9 @@ def _solved(
     positions = graph.tensors[layer.node.outputs[0]].size // (groups * outputs)
 
     def rows(values: Values, sample: int) -> np.ndarray:
-        return form.rows(layer.node.options, values[data], weight.shape, places(sample, len(given), positions, inputs))
+        return form.rows(
+            layer.node.options, values[data], weight.shape, places(sample, len(given), positions, groups, inputs)
+        )
 
     pairs = ((rows(x, i), rows(y, i)) for i, (x, y) in enumerate(zip(wanted, given, strict=True)))
     moments = Moments.of(pairs, centred=bias is not None)

@@ -18,7 +18,7 @@ from octavo.ops.fused import FusedActivation, clamp_real
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.spec import Kernel
 from octavo.ops.tensor_products import convolved, convolved_by_channel
-from octavo.ops.window import Padding, Window, output_size, pad_before_after, patches, window_over, windows_at
+from octavo.ops.window import Padding, Window, cells_at, output_size, pad_before_after, patches, window_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +121,16 @@ def _grouped_matrices(images: Shape, kernel_ohwi: np.ndarray) -> np.ndarray:
     return kernel_ohwi.reshape(groups, kernel_ohwi.shape[0] // groups, -1).transpose(0, 2, 1)
 
 
+def _window_rows(options: Conv2DOptions, images: np.ndarray, kernel: Shape, places: slice) -> np.ndarray:
+    """[groups, positions, kh * kw * in of a group]."""
+    cells = cells_at(images.shape, conv_window(options, images.shape, kernel), places)
+    windows = images.reshape(-1, images.shape[3])[cells]
+    windows[cells < 0] = 0
+    return _grouped_rows(windows, kernel)
+
+
 CONV_2D_MATRIX_FORM = MatrixForm(
-    rows=lambda options, images, kernel, places: _grouped_rows(
-        windows_at(images, conv_window(options, images.shape, kernel), places), kernel
-    ),
+    rows=_window_rows,
     matrices=_grouped_matrices,
     weight=lambda matrices, kernel: matrices.transpose(0, 2, 1).reshape(kernel),
     on_tensors=convolved,
@@ -164,8 +170,11 @@ def correlate_depthwise(window: Window, images: np.ndarray, kernel_1hwc: np.ndar
 
 def _channel_rows(options: DepthwiseConv2DOptions, images: np.ndarray, kernel: Shape, places: slice) -> np.ndarray:
     """[in, positions, kh * kw]."""
-    windows = windows_at(images, conv_window(options, images.shape, kernel), places)
-    return np.ascontiguousarray(windows.reshape(len(windows), -1, images.shape[3]).transpose(2, 0, 1))
+    cells = cells_at(images.shape, conv_window(options, images.shape, kernel), places)
+    # Each channel's cells lie together, and behind them a zero for those beyond the border.
+    channels = np.zeros((images.shape[3], images.size // images.shape[3] + 1), images.dtype)
+    channels[:, :-1] = images.reshape(-1, images.shape[3]).T
+    return np.take(channels, cells.reshape(len(cells), -1), axis=1)
 
 
 DEPTHWISE_CONV_2D_MATRIX_FORM = MatrixForm(

@@ -106,8 +106,8 @@ def patches(images: np.ndarray, window: Window, fill: float = 0) -> np.ndarray:
     return view[:, :: window.stride_h, :: window.stride_w, :, :: window.dilation_h, :: window.dilation_w]
 
 
-def windows_at(images: np.ndarray, window: Window, places: slice) -> np.ndarray:
-    """The windows at some of all positions alone, with zeros beyond the border.
+def cells_at(images: Shape, window: Window, places: slice) -> np.ndarray:
+    """What the windows at some of all positions hold.
 
     Args:
         images: [batch, height, width, channels].
@@ -115,22 +115,23 @@ def windows_at(images: np.ndarray, window: Window, places: slice) -> np.ndarray:
         places: Of [batch, out_height, out_width], numbered.
 
     Returns:
-        [positions, window_height, window_width, channels].
+        Cells of [batch, height, width], numbered, -1 beyond the border; [positions, window_height, window_width].
     """
-    batch, height, width, _ = images.shape
+    batch, height, width, _ = images
     sides = (
-        (height + window.pad_top + window.pad_bottom, window.height, window.stride_h, window.dilation_h),
-        (width + window.pad_left + window.pad_right, window.width, window.stride_w, window.dilation_w),
+        (height, window.pad_top, window.pad_bottom, window.height, window.stride_h, window.dilation_h),
+        (width, window.pad_left, window.pad_right, window.width, window.stride_w, window.dilation_w),
     )
-    count = batch, *((size - (taps - 1) * dilation - 1) // stride + 1 for size, taps, stride, dilation in sides)
-    image, *corner = np.unravel_index(np.arange(math.prod(count))[places], count)
+    sizes = (
+        (size + before + after - (taps - 1) * dilation - 1) // stride + 1
+        for size, before, after, taps, stride, dilation in sides
+    )
+    count = batch, *sizes
+    image, *corners = np.unravel_index(np.arange(math.prod(count))[places], count)
     rows, columns = (
-        first[:, np.newaxis] * stride + np.arange(taps) * dilation
-        for first, (_, taps, stride, dilation) in zip(corner, sides, strict=True)
+        corner[:, np.newaxis] * stride - before + np.arange(taps) * dilation
+        for corner, (_, before, _, taps, stride, dilation) in zip(corners, sides, strict=True)
     )
-    rows, columns = (rows - window.pad_top)[:, :, np.newaxis], (columns - window.pad_left)[:, np.newaxis]
-    beyond = (rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)
-    inside = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
-    found = images[image[:, np.newaxis, np.newaxis], *inside]
-    found[beyond] = 0
-    return found
+    rows, columns = rows[:, :, np.newaxis], columns[:, np.newaxis]
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    return np.where(inside, (image[:, np.newaxis, np.newaxis] * height + rows) * width + columns, -1)
