@@ -59,8 +59,8 @@ class GPTQ:
 
     Attributes:
         samples: Look at so many at most.
-        variations: Where weights have fewer than eight bits, and at so many variations of each, as
-            `octavo.condition.variation` makes them; at fewer where the network is large.
+        variations: And at so many variations of each, as `octavo.condition.variation` makes them; at fewer where the
+            network is large.
         seed: Of the variations.
 
     Raises:
@@ -88,11 +88,8 @@ class GPTQ:
         cuts = _cuts(graph, layers)
         own = samples.some(self.samples)
         counts = [affordable(graph, cuts[place:]) for place in range(max(1, len(cuts)))]
-        wanted = len(own)
-        if any(layer.rule.dtype.bits < CLIPPED_BELOW for layer in layers):
-            wanted = max(
-                wanted, min(wanted * (1 + self.variations), int(VARIED_PRODUCTS // max(1, products_of(graph))))
-            )
+        affordably = int(VARIED_PRODUCTS // max(1, products_of(graph)))
+        wanted = max(len(own), min(len(own) * (1 + self.variations), affordably))
         taken = _with_variations(own, graph.inputs, min(counts[-1], wanted), self.seed)
         biases = own_biases(graph, plan, self.name)[0]
         limits, deployed, shares = {}, {}, []

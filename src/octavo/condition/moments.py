@@ -12,7 +12,7 @@ import numpy as np
 _BLOCK, _BLOCK_VALUES = 1 << 11, 1 << 20
 # Rows that are looked at of all samples together; of more, evenly spaced ones serve. At most; as many as tell second
 # moments, for each input; and values in them, as means, which all errors of a bias are, take thousands of rows.
-ROWS, ROWS_OF_INPUT, VALUES = 1 << 14, 1 << 7, 1 << 24
+ROWS, ROWS_OF_INPUT, VALUES = 1 << 14, 1 << 7, 1 << 25
 # An input whose variance is less than this of its second moment is constant, as far as float32 sums of a block tell.
 RESOLVED = _BLOCK * float(np.finfo(np.float32).eps)
 
