@@ -1,4 +1,7 @@
-"""`python -m bench [accuracy|applications|speed|diagnosis|supervise|training|step_cost|micro|costs]`: figures, kept."""
+"""`python -m bench [accuracy|applications|speed|levels|diagnosis|supervise|training|step_cost|micro|costs]`.
+
+Figures, kept.
+"""
 
 from __future__ import annotations
 
@@ -80,6 +83,22 @@ def speed(models: Annotated[list[str] | None, typer.Argument()] = None, repeats:
     from bench.speed import MODELS, measure
 
     show("speed", {model: measure(model, repeats) for model in models or MODELS})
+
+
+@app.command()
+def levels(models: Annotated[list[str] | None, typer.Argument()] = None, samples: int = 200, repeats: int = 3) -> None:
+    """Time of the levels of effort as multiples of `fast`, int8 and int8x4: resnet8, mobilenet_224."""
+    from bench.process import in_process
+    from bench.speed import MODELS
+
+    show(
+        "levels",
+        {
+            f"{model} {scheme}": in_process("speed", "levels", model, scheme, samples, repeats)
+            for model in models or MODELS
+            for scheme in ("int8", "int8x4")
+        },
+    )
 
 
 @app.command()

@@ -54,6 +54,24 @@ def measure(model: str, repeats: int) -> dict[str, Any]:
     }
 
 
+def levels(model: str, scheme: str, samples: int, repeats: int) -> dict[str, float]:
+    """Seconds of `fast`, and how many times as long the next levels of effort take, in turn in one process."""
+    import octavo.pipeline
+
+    network, data = load(model)
+
+    def seconds(effort: str) -> float:
+        return seconds_of(lambda: octavo.quantize(network, scheme, data[:samples], effort=effort))
+
+    seconds("fast")
+    times = [{effort: seconds(effort) for effort in ("fast", "default", "good")} for _ in range(repeats)]
+    ratios = {
+        f"{effort}_over_fast": statistics.median(each[effort] / each["fast"] for each in times)
+        for effort in ("default", "good")
+    }
+    return {"samples": samples, "fast_s": min(each["fast"] for each in times), **ratios}
+
+
 def load(model: str) -> tuple[Any, np.ndarray]:
     """A Keras model in memory, and its samples."""
     import keras

@@ -17,12 +17,13 @@ from octavo.dtypes import DType
 from octavo.errors import OctavoError
 from octavo.evaluate.predict import predict
 from octavo.fitting import Draft, Fitted, with_all_ranges, with_inside
-from octavo.ir.graph import drop_dead, operands, results
+from octavo.ir.graph import drop_dead
 from octavo.ir.notes import Note
 from octavo.ir.samples import stacked
 from octavo.ir.types import Graph, Node
 from octavo.numerics.affine import Range
 from octavo.ops.table import spec_of
+from octavo.ops.whole_graph import products_of
 from octavo.plan.make import operator_name, own_config_of
 from octavo.plan.types import converted_name
 from octavo.quantization.quantize import quantized_graph
@@ -221,9 +222,7 @@ def _parts(graph: Graph, draft: Draft, convolutions: bool) -> list[Part]:
 
 def _affordable(parts: Sequence[Part], graph: Graph, samples: int) -> list[Part]:
     """Neighbours joined, so that trying each takes no longer than it may; none where that leaves too few."""
-    products = samples * sum(
-        spec_of(node.op).products(node.options, operands(graph, node), results(graph, node)) for node in graph.nodes
-    )
+    products = samples * products_of(graph)
     tries = min(MOST_PRODUCTS / max(1, products), MOST_OPERATORS / max(1, len(graph.nodes)))
     if not parts or tries < FEWEST_PARTS:
         return []

@@ -33,7 +33,7 @@ def test_rows_times_matrices_are_the_operator(spec: OpSpec, example: Example) ->
     options: Any = replace(example.options, fused_activation_function=FusedActivation.NONE)  # type: ignore[type-var]
     (wanted,) = spec.run_float(options, arrays)
     matrices = spec.matrix_form.matrices(x.shape, weight)
-    sums = spec.matrix_form.rows(options, x, weight.shape) @ matrices
+    sums = spec.matrix_form.rows(options, x, weight.shape, slice(None)) @ matrices
     found = sums.transpose(1, 0, 2).reshape(wanted.shape) + (arrays.get(2) if len(arrays) > 2 else 0)
     # Two orders of adding float32 products.
     bound = matrices.shape[1] * np.finfo(np.float32).eps * np.abs(x).max() * np.abs(matrices).sum(axis=1).max()

@@ -7,11 +7,14 @@ computed of them instead of by the values alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from octavo.calibration.ranges import observed_tensors
+from octavo.calibration.runner import processors
 from octavo.condition.method import Conditioned, settled
 from octavo.condition.samples import Samples, check_samples
 from octavo.dtypes import DType
@@ -27,6 +30,8 @@ from octavo.write.tflite import write_tflite
 
 # Of both extremes, what is tried; and the means of the extremes of single samples.
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+# After so many samples so many of these are left, of least error, beside the extremes.
+FEW, LEFT = 2, 2
 # A range is cut only where it leaves at most so much of the error.
 WORTH = 0.95
 
@@ -69,7 +74,8 @@ class ChooseRanges:
             return Conditioned(before.graph)
         names = dict.fromkeys((*graph.outputs, *(name for each in choices for name in each.needed)))
         runtime = LiteRT(
-            write_tflite(replace(graph, outputs=tuple(name for name in names if name not in graph.inputs)))
+            write_tflite(replace(graph, outputs=tuple(name for name in names if name not in graph.inputs))),
+            threads=processors(),
         )
         taken = samples.some(self.samples)
 
@@ -81,10 +87,10 @@ class ChooseRanges:
         extremes = _extremes(values(), choices)
         cuts = [_tried(found) for found in extremes]
         errors = [np.zeros(len(each)) for each in cuts]
-        for known in values():
-            for choice, found, tried, error in zip(choices, extremes, cuts, errors, strict=True):
-                low, high = found[:, 0].min(), found[:, 1].max()
-                error += choice.errors(known, [(low * of_low, high * of_high) for of_low, of_high in tried])
+        with ThreadPoolExecutor(processors(), self.name) as pool:
+            for looked_at, known in enumerate(values(), 1):
+                added = partial(_added, known, looked_at == FEW)
+                errors = list(pool.map(added, choices, extremes, cuts, errors))
         shares: dict[str, Cut] = {}
         for choice, tried, error in zip(choices, cuts, errors, strict=True):
             best = int(np.argmin(error))
@@ -127,6 +133,19 @@ class _Choice:
             made = runtime.run({name: rounded.get(name, known[name]) for name in names})
             error += sum(float(np.square(made[name] - each).sum(dtype=np.float64)) for name, each in results.items())
         return error
+
+
+def _added(
+    known: Values, narrow: bool, choice: _Choice, extremes: np.ndarray, tried: Sequence[Cut], errors: np.ndarray
+) -> np.ndarray:
+    """The errors of all cuts with those of one more sample; infinite from where a cut is far from the best."""
+    low, high = extremes[:, 0].min(), extremes[:, 1].max()
+    left = np.flatnonzero(np.isfinite(errors))
+    made = errors.copy()
+    made[left] += choice.errors(known, [(low * tried[i][0], high * tried[i][1]) for i in map(int, left)])
+    if narrow:
+        made[1:][np.argsort(made[1:], kind="stable")[LEFT:]] = np.inf
+    return made
 
 
 def _choices(graph: Graph, plan: Plan) -> Iterator[_Choice]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from octavo.condition.biases import own_biases
 from octavo.condition.method import Conditioned
-from octavo.condition.moments import Moments
+from octavo.condition.moments import Moments, places
 from octavo.condition.rounding import with_rounded_weights
 from octavo.condition.samples import Samples, check_samples
 from octavo.condition.segments import Segment, Values, affordable, run_segment, segments
@@ -26,6 +26,7 @@ from octavo.numerics.affine import dequantize, symmetric
 from octavo.numerics.feedback_rounding import product_error, refine, round_with_feedback
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.table import spec_of
+from octavo.ops.whole_graph import products_of
 from octavo.plan.types import Plan, WeightRule
 from octavo.quantization.weights import largest_magnitude
 
@@ -38,6 +39,8 @@ DAMPING = 0.2
 # there are enough for all of it.
 SHARES, CLIPPED_BELOW = (1.0, 0.92, 0.84, 0.76, 0.68), 8
 SWEEPS = 4
+# What running samples and variations may take; samples alone may take more. Processors make some 3e10 a second.
+VARIED_PRODUCTS = 7.5e10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ class GPTQ:
 
     Attributes:
         samples: Look at so many at most.
-        variations: And at so many variations of each, as `octavo.condition.variation` makes them.
+        variations: And at so many variations of each, as `octavo.condition.variation` makes them; at fewer where the
+            network is large.
         seed: Of the variations.
 
     Raises:
@@ -84,7 +88,9 @@ class GPTQ:
         cuts = _cuts(graph, layers)
         own = samples.some(self.samples)
         counts = [affordable(graph, cuts[place:]) for place in range(max(1, len(cuts)))]
-        taken = _with_variations(own, graph.inputs, min(counts[-1], len(own) * (1 + self.variations)), self.seed)
+        affordably = int(VARIED_PRODUCTS // max(1, products_of(graph)))
+        wanted = max(len(own), min(len(own) * (1 + self.variations), affordably))
+        taken = _with_variations(own, graph.inputs, min(counts[-1], wanted), self.seed)
         biases = own_biases(graph, plan, self.name)[0]
         limits, deployed, shares = {}, {}, []
         for layer, found in _walk(graph, with_rounded_weights(before, plan), layers, biases, cuts, counts, taken):
@@ -128,7 +134,7 @@ def _with_variations(samples: Sequence[Values], inputs: Sequence[str], count: in
     made, random = list(samples), np.random.default_rng(seed)
     arrays = list(stacked(samples, inputs).values())
     while len(made) < count:
-        rows = zip(*varied(arrays, random), strict=True)
+        rows = zip(*varied([each[: count - len(made)] for each in arrays], random), strict=True)
         made += (
             {name: row.reshape(samples[0][name].shape) for name, row in zip(inputs, each, strict=True)} for each in rows
         )
@@ -249,16 +255,19 @@ def _solved(
         wanted, given: The values of each sample in float, and behind the rounded layers.
     """
     weight, data, rule, form = graph.tensors[layer.rule.tensor].values, layer.data, layer.rule, layer.matrix_form
-    rows = (
-        (
-            form.rows(layer.node.options, x[data], weight.shape),
-            form.rows(layer.node.options, y[data], weight.shape),
-        )
-        for x, y in zip(wanted, given, strict=True)
-    )
-    moments = Moments.of(rows, len(given), centred=bias is not None)
-    damped, shape = moments.damped(DAMPING), graph.tensors[data].shape
+    shape = graph.tensors[data].shape
     matrices = form.matrices(shape, weight).astype(np.float64)
+    groups, inputs, outputs = matrices.shape
+    positions = graph.tensors[layer.node.outputs[0]].size // (groups * outputs)
+
+    def rows(values: Values, sample: int) -> np.ndarray:
+        return form.rows(
+            layer.node.options, values[data], weight.shape, places(sample, len(given), positions, groups, inputs)
+        )
+
+    pairs = ((rows(x, i), rows(y, i)) for i, (x, y) in enumerate(zip(wanted, given, strict=True)))
+    moments = Moments.of(pairs, centred=bias is not None)
+    damped = moments.damped(DAMPING)
     target = matrices + np.linalg.solve(damped, (moments.cross - moments.given) @ matrices)
     limit, q = _best(target, damped, largest_magnitude(form.weight(target, weight.shape), rule.granularity), rule)
     found = dequantize(form.weight(q, weight.shape).astype(np.int64), symmetric(limit, rule.dtype, rule.granularity))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
-# Rows that are multiplied at once.
-_BLOCK = 1 << 11
-# Rows that are looked at of all samples together; of more, evenly spaced ones serve.
-ROWS = 1 << 14
+# Rows that are multiplied at once, and values in them where products are small beside: what caches hold.
+_BLOCK, _BLOCK_VALUES = 1 << 11, 1 << 20
+# Rows that are looked at of all samples together; of more, evenly spaced ones serve. At most; as many as tell second
+# moments, for each input; and values in them, as means, which all errors of a bias are, take thousands of rows.
+ROWS, ROWS_OF_INPUT, VALUES = 1 << 14, 1 << 7, 1 << 25
 # An input whose variance is less than this of its second moment is constant, as far as float32 sums of a block tell.
 RESOLVED = _BLOCK * float(np.finfo(np.float32).eps)
 
@@ -32,27 +33,27 @@ class Moments:
     cross: np.ndarray
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[np.ndarray, np.ndarray]], samples: int, *, centred: bool) -> Self:
+    def of(cls, rows: Iterable[tuple[np.ndarray, np.ndarray]], *, centred: bool) -> Self:
         """Gather moments.
 
         Args:
-            rows: (x, x') of each sample, [groups, rows, inputs].
-            samples: How many, at least 1.
+            rows: (x, x') of each sample, [groups, rows, inputs]; some of at least one.
             centred: Whether second moments are those of deviations from the means.
         """
         count, centres = 0, [np.zeros((1, 1, 1), np.float32)] * 2
         sums, products = [np.zeros(1)] * 2, [np.zeros((1, 1, 1))] * 2
-        for wanted, given in _blocks(rows, samples):
+        for wanted, given in _blocks(rows):
             if not count:
                 # Near the means, so that float32 products keep what deviates from them.
                 centres = [each.mean(axis=1, keepdims=True) * np.float32(centred) for each in (given, wanted)]
-            pair = given - centres[0], wanted - centres[1]
+            given -= centres[0]
+            wanted -= centres[1]
             count += wanted.shape[1]
             # A product is quicker than a sum along rows.
             ones = np.ones((1, wanted.shape[1]), np.float32)
-            sums = [a + (ones @ b)[:, 0].astype(np.float64) for a, b in zip(sums, pair, strict=True)]
-            turned = pair[0].transpose(0, 2, 1)
-            products = [a + (turned @ b).astype(np.float64) for a, b in zip(products, pair, strict=True)]
+            sums = [a + (ones @ b)[:, 0].astype(np.float64) for a, b in zip(sums, (given, wanted), strict=True)]
+            turned = given.transpose(0, 2, 1)
+            products = [a + (turned @ b).astype(np.float64) for a, b in zip(products, (given, wanted), strict=True)]
         means = [each / count for each in sums]
         given, cross = (each / count for each in products)
         if centred:
@@ -75,16 +76,29 @@ class Moments:
         return self.given + raised[:, np.newaxis, np.newaxis] * np.eye(size)
 
 
-def _blocks(rows: Iterable[tuple[np.ndarray, np.ndarray]], samples: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Some rows of each sample, in blocks."""
+def places(sample: int, samples: int, positions: int, groups: int, inputs: int) -> slice:
+    """The positions to look at in one of so many samples, for so many groups of inputs."""
+    rows = min(ROWS, max(ROWS_OF_INPUT * inputs, VALUES // (groups * inputs)))
+    stride = max(1, -(-positions * samples // rows))
+    # Others in each sample, as a stride that divides the columns would look at some columns alone.
+    return slice(sample % stride, None, stride)
+
+
+def _blocks(rows: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The rows of all samples, in blocks of their own memory."""
     block: list[tuple[np.ndarray, np.ndarray]] = []
-    for sample, (wanted, given) in enumerate(rows):
-        stride = max(1, -(-wanted.shape[1] * samples // ROWS))
-        # Other places in each sample, as a stride that divides the columns would look at some columns alone.
-        places = slice(sample % stride, None, stride)
-        block.append((wanted[:, places], given[:, places]))
-        if sum(each.shape[1] for each, _ in block) >= _BLOCK:
-            yield tuple(np.concatenate(each, axis=1) for each in zip(*block, strict=True))  # type: ignore[misc]
-            block = []
-    if block:
-        yield tuple(np.concatenate(each, axis=1) for each in zip(*block, strict=True))  # type: ignore[misc]
+    count = 0
+    for pair in rows:
+        block.append(pair)
+        groups, more, inputs = pair[0].shape
+        count += more
+        if count >= min(_BLOCK, max(4 * inputs, _BLOCK_VALUES // (groups * inputs))):
+            yield _joined(block)
+            block, count = [], 0
+    if count:
+        yield _joined(block)
+
+
+def _joined(block: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    wanted, given = (np.concatenate(each, axis=1) for each in zip(*block, strict=True))
+    return wanted, given

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 
 from octavo.calibration.ranges import estimate, observed_tensors
 from octavo.calibration.runner import calibrate, processors
+from octavo.calibration.statistics import Statistics
 from octavo.condition.method import Conditioned, settled
 from octavo.condition.samples import Values
 from octavo.dtypes import DType
@@ -31,6 +32,8 @@ from octavo.write.tflite import write_tflite
 SOFTMAXES = ("SOFTMAX", "LOG_SOFTMAX")
 # The share of noise that rounding to float32 makes alone: less cannot be told from none.
 UNSEEN = float(np.finfo(np.float32).eps) ** 2
+# Statistics of so many graphs are kept: of what a step began with, and of what it made.
+KEPT = 2
 # How sure it must be that a method helps: of many samples, its gain is more than one standard error.
 SURE = 0.84
 
@@ -60,6 +63,7 @@ class Trial:
     wanted: Values
     classes: frozenset[str]
     temperature: float = 1.0
+    _known: list[tuple[list[np.ndarray], Statistics]] = field(default_factory=list, repr=False)
 
     @classmethod
     def of(
@@ -73,7 +77,7 @@ class Trial:
     ) -> Self:
         """A trial on these samples, batch 1 each; at least one of either."""
         x, made_by = stacked(held_out, graph.inputs), producers(graph)
-        wanted = predict(_written(graph, compared_tensors(graph)), x)
+        wanted = predict(_written(graph, compared_tensors(graph)), x, threads=processors())
         last = (made_by[name] for name in graph.outputs if name in made_by)
         classes = {name for node in last if node.op in SOFTMAXES for _, name in data_inputs(graph, node)}
         classes = {name for name in classes if _told(_log_chances(wanted[name] / temperature)) > UNSEEN}
@@ -132,9 +136,21 @@ class Trial:
         graph = settled(state).graph
         if not self.plan.scheme.needs_data:
             return shrink_weights(graph, self.plan, state.limits)
-        tensors, estimator = observed_tensors(graph, self.plan), state.estimator or self.estimator
-        statistics = calibrate(graph, tensors, dict(self.seen), needs_histogram=estimator.needs_histogram)
+        estimator = state.estimator or self.estimator
+        statistics = self._statistics(graph, needs_histogram=estimator.needs_histogram)
         return assign(graph, self.plan, estimate(graph, self.plan, statistics, estimator), state.limits)
+
+    def _statistics(self, graph: Graph, *, needs_histogram: bool) -> Statistics:
+        """Of the samples seen; extremes of the same constants are measured once, as ways to make ranges share them."""
+        constants = [each.values for each in graph.tensors.values() if each.is_constant]
+        for known, statistics in () if needs_histogram else self._known:
+            if all(map(np.array_equal, known, constants)):
+                return statistics
+        tensors = observed_tensors(graph, self.plan)
+        found = calibrate(graph, tensors, dict(self.seen), needs_histogram=needs_histogram)
+        if not needs_histogram:
+            self._known[:] = [(constants, found), *self._known[: KEPT - 1]]
+        return found
 
 
 def surely_less(after: np.ndarray, before: np.ndarray) -> bool:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 # Columns whose error is passed on to all later ones at once.
-_BLOCK = 64
+_BLOCK = 32
 
 
 def round_with_feedback(w: np.ndarray, moments: np.ndarray, scale: np.ndarray, largest: int) -> np.ndarray:
@@ -34,9 +34,10 @@ def round_with_feedback(w: np.ndarray, moments: np.ndarray, scale: np.ndarray, l
         Whole numbers as float64, shape of `w`.
     """
     order = np.argsort(-np.diagonal(moments, axis1=1, axis2=2), axis=1, kind="stable")
-    rest = np.take_along_axis(w, order[:, :, np.newaxis], axis=1)
+    # What is passed on has float32, in half the memory: the next integers take its errors up.
+    rest, scale = np.take_along_axis(w, order[:, :, np.newaxis], axis=1).astype(np.float32), scale.astype(np.float32)
     ordered = np.take_along_axis(np.take_along_axis(moments, order[:, :, None], 1), order[:, None, :], 2)
-    feedback = np.linalg.cholesky(np.linalg.inv(ordered)).transpose(0, 2, 1)
+    feedback = np.linalg.cholesky(np.linalg.inv(ordered)).transpose(0, 2, 1).astype(np.float32)
     found = np.empty_like(rest)
     inputs = rest.shape[1]
     for start in range(0, inputs, _BLOCK):
@@ -49,7 +50,7 @@ def round_with_feedback(w: np.ndarray, moments: np.ndarray, scale: np.ndarray, l
             rest[:, i + 1 : stop] -= row[:, 0, i + 1 : stop, np.newaxis] * error[:, np.newaxis]
             errors[:, i - start] = error
         rest[:, stop:] -= feedback[:, start:stop, stop:].transpose(0, 2, 1) @ errors
-    return np.take_along_axis(found, np.argsort(order, axis=1)[:, :, np.newaxis], axis=1)
+    return np.take_along_axis(found, np.argsort(order, axis=1)[:, :, np.newaxis], axis=1).astype(np.float64)
 
 
 def refine(

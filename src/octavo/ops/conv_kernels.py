@@ -18,7 +18,7 @@ from octavo.ops.fused import FusedActivation, clamp_real
 from octavo.ops.matrix_form import MatrixForm
 from octavo.ops.spec import Kernel
 from octavo.ops.tensor_products import convolved, convolved_by_channel
-from octavo.ops.window import Padding, Window, output_size, pad_before_after, patches, window_over
+from octavo.ops.window import Padding, Window, cells_at, output_size, pad_before_after, patches, window_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +103,17 @@ def run_conv_2d(constants: ConvConstants, arrays: Inputs[np.ndarray]) -> tuple[n
 def correlate(window: Window, images: np.ndarray, kernel_ohwi: np.ndarray) -> np.ndarray:
     """Every window times every kernel, [n, oh, ow, out]; channel group g feeds the g-th share of outputs."""
     windows = patches(images, window)
-    products = _grouped_rows(windows, kernel_ohwi.shape) @ _grouped_matrices(images.shape, kernel_ohwi)
+    products = _grouped_rows(np.moveaxis(windows, 3, -1), kernel_ohwi.shape) @ _grouped_matrices(
+        images.shape, kernel_ohwi
+    )
     return products.transpose(1, 0, 2).reshape(*windows.shape[:3], kernel_ohwi.shape[0])
 
 
 def _grouped_rows(windows: np.ndarray, kernel: Shape) -> np.ndarray:
-    """Windows [n, oh, ow, in, kh, kw] -> [groups, positions, kh * kw * in of a group]."""
-    windows, in_group = np.moveaxis(windows, 3, -1), kernel[3]
-    groups = windows.shape[5] // in_group
-    rows = windows.reshape(*windows.shape[:5], groups, in_group).transpose(5, 0, 1, 2, 3, 4, 6)
-    return rows.reshape(groups, -1, windows.shape[3] * windows.shape[4] * in_group)
+    """Windows [..., kh, kw, in] -> [groups, positions, kh * kw * in of a group]."""
+    in_group = kernel[3]
+    by_group = windows.reshape(*windows.shape[:-1], -1, in_group)
+    return np.moveaxis(by_group, -2, 0).reshape(by_group.shape[-2], -1, kernel[1] * kernel[2] * in_group)
 
 
 def _grouped_matrices(images: Shape, kernel_ohwi: np.ndarray) -> np.ndarray:
@@ -120,10 +121,16 @@ def _grouped_matrices(images: Shape, kernel_ohwi: np.ndarray) -> np.ndarray:
     return kernel_ohwi.reshape(groups, kernel_ohwi.shape[0] // groups, -1).transpose(0, 2, 1)
 
 
+def _window_rows(options: Conv2DOptions, images: np.ndarray, kernel: Shape, places: slice) -> np.ndarray:
+    """[groups, positions, kh * kw * in of a group]."""
+    cells = cells_at(images.shape, conv_window(options, images.shape, kernel), places)
+    windows = images.reshape(-1, images.shape[3])[cells]
+    windows[cells < 0] = 0
+    return _grouped_rows(windows, kernel)
+
+
 CONV_2D_MATRIX_FORM = MatrixForm(
-    rows=lambda options, images, kernel: _grouped_rows(
-        patches(images, conv_window(options, images.shape, kernel)), kernel
-    ),
+    rows=_window_rows,
     matrices=_grouped_matrices,
     weight=lambda matrices, kernel: matrices.transpose(0, 2, 1).reshape(kernel),
     on_tensors=convolved,
@@ -161,12 +168,13 @@ def correlate_depthwise(window: Window, images: np.ndarray, kernel_1hwc: np.ndar
     return total.reshape(*windows.shape[:3], -1)
 
 
-def _channel_rows(options: DepthwiseConv2DOptions, images: np.ndarray, kernel: Shape) -> np.ndarray:
+def _channel_rows(options: DepthwiseConv2DOptions, images: np.ndarray, kernel: Shape, places: slice) -> np.ndarray:
     """[in, positions, kh * kw]."""
-    # Each channel as an image, so that what is copied lies together.
-    channels = np.ascontiguousarray(images.transpose(3, 0, 1, 2)).reshape(-1, *images.shape[1:3], 1)
-    windows = patches(channels, conv_window(options, images.shape, kernel))
-    return windows.reshape(images.shape[3], -1, kernel[1] * kernel[2])
+    cells = cells_at(images.shape, conv_window(options, images.shape, kernel), places)
+    # Each channel's cells lie together, and behind them a zero for those beyond the border.
+    channels = np.zeros((images.shape[3], images.size // images.shape[3] + 1), images.dtype)
+    channels[:, :-1] = images.reshape(-1, images.shape[3]).T
+    return np.take(channels, cells.reshape(len(cells), -1), axis=1)
 
 
 DEPTHWISE_CONV_2D_MATRIX_FORM = MatrixForm(

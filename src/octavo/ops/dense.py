@@ -83,7 +83,7 @@ def _rows(x: np.ndarray, weights_oi: np.ndarray, *, keep_num_dims: bool) -> np.n
 
 
 FULLY_CONNECTED_MATRIX_FORM = MatrixForm(
-    rows=lambda options, x, weights: x.reshape(1, -1, weights[1]),
+    rows=lambda options, x, weights, places: x.reshape(1, -1, weights[1])[:, places],
     matrices=lambda x, weights_oi: weights_oi.T[np.newaxis],
     weight=lambda matrices, weights: matrices[0].T.reshape(weights),
     on_tensors=multiplied,

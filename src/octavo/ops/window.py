@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,3 +104,34 @@ def patches(images: np.ndarray, window: Window, fill: float = 0) -> np.ndarray:
     reach = ((window.height - 1) * window.dilation_h + 1, (window.width - 1) * window.dilation_w + 1)
     view = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(1, 2))
     return view[:, :: window.stride_h, :: window.stride_w, :, :: window.dilation_h, :: window.dilation_w]
+
+
+def cells_at(images: Shape, window: Window, places: slice) -> np.ndarray:
+    """What the windows at some of all positions hold.
+
+    Args:
+        images: [batch, height, width, channels].
+        window: Over images of this height and width.
+        places: Of [batch, out_height, out_width], numbered.
+
+    Returns:
+        Cells of [batch, height, width], numbered, -1 beyond the border; [positions, window_height, window_width].
+    """
+    batch, height, width, _ = images
+    sides = (
+        (height, window.pad_top, window.pad_bottom, window.height, window.stride_h, window.dilation_h),
+        (width, window.pad_left, window.pad_right, window.width, window.stride_w, window.dilation_w),
+    )
+    sizes = (
+        (size + before + after - (taps - 1) * dilation - 1) // stride + 1
+        for size, before, after, taps, stride, dilation in sides
+    )
+    count = batch, *sizes
+    image, *corners = np.unravel_index(np.arange(math.prod(count))[places], count)
+    rows, columns = (
+        corner[:, np.newaxis] * stride - before + np.arange(taps) * dilation
+        for corner, (_, before, _, taps, stride, dilation) in zip(corners, sides, strict=True)
+    )
+    rows, columns = rows[:, :, np.newaxis], columns[:, np.newaxis]
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    return np.where(inside, (image[:, np.newaxis, np.newaxis] * height + rows) * width + columns, -1)
