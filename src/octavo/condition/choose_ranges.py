@@ -30,8 +30,8 @@ from octavo.write.tflite import write_tflite
 
 # Of both extremes, what is tried; and the means of the extremes of single samples.
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
-# After so many samples so many of these are left, of least error, beside the extremes.
-FEW, LEFT = 2, 2
+# After so many samples, what leaves so many times the least error is not tried on the others.
+FEW, FAR = 2, 4.0
 # A range is cut only where it leaves at most so much of the error.
 WORTH = 0.95
 
@@ -144,7 +144,7 @@ def _added(
     made = errors.copy()
     made[left] += choice.errors(known, [(low * tried[i][0], high * tried[i][1]) for i in map(int, left)])
     if narrow:
-        made[1:][np.argsort(made[1:], kind="stable")[LEFT:]] = np.inf
+        made[1:][made[1:] > FAR * made.min()] = np.inf
     return made
 
 
