@@ -13,8 +13,7 @@ from keras import ops
 import octavo
 from keras_networks import convolutional, images
 from octavo.condition import GPTQ, Conditioned, Distill, Samples
-from octavo.condition.distill import BATCH, MEMORY_BYTES, batch_of
-from octavo.condition.rounded_network import rounded_network
+from octavo.condition.rounded_network import BATCH, MEMORY_BYTES, batch_of, rounded_network
 from octavo.condition.rounded_twin import Twin
 from octavo.condition.run import merged
 from octavo.condition.trial import Trial
@@ -96,7 +95,7 @@ def test_training_that_was_interrupted_goes_on(
         if done == 8:
             raise KeyboardInterrupt
 
-    method = replace(SHORT, resume=tmp_path)
+    method = replace(SHORT, resume=str(tmp_path))
     with pytest.raises(KeyboardInterrupt):
         method.apply(rounded, plan, replace(samples, progress=ends))
     steps: list[int] = []

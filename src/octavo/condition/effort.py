@@ -18,6 +18,7 @@ from octavo.condition.estimate_by import EstimateBy
 from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method, settled
 from octavo.condition.normals import Normal
+from octavo.condition.reconstruct import Reconstruct
 from octavo.condition.reestimate_norms import ReestimateNorms
 from octavo.condition.run import applied, merged
 from octavo.condition.samples import Samples, Values
@@ -81,7 +82,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "default": Recipe((BiasCorrection(measure=False), ReestimateNorms()), 40, quick=True),
         "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection(measure=False), *RANGES), 128),
-        "best": Recipe((Distill(),), 1024, onward=True),
+        "best": Recipe((Reconstruct(), Distill()), 1024, onward=True),
     }
 )
 
@@ -205,7 +206,7 @@ def _from_normals(graph: Graph, plan: Plan, samples: Samples, normals: Mapping[s
 
 def _seeded(method: Method, estimator: Estimator, seed: int) -> Method:
     """A method with what a caller chose."""
-    if isinstance(method, Distill):
+    if isinstance(method, Distill | Reconstruct):
         return replace(method, estimator=estimator, seed=seed)
     return replace(method, seed=seed) if isinstance(method, GPTQ) else method
 

@@ -17,10 +17,9 @@ from octavo.condition.moments import Moments
 from octavo.condition.rounding import with_rounded_weights
 from octavo.condition.samples import Samples, check_samples
 from octavo.condition.segments import Segment, Values, affordable, run_segment, segments
-from octavo.condition.variation import varied
+from octavo.condition.variation import with_variations
 from octavo.ir.graph import consumers, producers, with_tensors
 from octavo.ir.notes import Note
-from octavo.ir.samples import stacked
 from octavo.ir.types import Graph, Node, PerAxis
 from octavo.numerics.affine import dequantize, symmetric
 from octavo.numerics.feedback_rounding import product_error, refine, round_with_feedback
@@ -84,7 +83,7 @@ class GPTQ:
         cuts = _cuts(graph, layers)
         own = samples.some(self.samples)
         counts = [affordable(graph, cuts[place:]) for place in range(max(1, len(cuts)))]
-        taken = _with_variations(own, graph.inputs, min(counts[-1], len(own) * (1 + self.variations)), self.seed)
+        taken = with_variations(own, graph.inputs, min(counts[-1], len(own) * (1 + self.variations)), self.seed)
         biases = own_biases(graph, plan, self.name)[0]
         limits, deployed, shares = {}, {}, []
         for layer, found in _walk(graph, with_rounded_weights(before, plan), layers, biases, cuts, counts, taken):
@@ -121,18 +120,6 @@ class _Solution:
     limit: np.ndarray
     bias: np.ndarray | None
     share: float
-
-
-def _with_variations(samples: Sequence[Values], inputs: Sequence[str], count: int, seed: int) -> tuple[Values, ...]:
-    """`count` samples: as many as there are of these first, then variations of all of them, round after round."""
-    made, random = list(samples), np.random.default_rng(seed)
-    arrays = list(stacked(samples, inputs).values())
-    while len(made) < count:
-        rows = zip(*varied(arrays, random), strict=True)
-        made += (
-            {name: row.reshape(samples[0][name].shape) for name, row in zip(inputs, each, strict=True)} for each in rows
-        )
-    return tuple(made[:count])
 
 
 def _layers(graph: Graph, plan: Plan, method: str) -> tuple[tuple[_Layer, ...], tuple[Note, ...]]:
