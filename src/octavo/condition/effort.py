@@ -189,8 +189,8 @@ def _has_small_weights(plan: Plan) -> bool:
 
 
 def _is_for(method: Method, small: bool) -> bool:
-    """Whether a method is worth its time: eight bits move no deviation by much."""
-    return small or not isinstance(method, ReestimateNorms)
+    """Whether a method is worth its time: eight bits move no deviation by much, and their integers lie close enough."""
+    return small or not isinstance(method, ReestimateNorms | Reconstruct)
 
 
 def _from_normals(graph: Graph, plan: Plan, samples: Samples, normals: Mapping[str, Normal]) -> Conditioned:
