@@ -142,3 +142,20 @@ def test_it_is_a_method_as_others_are() -> None:
     assert any(note.stage == "reconstruct" and note.text.startswith("trained 2 blocks") for note in made.notes)
     few = octavo.quantize(model, "int8x4", DATA[:3], methods=[SHORT], verify="off")
     assert any("of 3 samples none can be held out, give 4 or more" in note.text for note in few.notes)
+
+
+def test_results_that_are_not_one_a_sample_are_left_and_told() -> None:
+    graph = parse_graph(
+        """
+        graph folded
+        input x: float32[1,4]
+        const k: float32[4,4] = normal(1)
+        const shape: int32[2] = 2 2
+        y = FULLY_CONNECTED(x, k)
+        z = RESHAPE(y, shape)
+        output z
+        """
+    )
+    samples = Samples(np.eye(4, dtype=np.float32), (graph.tensors["x"],))
+    change = SHORT.apply(Conditioned(graph), make_plan(graph, QuantizeConfig("int8x4")), samples)
+    assert change.notes[-1].text == "nothing was trained: 'z' has no dimension of samples, [2, 2]"

@@ -22,6 +22,7 @@ from octavo.condition.variation import with_variations
 from octavo.ir.graph import drop_dead
 from octavo.ir.notes import Note
 from octavo.ir.samples import stacked
+from octavo.ir.types import Graph
 from octavo.numerics.estimators import Estimator, MinMax
 from octavo.plan.types import Plan
 
@@ -91,9 +92,7 @@ class Reconstruct:
         """
         graph = before.graph
         own = samples.some(self.samples)
-        hindrance = what_hinders(graph, plan)
-        if not hindrance and len(own) < FEWEST:
-            hindrance = f"of {len(own)} samples none can be held out, give {FEWEST} or more"
+        hindrance = what_hinders(graph, plan) or _what_hinders_blocks(graph, len(own))
         if hindrance:
             return Conditioned(graph, notes=(Note(self.name, graph.name, f"nothing was trained: {hindrance}"),))
         from octavo.backend import start_keras
@@ -118,6 +117,15 @@ class Reconstruct:
         return Conditioned(graph, found.limits, found.constants, tuple(told))
 
 
+def _what_hinders_blocks(graph: Graph, count: int) -> str:
+    """Why blocks cannot be trained and judged on so many samples; "" if they can."""
+    names = (name for name in (*graph.inputs, *compared_tensors(graph)) if graph.tensors[name].shape[:1] != (1,))
+    unbatched = next(names, None)
+    if unbatched is not None:
+        return f"'{unbatched}' has no dimension of samples, {list(graph.tensors[unbatched].shape)}"
+    return f"of {count} samples none can be held out, give {FEWEST} or more" if count < FEWEST else ""
+
+
 def _told(name: str, found: Reconstructed, seen: int, held: int) -> Iterator[tuple[str, str]]:
     """Of what something is told, and what."""
     for layer in found.large:
@@ -128,5 +136,6 @@ def _told(name: str, found: Reconstructed, seen: int, held: int) -> Iterator[tup
     text = (
         f"trained {found.trained} blocks on {seen} samples, of which {found.kept} are closer to float on {held} others"
     )
-    share = f"{found.after / max(found.before, 1e-30):.0%}"
-    yield name, f"{text}: the noise of the outputs is {share} there of what it was"
+    share = f"is {found.after / max(found.before, 1e-30):.0%} there of what it was"
+    kept = found.limits or not found.kept
+    yield name, f"{text}: the noise of the outputs {share if kept else 'is not, and all is left as it was'}"

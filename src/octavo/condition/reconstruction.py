@@ -29,7 +29,7 @@ class Reconstructed:
         trained, kept: How many blocks were trained, and how many of them are closer to float.
         large: The layer that ends it, of each block that takes too much memory.
         is_over: Whether time was over before all were trained.
-        before, after: The noise of the outputs on the samples held out.
+        before, after: The noise of the outputs on the samples held out; nothing is changed where it is no less.
     """
 
     limits: Mapping[str, np.ndarray]
@@ -108,9 +108,10 @@ def reconstructed(
         start, given = ({name: each[name] for name in exact[0]} for each in (start | plain, given | found))
     before, after = np.mean(noises, axis=0)
     large = tuple(graph.nodes[each.cut.stop - 1].layer for each in planned if each.network.learned and not each.steps)
+    is_over = trained < sum(each.steps > 0 for each in planned)
     if after >= before:
-        return Reconstructed({}, {}, trained, 0, large, _is_over(end), before, before)
-    return Reconstructed(limits, constants, trained, kept, large, _is_over(end), before, after)
+        return Reconstructed({}, {}, trained, kept, large, is_over, before, before)
+    return Reconstructed(limits, constants, trained, kept, large, is_over, before, after)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
