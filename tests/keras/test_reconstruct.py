@@ -34,7 +34,7 @@ def patches(count: int, seed: int) -> np.ndarray:
 
 
 DATA = patches(96, 1)
-SHORT = Reconstruct(passes=1600, variations=0, rate=0.02)
+SHORT = Reconstruct(passes=1600, variations=0, rate=0.05)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from octavo.condition.training import Alike, Batches, Schedule, Shuffled
 ROUNDS, SETTLED_FROM, SETTLED_BY = 16, 0.2, 0.85
 # What the rate falls to: scales, biases and integers that are not settled make up for those that are, to the end.
 LAST_RATE = 0.3
+# What integers are moved in: less than what scales and biases are, which make up for them.
+MOVE_STEP = 0.3
 
 
 class Moving(Twin):
@@ -28,7 +30,7 @@ class Moving(Twin):
         self.moves, self.settled = {}, {}
         for i, layer in enumerate(self.network.learned):
             self.moves[layer.node] = self._zeros(f"moves_{i}", layer.integers.shape)
-            self.moves[layer.node].assign(layer.beside)
+            self.moves[layer.node].assign(layer.beside / MOVE_STEP)
             self.settled[layer.node] = self._zeros(f"settled_{i}", layer.integers.shape)
             self.settled[layer.node].trainable = False
         self.settle(1.0)
@@ -41,7 +43,7 @@ class Moving(Twin):
     def settle(self, share: float) -> None:
         """Of each layer, settle the integers that are closest to one, so many that a share of all are settled."""
         for node, moves in self.moves.items():
-            moved = np.clip(ops.convert_to_numpy(moves), -1, 1)
+            moved = np.clip(MOVE_STEP * ops.convert_to_numpy(moves), -1, 1)
             settled = ops.convert_to_numpy(self.settled[node])
             order = np.argsort(np.where(settled, -1.0, np.abs(moved - np.round(moved))), axis=None, kind="stable")
             found = np.zeros(moved.size, np.float32)
@@ -49,7 +51,7 @@ class Moving(Twin):
             self.settled[node].assign(found.reshape(moved.shape))
 
     def _integers(self, layer: Learned) -> Any:
-        move, settled = ops.clip(self.moves[layer.node], -1, 1), self.settled[layer.node]
+        move, settled = ops.clip(MOVE_STEP * self.moves[layer.node], -1, 1), self.settled[layer.node]
         moved = settled * ops.round(move) + (1 - settled) * move
         return ops.clip(super()._integers(layer) + moved, -layer.largest, layer.largest)
 

@@ -53,8 +53,8 @@ class Reconstruct:
         samples: Look at so many at most, and at fewer where what they leave between blocks takes too much memory.
         variations: And at so many variations of each, as `octavo.condition.variation` makes them.
         passes: Samples trained on, in each block.
-        rate: The most that a step of Adam moves a number by: an integer in 1, a scale in `GAIN_STEP`, a bias in steps
-            of its results.
+        rate: The most that a step of Adam moves a number by: an integer in `MOVE_STEP`, a scale in `GAIN_STEP`, a bias
+            in steps of its results.
         seed: Of variations, and of the order of samples.
         minutes: Stop after so long, with the blocks that were finished, which then depend on the machine; None for no
             limit.
@@ -68,7 +68,7 @@ class Reconstruct:
 
     samples: int = 256
     variations: int = 4
-    passes: int = 6400
+    passes: int = 12800
     rate: float = 0.01
     seed: int = 0
     minutes: float | None = None
