@@ -9,11 +9,9 @@ from typing import Any
 Progress = Callable[[str, int, int | None], None]
 
 
-def batch_counter(progress: Progress, stage: str, total: int) -> Any:
-    """A keras.callbacks.Callback that tells of every batch trained on, of `total`."""
+def batch_counter(progress: Progress, stage: str, total: int, done: int = 0) -> Any:
+    """A keras.callbacks.Callback that tells of every batch trained on, of `total`, `done` of which are behind."""
     import keras
-
-    done = 0
 
     def count(batch: int, logs: object) -> None:
         nonlocal done

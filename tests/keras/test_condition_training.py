@@ -21,6 +21,7 @@ from octavo.condition import (
     BiasCorrection,
     Conditioned,
     Method,
+    Reconstruct,
     ReestimateNorms,
     Samples,
 )
@@ -83,6 +84,7 @@ METHODS: dict[str, tuple[Method, ...]] = {
     "both": (Equalize(), BiasCorrection()),
     "absorbed and estimated anew": (AbsorbBiases(), ReestimateNorms()),
     "without samples": (AnalyticBiasCorrection(),),
+    "reconstructed": (Reconstruct(passes=512, variations=0),),
 }
 MODELS: dict[str, Callable[[], keras.Model]] = {
     "bias": lambda: network(norm=False),

@@ -12,7 +12,7 @@ import pytest
 
 import octavo
 from keras_networks import branching, convolutional, images
-from octavo.condition import GPTQ, BiasCorrection, Conditioned, Samples, condition, gptq, segments
+from octavo.condition import GPTQ, BiasCorrection, Conditioned, Reconstruct, Samples, condition, gptq, segments
 from octavo.condition.rounding import with_rounded_weights
 from octavo.config import QuantizeConfig
 from octavo.dtypes import DType
@@ -380,7 +380,7 @@ def test_a_function_that_makes_generators_is_read_again() -> None:
     assert made.model == octavo.quantize(model, "int8", DATA, methods=[BiasCorrection()], verify="off").model
 
 
-@pytest.mark.parametrize("method", [BiasCorrection, GPTQ])
+@pytest.mark.parametrize("method", [BiasCorrection, GPTQ, Reconstruct])
 def test_a_method_on_no_sample_is_refused(method: Callable[..., Any]) -> None:
     with pytest.raises(ConfigError, match=rf"fix: +use some tens, for example {method.__name__}\(samples="):  # type: ignore[attr-defined]
         method(samples=0)

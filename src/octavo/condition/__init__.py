@@ -9,6 +9,7 @@ from octavo.condition.effort import improve
 from octavo.condition.estimate_by import EstimateBy
 from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method
+from octavo.condition.reconstruct import Reconstruct
 from octavo.condition.reestimate_norms import ReestimateNorms
 from octavo.condition.run import condition
 from octavo.condition.samples import Samples
@@ -24,6 +25,7 @@ __all__ = [
     "Distill",
     "EstimateBy",
     "Method",
+    "Reconstruct",
     "ReestimateNorms",
     "Samples",
     "ScaleChannels",

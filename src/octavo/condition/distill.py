@@ -10,19 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from octavo.condition.method import Conditioned
-from octavo.condition.rounded_network import rounded_network, what_hinders
+from octavo.condition.rounded_network import batch_of, rounded_network, what_hinders
 from octavo.condition.samples import Samples, check_samples
 from octavo.ir.notes import Note
 from octavo.ir.samples import stacked
-from octavo.ir.types import Graph
 from octavo.numerics.estimators import Estimator, MinMax
 from octavo.plan.types import Plan
-
-# What the activations of a batch may take, of both networks, forth and back.
-MEMORY_BYTES = 2 << 30
-# How often training holds an activation: in float, before rounding, rounded, and as a gradient.
-HELD = 4
-BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +48,7 @@ class Distill:
     rate: float = 0.05
     seed: int = 0
     minutes: float | None = None
-    resume: Path | None = None
+    resume: str | Path | None = None
     estimator: Estimator = field(default_factory=MinMax)
 
     def __post_init__(self) -> None:
@@ -84,7 +77,8 @@ class Distill:
         taken = stacked(samples.some(self.samples), graph.inputs)
         count = len(next(iter(taken.values())))
         network = rounded_network(before, plan, taken, before.estimator or self.estimator)
-        schedule = Schedule(batch_of(graph, count), self.passes, self.rate, self.seed, self.minutes, self.resume)
+        resume = None if self.resume is None else Path(self.resume)
+        schedule = Schedule(batch_of(graph, count), self.passes, self.rate, self.seed, self.minutes, resume)
         trained = train(network, taken, schedule, samples.progress)
         layers, share = len({rule.node for rule in plan.weights}), trained.after / max(trained.before, 1e-30)
         told = (
@@ -92,9 +86,3 @@ class Distill:
             f"their results is {share:.0%} of what it was"
         )
         return Conditioned(graph, trained.limits, trained.constants, (Note(self.name, graph.name, told),))
-
-
-def batch_of(graph: Graph, count: int) -> int:
-    """How many samples a step looks at: `BATCH`, as many as `MEMORY_BYTES` holds, or all; at least 1."""
-    floats = sum(graph.tensors[name].size for node in graph.nodes for name in node.outputs)
-    return max(1, min(BATCH, count, MEMORY_BYTES // max(1, HELD * 4 * floats)))

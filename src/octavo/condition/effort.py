@@ -18,6 +18,7 @@ from octavo.condition.estimate_by import EstimateBy
 from octavo.condition.gptq import GPTQ
 from octavo.condition.method import Conditioned, Method, settled
 from octavo.condition.normals import Normal
+from octavo.condition.reconstruct import Reconstruct
 from octavo.condition.reestimate_norms import ReestimateNorms
 from octavo.condition.run import applied, merged
 from octavo.condition.samples import Samples, Values
@@ -85,7 +86,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "default": Recipe((BiasCorrection(measure=False), ReestimateNorms()), 40, quick=True),
         "good": Recipe((ScaleChannels(), GPTQ(), BiasCorrection(measure=False), *RANGES), 128),
-        "best": Recipe((Distill(),), 1024, onward=True),
+        "best": Recipe((Reconstruct(), Distill()), 1024, onward=True),
     }
 )
 
@@ -192,8 +193,8 @@ def _has_small_weights(plan: Plan) -> bool:
 
 
 def _is_for(method: Method, small: bool) -> bool:
-    """Whether a method is worth its time: eight bits move no deviation by much."""
-    return small or not isinstance(method, ReestimateNorms)
+    """Whether a method is worth its time: eight bits move no deviation by much, and their integers lie close enough."""
+    return small or not isinstance(method, ReestimateNorms | Reconstruct)
 
 
 def _from_normals(graph: Graph, plan: Plan, samples: Samples, normals: Mapping[str, Normal]) -> Conditioned:
@@ -209,7 +210,7 @@ def _from_normals(graph: Graph, plan: Plan, samples: Samples, normals: Mapping[s
 
 def _seeded(method: Method, estimator: Estimator, seed: int) -> Method:
     """A method with what a caller chose."""
-    if isinstance(method, Distill):
+    if isinstance(method, Distill | Reconstruct):
         return replace(method, estimator=estimator, seed=seed)
     return replace(method, seed=seed) if isinstance(method, GPTQ) else method
 

@@ -17,10 +17,9 @@ from octavo.condition.moments import Moments, places
 from octavo.condition.rounding import with_rounded_weights
 from octavo.condition.samples import Samples, check_samples
 from octavo.condition.segments import Segment, Values, affordable, run_segment, segments
-from octavo.condition.variation import varied
+from octavo.condition.variation import with_variations
 from octavo.ir.graph import consumers, producers, with_tensors
 from octavo.ir.notes import Note
-from octavo.ir.samples import stacked
 from octavo.ir.types import Graph, Node, PerAxis
 from octavo.numerics.affine import dequantize, symmetric
 from octavo.numerics.feedback_rounding import product_error, refine, round_with_feedback
@@ -90,7 +89,7 @@ class GPTQ:
         counts = [affordable(graph, cuts[place:]) for place in range(max(1, len(cuts)))]
         affordably = int(VARIED_PRODUCTS // max(1, products_of(graph)))
         wanted = max(len(own), min(len(own) * (1 + self.variations), affordably))
-        taken = _with_variations(own, graph.inputs, min(counts[-1], wanted), self.seed)
+        taken = with_variations(own, graph.inputs, min(counts[-1], wanted), self.seed)
         biases = own_biases(graph, plan, self.name)[0]
         limits, deployed, shares = {}, {}, []
         for layer, found in _walk(graph, with_rounded_weights(before, plan), layers, biases, cuts, counts, taken):
@@ -127,18 +126,6 @@ class _Solution:
     limit: np.ndarray
     bias: np.ndarray | None
     share: float
-
-
-def _with_variations(samples: Sequence[Values], inputs: Sequence[str], count: int, seed: int) -> tuple[Values, ...]:
-    """`count` samples: as many as there are of these first, then variations of all of them, round after round."""
-    made, random = list(samples), np.random.default_rng(seed)
-    arrays = list(stacked(samples, inputs).values())
-    while len(made) < count:
-        rows = zip(*varied([each[: count - len(made)] for each in arrays], random), strict=True)
-        made += (
-            {name: row.reshape(samples[0][name].shape) for name, row in zip(inputs, each, strict=True)} for each in rows
-        )
-    return tuple(made[:count])
 
 
 def _layers(graph: Graph, plan: Plan, method: str) -> tuple[tuple[_Layer, ...], tuple[Note, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from octavo.condition.biases import own_biases
 from octavo.condition.method import Conditioned, settled
 from octavo.condition.rounding import rounded
 from octavo.condition.samples import Values
+from octavo.condition.segments import Segment, piece
 from octavo.condition.trial import compared_tensors
 from octavo.dtypes import DType
 from octavo.ir.graph import consumers, producers
@@ -24,6 +25,15 @@ from octavo.plan.types import Member, Plan, WeightRule
 from octavo.quantization.parameters import settle_parameters
 from octavo.quantization.weights import largest_magnitude, quantize_weight
 
+# What the activations of a batch may take, of both networks, forth and back.
+MEMORY_BYTES = 2 << 30
+# How often training holds an activation: in float, before rounding, rounded, and as a gradient.
+HELD = 4
+# And a weight whose integers train: these, how far they moved and lie beside it, whether they are settled, what they
+# make, its gradient and that's moments.
+WEIGHTS_HELD = 8
+BATCH = 32
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
@@ -33,6 +43,9 @@ class Learned:
         node: By its first output.
         weight, bias: Names of its constants; None for a bias that stays.
         integers: Of the weight; float32.
+        beside: How far from them the weight lies in float, in steps, at most half; 0 where they are not the nearest but
+            chosen otherwise, as by what is not known.
+        largest: Integer of its type.
         scale: To start from, broadcast against them; float32.
         limit: What the largest integer stands for at that scale; shape as `largest_magnitude`.
         bias_start: To start from, real; None for one that stays.
@@ -43,6 +56,8 @@ class Learned:
     weight: str
     bias: str | None
     integers: np.ndarray
+    beside: np.ndarray
+    largest: int
     scale: np.ndarray
     limit: np.ndarray
     bias_start: np.ndarray | None
@@ -108,6 +123,14 @@ def rounded_network(state: Conditioned, plan: Plan, samples: Values, estimator: 
     )
 
 
+def in_block(network: RoundedNetwork, block: Segment) -> RoundedNetwork:
+    """A block of a network, whose outputs count alike."""
+    graph = piece(network.graph, block)
+    made = {name for node in graph.nodes for name in node.outputs}
+    learned = tuple(layer for layer in network.learned if layer.node in made)
+    return replace(network, graph=graph, learned=learned, shares=dict.fromkeys(block.outputs, 1 / len(block.outputs)))
+
+
 def _has_gradient(node: Node) -> bool:
     """Whether an operator can be computed on Keras tensors."""
     spec = spec_of(node.op)
@@ -154,6 +177,38 @@ def _learned(
     limit = state.limits.get(rule.tensor, largest_magnitude(values, rule.granularity))
     integers, own = quantize_weight(values, limit, rule.dtype, rule.granularity)
     scale, _ = along_axis(own, integers.ndim)
+    largest = rule.dtype.integer_range[1]
     step = float(parameters[rule.node][1].scale[0]) if rule.node in parameters else float(np.mean(scale))
     start = None if bias is None else deployed.tensors[bias].values
-    return Learned(rule.node, rule.tensor, bias, integers.astype(np.float32), scale, limit, start, step)
+    beside = np.zeros_like(values) if rule.tensor in state.deployed else np.clip(values / scale - integers, -0.5, 0.5)
+    return Learned(
+        rule.node,
+        rule.tensor,
+        bias,
+        integers.astype(np.float32),
+        beside.astype(np.float32),
+        largest,
+        scale,
+        limit,
+        start,
+        step,
+    )
+
+
+def batch_of(graph: Graph, count: int, taken: int = 0) -> int:
+    """How many samples a step looks at: `BATCH`, all, or as many as `MEMORY_BYTES` holds beside `taken`; at least 1."""
+    return max(1, min(BATCH, count, (MEMORY_BYTES - taken) // max(1, _sample_bytes(graph))))
+
+
+def fits(network: RoundedNetwork) -> bool:
+    """Whether training a network on a sample takes no more than `MEMORY_BYTES`."""
+    return weight_bytes(network) + _sample_bytes(network.graph) <= MEMORY_BYTES
+
+
+def weight_bytes(network: RoundedNetwork) -> int:
+    """What integers that train take."""
+    return WEIGHTS_HELD * sum(layer.integers.nbytes for layer in network.learned)
+
+
+def _sample_bytes(graph: Graph) -> int:
+    return HELD * 4 * sum(graph.tensors[name].size for node in graph.nodes for name in node.outputs)

@@ -43,11 +43,15 @@ class Twin(keras.layers.Layer):
         graph = self.network.graph
         given = dict(zip(graph.inputs, inputs, strict=True))
         exact = self._run(dict(given), {}, lambda name, x: x)
+        rounded = self.rounded(given)
+        return [each[name] for name in self.network.shares for each in (exact, rounded)]
+
+    def rounded(self, given: Values) -> Values:
+        """What the rounded network makes of inputs by name."""
         constants = {layer.weight: self._weight(layer) for layer in self.network.learned}
         constants |= {layer.bias: self._bias(layer) for layer in self.network.learned if layer.bias is not None}
         start = {name: self._quantized(name, x) for name, x in given.items()}
-        rounded = self._run(start, {**self.network.constants, **constants}, self._quantized)
-        return [each[name] for name in self.network.shares for each in (exact, rounded)]
+        return self._run(start, {**self.network.constants, **constants}, self._quantized)
 
     def found(self) -> dict[str, np.ndarray]:
         """The constants as they are deployed, by name: weights on their grid, biases real."""
@@ -69,8 +73,11 @@ class Twin(keras.layers.Layer):
     def _gain(self, layer: Learned) -> Any:
         return ops.exp(GAIN_STEP * self.gains[layer.node])
 
+    def _integers(self, layer: Learned) -> Any:
+        return ops.convert_to_tensor(layer.integers)
+
     def _weight(self, layer: Learned) -> Any:
-        return ops.convert_to_tensor(layer.integers) * (ops.convert_to_tensor(layer.scale) * self._gain(layer))
+        return self._integers(layer) * (ops.convert_to_tensor(layer.scale) * self._gain(layer))
 
     def _bias(self, layer: Learned) -> Any:
         return ops.convert_to_tensor(layer.bias_start) + self.shifts[layer.node] * layer.bias_step

@@ -42,7 +42,7 @@ class Segment:
 def segments(graph: Graph, ends: Collection[str]) -> tuple[Segment, ...]:
     """Cut a graph behind each node whose first output is in `ends`; what follows the last is left out."""
     stops = [place + 1 for place, node in enumerate(graph.nodes) if node.outputs[0] in ends]
-    return tuple(_segment(graph, start, stop) for start, stop in zip([0, *stops], stops, strict=False))
+    return tuple(segment_of(graph, start, stop) for start, stop in zip([0, *stops], stops, strict=False))
 
 
 def live_bytes(graph: Graph, cuts: Sequence[Segment]) -> int:
@@ -73,8 +73,8 @@ def run_segment(graph: Graph, segment: Segment, last: Node, frontier: Sequence[V
         last: What to run in the place of the segment's last node.
         frontier: For each sample the values known so far, by tensor name.
     """
-    nodes = (*graph.nodes[segment.start : segment.stop - 1], last)
-    runtime = LiteRT(write_tflite(_piece(graph, nodes, segment)), threads=processors())
+    changed = replace(graph, nodes=(*graph.nodes[: segment.stop - 1], last))
+    runtime = LiteRT(write_tflite(piece(changed, segment)), threads=processors())
     later = {name for node in graph.nodes[segment.stop :] for name in node.inputs}
     for values in frontier:
         runtime.reset()
@@ -94,7 +94,8 @@ def run_before_activation(graph: Graph, segment: Segment, frontier: Sequence[Val
     return [values[node.outputs[0]] for values in frontier]
 
 
-def _segment(graph: Graph, start: int, stop: int) -> Segment:
+def segment_of(graph: Graph, start: int, stop: int) -> Segment:
+    """What the nodes from one place to another read and make."""
     nodes = graph.nodes[start:stop]
     made = dict.fromkeys(name for node in nodes for name in node.outputs)
     read = dict.fromkeys(name for node in nodes for name in node.inputs if name is not None and name not in made)
@@ -107,7 +108,9 @@ def _segment(graph: Graph, start: int, stop: int) -> Segment:
     )
 
 
-def _piece(graph: Graph, nodes: tuple[Node, ...], segment: Segment) -> Graph:
+def piece(graph: Graph, segment: Segment) -> Graph:
+    """A segment as a graph of its own."""
+    nodes = graph.nodes[segment.start : segment.stop]
     names = {name for node in nodes for name in (*node.inputs, *node.intermediates, *node.outputs) if name}
     tensors = {name: graph.tensors[name] for name in graph.tensors if name in names}
     return replace(graph, tensors=tensors, nodes=nodes, inputs=segment.inputs, outputs=segment.outputs)

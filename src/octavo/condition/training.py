@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,34 +59,37 @@ def train(network: RoundedNetwork, samples: Values, schedule: Schedule, progress
     epochs = max(1, schedule.passes // (len(batches) * schedule.batch))
     rate = keras.optimizers.schedules.CosineDecay(schedule.rate, epochs * len(batches))
     model.compile(keras.optimizers.Adam(rate), loss=None)
-    callbacks: list[Any] = [_Shuffled(batches)]
+    callbacks: list[Any] = [Shuffled(batches)]
     if progress is not None:
         callbacks.append(batch_counter(progress, "distill", epochs * len(batches)))
     if schedule.minutes is not None:
-        callbacks.append(_Until(time.monotonic() + 60 * schedule.minutes))
+        callbacks.append(Until(time.monotonic() + 60 * schedule.minutes))
     if schedule.resume is not None:
-        callbacks.append(keras.callbacks.BackupAndRestore(schedule.resume / _key(network, arrays, schedule)))
+        callbacks.append(keras.callbacks.BackupAndRestore(schedule.resume / key_of(network, arrays, schedule)))
     losses = model.fit(batches, epochs=epochs, callbacks=callbacks, shuffle=False, verbose=0).history["loss"]
     return Trained(twin.limits(), twin.found(), losses[0], losses[-1])
 
 
 class Alike(keras.Model):
-    """Trained until of each pair of results the second is as the first."""
+    """Trained until results are as they should be: as those before them, of pairs, or as those that are given."""
 
     def __init__(self, inputs: Any, outputs: Any, shares: tuple[float, ...]) -> None:
         super().__init__(inputs, outputs)
         self._shares = shares
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *others: Any, **options: Any) -> Any:
-        """The noise of each pair as a share of its signal, weighed."""
-        pairs = zip(y_pred[::2], y_pred[1::2], strict=True)
+        """The noise of each result as a share of its signal, weighed."""
+        found = keras.tree.flatten(y_pred)
+        pairs = (
+            zip(found[::2], found[1::2], strict=True) if y is None else zip(keras.tree.flatten(y), found, strict=True)
+        )
         return sum(share * _noise(*pair) for share, pair in zip(self._shares, pairs, strict=True))
 
 
 class Batches(keras.utils.PyDataset):
     """Some samples at a time, varied, all of them in an epoch but for a rest, in an order of its own."""
 
-    def __init__(self, arrays: list[np.ndarray], schedule: Schedule) -> None:
+    def __init__(self, arrays: Sequence[np.ndarray], schedule: Schedule) -> None:
         super().__init__()
         self.arrays, self.size, self.seed = arrays, schedule.batch, schedule.seed
         self.shuffle(0)
@@ -95,10 +98,13 @@ class Batches(keras.utils.PyDataset):
         """Batches in an epoch."""
         return len(self.order) // self.size
 
-    def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...]]:
-        chosen = self.order[index * self.size : (index + 1) * self.size]
-        arrays = [each[chosen] for each in self.arrays]
-        return (tuple(varied(arrays, np.random.default_rng((self.seed, self.epoch, index)))),)
+    def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...], ...]:
+        return (tuple(varied(self.chosen(index), np.random.default_rng((self.seed, self.epoch, index)))),)
+
+    def chosen(self, index: int) -> list[np.ndarray]:
+        """The samples of a batch, as they are."""
+        rows = self.order[index * self.size : (index + 1) * self.size]
+        return [each[rows] for each in self.arrays]
 
     def shuffle(self, epoch: int) -> None:
         """Take the order of an epoch."""
@@ -106,7 +112,7 @@ class Batches(keras.utils.PyDataset):
         self.order = np.random.default_rng((self.seed, epoch)).permutation(len(self.arrays[0]))
 
 
-class _Shuffled(keras.callbacks.Callback):
+class Shuffled(keras.callbacks.Callback):
     """Tells batches the epoch, which training that goes on does not start from 0."""
 
     def __init__(self, batches: Batches) -> None:
@@ -118,7 +124,9 @@ class _Shuffled(keras.callbacks.Callback):
         self.batches.shuffle(epoch)
 
 
-class _Until(keras.callbacks.Callback):
+class Until(keras.callbacks.Callback):
+    """Ends training."""
+
     def __init__(self, end: float) -> None:
         super().__init__()
         self.end = end
@@ -128,7 +136,7 @@ class _Until(keras.callbacks.Callback):
         self.model.stop_training = time.monotonic() > self.end
 
 
-def _key(network: RoundedNetwork, arrays: list[np.ndarray], schedule: Schedule) -> str:
+def key_of(network: RoundedNetwork, arrays: Sequence[np.ndarray], schedule: Schedule) -> str:
     """A name for what training starts from and how it goes on."""
     digest = hashlib.blake2b(repr((schedule.batch, schedule.passes, schedule.rate, schedule.seed)).encode())
     for array in (*arrays, *network.constants.values()):

@@ -125,7 +125,7 @@ class Trial:
         shares = [
             _shares_of_information(found[name] / self.temperature, wanted / self.temperature)
             if name in self.classes
-            else _shares_of_noise(found[name], wanted)
+            else shares_of_noise(found[name], wanted)
             for name, wanted in self.wanted.items()
             if wanted.size
         ]
@@ -216,7 +216,8 @@ def _written(graph: Graph, names: tuple[str, ...]) -> bytes:
     return write_tflite(drop_dead(replace(with_tensors(graph, wide), outputs=names)))
 
 
-def _shares_of_noise(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def shares_of_noise(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The squared difference of each value, as a share of the mean square of those wanted; float64, same shape."""
     signal = np.mean(np.square(wanted, dtype=np.float64))
     return np.square(found.astype(np.float64) - wanted) / (signal or 1.0)
 

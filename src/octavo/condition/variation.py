@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from octavo.condition.samples import Values
+from octavo.ir.samples import stacked
+
 # The smallest part of an image's sides that is cut out and enlarged.
 SMALLEST_CUT = 0.6
 # How much of another sample is mixed in at most, and into what share of them.
@@ -35,6 +38,20 @@ def varied(batch: Sequence[np.ndarray], random: np.random.Generator) -> list[np.
     share = np.where(random.random(count) < MIXED, random.random(count) * MOST_MIXED, 0.0).astype(np.float32)
     others = random.permutation(count)
     return [_mixed(each, each[others], share) for each in images]
+
+
+def with_variations(
+    samples: Sequence[Values], inputs: Sequence[str], count: int, seed: int
+) -> list[dict[str, np.ndarray]]:
+    """`count` samples: as many as there are of these first, then variations of all of them, round after round."""
+    made, random = [dict(sample) for sample in samples], np.random.default_rng(seed)
+    arrays = list(stacked(samples, inputs).values())
+    while len(made) < count:
+        rows = zip(*varied([each[: count - len(made)] for each in arrays], random), strict=True)
+        made += (
+            {name: row.reshape(samples[0][name].shape) for name, row in zip(inputs, each, strict=True)} for each in rows
+        )
+    return made[:count]
 
 
 def _is_images(samples: np.ndarray) -> bool:
