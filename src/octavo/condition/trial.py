@@ -63,7 +63,7 @@ class Trial:
     wanted: Values
     classes: frozenset[str]
     temperature: float = 1.0
-    _known: list[tuple[list[np.ndarray], Statistics]] = field(default_factory=list, repr=False)
+    _known: list[tuple[tuple[str, ...], list[np.ndarray], Statistics]] = field(default_factory=list, repr=False)
 
     @classmethod
     def of(
@@ -137,19 +137,32 @@ class Trial:
         if not self.plan.scheme.needs_data:
             return shrink_weights(graph, self.plan, state.limits)
         estimator = state.estimator or self.estimator
-        statistics = self._statistics(graph, needs_histogram=estimator.needs_histogram)
+        statistics = self._statistics(state, graph, needs_histogram=estimator.needs_histogram)
         return assign(graph, self.plan, estimate(graph, self.plan, statistics, estimator), state.limits)
 
-    def _statistics(self, graph: Graph, *, needs_histogram: bool) -> Statistics:
-        """Of the samples seen; extremes of the same constants are measured once, as ways to make ranges share them."""
-        constants = [each.values for each in graph.tensors.values() if each.is_constant]
-        for known, statistics in () if needs_histogram else self._known:
-            if all(map(np.array_equal, known, constants)):
-                return statistics
+    def _statistics(self, state: Conditioned, graph: Graph, *, needs_histogram: bool) -> Statistics:
+        """Of the samples seen; extremes are measured once for the same constants, as ways to make ranges share them.
+
+        A bias that is deployed for one that it corrects moves them by far less than they differ between samples.
+
+        Args:
+            state: A conditioned graph.
+            graph: The same with what is deployed.
+            needs_histogram: Whether extremes do not suffice.
+        """
+        biases = {rule.tensor for rule in self.plan.biases}
+        constants = [
+            (state.graph if name in biases else graph).tensors[name].values
+            for name, each in graph.tensors.items()
+            if each.is_constant
+        ]
         tensors = observed_tensors(graph, self.plan)
+        for observed, known, statistics in () if needs_histogram else self._known:
+            if observed == tensors and all(map(np.array_equal, known, constants)):
+                return statistics
         found = calibrate(graph, tensors, dict(self.seen), needs_histogram=needs_histogram)
         if not needs_histogram:
-            self._known[:] = [(constants, found), *self._known[: KEPT - 1]]
+            self._known[:] = [(tensors, constants, found), *self._known[: KEPT - 1]]
         return found
 
 

@@ -75,7 +75,8 @@ def quantize(values: np.ndarray, parameters: Quantization, dtype: DType, *, narr
         ratio = np.asarray(values, np.float32) / scale
     # float32 holds what has up to 16 bits exactly, and takes less time than int64.
     steps = _whole_half_away(ratio) if dtype.bits <= DType.INT16.bits else round_half_away(np.clip(ratio, -_FAR, _FAR))
-    return np.clip(steps + zero_point.astype(steps.dtype), smallest + narrow, largest).astype(dtype.numpy)
+    steps += zero_point.astype(steps.dtype)
+    return np.clip(steps, smallest + narrow, largest, out=steps).astype(dtype.numpy)
 
 
 def dequantize(values: np.ndarray, parameters: Quantization) -> np.ndarray:
@@ -114,4 +115,7 @@ def round_half_away(values: np.ndarray) -> np.ndarray:
 def _whole_half_away(values: np.ndarray) -> np.ndarray:
     """The same as whole numbers of the values' type; infinities stay."""
     almost_half = np.nextafter(values.dtype.type(0.5), values.dtype.type(0))
-    return np.trunc(values + np.copysign(almost_half, values))
+    # In one array, as large ones cost more to make than to fill.
+    moved = np.atleast_1d(np.copysign(almost_half, values))
+    moved += values
+    return np.trunc(moved, out=moved).reshape(values.shape)
