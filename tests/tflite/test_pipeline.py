@@ -133,7 +133,7 @@ def test_the_result_tells_how_it_was_made(model: Any) -> None:
     result = octavo.quantize(model, "int8", DATA, seed=7, progress=lambda *news: told.append(news))
     assert set(result.seconds) == {"load", "plan", "condition", "calibrate", "quantize", "write", "mix", "verify"}
     assert told[-1] == ("calibrate", len(DATA), len(DATA))
-    assert set(result.ranges) == {"image", "relu", "depthwise", "pool", "scores/fully_connected"}
+    assert set(result.ranges) == {"image", "relu", "depthwise", "sum", "scores/fully_connected"}
     start = result.model.index(b'{"made_by"')
     facts = json.loads(result.model[start : result.model.index(b"}", start) + 1])
     made_by = f"octavo {octavo.__version__}"

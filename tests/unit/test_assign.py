@@ -69,7 +69,7 @@ def test_no_float_is_left_where_nothing_is_an_island(name: str, scheme: str) -> 
 
 def test_a_range_is_that_of_the_group_widened_to_hold_zero() -> None:
     graph, plan = planned("a chain that only moves values")
-    quantized = assign(graph, plan, {"x": (0.5, 2.0), "pool": (0.0, 5.1), "z": (-4.0, -1.0)})
+    quantized = assign(graph, plan, {"x": (0.5, 2.0), "y": (0.0, 5.1), "z": (-4.0, -1.0)})
     ranges = {name: representable(parameters(quantized, name), DType.INT8) for name in ("x", "line", "z")}
     # The zero point is an integer, which moves a range by up to half a step.
     assert ranges["x"] == pytest.approx((0.0, 2.0), abs=1 / 255)
@@ -80,7 +80,7 @@ def test_a_range_is_that_of_the_group_widened_to_hold_zero() -> None:
 @pytest.mark.parametrize("seen", [(0.0, 1e-30), (1e-20, 1e-20), (-1e-12, 0.0)])
 def test_a_range_too_narrow_for_the_kernels_is_widened(seen: tuple[float, float]) -> None:
     graph, plan = planned("a chain that only moves values")
-    quantized = assign(graph, plan, {"x": seen, "pool": (0.0, 1.0), "z": (0.0, 1.0)})
+    quantized = assign(graph, plan, {"x": seen, "y": (0.0, 1.0), "z": (0.0, 1.0)})
     assert parameters(quantized, "x").scale[0] == pytest.approx(SMALLEST_WIDTH / 255, rel=1e-3)
 
 
@@ -94,13 +94,13 @@ def test_a_range_is_cut_where_its_readers_are_flat() -> None:
 
 def test_a_tensor_that_is_always_zero_has_the_scale_of_values_up_to_one() -> None:
     graph, plan = planned("a chain that only moves values")
-    quantized = assign(graph, plan, {"x": (0.0, 0.0), "pool": (0.0, 1.0), "z": (0.0, 1.0)})
+    quantized = assign(graph, plan, {"x": (0.0, 0.0), "y": (0.0, 1.0), "z": (0.0, 1.0)})
     assert parameters(quantized, "x").scale[0] == np.float32(1 / 255)
 
 
 def test_int16_activations_are_symmetric() -> None:
     graph, plan = planned("a chain that only moves values", "int16x8")
-    quantized = assign(graph, plan, {"x": (0.5, 2.0), "pool": (0.0, 5.1), "z": (-4.0, -1.0)})
+    quantized = assign(graph, plan, {"x": (0.5, 2.0), "y": (0.0, 5.1), "z": (-4.0, -1.0)})
     assert parameters(quantized, "x").scale[0] == np.float32(2.0 / 32767)
     assert parameters(quantized, "z").zero_point[0] == 0
 

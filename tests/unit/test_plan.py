@@ -24,13 +24,13 @@ SIGMOID = Quantization(np.array(1 / 256), np.array(-128))
 TANH = Quantization(np.array(1 / 128), np.array(0))
 
 
-def test_operators_that_move_values_share_parameters_and_what_a_pooling_discards_widens_none() -> None:
+def test_operators_that_move_values_share_their_inputs_parameters_and_range() -> None:
     _, plan = planned("a chain that only moves values")
     group = group_of(plan, "y")
     assert set(group.tensors) == {"y", "pool", "line"}
-    assert group.observed == ("pool",)
+    assert group.observed == ("y",)
     assert group.rounded == ("y",)
-    assert plan.observed == ("x", "pool", "z")
+    assert plan.observed == ("x", "y", "z")
 
 
 def test_free_tensors_that_meet_in_a_concatenation_share_the_union_of_their_ranges() -> None:

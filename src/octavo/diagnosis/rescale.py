@@ -19,6 +19,8 @@ from octavo.ops.table import spec_of
 
 # What rounding weights to four bits may look like; channels that were scaled differ by more.
 ROUNDING = 1.25
+# Half of a layer's channels have weights at least so alike, or they are those of another training.
+ALIKE = 0.9
 
 
 def rescaled(floats: Graph, integers: Graph, nodes: Mapping[str, Node]) -> Graph:
@@ -69,9 +71,13 @@ def _ratios(floats: Graph, own: Linear, stored: np.ndarray, entering: np.ndarray
     wanted, held = (own.form.matrices(shape, each.astype(np.float64)) for each in (weight, stored))
     if entering is not None:
         wanted = wanted / per_input(entering, wanted.shape)
-    power = np.square(wanted).sum(axis=1).reshape(-1)
-    ratios = (wanted * held).sum(axis=1).reshape(-1) / np.where(power > 0, power, 1.0)
-    return np.where(ratios > 0, ratios, 1.0)
+    power, own_power = (np.square(each).sum(axis=1).reshape(-1) for each in (wanted, held))
+    common = (wanted * held).sum(axis=1).reshape(-1)
+    lives = (common > 0) & (power > 0)
+    cosines = common[lives] / np.sqrt(power * own_power)[lives]
+    if not lives.any() or np.median(cosines) < ALIKE:
+        return np.ones_like(power)
+    return np.where(lives, common / np.where(lives, power, 1.0), 1.0)
 
 
 def _real(integers: Graph, node: Node, own: Linear) -> np.ndarray:

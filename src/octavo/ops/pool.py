@@ -13,7 +13,7 @@ from octavo.ir.types import Options, Shape, Tensor
 from octavo.ops.channelwise import always
 from octavo.ops.fused import Clamp, FusedActivation, clamp_real, integer_bounds
 from octavo.ops.refuse import require_channels_last
-from octavo.ops.roles import SameAsInput, SameAsOutput
+from octavo.ops.roles import SameAsInput
 from octavo.ops.sequences import is_sequence, pair, to_images, to_sequence
 from octavo.ops.shape import emit_reshape
 from octavo.ops.spec import Emitter, Example, KerasCall, KerasForm, Kernel, OpSpec
@@ -209,7 +209,7 @@ def _examples() -> tuple[Example, ...]:
 MAX_POOL_2D = OpSpec(
     name="MAX_POOL_2D",
     options=Pool2DOptions,
-    outputs=(SameAsOutput(moves=True, reals_alone=True),),
+    outputs=(SameAsInput(moves=True, reals_alone=True),),
     shapes=pool_shapes,
     window=pool_window,
     border=Border.LOWEST,

@@ -18,7 +18,7 @@ from octavo.ops.channelwise import where_channels_stay
 from octavo.ops.fused import Output, output_of
 from octavo.ops.limits import INT32_SUM, MARGIN, SPAN, Scales, counted, largest_real, overflow, rescaled
 from octavo.ops.refuse import require_channels_last
-from octavo.ops.roles import Data, Parameter, SameAsOutput
+from octavo.ops.roles import Data, Parameter, SameAsInput
 from octavo.ops.shape import integers, moves
 from octavo.ops.signs import as_operands
 from octavo.ops.spec import Emitter, Example, FloatKernel, KerasCall, KerasForm, Kernel, OpSpec
@@ -217,7 +217,7 @@ REDUCE_MAX = OpSpec(
     name="REDUCE_MAX",
     options=ReducerOptions,
     inputs=(Data(not_chosen_below=_NO_FRACTION), Parameter()),
-    outputs=(SameAsOutput(moves=True, numbers_alone=True),),
+    outputs=(SameAsInput(moves=True, numbers_alone=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.max),
     channelwise=where_channels_stay,
@@ -237,7 +237,7 @@ REDUCE_MIN = OpSpec(
     name="REDUCE_MIN",
     options=ReducerOptions,
     inputs=(Data(not_chosen_above=_NO_FRACTION), Parameter()),
-    outputs=(SameAsOutput(moves=True, numbers_alone=True),),
+    outputs=(SameAsInput(moves=True, numbers_alone=True),),
     shapes=reduce_shapes,
     training=lambda ops: reduce_training(ops.min),
     channelwise=where_channels_stay,
