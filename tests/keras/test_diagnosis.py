@@ -210,6 +210,14 @@ def test_a_trial_of_another_layer_corrects_the_biases_of_all_others_and_is_what_
     )
 
 
+@pytest.mark.parametrize("scheme", ["float16", "dynamic", "int16x8"])
+def test_a_file_of_any_scheme_is_compared_with_its_float_network(scheme: str) -> None:
+    model, x = convolutional(), images(24)
+    diagnosis = octavo.diagnose(model, x, file=octavo.quantize(model, scheme, x))
+    assert diagnosis.healthy
+    assert all(layer.weights_db is None or layer.weights_db > 30 for layer in diagnosis.layers)
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_channels_that_a_file_scales_are_no_error_of_its_weights(own: bool) -> None:
     model, x = convolutional(), images(64)

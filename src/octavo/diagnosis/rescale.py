@@ -13,7 +13,7 @@ import numpy as np
 
 from octavo.condition.scaling import Linear, Scalable, linear_nodes, per_input, scalable, scaled
 from octavo.ir.graph import with_tensors
-from octavo.ir.types import Graph, Node, Tensor
+from octavo.ir.types import Graph, Node
 from octavo.numerics.affine import dequantize
 from octavo.ops.table import spec_of
 
@@ -24,7 +24,7 @@ ALIKE = 0.9
 
 
 def rescaled(floats: Graph, integers: Graph, nodes: Mapping[str, Node]) -> Graph:
-    """The float graph with channels scaled as a file's are, which changes none of its results.
+    """The float graph with channels scaled as a file's are, which changes no result but what a maker clips, as there.
 
     Args:
         floats: The float graph.
@@ -63,10 +63,10 @@ def _factors(floats: Graph, integers: Graph, nodes: Mapping[str, Node], sets: tu
     return [np.nan_to_num(each, nan=1.0) for each in found]
 
 
-def _ratios(floats: Graph, own: Linear, stored: np.ndarray, entering: np.ndarray | None) -> np.ndarray:
+def _ratios(floats: Graph, own: Linear, stored: np.ndarray | None, entering: np.ndarray | None) -> np.ndarray:
     """What each channel of a layer's results was multiplied by, by least squares; 1 where its weights do not tell."""
     shape, weight = floats.tensors[own.data].shape, floats.tensors[own.weight].values
-    if stored.shape != weight.shape:
+    if stored is None or stored.shape != weight.shape:
         return np.ones(floats.tensors[own.node.outputs[0]].shape[-1])
     wanted, held = (own.form.matrices(shape, each.astype(np.float64)) for each in (weight, stored))
     if entering is not None:
@@ -80,8 +80,10 @@ def _ratios(floats: Graph, own: Linear, stored: np.ndarray, entering: np.ndarray
     return np.where(lives, common / np.where(lives, power, 1.0), 1.0)
 
 
-def _real(integers: Graph, node: Node, own: Linear) -> np.ndarray:
-    """A layer's weight in the file, as the reals it stands for."""
+def _real(integers: Graph, node: Node, own: Linear) -> np.ndarray | None:
+    """A layer's weight in the file, as the reals it stands for; None where it is computed, as of float16."""
     (index, _) = spec_of(own.node.op).weights[0]
-    tensor: Tensor = integers.tensors[str(node.inputs[index])]
+    tensor = integers.tensors[str(node.inputs[index])]
+    if tensor.data is None:
+        return None
     return tensor.values if tensor.quantization is None else dequantize(tensor.values, tensor.quantization)
